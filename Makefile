@@ -1,0 +1,56 @@
+# Two commands are enough: `make run` and `make test`. `make help` lists the rest.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+# A virtual environment installed with and without the compiled engine are two different things.
+MODE := $(if $(filter 1,$(PAGEBUDDY_PURE)),uncompiled,compiled)
+SOURCES := pyproject.toml setup.py src/pagebuddy/_compiled.pyx src/pagebuddy/allocator.py \
+           $(wildcard src/pagebuddy/core/*.py)
+
+.DEFAULT_GOAL := help
+.PHONY: help run replay test lint types tests search bench clean
+
+help: ## say what there is
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+run: replay ## install, then replay a real kernel's page stream
+
+replay: $(VENV)/.run-$(MODE) ## the replay alone
+	@$(BIN)/python -m pagebuddy replay data/kernel-server.csv.gz --memory-map data/iomem.txt
+
+test: lint types tests ## everything that a change must pass
+
+lint: $(VENV)/.dev-$(MODE)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev-$(MODE)
+	$(BIN)/mypy
+
+tests: $(VENV)/.dev-$(MODE)
+	$(BIN)/python -m pytest
+
+search: $(VENV)/.dev-$(MODE) ## longer searches for faults: more examples, more kills, more flipped bits
+	PAGEBUDDY_SEARCH=long $(BIN)/python -m pytest
+
+bench: $(VENV)/.dev-$(MODE) ## measure, print the table, write out/benchmarks.json
+	$(BIN)/python -m benchmarks
+
+clean: ## remove everything that was made
+	rm -rf $(VENV) build dist out src/*.egg-info src/pagebuddy/_compiled.c src/pagebuddy/_compiled*.so
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "pagebuddy needs Python 3.10 or later; name one with: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run-$(MODE): $(BIN)/python $(SOURCES)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[cli,plot]'
+	@$(BIN)/python -c 'import pagebuddy; print("installed, the engine is", "compiled" if pagebuddy.COMPILED else "not compiled: it works, slowly")'
+	@touch $@
+
+$(VENV)/.dev-$(MODE): $(BIN)/python $(SOURCES)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -c 'import pagebuddy; print("installed, the engine is", "compiled" if pagebuddy.COMPILED else "not compiled: it works, slowly")'
+	@touch $@ $(VENV)/.run-$(MODE)

@@ -1,0 +1,126 @@
+# cython: language_level=3, binding=False, always_allow_keywords=False
+# cython: embedsignature=True, embedsignature.format=clinic
+# distutils: language=c
+"""The engine and its public face, compiled: the same files that also run as they are.
+
+This file holds what cannot be written in pure mode: constants of C, two instructions, the store that
+cannot tear, and a look at an int that raises nothing.
+"""
+
+cimport cython
+from cpython.memoryview cimport PyMemoryView_GET_BUFFER
+
+ctypedef unsigned long long u64
+ctypedef long long i64
+
+cdef extern from *:
+    """
+    #if defined(_MSC_VER)
+      #include <intrin.h>
+      static __inline unsigned long long pb_ctz(unsigned long long x) {
+          unsigned long i; _BitScanForward64(&i, x); return i; }
+      static __inline unsigned long long pb_log2(unsigned long long x) {
+          unsigned long i; _BitScanReverse64(&i, x); return i; }
+      static __inline void pb_store(unsigned long long *w, unsigned long long i, unsigned long long v) {
+          _ReadWriteBarrier(); ((volatile unsigned long long *)w)[i] = v; _ReadWriteBarrier(); }
+    #else
+      static inline unsigned long long pb_ctz(unsigned long long x) { return __builtin_ctzll(x); }
+      static inline unsigned long long pb_log2(unsigned long long x) { return 63 - __builtin_clzll(x); }
+      static inline void pb_store(unsigned long long *w, unsigned long long i, unsigned long long v) {
+          __asm__ __volatile__("" ::: "memory");
+          __atomic_store_n(w + i, v, __ATOMIC_RELAXED);
+          __asm__ __volatile__("" ::: "memory"); }
+    #endif
+    #define pb_low(x) ((x) & 0xFFFFFFFFULL)
+    /* The value of an int that fits, not negative; -1 for anything else, without an exception. */
+    static inline long long pb_small(PyObject *o) {
+        int overflow;
+        long long v;
+        if (!PyLong_CheckExact(o)) return -1;
+        v = PyLong_AsLongLongAndOverflow(o, &overflow);
+        return overflow || v < 0 ? -1 : v; }
+    /* All words of a State that has no metadata yet: every operation finds nothing. */
+    static unsigned long long pb_nothing[128];
+    """
+    u64 ctz "pb_ctz"(u64 x) nogil
+    u64 log2 "pb_log2"(u64 x) nogil
+    void store "pb_store"(u64 *words, u64 index, u64 value) nogil
+    u64 low "pb_low"(u64 word) nogil
+    i64 small "pb_small"(object thing)
+    u64 *NOTHING "pb_nothing"
+
+cdef enum:
+    H_MAGIC = 0
+    H_VERSION = 1
+    H_WORDS = 2
+    H_PAGE_SIZE = 3
+    H_MAX_ORDER = 4
+    H_SECTIONS = 5
+    H_PAGES = 6
+    H_CHECKSUM = 7
+    H_GENERATION = 8
+    H_ASIDE = 9
+    H_MASK = 10
+    H_HIGH_WATER = 11
+    H_COUNTS = 16
+
+    HEADER_WORDS = 64
+    TABLE_WORDS = 2
+    SECTION_WORDS = 4
+    N_HEADS = 64
+    TOP_ORDER = 31
+    MAX_PAGES = 0x7FFFFFC0
+
+    F_NONE = 0
+    F_NEIGHBOURS = 1
+    F_HEAD = 2
+    F_BIT = 3
+    F_ASIDE = 4
+    F_RECORD = 5
+    F_FREE = 6
+    F_OVERLAP = 7
+    F_LIST = 8
+    F_MASK = 9
+    F_COUNT = 10
+    F_CLEAN = 11
+    F_MERGED = 12
+    F_HIGH_WATER = 13
+
+include "core/words.py"
+include "core/arith.py"
+include "core/state.py"
+
+
+cdef void point_at_nothing(State s) noexcept:
+    s.words = s.links = s.table = NOTHING
+
+
+cdef u64 *words_of(object view) noexcept:
+    """Where the words of a memoryview lie; whoever keeps the pointer keeps the view."""
+    return <u64 *> PyMemoryView_GET_BUFFER(view).buf
+
+
+cdef unsigned char *bytes_of(object view) noexcept:
+    return <unsigned char *> PyMemoryView_GET_BUFFER(view).buf
+
+
+include "core/stripe.py"
+include "core/tree.py"
+include "core/aside.py"
+include "core/search.py"
+include "core/spans.py"
+include "core/batch.py"
+include "core/rebuild.py"
+include "core/prove.py"
+include "inspection.py"
+include "allocator.py"
+
+
+cdef class _Empty:
+    """Methods that do nothing, for benchmarks: the least that a call costs."""
+
+    def nothing(self, n, *, above=None, below=None, align=None):
+        return n
+
+    def plain(self, n, /):
+        return n

@@ -1,0 +1,335 @@
+"""BuddyAllocator: what people call. It checks arguments, asks the engine, and raises.
+
+Compiled, this file is part of the same extension as the engine, so that a call from Python is one call
+of C. Uncompiled it runs as it is.
+"""
+
+from pagebuddy import refusals
+from pagebuddy.arguments import PAGE_NUMBERS, power_of_two, whole
+from pagebuddy.core import stand_in as cython
+from pagebuddy.geometry import Geometry
+from pagebuddy.placement import as_words, carved_words, clear, own_words
+from pagebuddy.vectors import new_vector, words_from, words_of_vector
+
+if not cython.compiled:
+    from pagebuddy.core.aside import settle
+    from pagebuddy.core.batch import alloc_blocks, blocks_free, first_bad, free_all, run_all
+    from pagebuddy.core.rebuild import rebuild
+    from pagebuddy.core.spans import (
+        commit,
+        give,
+        resize,
+        take,
+        take_aligned,
+        take_block,
+        take_found,
+        take_given,
+    )
+    from pagebuddy.core.state import node_of, page_of, place_of
+    from pagebuddy.core.words import N_HEADS, is_live, u64
+    from pagebuddy.inspection import Inspection
+    from pagebuddy.turns import take_turns
+
+    def small(thing: object) -> int:
+        """The value of an int that fits, not negative; -1 for anything else."""
+        return thing if type(thing) is int and 0 <= thing < 1 << 63 else -1
+
+
+@cython.cclass
+class BuddyAllocator(Inspection):
+    """Hands out runs of pages from page ranges, and takes them back in any order.
+
+    All its state is one run of words, the metadata; the pages themselves are never touched. Sizes are in
+    pages, and a page is a number from 0 to 2^64 - 1. Any wrong argument raises and changes nothing:
+    `TypeError` and `ValueError`, `OutOfPages` where nothing free would do, `BadFree` for what is no live
+    span, `CorruptMetadata` where stored words cannot be. Threads may share it; processes need a lock.
+
+    ranges     a number of pages, `PageRanges`, or pairs of first page and number of pages
+    page_size  bytes in a page, a power of two: for messages, and for `memory`
+    max_order  the largest block has 2^max_order pages, at most 2^31; by default the largest that fits
+    metadata   where to keep the state: a writable buffer of at least `metadata_size` bytes
+    memory     the managed memory itself: the state is carved from the end of one page range. Page p lies
+               at byte (p - lowest page) * page_size
+
+    >>> buddy = BuddyAllocator(64)
+    >>> buddy.alloc(5), buddy.alloc(1)
+    (0, 5)
+    >>> buddy.free(0)
+    >>> buddy.stats().largest_free
+    58
+    """
+
+    def __init__(self, ranges, *, page_size=4096, max_order=None, metadata=None, memory=None):
+        if metadata is not None and memory is not None:
+            raise ValueError("both metadata and memory are given; the state can lie in one only")
+        geometry = Geometry.of(ranges, page_size, max_order)
+        fresh = metadata is None and memory is None
+        if memory is not None:
+            geometry, words = carved_words(geometry, memory)
+        elif metadata is not None:
+            words = as_words(metadata, "metadata", geometry.n_bytes)
+        else:
+            words = own_words(geometry.n_bytes)
+        words = words[: geometry.n_words]
+        geometry.write(words)
+        if not fresh:
+            # What lay in the buffer before must not come back alive.
+            clear(words[geometry.table_end :])
+        self._adopt(geometry, words)
+        rebuild(self, N_HEADS, False)
+
+    @staticmethod
+    def metadata_size(ranges, *, page_size=4096, max_order=None):
+        """Return the bytes of metadata that an allocator of these page ranges needs.
+
+        About 8.25 bytes a page. Errors are those of the constructor.
+
+        >>> BuddyAllocator.metadata_size(1 << 18) / (1 << 18) < 8.3
+        True
+        """
+        return Geometry.of(ranges, page_size, max_order).n_bytes
+
+    @classmethod
+    def attach(cls, buffer):
+        """Return the allocator whose metadata these bytes, or a copy of them, are.
+
+        Only the geometry is checked, so that `recover` can follow a crash. Several allocators may be
+        attached to the same bytes, one at work at a time. Raises `CorruptMetadata`.
+
+        >>> buddy = BuddyAllocator(64)
+        >>> page = buddy.alloc(5)
+        >>> page in BuddyAllocator.attach(bytearray(buddy.metadata))
+        True
+        """
+        words = as_words(buffer, "buffer")
+        geometry = Geometry.read(words)
+        self = cls.__new__(cls)
+        self._adopt(geometry, words[: geometry.n_words])
+        return self
+
+    # -- taking ----------------------------------------------------------------------------------
+
+    def alloc(self, n, *, above=None, below=None, align=None):
+        """Return the first page of a new span of exactly n pages.
+
+        Between the pages above (inclusive) and below (exclusive), at a multiple of align, a power of
+        two, where these are given. One block serves it where one can, and the span then starts at a
+        multiple of the next power of two from n; else free blocks that lie side by side do. Raises
+        `OutOfPages` if no free run would do. Cost: O(orders); with a window, or where no block is large
+        enough, a scan of two bits a page.
+
+        >>> buddy = BuddyAllocator(64)
+        >>> buddy.alloc(3), buddy.alloc(2, align=16), buddy.alloc(1, above=40, below=50)
+        (0, 16, 40)
+        """
+        count = small(n)
+        if above is not None or below is not None or align is not None or not 0 < count <= self.total:
+            return self._alloc_placed(n, above, below, align)
+        node: u64 = take(self, count)
+        if node == 0 or self.fault:
+            raise self._no_pages(count)
+        commit(self, node, count)
+        return page_of(self, node)
+
+    def alloc_order(self, order):
+        """Return the first page of a new span of 2^order pages, a multiple of that.
+
+        >>> BuddyAllocator(64).alloc_order(3)
+        0
+        """
+        k = whole(order, "order")
+        node: u64 = take_block(self, k) if k <= self.top else 0
+        if node == 0 or self.fault:
+            raise self._no_pages(1 << k, where=f"in one block of order {k}")
+        commit(self, node, 1 << k)
+        return page_of(self, node)
+
+    def alloc_at(self, page, n_pages):
+        """Make a span of these pages; return the first.
+
+        Raises `OutOfPages` if one of them is taken, ValueError if not all lie in one page range.
+
+        >>> BuddyAllocator(64).alloc_at(10, 4)
+        10
+        """
+        first = whole(page, "page", most=PAGE_NUMBERS - 1)
+        count = whole(n_pages, "n_pages", least=1)
+        node: u64 = node_of(self, first)
+        if node == 0 or count > self.end_place - place_of(self, node):
+            raise ValueError(refusals.not_in_one_range(first, count, self.geometry))
+        if not take_given(self, node, count) or self.fault:
+            raise self._no_pages(count, first, first + count - 1, "at the pages asked for")
+        commit(self, node, count)
+        return first
+
+    def alloc_many(self, order, count):
+        """Return the first pages of count new spans of 2^order pages, as an array of uint64.
+
+        All or nothing: raises `OutOfPages` unless all fit. Much cheaper than one by one.
+
+        >>> BuddyAllocator(64).alloc_many(2, 3).tolist()
+        [0, 4, 8]
+        """
+        k = whole(order, "order")
+        many = whole(count, "count")
+        settle(self)
+        if many and (k > self.top or many > blocks_free(self, k)):
+            raise self._no_pages(many << k, where=f"in blocks of order {k}")
+        pages = new_vector(many)
+        if many:
+            words = words_of_vector(pages, writable=True)
+            alloc_blocks(self, k, many, words_of(words) if cython.compiled else words)
+            if self.fault:
+                raise self._corrupt()
+        return pages
+
+    def _alloc_placed(self, n, above, below, align):
+        """`alloc` for everything but a plain small n."""
+        count = whole(n, "n", least=1)
+        bottom = 0 if above is None else whole(above, "above")
+        top = PAGE_NUMBERS if below is None else min(whole(below, "below"), PAGE_NUMBERS)
+        step = 1 if align is None else power_of_two(align, "align", most=PAGE_NUMBERS >> 1)
+        if below is not None and bottom > whole(below, "below"):
+            raise ValueError(f"above is {bottom} and below is {below}; a window goes upwards")
+        where = refusals.placed(above, below, align)
+        if bottom >= top:
+            raise refusals.out_of_pages(count, 0, 0, self.geometry, where)
+        node: u64 = 0
+        if count <= self.total:
+            if above is not None or below is not None:
+                node = take_found(self, count, bottom, top - 1, step)
+            elif align is not None:
+                node = take_aligned(self, count, step)
+            else:
+                node = take(self, count)
+        if node == 0 or self.fault:
+            raise self._no_pages(count, bottom, top - 1, where)
+        commit(self, node, count)
+        return page_of(self, node)
+
+    # -- giving back -----------------------------------------------------------------------------
+
+    def free(self, page, *, n_pages=None, generation=None):
+        """Free the live span that starts at page, whole.
+
+        Its size need not be told; told, it must be right, and so must the generation. Raises `BadFree`,
+        and changes nothing, for what is not the first page of a live span, or not of the one meant.
+        Cost: O(1) for the span itself; the span freed before it is merged now, O(orders) a block.
+
+        >>> buddy = BuddyAllocator(64)
+        >>> buddy.free(buddy.alloc(5), n_pages=5)
+        >>> buddy.free(0)
+        Traceback (most recent call last):
+            ...
+        pagebuddy.errors.BadFree: page 0 is free already: was it freed twice?
+        """
+        given = small(page)
+        node: u64 = node_of(self, given) if given >= 0 else 0
+        if node == 0 or not is_live(self.links[node]) or n_pages is not None or generation is not None:
+            node = self._live(page, n_pages, generation)
+        give(self, node)
+        if self.fault:
+            raise self._corrupt()
+
+    def free_many(self, pages, /):
+        """Free the live spans that start at these pages: an array of uint64 or any iterable of ints.
+
+        All or nothing: raises `BadFree` if one is no live span's first page, or stands there twice.
+        Neighbours that come one after the other are merged as one.
+
+        >>> buddy = BuddyAllocator(64)
+        >>> buddy.free_many(buddy.alloc_many(0, 64))
+        >>> buddy.stats().free
+        64
+        """
+        words = words_from(pages, "pages")
+        count = len(words)
+        if count == 0:
+            return
+        seen = memoryview(bytearray((self.n_nodes >> 3) + 1))
+        given = words_of(words) if cython.compiled else words
+        bad = first_bad(self, given, count, bytes_of(seen) if cython.compiled else seen)
+        if self.fault:
+            raise self._corrupt()
+        if bad < count:
+            self._live(words[bad], None, None)
+            raise refusals.given_twice(words[bad])
+        free_all(self, given, count)
+        if self.fault:
+            raise self._corrupt()
+
+    def resize(self, page, n_pages):
+        """Make the live span at page n_pages long, in place; return whether that could be done.
+
+        It grows into free pages behind it, or gives back its tail; it never moves, and its generation
+        stays. Raises `BadFree` for what is no live span's first page.
+
+        >>> buddy = BuddyAllocator(64)
+        >>> page = buddy.alloc(5)
+        >>> buddy.resize(page, 20), buddy.resize(page, 65), buddy.size_of(page)
+        (True, False, 20)
+        """
+        count = whole(n_pages, "n_pages", least=1)
+        node: u64 = self._live(page, None, None)
+        done = count <= self.total and resize(self, node, count)
+        if self.fault:
+            raise self._corrupt()
+        return done
+
+    def run(self, ops, pages):
+        """Run a prepared list of operations in one native loop; return how many allocations failed.
+
+        ops    uint64 array, an operation an item: `what << 32 | slot`. What 0 frees the span whose first
+               page is `pages[slot]`; n allocates n pages; 2^31 + k allocates a block of order k
+        pages  writable uint64 array, an item a slot: first pages, or 2^64 - 1 for none. An operation on
+               a slot with none frees nothing
+
+        Stops with an error at an operation that is none, or that frees what is not live.
+
+        >>> from array import array
+        >>> pages = array("Q", [0, 0])
+        >>> BuddyAllocator(64).run(array("Q", [5 << 32 | 0, 1 << 32 | 1, 0 << 32 | 0]), pages)
+        0
+        >>> pages[1]
+        5
+        """
+        todo = words_from(ops, "ops")
+        slots = words_of_vector(pages, writable=True)
+        if slots is None:
+            raise TypeError("pages must be a writable, contiguous array of uint64")
+        if PAGE_NUMBERS - 1 in self.ranges:
+            raise ValueError("page 2^64 - 1 cannot be told from none here; leave it out of the ranges")
+        failed = run_all(
+            self,
+            words_of(todo) if cython.compiled else todo,
+            len(todo),
+            words_of(slots) if cython.compiled else slots,
+            len(slots),
+        )
+        if self.fault:
+            raise self._corrupt()
+        if self.run_begin < len(todo):
+            self._bad_operation(self.run_begin, todo[self.run_begin], slots)
+        return failed
+
+
+if not cython.compiled:
+    take_turns(
+        BuddyAllocator,
+        (
+            "alloc",
+            "alloc_order",
+            "alloc_at",
+            "alloc_many",
+            "free",
+            "free_many",
+            "resize",
+            "run",
+            "stats",
+            "verify",
+            "recover",
+            "_span_from",
+            "_block_from",
+        ),
+        mend=lambda buddy: rebuild(buddy, buddy.n_nodes, False),
+    )

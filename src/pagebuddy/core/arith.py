@@ -1,0 +1,40 @@
+"""Orders and sizes: small total functions."""
+
+from pagebuddy.core import stand_in as cython
+
+if not cython.compiled:
+    from .words import u64
+
+    def ctz(x: u64) -> u64:
+        """Trailing zeros of x > 0: the largest order at place x."""
+        return (x & -x).bit_length() - 1
+
+    def log2(x: u64) -> u64:
+        """The largest k with 2^k <= x, for x > 0."""
+        return x.bit_length() - 1
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def size(k: u64) -> u64:
+    """The pages in a block of order k."""
+    return cython.cast(u64, 1) << k
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def order_for(n: u64) -> u64:
+    """The smallest order whose block holds n > 0 pages."""
+    return log2(2 * n - 1)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def order_from(place: u64, n: u64, top: u64) -> u64:
+    """The largest order of a block that starts at place and holds at most n > 0 pages."""
+    k: u64 = log2(n)
+    aligned: u64 = ctz(place | size(top))
+    return aligned if aligned < k else k

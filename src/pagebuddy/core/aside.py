@@ -1,0 +1,62 @@
+"""The span freed last, kept aside whole, in one word.
+
+Taking it back costs neither list work nor a cascade of merges. It stays until another is freed or it is
+needed; *settling* gives it to the lists. Its alignment is noted, because an aligned request may be
+served from it.
+"""
+
+from pagebuddy.core import stand_in as cython
+
+if not cython.compiled:
+    from .arith import order_for, size
+    from .state import State, fail, place_of, use_node
+    from .tree import release
+    from .words import F_ASIDE, H_ASIDE, low, pages_in, u64
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def aside_is_sound(s: State, aside: u64) -> cython.bint:
+    """Whether what the word names could be aside; its section is then in use."""
+    node: u64 = low(aside)
+    n: u64 = pages_in(aside)
+    if not use_node(s, node) or n == 0 or n > s.end_place - place_of(s, node) or s.links[node]:
+        fail(s, F_ASIDE, node)
+        return False
+    return True
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def settle(s: State) -> cython.void:
+    """Give what is aside to the lists. This may put another section in use."""
+    aside: u64 = s.words[H_ASIDE]
+    if aside:
+        s.words[H_ASIDE] = 0
+        if aside_is_sound(s, aside):
+            release(s, place_of(s, low(aside)), pages_in(aside))
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def put_aside(s: State, node: u64, n: u64) -> cython.void:
+    """Keep a run of the section in use aside, in place of what was."""
+    crooked: u64 = place_of(s, node) & (size(order_for(n)) - 1)
+    if s.words[H_ASIDE]:
+        settle(s)
+    s.words[H_ASIDE] = cython.cast(u64, crooked != 0) << 63 | n << 32 | node
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def take_aside(s: State, n: u64) -> u64:
+    """The node of what is aside, if it is n pages, aligned to their power of two; else 0."""
+    aside: u64 = s.words[H_ASIDE]
+    if aside >> 32 != n or not aside_is_sound(s, aside):
+        return 0
+    s.words[H_ASIDE] = 0
+    return low(aside)

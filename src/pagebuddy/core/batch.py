@@ -1,0 +1,183 @@
+"""Many at once: all or nothing against failure. Against a crash, each record commits alone."""
+
+from pagebuddy.core import stand_in as cython
+
+if not cython.compiled:
+    from .arith import log2, size
+    from .aside import settle
+    from .spans import commit, give, length, raise_high_water, take, take_block
+    from .state import State, fail, node_of, page_of, place_of, use_node
+    from .tree import release, split
+    from .words import (
+        F_COUNT,
+        H_COUNTS,
+        H_GENERATION,
+        H_MASK,
+        is_live,
+        low,
+        record,
+        store,
+        u64,
+    )
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def blocks_free(s: State, k: u64) -> u64:
+    """How many blocks of order k can be had. Nothing may be aside."""
+    n: u64 = 0
+    j: u64 = k
+    while j <= s.top:
+        n += s.words[H_COUNTS + j] << (j - k)
+        j += 1
+    return n
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def alloc_blocks(s: State, k: u64, count: u64, pages: cython.p_ulonglong) -> cython.void:
+    """Allocate blocks of order k, known to be there, into `pages`.
+
+    Records go straight into the largest block that the rest of the batch can use whole, or else into
+    the front of the smallest that is larger: one removal from a list serves many.
+    """
+    done: u64 = 0
+    while done < count:
+        rest: u64 = count - done
+        whole: u64 = s.words[H_MASK] >> k & (2 * size(log2(rest)) - 1)
+        j: u64 = k + log2(whole) if whole else k + log2(rest)
+        if whole:
+            rest = size(j - k)
+        node: u64 = split(s, rest << k, j)
+        if node == 0:
+            fail(s, F_COUNT, j)
+            return
+        raise_high_water(s, node + (rest << k))
+        generation: u64 = s.words[H_GENERATION]
+        s.words[H_GENERATION] = low(generation + rest)
+        page: u64 = page_of(s, node)
+        end: u64 = done + rest
+        while done < end:
+            generation = low(generation + 1)
+            pages[done] = page
+            store(s.links, node, record(size(k), generation))
+            node += size(k)
+            page += size(k)
+            done += 1
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def first_bad(s: State, pages: cython.p_ulonglong, count: u64, seen: cython.p_uchar) -> u64:
+    """The index of the first page that is no live span's first, or stands there twice; else count.
+
+    `seen` is a bit per node, all clear, for pages that do not ascend.
+    """
+    ascending: cython.bint = True
+    i: u64 = 0
+    while i < count and s.fault == 0:
+        node: u64 = node_of(s, pages[i])
+        if node == 0 or not is_live(s.links[node]) or length(s, node) == 0:
+            return i
+        if i and pages[i] <= pages[i - 1] and ascending:
+            # Until here no two were the same; from here on each is looked up.
+            ascending = False
+            j: u64 = 0
+            while j < i:
+                mark(s, pages[j], seen)
+                j += 1
+        if not ascending and not mark(s, pages[i], seen):
+            return i
+        i += 1
+    return count
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def mark(s: State, page: u64, seen: cython.p_uchar) -> cython.bint:
+    """Mark a page as seen; False where it was."""
+    node: u64 = node_of(s, page)
+    bit: u64 = size(node & 7)
+    if seen[node >> 3] & bit:
+        return False
+    seen[node >> 3] |= bit
+    return True
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def free_all(s: State, pages: cython.p_ulonglong, count: u64) -> cython.void:
+    """Free live spans, no two the same. Neighbours that come one after the other are freed as one."""
+    settle(s)
+    begin: u64 = 0
+    n: u64 = 0
+    i: u64 = 0
+    while i < count:
+        node: u64 = node_of(s, pages[i])
+        more: u64 = length(s, node)
+        store(s.links, node, 0)
+        if n and node == begin + n and node != s.first_node:
+            n += more
+        else:
+            if n and use_node(s, begin):
+                release(s, place_of(s, begin), n)
+            begin = node
+            n = more
+        i += 1
+    if n and use_node(s, begin):
+        release(s, place_of(s, begin), n)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def run_all(
+    s: State,
+    ops: cython.p_ulonglong,
+    n_ops: u64,
+    pages: cython.p_ulonglong,
+    n_slots: u64,
+) -> u64:
+    """Run a list of operations; the number of allocations that failed. Stops at a fault.
+
+    An operation is `what << 32 | slot`: 0 frees what the slot has, n allocates n pages, 2^31 + k a
+    block of order k. A slot without pages holds 2^64 - 1. At a bad slot or page, `run_begin` is the
+    index of the operation; else it is the number of operations.
+    """
+    nothing: u64 = ~cython.cast(u64, 0)
+    failed: u64 = 0
+    i: u64 = 0
+    while i < n_ops and s.fault == 0:
+        slot: u64 = low(ops[i])
+        what: u64 = ops[i] >> 32
+        if slot >= n_slots:
+            break
+        node: u64 = 0
+        if what == 0:
+            if pages[slot] != nothing:
+                node = node_of(s, pages[slot])
+                if node == 0 or not is_live(s.links[node]):
+                    break
+                give(s, node)
+                pages[slot] = nothing
+        else:
+            n: u64 = what
+            if what >> 31:
+                n = size(what & 63)
+                node = take_block(s, what & 63) if what & 63 <= s.top else 0
+            elif what <= s.total:
+                node = take(s, what)
+            if node and s.fault == 0:
+                commit(s, node, n)
+                pages[slot] = page_of(s, node)
+            else:
+                pages[slot] = nothing
+                failed += 1
+        i += 1
+    s.run_begin = i
+    return failed

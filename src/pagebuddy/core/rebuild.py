@@ -1,0 +1,116 @@
+"""Lists, bits and counts from the records alone: after a crash, and at the start.
+
+The records are the truth, everything else is a cache of it. Who dies here leaves the records as they
+were, so that the next one starts afresh and ends the same.
+"""
+
+from pagebuddy.core import stand_in as cython
+
+if not cython.compiled:
+    from .arith import size
+    from .stripe import bit_word
+    from .spans import length
+    from .state import State, fail, node_at, place_of, use
+    from .tree import scatter
+    from .words import (
+        F_HIGH_WATER,
+        F_OVERLAP,
+        H_ASIDE,
+        H_COUNTS,
+        H_HIGH_WATER,
+        H_MASK,
+        N_HEADS,
+        TOP_ORDER,
+        is_live,
+        u64,
+    )
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def check_records(s: State, high: u64, thorough: cython.bint) -> u64:
+    """The node after the last live span below `high`; a fault where a record cannot be.
+
+    Thoroughly, the pages inside each span are looked at as well: no record may lie there.
+    """
+    last: u64 = N_HEADS
+    i: u64 = 0
+    while i < s.n_sections and s.fault == 0:
+        use(s, i)
+        node: u64 = s.first_node
+        end: u64 = node_at(s, s.end_place)
+        if end > high:
+            end = high
+        while node < end and s.fault == 0:
+            if is_live(s.links[node]):
+                last = node + length(s, node)
+                node += 1
+                while thorough and node < last and s.fault == 0:
+                    if is_live(s.links[node]):
+                        fail(s, F_OVERLAP, node)
+                    node += 1
+                node = last
+            else:
+                node += 1
+        i += 1
+    return last
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def rebuild_section(s: State, high: u64) -> cython.void:
+    """Make the bits and links of the section in use, what was live being below `high`.
+
+    Above the largest block that has the high water nothing was ever split: what lies there is as it
+    was laid out at first, and is not looked at, but linked again.
+    """
+    clear: u64 = s.first_place
+    if high > s.first_node:
+        clear = (place_of(s, high - 1) >> s.top) + 1 << s.top
+        if clear > s.end_place:
+            clear = s.end_place
+        bit: u64 = 2 * s.first_place
+        while bit < 2 * clear:
+            s.words[bit_word(s, bit)] = 0
+            bit = (bit | 63) + 1
+    scatter(s, clear, s.end_place - clear)
+    place: u64 = s.first_place
+    gap: u64 = place
+    while place < clear:
+        node: u64 = node_at(s, place)
+        if is_live(s.links[node]):
+            scatter(s, gap, place - gap)
+            place += length(s, node)
+            gap = place
+        else:
+            s.links[node] = 0
+            place += 1
+    scatter(s, gap, place - gap)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def rebuild(s: State, high: u64, thorough: cython.bint) -> cython.void:
+    """Make everything but the records from the records. What was aside is forgotten: it was free."""
+    last: u64 = check_records(s, high, thorough)
+    if last > high:
+        fail(s, F_HIGH_WATER, last)
+    if s.fault:
+        return
+    s.words[H_ASIDE] = 0
+    s.words[H_MASK] = 0
+    k: u64 = 0
+    while k <= TOP_ORDER:
+        s.words[H_COUNTS + k] = 0
+        s.links[k] = k << 32 | k
+        k += 1
+    # From the last to the first, so that the lowest pages come to the front of the lists.
+    i: u64 = s.n_sections
+    while i and s.fault == 0:
+        i -= 1
+        use(s, i)
+        rebuild_section(s, high if high < node_at(s, s.end_place) else node_at(s, s.end_place))
+    s.words[H_HIGH_WATER] = last

@@ -1,0 +1,192 @@
+"""Live spans. The only file that writes records.
+
+A record is written last when a span is allocated and cleared first when it is freed, in one store each:
+that store is where the operation commits. *Taking* changes lists only; `commit` makes a span of what was
+taken. What must be stored in between (a hold, say) can be.
+"""
+
+from pagebuddy.core import stand_in as cython
+
+if not cython.compiled:
+    from .arith import log2, order_for, size
+    from .aside import put_aside, settle, take_aside
+    from .search import all_free, find
+    from .state import State, fail, node_at, place_of, use_node
+    from .tree import claim, order_around, release, split
+    from .words import (
+        F_RECORD,
+        H_ASIDE,
+        H_GENERATION,
+        H_HIGH_WATER,
+        is_live,
+        low,
+        pages_in,
+        record,
+        store,
+        u64,
+    )
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def take_block(s: State, k: u64) -> u64:
+    """Take one block of order k; its node, or 0."""
+    node: u64 = take_aside(s, size(k))
+    if node == 0 and s.fault == 0:
+        node = split(s, size(k), k)
+    if node == 0 and s.fault == 0 and s.words[H_ASIDE]:
+        settle(s)
+        node = split(s, size(k), k)
+    return node
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def take_found(s: State, n: u64, above: u64, last: u64, align: u64) -> u64:
+    """Take the first n aligned free pages from `above` to `last`, across blocks; their node, or 0."""
+    settle(s)
+    node: u64 = find(s, n, above, last, align)
+    if node and s.fault == 0:
+        claim(s, place_of(s, node), n)
+    return node
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def take_gathered(s: State, n: u64) -> u64:
+    """Take n pages where neither what is aside nor a block as it lies will do; their node, or 0."""
+    settle(s)
+    node: u64 = split(s, n, order_for(n))
+    if node == 0 and s.fault == 0:
+        node = take_found(s, n, 0, ~cython.cast(u64, 0), 1)
+    return node
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def take(s: State, n: u64) -> u64:
+    """Take n pages, at most all there are; their node, or 0. Their section is then in use."""
+    node: u64 = take_aside(s, n)
+    if node == 0 and s.fault == 0:
+        node = split(s, n, order_for(n))
+        if node == 0 and s.fault == 0:
+            node = take_gathered(s, n)
+    return node
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def take_aligned(s: State, n: u64, align: u64) -> u64:
+    """Take n pages whose first is a multiple of align; their node, or 0."""
+    k: u64 = order_for(n)
+    if log2(align) > k:
+        k = log2(align)
+    node: u64 = 0
+    if k <= s.top:
+        node = split(s, n, k)
+    if node == 0 and s.fault == 0:
+        node = take_found(s, n, 0, ~cython.cast(u64, 0), align)
+    return node
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def raise_high_water(s: State, node: u64) -> cython.void:
+    """Remember that pages below this node were live."""
+    if node > s.words[H_HIGH_WATER]:
+        s.words[H_HIGH_WATER] = node
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def commit(s: State, node: u64, n: u64) -> cython.void:
+    """Make a live span of n pages that were taken."""
+    generation: u64 = low(s.words[H_GENERATION] + 1)
+    s.words[H_GENERATION] = generation
+    raise_high_water(s, node + n)
+    store(s.links, node, record(n, generation))
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def length(s: State, node: u64) -> u64:
+    """The pages of the live span at a node of the section in use; 0, and a fault, if impossible."""
+    n: u64 = pages_in(s.links[node])
+    if n == 0 or n > s.end_place - place_of(s, node):
+        fail(s, F_RECORD, node)
+        return 0
+    return n
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def give(s: State, node: u64) -> cython.void:
+    """Free the live span at a node of the section in use."""
+    n: u64 = length(s, node)
+    if n:
+        store(s.links, node, 0)
+        put_aside(s, node, n)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def take_given(s: State, node: u64, n: u64) -> cython.bint:
+    """Take given pages, all of one section; False where one is not free."""
+    settle(s)
+    use_node(s, node)
+    if s.fault or not all_free(s, place_of(s, node), n):
+        return False
+    claim(s, place_of(s, node), n)
+    return True
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def resize(s: State, node: u64, n: u64) -> cython.bint:
+    """Make the live span at a node of the section in use n pages long, in place; False where not."""
+    was: u64 = length(s, node)
+    word: u64 = s.links[node]
+    if was == 0:
+        return False
+    if n > was:
+        if n > s.end_place - place_of(s, node) or not take_given(s, node + was, n - was):
+            return False
+        raise_high_water(s, node + n)
+    if s.fault == 0:
+        store(s.links, node, record(n, low(word)))
+        if n < was:
+            release(s, place_of(s, node) + n, was - n)
+    return True
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def next_live(s: State, node: u64) -> u64:
+    """The first node of a live span from here on, its section in use; 0 after the last.
+
+    The node is not inside a live span; it may be inside free pages.
+    """
+    high: u64 = s.words[H_HIGH_WATER]
+    if high > s.n_nodes:
+        high = s.n_nodes
+    while node < high:
+        if not use_node(s, node):
+            return 0
+        if is_live(s.links[node]):
+            return node
+        place: u64 = place_of(s, node)
+        k: u64 = order_around(s, place)
+        node = node + 1 if k > s.top else node_at(s, ((place >> k) + 1) << k)
+    return 0

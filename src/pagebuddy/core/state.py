@@ -1,0 +1,157 @@
+"""One allocator's view of its words, and the page range in use.
+
+An operation works within one page range, the *section* in use; the last one stays in use, so that
+another costs a search and the same costs nothing. The geometry is read once, checked, and then private:
+no flipped bit in the metadata can send an operation outside it.
+"""
+
+from pagebuddy.core import stand_in as cython
+
+if not cython.compiled:
+    from .arith import size
+    from .words import HEADER_WORDS, N_HEADS, SECTION_WORDS, TABLE_WORDS, i64, u64
+
+
+@cython.cclass
+class State:
+    """Where the words are, and the section in use. Free functions do the work.
+
+    These hold: `links` is `words` from the list heads on; `first_place <= place < end_place` for every
+    place in the section in use; `place + shift` is its node; `words[bits_at + (bit >> 6)]` has its bits.
+    """
+
+    words: cython.p_ulonglong
+    links: cython.p_ulonglong
+    # Private: first page, number of pages, first node, first word of its bits; per section.
+    table: cython.p_ulonglong
+    n_sections: u64
+    n_nodes: u64
+    total: u64  # pages
+    top: u64  # the largest order
+
+    section: u64
+    first_page: u64
+    first_node: u64
+    first_place: u64
+    end_place: u64
+    shift: i64
+    bits_at: i64
+
+    # What `search` found last.
+    run_begin: u64
+    run_end: u64
+    window_begin: u64
+    window_end: u64
+    free_pages: u64
+    longest_run: u64
+
+    fault: u64  # which invariant did not hold, and at which node
+    fault_node: u64
+
+    # What the pointers point into must live as long as they do.
+    words_owner: object
+    table_owner: object
+
+    def __cinit__(self) -> None:
+        if cython.compiled:
+            point_at_nothing(self)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def fail(s: State, fault: u64, node: u64) -> cython.void:
+    """Note the first invariant found broken; whoever called the engine looks once, at the end."""
+    if s.fault == 0:
+        s.fault = fault
+        s.fault_node = node
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def use(s: State, i: u64) -> cython.void:
+    """Work within section i from now on."""
+    at: u64 = i * SECTION_WORDS
+    s.section = i
+    s.first_page = s.table[at]
+    s.first_node = s.table[at + 2]
+    s.first_place = s.first_page & (size(s.top) - 1)
+    s.end_place = s.first_place + s.table[at + 1]
+    s.shift = cython.cast(i64, s.first_node) - cython.cast(i64, s.first_place)
+    s.bits_at = cython.cast(i64, s.table[at + 3]) - cython.cast(i64, s.first_place >> 5)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def use_node(s: State, node: u64) -> cython.bint:
+    """Work within the section that has this node; False where none has."""
+    if s.first_node <= node and node - s.first_node < s.end_place - s.first_place:
+        return True
+    if node < N_HEADS or node >= s.n_nodes:
+        return False
+    low_i: u64 = 0
+    high_i: u64 = s.n_sections
+    while high_i - low_i > 1:
+        middle: u64 = (low_i + high_i) >> 1
+        if s.table[middle * SECTION_WORDS + 2] <= node:
+            low_i = middle
+        else:
+            high_i = middle
+    use(s, low_i)
+    return True
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def section_of_page(s: State, page: u64) -> u64:
+    """The last section that starts at or below page; `n_sections` where none does."""
+    low_i: u64 = 0
+    high_i: u64 = s.n_sections
+    while low_i < high_i:
+        middle: u64 = (low_i + high_i) >> 1
+        if s.table[middle * SECTION_WORDS] <= page:
+            low_i = middle + 1
+        else:
+            high_i = middle
+    return low_i - 1 if low_i else s.n_sections
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def node_of(s: State, page: u64) -> u64:
+    """The node of a page, its section in use; 0 where no section has it."""
+    if s.first_page <= page and page - s.first_page < s.end_place - s.first_place:
+        return s.first_node + (page - s.first_page)
+    i: u64 = section_of_page(s, page)
+    if i == s.n_sections or page - s.table[i * SECTION_WORDS] >= s.table[i * SECTION_WORDS + 1]:
+        return 0
+    use(s, i)
+    return s.first_node + (page - s.first_page)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def page_of(s: State, node: u64) -> u64:
+    """The page of a node of the section in use."""
+    return s.first_page + (node - s.first_node)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def place_of(s: State, node: u64) -> u64:
+    """The place of a node of the section in use."""
+    return s.first_place + (node - s.first_node)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def node_at(s: State, place: u64) -> u64:
+    """The node of a place of the section in use."""
+    return cython.cast(u64, cython.cast(i64, place) + s.shift)

@@ -1,0 +1,74 @@
+"""A stripe: the free list and the bits of one order.
+
+A list is circular and doubly linked through the link words, with one sentinel per order: the node k is
+the head of order k. A set bit says that the block is in its list. Nothing is unlinked unless both of its
+neighbours point back at it.
+"""
+
+from pagebuddy.core import stand_in as cython
+
+if not cython.compiled:
+    from .arith import size
+    from .state import State, fail, node_at
+    from .words import F_NEIGHBOURS, H_COUNTS, H_MASK, i64, low, u64
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def bit_word(s: State, bit: u64) -> i64:
+    """The index of the word that has a bit of the section in use."""
+    return s.bits_at + cython.cast(i64, bit >> 6)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def is_free(s: State, place: u64, k: u64) -> cython.bint:
+    """Whether the block of order k at place, all within the section, is in its list."""
+    bit: u64 = 2 * place + size(k)
+    return (s.words[bit_word(s, bit)] >> (bit & 63)) & 1
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def push(s: State, place: u64, k: u64) -> cython.void:
+    """Put a block at the front of its list."""
+    node: u64 = node_at(s, place)
+    after: u64 = low(s.links[k])
+    if after >= s.n_nodes or s.links[after] >> 32 != k:
+        fail(s, F_NEIGHBOURS, node)
+        return
+    s.links[node] = k << 32 | after
+    s.links[after] = node << 32 | low(s.links[after])
+    s.links[k] = s.links[k] >> 32 << 32 | node
+    bit: u64 = 2 * place + size(k)
+    s.words[bit_word(s, bit)] |= size(bit & 63)
+    s.words[H_MASK] |= size(k)
+    s.words[H_COUNTS + k] += 1
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def remove(s: State, place: u64, k: u64) -> cython.void:
+    """Take a block, known to be free, out of its list."""
+    node: u64 = node_at(s, place)
+    before: u64 = s.links[node] >> 32
+    after: u64 = low(s.links[node])
+    if (
+        before >= s.n_nodes
+        or after >= s.n_nodes
+        or low(s.links[before]) != node
+        or s.links[after] >> 32 != node
+    ):
+        fail(s, F_NEIGHBOURS, node)
+        return
+    s.links[after] = before << 32 | low(s.links[after])
+    s.links[before] = s.links[before] >> 32 << 32 | after
+    s.links[node] = 0
+    bit: u64 = 2 * place + size(k)
+    s.words[bit_word(s, bit)] &= ~size(bit & 63)
+    s.words[H_MASK] &= ~(cython.cast(u64, before == after) << k)
+    s.words[H_COUNTS + k] -= 1

@@ -1,0 +1,132 @@
+"""Trees: the stripes of all orders above the same pages. Split and merge.
+
+The buddy of the block of order k at place i is at `i ^ 2^k`. A merge goes up as far as it can, to the
+largest order and no further, and never across the end of a page range.
+"""
+
+from pagebuddy.core import stand_in as cython
+
+if not cython.compiled:
+    from .arith import ctz, order_from, size
+    from .state import State, fail, node_at, place_of, use_node
+    from .stripe import is_free, push, remove
+    from .words import F_BIT, F_FREE, F_HEAD, H_MASK, N_HEADS, low, u64
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def within(s: State, place: u64, k: u64) -> cython.bint:
+    """Whether the block of order k at place is all in the section in use."""
+    return s.first_place <= place and place + size(k) <= s.end_place
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def merge(s: State, place: u64, k: u64) -> cython.void:
+    """Free a block: merge it with its buddy while that is free, then put it into its list."""
+    while k < s.top:
+        buddy: u64 = place ^ size(k)
+        if not within(s, buddy, k) or not is_free(s, buddy, k):
+            break
+        remove(s, buddy, k)
+        place &= buddy
+        k += 1
+    push(s, place, k)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def release(s: State, place: u64, n: u64) -> cython.void:
+    """Free a run of n pages, each block of it merged as far as it goes."""
+    while n:
+        k: u64 = order_from(place, n, s.top)
+        merge(s, place, k)
+        place += size(k)
+        n -= size(k)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def scatter(s: State, place: u64, n: u64) -> cython.void:
+    """Put a run whose neighbours are known not to be free into the lists, from its end.
+
+    From the end, so that the lowest block comes to the front of its list.
+    """
+    end: u64 = place + n
+    while end > place:
+        k: u64 = order_from(end, end - place, s.top)
+        end -= size(k)
+        push(s, end, k)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def split(s: State, n: u64, k: u64) -> u64:
+    """Take n pages from the front of the smallest free block of order k or more; its node, or 0.
+
+    The rest goes back as the blocks that the binary digits of its length name: splitting down and
+    giving back the tail beyond n pages are one loop.
+    """
+    larger: u64 = s.words[H_MASK] >> k
+    if larger == 0:
+        return 0
+    k += ctz(larger)
+    node: u64 = low(s.links[k])
+    if node < N_HEADS or not use_node(s, node):
+        fail(s, F_HEAD, k)
+        return 0
+    place: u64 = place_of(s, node)
+    if not within(s, place, k) or not is_free(s, place, k):
+        fail(s, F_BIT, node)
+        return 0
+    remove(s, place, k)
+    place += n
+    tail: u64 = size(k) - n
+    while tail:
+        k = ctz(tail)
+        push(s, place, k)
+        place += size(k)
+        tail &= tail - 1
+    return node
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def order_around(s: State, place: u64) -> u64:
+    """The order of the free block that has this place; more than the top where none has."""
+    k: u64 = 0
+    while k <= s.top:
+        start: u64 = place >> k << k
+        if within(s, start, k) and is_free(s, start, k):
+            break
+        k += 1
+    return k
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def claim(s: State, place: u64, n: u64) -> cython.void:
+    """Take given pages, known to be free, out of the lists; the rest of their blocks stays in."""
+    end: u64 = place + n
+    at: u64 = place
+    while at < end:
+        k: u64 = order_around(s, at)
+        if k > s.top:
+            fail(s, F_FREE, node_at(s, at))
+            return
+        start: u64 = at >> k << k
+        remove(s, start, k)
+        if s.fault:
+            return
+        if start < place:
+            scatter(s, start, place - start)
+        at = start + size(k)
+        if at > end:
+            scatter(s, end, at - end)

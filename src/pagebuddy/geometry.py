@@ -1,0 +1,203 @@
+"""The geometry of an allocator's metadata: which words lie where, computed before anything is stored.
+
+    offset 0          header: geometry, what changes, a count per order
+    HEADER_WORDS      table: first page and number of pages of each page range
+    then              bits: two a page, each range from a word of its own
+    then, aligned     links: the list heads, then one word a page
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+from pagebuddy.arguments import PAGE_NUMBERS, power_of_two, whole
+from pagebuddy.core.words import (
+    BYTE_ORDER,
+    H_CHECKSUM,
+    H_MAGIC,
+    H_MAX_ORDER,
+    H_PAGE_SIZE,
+    H_PAGES,
+    H_SECTIONS,
+    H_VERSION,
+    H_WORDS,
+    HEADER_WORDS,
+    MAGIC,
+    MAX_PAGES,
+    N_HEADS,
+    TABLE_WORDS,
+    TOP_ORDER,
+    VERSION,
+)
+from pagebuddy.errors import CorruptMetadata
+from pagebuddy.ranges import PageRanges
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+CACHE_LINE_WORDS = 8
+LARGEST_PAGE_SIZE = 1 << 62
+
+
+def largest_order(first: int, n: int) -> int:
+    """Return the order of the largest block that lies within n pages from first.
+
+    >>> largest_order(0, 7), largest_order(3, 5), largest_order(3, 4)
+    (2, 2, 1)
+    """
+    order = n.bit_length() - 1
+    while -(-first // (1 << order) << order) + (1 << order) > first + n:
+        order -= 1
+    return order
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Page size, largest order, and the page ranges, touching ones joined, in address order."""
+
+    page_size: int
+    max_order: int
+    sections: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def of(
+        cls,
+        ranges: PageRanges | int | Iterable[tuple[int, int]],
+        page_size: object = 4096,
+        max_order: object = None,
+    ) -> Geometry:
+        """Return the geometry for what `BuddyAllocator` is given, checked."""
+        if not isinstance(ranges, PageRanges):
+            if hasattr(ranges, "__index__"):
+                ranges = [(0, whole(ranges, "n_pages", least=1))]
+            elif not hasattr(ranges, "__iter__"):
+                raise TypeError(
+                    f"ranges is {ranges!r}; it must be a number of pages, PageRanges, "
+                    "or pairs of first page and number of pages"
+                )
+            ranges = PageRanges(ranges)
+        sections = tuple(ranges.joined())
+        n_pages = sum(n for _, n in sections)
+        if n_pages > MAX_PAGES:
+            raise ValueError(f"there are {n_pages} pages; one allocator manages at most {MAX_PAGES}")
+        size = power_of_two(page_size, "page_size", most=LARGEST_PAGE_SIZE)
+        if max_order is None:
+            top = max((largest_order(*section) for section in sections), default=0)
+            return cls(size, min(top, TOP_ORDER), sections)
+        return cls(size, whole(max_order, "max_order", most=TOP_ORDER), sections)
+
+    @property
+    def n_pages(self) -> int:
+        """How many pages there are."""
+        return sum(n for _, n in self.sections)
+
+    @property
+    def links_at(self) -> int:
+        """The word where the links start, on a cache line of its own."""
+        end = self._bits()[-1]
+        return -(-end // CACHE_LINE_WORDS) * CACHE_LINE_WORDS
+
+    @property
+    def n_words(self) -> int:
+        """How many words all of the metadata has."""
+        return self.links_at + N_HEADS + self.n_pages
+
+    @property
+    def n_bytes(self) -> int:
+        """How many bytes all of the metadata has."""
+        return self.n_words * 8
+
+    @property
+    def table_end(self) -> int:
+        """The word after the table, up to which `write` stores."""
+        return HEADER_WORDS + TABLE_WORDS * len(self.sections)
+
+    def _bits(self) -> list[int]:
+        """Where the bits of each section start, and where the last ones end."""
+        starts = [self.table_end]
+        for first, n in self.sections:
+            place = first & ((1 << self.max_order) - 1)
+            starts.append(starts[-1] + ((place + n - 1) >> 5) - (place >> 5) + 1)
+        return starts
+
+    def table(self) -> array[int]:
+        """Return what the engine keeps privately of each section."""
+        table = array("Q")
+        node = N_HEADS
+        for (first, n), bits in zip(self.sections, self._bits(), strict=False):
+            table.extend((first, n, node, bits))
+            node += n
+        return table
+
+    def _header(self) -> array[int]:
+        header = array("Q", [0] * HEADER_WORDS)
+        header[H_MAGIC] = MAGIC
+        header[H_VERSION] = BYTE_ORDER << 32 | VERSION
+        header[H_WORDS] = self.n_words
+        header[H_PAGE_SIZE] = self.page_size
+        header[H_MAX_ORDER] = self.max_order
+        header[H_SECTIONS] = len(self.sections)
+        header[H_PAGES] = self.n_pages
+        for section in self.sections:
+            header.extend(section)
+        header[H_CHECKSUM] = _checksum(header)
+        return header
+
+    def write(self, words: memoryview) -> None:
+        """Store the header and the table; all else that changes in the header is zeroed."""
+        header = self._header()
+        words[: len(header)] = memoryview(header)
+
+    @classmethod
+    def read(cls, words: memoryview) -> Geometry:
+        """Return the geometry that stored words tell, if all of it is sound.
+
+        Raises `CorruptMetadata`. Cost: a page range at a time; no page is looked at.
+        """
+        if len(words) < HEADER_WORDS or words[H_MAGIC] != MAGIC:
+            raise CorruptMetadata(
+                "metadata starts with this package's mark",
+                f"there are {len(words) * 8} bytes of something else",
+            )
+        if words[H_VERSION] != BYTE_ORDER << 32 | VERSION:
+            raise CorruptMetadata(
+                f"metadata is of version {VERSION} and of this machine's byte order",
+                f"the word is {words[H_VERSION]:#x}",
+            )
+        n_sections = words[H_SECTIONS]
+        end = HEADER_WORDS + TABLE_WORDS * n_sections
+        if words[H_WORDS] > len(words) or end > len(words):
+            raise CorruptMetadata(
+                "metadata is as long as it says",
+                f"{words[H_WORDS]} words are named, {len(words)} are there",
+            )
+        if _checksum(words[:end]) != words[H_CHECKSUM]:
+            raise CorruptMetadata("the geometry has its checksum")
+        table = words[HEADER_WORDS:end].tolist()
+        sections = tuple(zip(table[::2], table[1::2], strict=True))
+        geometry = cls(words[H_PAGE_SIZE], words[H_MAX_ORDER], sections)
+        geometry._check(words[H_PAGES], words[H_WORDS])
+        return geometry
+
+    def _check(self, n_pages: int, n_words: int) -> None:
+        """Refuse what a checksum cannot: geometry that was written so, and makes no sense."""
+        free_from = 0
+        for first, n in self.sections:
+            if n == 0 or first < free_from or first + n > PAGE_NUMBERS:
+                raise CorruptMetadata("page ranges ascend and do not overlap", page=first)
+            free_from = first + n + 1
+        if self.max_order > TOP_ORDER or self.n_pages != n_pages or n_pages > MAX_PAGES:
+            raise CorruptMetadata("orders and pages are within their limits")
+        if self.page_size.bit_count() != 1 or self.page_size > LARGEST_PAGE_SIZE:
+            raise CorruptMetadata("the page size is a power of two", f"it is {self.page_size}")
+        if self.n_words != n_words:
+            raise CorruptMetadata("metadata is as long as its page ranges need")
+
+
+def _checksum(words: array[int] | memoryview) -> int:
+    """The CRC-32 of the geometry's words, the checksum itself and what changes left out."""
+    table = memoryview(words)[HEADER_WORDS:]
+    return crc32(table.tobytes(), crc32(memoryview(words)[:H_CHECKSUM].tobytes()))

@@ -1,0 +1,285 @@
+"""Inspection: what can be seen of an allocator, proved of it, and rebuilt."""
+
+from pagebuddy import refusals
+from pagebuddy.arguments import PAGE_NUMBERS, whole
+from pagebuddy.core import stand_in as cython
+from pagebuddy.dump import dump
+from pagebuddy.errors import CorruptMetadata
+from pagebuddy.geometry import Geometry
+from pagebuddy.ranges import PageRanges
+from pagebuddy.stats import Stats
+
+if not cython.compiled:
+    from threading import RLock
+
+    from pagebuddy.core.aside import settle
+    from pagebuddy.core.prove import prove
+    from pagebuddy.core.rebuild import rebuild
+    from pagebuddy.core.search import measure, next_block
+    from pagebuddy.core.spans import length, next_live
+    from pagebuddy.core.state import State, node_of, page_of, place_of, use, use_node
+    from pagebuddy.core.tree import order_around
+    from pagebuddy.core.words import (
+        H_ASIDE,
+        H_COUNTS,
+        N_HEADS,
+        is_live,
+        low,
+        pages_in,
+        u64,
+    )
+
+
+@cython.cclass
+class Inspection(State):
+    """An allocator's words and geometry, and all that only looks at them or mends them."""
+
+    geometry: object
+    # Uncompiled only: see `turns`.
+    turn: object
+    in_turn: object
+
+    def _adopt(self, geometry, words):
+        """Work on these words from now on."""
+        table = memoryview(geometry.table())
+        self.geometry = geometry
+        self.words_owner = words
+        self.table_owner = table
+        if cython.compiled:
+            self.words = words_of(words)
+            self.links = self.words + cython.cast(u64, geometry.links_at)
+            self.table = words_of(table)
+        else:
+            self.words = words
+            self.links = words[geometry.links_at :]
+            self.table = table
+            self.turn = RLock()
+            self.in_turn = False
+        self.n_sections = len(geometry.sections)
+        self.total = geometry.n_pages
+        self.n_nodes = N_HEADS + self.total
+        self.top = geometry.max_order
+        self.first_page = self.first_node = self.first_place = self.end_place = 0
+        self.fault = 0
+        if self.n_sections:
+            use(self, 0)
+
+    def __contains__(self, page):
+        """Whether page is the first of a live span."""
+        given = whole(page, "page", least=None)
+        node: u64 = node_of(self, given) if 0 <= given < PAGE_NUMBERS else 0
+        return node != 0 and is_live(self.links[node])
+
+    def size_of(self, page, /):
+        """Return the pages of the live span that starts at page; raises `BadFree` if none does."""
+        node: u64 = self._live(page, None, None)
+        return pages_in(self.links[node])
+
+    def generation_of(self, page, /):
+        """Return the number that tells the live span at page from others there before and after.
+
+        32 bits, one more with each span allocated. Raises `BadFree`.
+        """
+        node: u64 = self._live(page, None, None)
+        return low(self.links[node])
+
+    def spans(self):
+        """Yield (first page, number of pages) of the live spans, in address order.
+
+        The current one may be freed or resized during the walk.
+
+        >>> from pagebuddy import BuddyAllocator
+        >>> buddy = BuddyAllocator(64)
+        >>> buddy.alloc(5), buddy.alloc(2)
+        (0, 6)
+        >>> list(buddy.spans())
+        [(0, 5), (6, 2)]
+        """
+        node, found = N_HEADS, self._span_from(N_HEADS, 0)
+        while found:
+            node, page, n = found
+            yield page, n
+            found = self._span_from(node, n)
+
+    def free_blocks(self):
+        """Yield (first page, order) of the free blocks, in address order. What is aside is settled.
+
+        >>> from pagebuddy import BuddyAllocator
+        >>> buddy = BuddyAllocator(8)
+        >>> buddy.alloc(5)
+        0
+        >>> list(buddy.free_blocks())
+        [(5, 0), (6, 1)]
+        """
+        found = self._block_from(N_HEADS)
+        while found:
+            node, page, order = found
+            yield page, order
+            found = self._block_from(node + (1 << order))
+
+    def _span_from(self, start, n):
+        """The first live span behind the n pages at a node, as they are now: node, page, pages."""
+        node: u64 = start
+        if n and is_live(self.links[node]) and pages_in(self.links[node]) > n:
+            n = pages_in(self.links[node])
+        node = next_live(self, node + n)
+        if node == 0:
+            return None
+        return node, page_of(self, node), pages_in(self.links[node])
+
+    def _block_from(self, start):
+        """The first free block from a node on: node, page, order."""
+        settle(self)
+        node: u64 = next_block(self, start)
+        if self.fault:
+            raise self._corrupt()
+        return None if node == 0 else (node, page_of(self, node), order_around(self, place_of(self, node)))
+
+    def stats(self):
+        """Return the figures, as `Stats`. What is aside is settled; cost: a walk.
+
+        >>> from pagebuddy import BuddyAllocator
+        >>> buddy = BuddyAllocator(64)
+        >>> page = buddy.alloc(5)
+        >>> stats = buddy.stats()
+        >>> stats.used, stats.free, stats.largest_free, stats.n_spans
+        (5, 59, 59, 1)
+        """
+        settle(self)
+        measure(self, 0, PAGE_NUMBERS - 1)
+        free, longest = self.free_pages, self.longest_run
+        n_spans = 0
+        node: u64 = next_live(self, N_HEADS)
+        while node:
+            n_spans += 1
+            node = next_live(self, node + length(self, node)) if self.fault == 0 else 0
+        if self.fault:
+            raise self._corrupt()
+        return Stats(
+            n_pages=self.total,
+            used=self.total - free,
+            free=free,
+            largest_free=longest,
+            free_blocks=tuple([self.words[H_COUNTS + k] for k in range(self.top + 1)]),
+            n_spans=n_spans,
+        )
+
+    def dump(self):
+        """Return the whole state as text: page ranges, lists, and each tree's spans and blocks."""
+        return dump(self)
+
+    def verify(self):
+        """Prove every invariant, walking everything. Raises `CorruptMetadata` naming the one broken.
+
+        What is aside is settled. Cost: about a nanosecond a page.
+        """
+        if Geometry.read(self.words_owner) != self.geometry:
+            raise CorruptMetadata("the geometry is what it was")
+        settle(self)
+        prove(self)
+        if self.fault:
+            raise self._corrupt()
+
+    def recover(self):
+        """Rebuild lists, bits and counts from the records of the live spans alone: after a crash.
+
+        No span is lost and none invented, wherever the crash was. Raises `CorruptMetadata`, and changes
+        nothing, if a record itself cannot be. Cost: about a nanosecond a page.
+
+        >>> from pagebuddy import BuddyAllocator
+        >>> buddy = BuddyAllocator(64)
+        >>> page = buddy.alloc(5)
+        >>> buddy.recover()
+        >>> list(buddy.spans()), buddy.stats().free
+        ([(0, 5)], 59)
+        """
+        self.fault = 0
+        rebuild(self, self.n_nodes, True)
+        if self.fault:
+            raise self._corrupt()
+
+    @property
+    def metadata(self):
+        """A writable view of the bytes that are all of the state."""
+        return self.words_owner.cast("B")
+
+    @property
+    def ranges(self):
+        """The page ranges, touching ones joined, without the pages that metadata was carved from."""
+        return PageRanges(self.geometry.sections)
+
+    @property
+    def page_size(self):
+        """Bytes in a page."""
+        return self.geometry.page_size
+
+    @property
+    def page_bits(self):
+        """log2 of the bytes in a page."""
+        return self.geometry.page_size.bit_length() - 1
+
+    @property
+    def max_order(self):
+        """The largest order; inclusive."""
+        return self.geometry.max_order
+
+    @property
+    def n_orders(self):
+        """How many orders there are: max_order + 1."""
+        return self.geometry.max_order + 1
+
+    @property
+    def n_pages(self):
+        """How many pages there are, free and used."""
+        return self.geometry.n_pages
+
+    def __repr__(self):
+        geometry = self.geometry
+        return (
+            f"<BuddyAllocator of {geometry.n_pages} pages of {geometry.page_size} bytes "
+            f"in {len(geometry.sections)} ranges, orders 0 to {geometry.max_order}>"
+        )
+
+    def __reduce__(self):
+        return type(self).attach, (bytearray(self.metadata),)
+
+    # -- refusing --------------------------------------------------------------------------------
+
+    def _live(self, page, n_pages, generation):
+        """The node of the live span at page, which is the one expected; else `BadFree`."""
+        given = whole(page, "page", least=None)
+        node: u64 = node_of(self, given) if 0 <= given < PAGE_NUMBERS else 0
+        if node == 0:
+            raise refusals.outside(given, self.geometry)
+        word: u64 = self.links[node]
+        if not is_live(word):
+            raise refusals.not_live(given, self._is_free(node))
+        if n_pages is not None and whole(n_pages, "n_pages") != pages_in(word):
+            raise refusals.other_size(given, n_pages, pages_in(word))
+        if generation is not None and whole(generation, "generation") != low(word):
+            raise refusals.other_generation(given, generation, low(word))
+        return node
+
+    def _is_free(self, node):
+        """Whether a node of the section in use is in a free block or aside."""
+        aside = self.words[H_ASIDE]
+        if 0 <= node - low(aside) < pages_in(aside):
+            return True
+        return order_around(self, place_of(self, node)) <= self.top
+
+    def _no_pages(self, requested, above=0, last=PAGE_NUMBERS - 1, where=""):
+        """Why nothing was found between the pages above and last: `OutOfPages`, or a fault."""
+        settle(self)
+        measure(self, above, last)
+        if self.fault:
+            return self._corrupt()
+        return refusals.out_of_pages(
+            requested, self.free_pages, self.longest_run, self.geometry, where
+        )
+
+    def _corrupt(self):
+        """The fault that the engine noted, as an exception; it can then be mended and used again."""
+        fault, node = self.fault, self.fault_node
+        self.fault = 0
+        page = page_of(self, node) if node >= N_HEADS and use_node(self, node) else None
+        return refusals.corrupt(fault, node, page)

@@ -1,0 +1,101 @@
+"""Where an allocator's metadata lies: in memory of its own, in a given buffer, or in the managed memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pagebuddy.errors import OutOfPages
+from pagebuddy.geometry import Geometry
+from pagebuddy.ranges import PageRanges
+
+if TYPE_CHECKING:
+    from collections.abc import Buffer
+
+WORD = 8
+CACHE_LINE = 64
+
+
+def address_of(view: memoryview) -> int:
+    """Return the address of a writable view's first byte."""
+    # Only here is ctypes needed, and loading it costs more than the rest of the package.
+    from ctypes import addressof, c_char
+
+    return addressof(c_char.from_buffer(view))
+
+
+def as_bytes(buffer: Buffer, name: str) -> memoryview:
+    """Return a writable view of a buffer's bytes.
+
+    Raises TypeError for what is no buffer, ValueError for one that is read-only or has gaps.
+    """
+    try:
+        view = memoryview(buffer)
+    except TypeError:
+        kind = type(buffer).__name__
+        raise TypeError(
+            f"{name} is a {kind}, which has no buffer; "
+            "give a bytearray, an mmap, an array or a memoryview of one"
+        ) from None
+    if view.readonly:
+        raise ValueError(f"{name} is read-only; give a buffer that can be written")
+    if not view.c_contiguous:
+        raise ValueError(f"{name} has gaps between its items; give one contiguous run of bytes")
+    return view.cast("B") if view.nbytes else memoryview(bytearray())
+
+
+def as_words(buffer: Buffer, name: str, n_bytes: int = 0) -> memoryview:
+    """Return a buffer's bytes as 64-bit words, at least n_bytes of them.
+
+    Raises ValueError where there are fewer, or where they are not aligned to 8 bytes.
+    """
+    view = as_bytes(buffer, name)
+    if view.nbytes < n_bytes:
+        raise ValueError(f"{name} has {view.nbytes} bytes; {n_bytes} are needed")
+    if view.nbytes and address_of(view) % WORD:
+        raise ValueError(f"{name} starts at an odd address; it must be aligned to {WORD} bytes")
+    return view[: view.nbytes // WORD * WORD].cast("Q")
+
+
+def own_words(n_bytes: int) -> memoryview:
+    """Return zeroed words of our own, on a cache line of their own. Untouched, they cost nothing."""
+    view = memoryview(bytearray(n_bytes + CACHE_LINE))
+    start = -address_of(view) % CACHE_LINE
+    return view[start : start + n_bytes].cast("Q")
+
+
+def clear(words: memoryview) -> None:
+    """Store zero in all words."""
+    zeros = memoryview(bytes(1 << 16)).cast("Q")
+    for at in range(0, len(words), len(zeros)):
+        words[at : at + len(zeros)] = zeros[: len(words) - at]
+
+
+def carved_words(geometry: Geometry, memory: Buffer) -> tuple[Geometry, memoryview]:
+    """Carve room for metadata out of the memory that is managed.
+
+    Returns the geometry of the pages that are left and the words of those that are not. The pages come
+    from the end of the highest page range that has enough, and the rest of that range stays. Page p lies
+    at byte (p - lowest page) * page_size of the memory.
+    """
+    view = as_bytes(memory, "memory")
+    sections = geometry.sections
+    if not sections:
+        raise OutOfPages(1, 0, 0, geometry.page_size, "for metadata")
+    lowest = sections[0][0]
+    spanned = (sum(sections[-1]) - lowest) * geometry.page_size
+    if view.nbytes < spanned:
+        raise ValueError(
+            f"memory has {view.nbytes} bytes; from the lowest page to the highest the ranges span {spanned}"
+        )
+    # Fewer pages need less metadata, so what is enough for all is enough for the rest.
+    n_pages = -(-geometry.n_bytes // geometry.page_size)
+    ranges = PageRanges(sections)
+    try:
+        first = ranges.carve(n_pages)
+    except OutOfPages as refused:
+        raise OutOfPages(
+            n_pages, refused.free, refused.largest_free, geometry.page_size, "for metadata"
+        ) from None
+    start = (first - lowest) * geometry.page_size
+    words = as_words(view[start : start + n_pages * geometry.page_size], "memory")
+    return Geometry.of(ranges, geometry.page_size, geometry.max_order), words

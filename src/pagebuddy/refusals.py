@@ -1,0 +1,91 @@
+"""What the allocator says when it refuses: exceptions, with their figures and what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pagebuddy.errors import BadFree, CorruptMetadata, OutOfPages
+from pagebuddy.invariants import INVARIANTS
+
+if TYPE_CHECKING:
+    from pagebuddy.geometry import Geometry
+
+
+def _ranges(geometry: Geometry) -> str:
+    """The page ranges in words, the first few."""
+    shown = [f"{first} to {first + n - 1}" for first, n in geometry.sections[:3]]
+    more = len(geometry.sections) - len(shown)
+    if not shown:
+        return "none"
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def out_of_pages(
+    requested: int, free: int, largest_free: int, geometry: Geometry, where: str
+) -> OutOfPages:
+    """Nothing free would do."""
+    return OutOfPages(requested, free, largest_free, geometry.page_size, where)
+
+
+def placed(above: object, below: object, align: object) -> str:
+    """A request's window and alignment, in words."""
+    parts = []
+    if align is not None:
+        parts.append(f"at a multiple of {align}")
+    if above is not None:
+        parts.append(f"from page {above}")
+    if below is not None:
+        parts.append(f"below page {below}")
+    return " ".join(parts)
+
+
+def outside(page: int, geometry: Geometry) -> BadFree:
+    """A page that this allocator does not have."""
+    return BadFree(
+        page, "outside", f"page {page} is none of this allocator's, which has {_ranges(geometry)}"
+    )
+
+
+def not_live(page: int, is_free: bool) -> BadFree:
+    """A page that no live span starts at."""
+    if is_free:
+        return BadFree(page, "free", f"page {page} is free already: was it freed twice?")
+    return BadFree(
+        page,
+        "interior",
+        f"page {page} is inside a live span; give the span's first page, as alloc returned it",
+    )
+
+
+def given_twice(page: int) -> BadFree:
+    """A page that stands twice in a batch."""
+    return BadFree(page, "free", f"page {page} is given twice; give each span once")
+
+
+def other_size(page: int, expected: int, found: int) -> BadFree:
+    """A live span, but not of the size that the caller expects."""
+    message = f"the span at page {page} has {found} pages, not {expected}: is it the one you mean?"
+    return BadFree(page, "size", message, expected=expected, found=found)
+
+
+def other_generation(page: int, expected: int, found: int) -> BadFree:
+    """A live span, but another than the caller expects: the one meant was freed before."""
+    message = (
+        f"the span at page {page} is of generation {found}, not {expected}: "
+        "the one you mean was freed, and its pages were allocated again"
+    )
+    return BadFree(page, "generation", message, expected=expected, found=found)
+
+
+def not_in_one_range(first: int, n: int, geometry: Geometry) -> ValueError:
+    """Given pages that no single page range has."""
+    return ValueError(
+        f"pages {first} to {first + n - 1} are not all in one page range; "
+        f"there are {_ranges(geometry)}"
+    )
+
+
+def corrupt(fault: int, node: int, page: int | None) -> CorruptMetadata:
+    """A fault that the engine noted, at a node and, if it is one, a page."""
+    where = f"list {node}" if page is None else f"page {page}"
+    return CorruptMetadata(INVARIANTS[fault], f"at {where}", page=page)

@@ -1,0 +1,46 @@
+"""Page numbers by the thousand: numpy arrays where numpy is installed, else `array("Q")`."""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def new_vector(count: int) -> Any:
+    """Return room for count page numbers: a numpy array of uint64, or an `array("Q")`."""
+    try:
+        import numpy as np
+    except ImportError:
+        return array("Q", bytes(8 * count))
+    return np.zeros(count, np.uint64)
+
+
+def words_of_vector(vector: Any, *, writable: bool = False) -> memoryview | None:
+    """Return the words of a contiguous buffer of unsigned 64-bit integers; None for anything else."""
+    try:
+        view = memoryview(vector)
+    except TypeError:
+        return None
+    fits = view.format in ("Q", "L", "@Q", "=Q", "<Q", "@L") and view.itemsize == 8
+    if not fits or view.ndim != 1 or not view.c_contiguous or (writable and view.readonly):
+        return None
+    return view.cast("B").cast("Q") if len(view) else memoryview(array("Q"))
+
+
+def words_from(pages: Iterable[int], name: str) -> memoryview:
+    """Return page numbers as words: without a copy where they are words already.
+
+    Raises TypeError for what is no integer, ValueError for what is no page number.
+    """
+    words = words_of_vector(pages)
+    if words is not None:
+        return words
+    try:
+        return memoryview(array("Q", list(pages)))
+    except OverflowError:
+        raise ValueError(f"{name} has a number below 0 or above 2^64 - 1") from None
+    except TypeError as error:
+        raise TypeError(f"{name} must be integers, in an array or any iterable: {error}") from None
