@@ -31,14 +31,24 @@ cdef extern from *:
           __atomic_store_n(w + i, v, __ATOMIC_RELAXED);
           __asm__ __volatile__("" ::: "memory"); }
     #endif
+    #define PB_NO_PAGE 0xFFFFFFFFFFFFFFFFULL
     #define pb_low(x) ((x) & 0xFFFFFFFFULL)
     /* The value of an int that fits, not negative; -1 for anything else, without an exception. */
     static inline long long pb_small(PyObject *o) {
         int overflow;
         long long v;
         if (!PyLong_CheckExact(o)) return -1;
+    #if PY_VERSION_HEX >= 0x030C0000
+        if (PyUnstable_Long_IsCompact((PyLongObject *)o))
+            return PyUnstable_Long_CompactValue((PyLongObject *)o);
+    #else
+        if (Py_SIZE(o) == 1) return ((PyLongObject *)o)->ob_digit[0];
+    #endif
         v = PyLong_AsLongLongAndOverflow(o, &overflow);
         return overflow || v < 0 ? -1 : v; }
+    /* An int, by the shortest way for those that are not huge. */
+    static inline PyObject *pb_number(unsigned long long x) {
+        return x < 0x40000000 ? PyLong_FromLong((long)x) : PyLong_FromUnsignedLongLong(x); }
     /* All words of a State that has no metadata yet: every operation finds nothing. */
     static unsigned long long pb_nothing[128];
     """
@@ -47,6 +57,8 @@ cdef extern from *:
     void store "pb_store"(u64 *words, u64 index, u64 value) nogil
     u64 low "pb_low"(u64 word) nogil
     i64 small "pb_small"(object thing)
+    object number "pb_number"(u64 x)
+    const u64 NO_PAGE "PB_NO_PAGE"
     u64 *NOTHING "pb_nothing"
 
 cdef enum:
@@ -67,6 +79,10 @@ cdef enum:
     HEADER_WORDS = 64
     TABLE_WORDS = 2
     SECTION_WORDS = 4
+    T_PAGE = 0
+    T_PAGES = 1
+    T_NODE = 2
+    T_BITS = 3
     N_HEADS = 64
     TOP_ORDER = 31
     MAX_PAGES = 0x7FFFFFC0
@@ -116,11 +132,25 @@ include "inspection.py"
 include "allocator.py"
 
 
-cdef class _Empty:
-    """Methods that do nothing, for benchmarks: the least that a call costs."""
+cdef class _Bench:
+    """For benchmarks: calls that do nothing, the least that a call costs, and a loop of C."""
 
     def nothing(self, n, *, above=None, below=None, align=None):
         return n
 
     def plain(self, n, /):
         return n
+
+    def pairs(self, BuddyAllocator buddy, u64 n, u64 count):
+        """Allocate n pages and free them, count times."""
+        cdef u64 node
+        while count:
+            node = take(buddy, n)
+            if node == 0 or buddy.fault:
+                raise MemoryError
+            commit(buddy, node, n)
+            node = node_of(buddy, page_of(buddy, node))
+            if node == 0 or not is_live(buddy.links[node]):
+                raise MemoryError
+            give(buddy, node)
+            count -= 1

@@ -5,7 +5,7 @@ of C. Uncompiled it runs as it is.
 """
 
 from pagebuddy import refusals
-from pagebuddy.arguments import PAGE_NUMBERS, power_of_two, whole
+from pagebuddy.arguments import LAST_PAGE, PAGE_NUMBERS, power_of_two, whole
 from pagebuddy.core import stand_in as cython
 from pagebuddy.geometry import Geometry
 from pagebuddy.placement import as_words, carved_words, clear, own_words
@@ -26,13 +26,17 @@ if not cython.compiled:
         take_given,
     )
     from pagebuddy.core.state import node_of, page_of, place_of
-    from pagebuddy.core.words import N_HEADS, is_live, u64
+    from pagebuddy.core.words import N_HEADS, bytes_of, i64, is_live, u64, words_of
     from pagebuddy.inspection import Inspection
     from pagebuddy.turns import take_turns
 
     def small(thing: object) -> int:
         """The value of an int that fits, not negative; -1 for anything else."""
         return thing if type(thing) is int and 0 <= thing < 1 << 63 else -1
+
+    def number(word: u64) -> int:
+        """A word as an int."""
+        return word
 
 
 @cython.cclass
@@ -123,13 +127,13 @@ class BuddyAllocator(Inspection):
         (0, 16, 40)
         """
         count = small(n)
-        if above is not None or below is not None or align is not None or not 0 < count <= self.total:
-            return self._alloc_placed(n, above, below, align)
-        node: u64 = take(self, count)
-        if node == 0 or self.fault:
-            raise self._no_pages(count)
-        commit(self, node, count)
-        return page_of(self, node)
+        limit: i64 = self.total
+        if above is None and below is None and align is None and 0 < count <= limit:
+            node: u64 = take(self, count)
+            if node and self.fault == 0:
+                commit(self, node, count)
+                return number(page_of(self, node))
+        return self._alloc_placed(n, above, below, align)
 
     def alloc_order(self, order):
         """Return the first page of a new span of 2^order pages, a multiple of that.
@@ -140,9 +144,9 @@ class BuddyAllocator(Inspection):
         k = whole(order, "order")
         node: u64 = take_block(self, k) if k <= self.top else 0
         if node == 0 or self.fault:
-            raise self._no_pages(1 << k, where=f"in one block of order {k}")
+            raise self._no_pages(1 << k, 0, LAST_PAGE, f"in one block of order {k}")
         commit(self, node, 1 << k)
-        return page_of(self, node)
+        return number(page_of(self, node))
 
     def alloc_at(self, page, n_pages):
         """Make a span of these pages; return the first.
@@ -173,18 +177,20 @@ class BuddyAllocator(Inspection):
         k = whole(order, "order")
         many = whole(count, "count")
         settle(self)
-        if many and (k > self.top or many > blocks_free(self, k)):
-            raise self._no_pages(many << k, where=f"in blocks of order {k}")
+        # The counts are stored numbers: never take one for the size of an array.
+        if many and (k > self.top or many > self.total >> k or many > blocks_free(self, k)):
+            raise self._no_pages(many << k, 0, LAST_PAGE, f"in blocks of order {k}")
         pages = new_vector(many)
         if many:
             words = words_of_vector(pages, writable=True)
-            alloc_blocks(self, k, many, words_of(words) if cython.compiled else words)
+            alloc_blocks(self, k, many, words_of(words))
             if self.fault:
                 raise self._corrupt()
         return pages
 
+    @cython.cfunc
     def _alloc_placed(self, n, above, below, align):
-        """`alloc` for everything but a plain small n."""
+        """`alloc` for everything but a plain n that can be had at once."""
         count = whole(n, "n", least=1)
         bottom = 0 if above is None else whole(above, "above")
         top = PAGE_NUMBERS if below is None else min(whole(below, "below"), PAGE_NUMBERS)
@@ -205,7 +211,7 @@ class BuddyAllocator(Inspection):
         if node == 0 or self.fault:
             raise self._no_pages(count, bottom, top - 1, where)
         commit(self, node, count)
-        return page_of(self, node)
+        return number(page_of(self, node))
 
     # -- giving back -----------------------------------------------------------------------------
 
@@ -225,11 +231,18 @@ class BuddyAllocator(Inspection):
         """
         given = small(page)
         node: u64 = node_of(self, given) if given >= 0 else 0
-        if node == 0 or not is_live(self.links[node]) or n_pages is not None or generation is not None:
-            node = self._live(page, n_pages, generation)
-        give(self, node)
+        if node and is_live(self.links[node]) and n_pages is None and generation is None:
+            give(self, node)
+        else:
+            self._free_checked(page, n_pages, generation)
         if self.fault:
             raise self._corrupt()
+
+    @cython.cfunc
+    def _free_checked(self, page, n_pages, generation):
+        """`free` for everything but a plain page that is live."""
+        node: u64 = self._live(page, n_pages, generation)
+        give(self, node)
 
     def free_many(self, pages, /):
         """Free the live spans that start at these pages: an array of uint64 or any iterable of ints.
@@ -243,12 +256,12 @@ class BuddyAllocator(Inspection):
         64
         """
         words = words_from(pages, "pages")
-        count = len(words)
+        count: u64 = len(words)
         if count == 0:
             return
         seen = memoryview(bytearray((self.n_nodes >> 3) + 1))
-        given = words_of(words) if cython.compiled else words
-        bad = first_bad(self, given, count, bytes_of(seen) if cython.compiled else seen)
+        given = words_of(words)
+        bad = first_bad(self, given, count, bytes_of(seen))
         if self.fault:
             raise self._corrupt()
         if bad < count:
@@ -298,18 +311,27 @@ class BuddyAllocator(Inspection):
         if slots is None:
             raise TypeError("pages must be a writable, contiguous array of uint64")
         if PAGE_NUMBERS - 1 in self.ranges:
-            raise ValueError("page 2^64 - 1 cannot be told from none here; leave it out of the ranges")
+            raise ValueError(
+                "page 2^64 - 1 cannot be told from none here; leave it out of the ranges"
+            )
+        n_ops: u64 = len(todo)
         failed = run_all(
             self,
-            words_of(todo) if cython.compiled else todo,
-            len(todo),
-            words_of(slots) if cython.compiled else slots,
+            words_of(todo),
+            n_ops,
+            words_of(slots),
             len(slots),
         )
         if self.fault:
             raise self._corrupt()
-        if self.run_begin < len(todo):
-            self._bad_operation(self.run_begin, todo[self.run_begin], slots)
+        stopped: u64 = self.run_begin
+        if stopped != n_ops:
+            slot = todo[stopped] & 0xFFFF_FFFF
+            if slot >= len(slots):
+                raise ValueError(
+                    f"operation {stopped} names slot {slot}; pages has slots 0 to {len(slots) - 1}"
+                )
+            self._live(slots[slot], None, None)
         return failed
 
 

@@ -3,6 +3,7 @@
 from operator import index
 
 PAGE_NUMBERS = 1 << 64
+LAST_PAGE = PAGE_NUMBERS - 1
 
 
 def whole(value: object, name: str, *, least: int | None = 0, most: int | None = None) -> int:

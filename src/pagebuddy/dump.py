@@ -37,7 +37,9 @@ def _lines(buddy: Any) -> Iterator[str]:
             yield f"  order {order:2}: {len(pages)} of {1 << order} pages: {shown}{more}"
     for first, n in buddy.ranges:
         yield f"page range {first} to {first + n - 1}: {n} pages"
-    parts = [(first, n, f"live, generation {buddy.generation_of(first)}") for first, n in buddy.spans()]
+    parts = [
+        (first, n, f"live, generation {buddy.generation_of(first)}") for first, n in buddy.spans()
+    ]
     parts += [(first, 1 << order, f"free, order {order}") for first, order in blocks]
     for tree, inside in groupby(sorted(parts), key=lambda part: part[0] >> buddy.max_order):
         yield f"tree {tree << buddy.max_order}"

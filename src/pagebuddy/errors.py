@@ -17,9 +17,22 @@ these is raised.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class PageBuddyError(Exception):
-    """What all errors of this package have in common."""
+    """What all errors of this package have in common: they travel between processes whole."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), self.args, vars(self))
+
+
+def _again(kind: type[PageBuddyError], args: tuple[Any, ...], figures: dict[str, Any]) -> Any:
+    """Make an error as it was, without asking its constructor."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(figures)
+    return error
 
 
 class OutOfPages(PageBuddyError, MemoryError):

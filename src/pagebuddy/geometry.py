@@ -1,9 +1,9 @@
 """The geometry of an allocator's metadata: which words lie where, computed before anything is stored.
 
-    offset 0          header: geometry, what changes, a count per order
-    HEADER_WORDS      table: first page and number of pages of each page range
-    then              bits: two a page, each range from a word of its own
-    then, aligned     links: the list heads, then one word a page
+offset 0          header: geometry, what changes, a count per order
+HEADER_WORDS      table: first page and number of pages of each page range
+then              bits: two a page, each range from a word of its own
+then, aligned     links: the list heads, then one word a page
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ class Geometry:
         sections = tuple(ranges.joined())
         n_pages = sum(n for _, n in sections)
         if n_pages > MAX_PAGES:
-            raise ValueError(f"there are {n_pages} pages; one allocator manages at most {MAX_PAGES}")
+            raise ValueError(
+                f"there are {n_pages} pages; one allocator manages at most {MAX_PAGES}"
+            )
         size = power_of_two(page_size, "page_size", most=LARGEST_PAGE_SIZE)
         if max_order is None:
             top = max((largest_order(*section) for section in sections), default=0)

@@ -27,6 +27,7 @@ if not cython.compiled:
         low,
         pages_in,
         u64,
+        words_of,
     )
 
 
@@ -45,21 +46,18 @@ class Inspection(State):
         self.geometry = geometry
         self.words_owner = words
         self.table_owner = table
-        if cython.compiled:
-            self.words = words_of(words)
-            self.links = self.words + cython.cast(u64, geometry.links_at)
-            self.table = words_of(table)
-        else:
-            self.words = words
-            self.links = words[geometry.links_at :]
-            self.table = table
+        self.words = words_of(words)
+        self.links = words_of(words[geometry.links_at :])
+        self.table = words_of(table)
+        if not cython.compiled:
             self.turn = RLock()
             self.in_turn = False
         self.n_sections = len(geometry.sections)
         self.total = geometry.n_pages
         self.n_nodes = N_HEADS + self.total
         self.top = geometry.max_order
-        self.first_page = self.first_node = self.first_place = self.end_place = 0
+        self.first_page = self.pages = self.first_node = self.end_node = 0
+        self.first_place = self.end_place = 0
         self.fault = 0
         if self.n_sections:
             use(self, 0)
@@ -133,7 +131,11 @@ class Inspection(State):
         node: u64 = next_block(self, start)
         if self.fault:
             raise self._corrupt()
-        return None if node == 0 else (node, page_of(self, node), order_around(self, place_of(self, node)))
+        return (
+            None
+            if node == 0
+            else (node, page_of(self, node), order_around(self, place_of(self, node)))
+        )
 
     def stats(self):
         """Return the figures, as `Stats`. What is aside is settled; cost: a walk.
@@ -245,6 +247,7 @@ class Inspection(State):
 
     # -- refusing --------------------------------------------------------------------------------
 
+    @cython.cfunc
     def _live(self, page, n_pages, generation):
         """The node of the live span at page, which is the one expected; else `BadFree`."""
         given = whole(page, "page", least=None)
@@ -260,6 +263,7 @@ class Inspection(State):
             raise refusals.other_generation(given, generation, low(word))
         return node
 
+    @cython.cfunc
     def _is_free(self, node):
         """Whether a node of the section in use is in a free block or aside."""
         aside = self.words[H_ASIDE]
@@ -267,7 +271,8 @@ class Inspection(State):
             return True
         return order_around(self, place_of(self, node)) <= self.top
 
-    def _no_pages(self, requested, above=0, last=PAGE_NUMBERS - 1, where=""):
+    @cython.cfunc
+    def _no_pages(self, requested, above, last, where):
         """Why nothing was found between the pages above and last: `OutOfPages`, or a fault."""
         settle(self)
         measure(self, above, last)
@@ -277,6 +282,7 @@ class Inspection(State):
             requested, self.free_pages, self.longest_run, self.geometry, where
         )
 
+    @cython.cfunc
     def _corrupt(self):
         """The fault that the engine noted, as an exception; it can then be mended and used again."""
         fault, node = self.fault, self.fault_node

@@ -1,4 +1,4 @@
-"""Where an allocator's metadata lies: in memory of its own, in a given buffer, or in the managed memory."""
+"""Where an allocator's metadata lies: in memory of its own, a given buffer, or the managed memory."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def carved_words(geometry: Geometry, memory: Buffer) -> tuple[Geometry, memoryvi
     spanned = (sum(sections[-1]) - lowest) * geometry.page_size
     if view.nbytes < spanned:
         raise ValueError(
-            f"memory has {view.nbytes} bytes; from the lowest page to the highest the ranges span {spanned}"
+            f"memory has {view.nbytes} bytes; the ranges span {spanned}"
         )
     # Fewer pages need less metadata, so what is enough for all is enough for the rest.
     n_pages = -(-geometry.n_bytes // geometry.page_size)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import operator
 import os
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import SupportsIndex
 
+from pagebuddy.arguments import LAST_PAGE, PAGE_NUMBERS, power_of_two, whole
 from pagebuddy.errors import OutOfPages
-from pagebuddy.memory_maps import Interval, e820_ram, iomem_ram, memmap_ram
+from pagebuddy.memory_maps import ADDRESS_LIMIT, Interval, e820_ram, iomem_ram, memmap_ram
 
 PageRange = tuple[int, int]
 """(first page, number of pages)"""
-
-PAGE_NUMBERS = 1 << 64
-"""How many page numbers there are: pages are 0 to 2^64 - 1."""
 
 
 class PageRanges:
@@ -160,7 +157,7 @@ class PageRanges:
         >>> list(ranges)
         [(3, 1), (4, 4), (8, 4), (12, 1)]
         """
-        limit = _power_of_two("max_pages", max_pages)
+        limit = power_of_two(max_pages, "max_pages", most=PAGE_NUMBERS)
         self._ranges = [
             piece for first, n in self._ranges for piece in aligned_pieces(first, n, limit)
         ]
@@ -178,9 +175,7 @@ class PageRanges:
         >>> ranges
         PageRanges([(0x0, 0x8), (0x64, 0x5), (0xc8, 0x2)])
         """
-        n_pages = _integer("n_pages", n_pages)
-        if n_pages < 1:
-            raise ValueError(f"n_pages is {n_pages}; it must be at least 1")
+        n_pages = whole(n_pages, "n_pages", least=1)
         for place in reversed(range(len(self._ranges))):
             first, n = self._ranges[place]
             if n >= n_pages:
@@ -225,7 +220,7 @@ class PageRanges:
         return len(self._ranges)
 
     def __contains__(self, page: SupportsIndex) -> bool:
-        page = _integer("a page", page)
+        page = whole(page, "a page", least=None)
         place = self._n_starting_to(page)
         return place > 0 and page < sum(self._ranges[place - 1])
 
@@ -265,7 +260,7 @@ def whole_pages(ram: Iterable[Interval], page_size: SupportsIndex) -> list[PageR
     >>> whole_pages([(0x1000, 0x2800), (0x2800, 0x4FFF)], 4096)
     [(1, 3)]
     """
-    size = _power_of_two("page_size", page_size)
+    size = power_of_two(page_size, "page_size", most=ADDRESS_LIMIT)
     runs: list[Interval] = []
     for start, end in ram:
         # A page on the border of two adjoining intervals is all RAM.
@@ -273,12 +268,12 @@ def whole_pages(ram: Iterable[Interval], page_size: SupportsIndex) -> list[PageR
             start = runs.pop()[0]
         runs.append((start, end))
     pages = [(-(-start // size), end // size + -start // size) for start, end in runs]
-    whole = [(first, n) for first, n in pages if n > 0]
-    if not whole:
+    pages = [(first, n) for first, n in pages if n > 0]
+    if not pages:
         raise ValueError(
             f"no RAM here makes a whole page of {size} bytes; choose a smaller page_size"
         )
-    return whole
+    return pages
 
 
 def _pair(given: Iterable[SupportsIndex]) -> tuple[SupportsIndex, SupportsIndex]:
@@ -289,30 +284,10 @@ def _pair(given: Iterable[SupportsIndex]) -> tuple[SupportsIndex, SupportsIndex]
     return first, n
 
 
-def _integer(name: str, value: SupportsIndex) -> int:
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an int, not {value!r}") from None
-
-
-def _power_of_two(name: str, value: SupportsIndex) -> int:
-    number = _integer(name, value)
-    if number < 1 or number & (number - 1):
-        raise ValueError(f"{name} is {number}; it must be a power of two: 1, 2, 4, 8, …")
-    return number
-
-
 def _page_range(first: SupportsIndex, n: SupportsIndex) -> PageRange:
-    first, n = _integer("the first page", first), _integer("the number of pages", n)
-    if n < 1:
-        raise ValueError(f"page range ({first}, {n}) has no pages; it must have at least one")
-    if first < 0 or first + n > PAGE_NUMBERS:
-        raise ValueError(
-            f"page range ({first}, {n}) goes from page {first} to page {first + n - 1}; "
-            f"page numbers go from 0 to {PAGE_NUMBERS - 1} (2**64 - 1)"
-        )
-    return first, n
+    first = whole(first, "the first page", most=LAST_PAGE)
+    name = f"the number of pages from page {first:#x}"
+    return first, whole(n, name, least=1, most=PAGE_NUMBERS - first)
 
 
 def _refuse_overlap(first: int, n: int, next_first: int, next_n: int) -> None:

@@ -8,9 +8,10 @@ compaction (2010).
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass, fields
 from typing import SupportsIndex
+
+from pagebuddy.arguments import whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +95,7 @@ class Stats:
         }
 
     def _checked(self, order: SupportsIndex) -> int:
-        checked = operator.index(order)
-        if not 0 <= checked <= self.max_order:
-            raise ValueError(f"order is {checked}; it must be from 0 to {self.max_order}")
-        return checked
+        return whole(order, "order", most=self.max_order)
 
     def _pages_in_blocks(self, min_order: int) -> int:
         blocks = enumerate(self.free_blocks)

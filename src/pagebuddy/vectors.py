@@ -5,6 +5,8 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING, Any
 
+from pagebuddy.arguments import LAST_PAGE, whole
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -38,9 +40,5 @@ def words_from(pages: Iterable[int], name: str) -> memoryview:
     words = words_of_vector(pages)
     if words is not None:
         return words
-    try:
-        return memoryview(array("Q", list(pages)))
-    except OverflowError:
-        raise ValueError(f"{name} has a number below 0 or above 2^64 - 1") from None
-    except TypeError as error:
-        raise TypeError(f"{name} must be integers, in an array or any iterable: {error}") from None
+    numbers = [whole(page, name, most=LAST_PAGE) for page in pages]
+    return memoryview(array("Q", numbers))

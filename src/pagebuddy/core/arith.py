@@ -16,6 +16,7 @@ if not cython.compiled:
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.inline
 @cython.cfunc
 def size(k: u64) -> u64:
     """The pages in a block of order k."""
@@ -24,6 +25,7 @@ def size(k: u64) -> u64:
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.inline
 @cython.cfunc
 def order_for(n: u64) -> u64:
     """The smallest order whose block holds n > 0 pages."""
@@ -32,9 +34,19 @@ def order_for(n: u64) -> u64:
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.inline
 @cython.cfunc
 def order_from(place: u64, n: u64, top: u64) -> u64:
     """The largest order of a block that starts at place and holds at most n > 0 pages."""
     k: u64 = log2(n)
     aligned: u64 = ctz(place | size(top))
     return aligned if aligned < k else k
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def is_aligned(place: u64, n: u64) -> cython.bint:
+    """Whether place is a multiple of the smallest power of two from n on."""
+    return place & (0 - place) >= n or place == 0

@@ -1,14 +1,13 @@
 """The span freed last, kept aside whole, in one word.
 
 Taking it back costs neither list work nor a cascade of merges. It stays until another is freed or it is
-needed; *settling* gives it to the lists. Its alignment is noted, because an aligned request may be
-served from it.
+needed; *settling* gives it to the lists.
 """
 
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
-    from .arith import order_for, size
+    from .arith import is_aligned
     from .state import State, fail, place_of, use_node
     from .tree import release
     from .words import F_ASIDE, H_ASIDE, low, pages_in, u64
@@ -21,7 +20,7 @@ def aside_is_sound(s: State, aside: u64) -> cython.bint:
     """Whether what the word names could be aside; its section is then in use."""
     node: u64 = low(aside)
     n: u64 = pages_in(aside)
-    if not use_node(s, node) or n == 0 or n > s.end_place - place_of(s, node) or s.links[node]:
+    if not use_node(s, node) or n == 0 or node + n > s.end_node or s.links[node]:
         fail(s, F_ASIDE, node)
         return False
     return True
@@ -41,22 +40,45 @@ def settle(s: State) -> cython.void:
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.inline
 @cython.cfunc
 def put_aside(s: State, node: u64, n: u64) -> cython.void:
     """Keep a run of the section in use aside, in place of what was."""
-    crooked: u64 = place_of(s, node) & (size(order_for(n)) - 1)
     if s.words[H_ASIDE]:
         settle(s)
-    s.words[H_ASIDE] = cython.cast(u64, crooked != 0) << 63 | n << 32 | node
+    s.words[H_ASIDE] = n << 32 | node
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def take_aside(s: State, n: u64) -> u64:
+    """The node of what is aside, if it is n pages, aligned to their power of two; else 0.
+
+    Only if it is in the section in use. Alignment is looked at here and not when the span is put aside:
+    here nothing waits for the answer.
+    """
+    aside: u64 = s.words[H_ASIDE]
+    node: u64 = low(aside)
+    if (
+        aside >> 32 != n
+        or node < s.first_node
+        or node + n > s.end_node
+        or s.links[node]
+        or not is_aligned(place_of(s, node), n)
+    ):
+        return 0
+    s.words[H_ASIDE] = 0
+    return node
 
 
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def take_aside(s: State, n: u64) -> u64:
-    """The node of what is aside, if it is n pages, aligned to their power of two; else 0."""
+def take_aside_elsewhere(s: State, n: u64) -> u64:
+    """`take_aside` from any section."""
     aside: u64 = s.words[H_ASIDE]
     if aside >> 32 != n or not aside_is_sound(s, aside):
         return 0
-    s.words[H_ASIDE] = 0
-    return low(aside)
+    return take_aside(s, n)

@@ -1,11 +1,11 @@
-"""Many at once: all or nothing against failure. Against a crash, each record commits alone."""
+"""Many at once: all or NO_PAGE against failure. Against a crash, each record commits alone."""
 
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
     from .arith import log2, size
     from .aside import settle
-    from .spans import commit, give, length, raise_high_water, take, take_block
+    from .spans import commit, give, length, take, take_block
     from .state import State, fail, node_of, page_of, place_of, use_node
     from .tree import release, split
     from .words import (
@@ -13,6 +13,7 @@ if not cython.compiled:
         H_COUNTS,
         H_GENERATION,
         H_MASK,
+        NO_PAGE,
         is_live,
         low,
         record,
@@ -54,7 +55,6 @@ def alloc_blocks(s: State, k: u64, count: u64, pages: cython.p_ulonglong) -> cyt
         if node == 0:
             fail(s, F_COUNT, j)
             return
-        raise_high_water(s, node + (rest << k))
         generation: u64 = s.words[H_GENERATION]
         s.words[H_GENERATION] = low(generation + rest)
         page: u64 = page_of(s, node)
@@ -149,7 +149,6 @@ def run_all(
     block of order k. A slot without pages holds 2^64 - 1. At a bad slot or page, `run_begin` is the
     index of the operation; else it is the number of operations.
     """
-    nothing: u64 = ~cython.cast(u64, 0)
     failed: u64 = 0
     i: u64 = 0
     while i < n_ops and s.fault == 0:
@@ -159,24 +158,26 @@ def run_all(
             break
         node: u64 = 0
         if what == 0:
-            if pages[slot] != nothing:
+            if pages[slot] != NO_PAGE:
                 node = node_of(s, pages[slot])
                 if node == 0 or not is_live(s.links[node]):
                     break
                 give(s, node)
-                pages[slot] = nothing
+                pages[slot] = NO_PAGE
         else:
             n: u64 = what
             if what >> 31:
-                n = size(what & 63)
-                node = take_block(s, what & 63) if what & 63 <= s.top else 0
+                k: u64 = what - size(31)
+                if k <= s.top:
+                    n = size(k)
+                    node = take_block(s, k)
             elif what <= s.total:
                 node = take(s, what)
             if node and s.fault == 0:
                 commit(s, node, n)
                 pages[slot] = page_of(s, node)
             else:
-                pages[slot] = nothing
+                pages[slot] = NO_PAGE
                 failed += 1
         i += 1
     s.run_begin = i

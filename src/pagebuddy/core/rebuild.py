@@ -7,10 +7,9 @@ were, so that the next one starts afresh and ends the same.
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
-    from .arith import size
-    from .stripe import bit_word
     from .spans import length
     from .state import State, fail, node_at, place_of, use
+    from .stripe import bit_word
     from .tree import scatter
     from .words import (
         F_HIGH_WATER,
@@ -39,9 +38,7 @@ def check_records(s: State, high: u64, thorough: cython.bint) -> u64:
     while i < s.n_sections and s.fault == 0:
         use(s, i)
         node: u64 = s.first_node
-        end: u64 = node_at(s, s.end_place)
-        if end > high:
-            end = high
+        end: u64 = high if high < s.end_node else s.end_node
         while node < end and s.fault == 0:
             if is_live(s.links[node]):
                 last = node + length(s, node)
@@ -60,7 +57,7 @@ def check_records(s: State, high: u64, thorough: cython.bint) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def rebuild_section(s: State, high: u64) -> cython.void:
+def rebuild_section(s: State, high: u64, thorough: cython.bint) -> cython.void:
     """Make the bits and links of the section in use, what was live being below `high`.
 
     Above the largest block that has the high water nothing was ever split: what lies there is as it
@@ -84,6 +81,10 @@ def rebuild_section(s: State, high: u64) -> cython.void:
             scatter(s, gap, place - gap)
             place += length(s, node)
             gap = place
+            node += 1
+            while thorough and node < node_at(s, place):
+                s.links[node] = 0
+                node += 1
         else:
             s.links[node] = 0
             place += 1
@@ -112,5 +113,5 @@ def rebuild(s: State, high: u64, thorough: cython.bint) -> cython.void:
     while i and s.fault == 0:
         i -= 1
         use(s, i)
-        rebuild_section(s, high if high < node_at(s, s.end_place) else node_at(s, s.end_place))
+        rebuild_section(s, high if high < s.end_node else s.end_node, thorough)
     s.words[H_HIGH_WATER] = last

@@ -8,10 +8,10 @@ from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
     from .arith import ctz, size
-    from .state import State, fail, node_at, place_of, section_of_page, use, use_node
+    from .state import State, fail, node_at, place_of, section_of, use, use_node
     from .stripe import bit_word
     from .tree import order_around
-    from .words import F_BIT, F_FREE, H_HIGH_WATER, SECTION_WORDS, u64
+    from .words import F_BIT, F_FREE, H_HIGH_WATER, SECTION_WORDS, T_PAGE, u64
 
 
 @cython.nogil
@@ -99,7 +99,7 @@ def next_run(s: State, place: u64, enough: u64) -> cython.void:
 @cython.cfunc
 def first_section(s: State, above: u64) -> u64:
     """The first section that may have a page from `above` on."""
-    i: u64 = section_of_page(s, above)
+    i: u64 = section_of(s, above, T_PAGE)
     return 0 if i == s.n_sections else i
 
 
@@ -108,14 +108,14 @@ def first_section(s: State, above: u64) -> u64:
 @cython.cfunc
 def open_window(s: State, i: u64, above: u64, last: u64) -> cython.bint:
     """Put section i in use, set `window_begin` and `window_end` to its part; False beyond the last."""
-    if i >= s.n_sections or s.table[i * SECTION_WORDS] > last:
+    if i >= s.n_sections or s.table[i * SECTION_WORDS + T_PAGE] > last:
         return False
     use(s, i)
     s.window_begin = s.first_place
     if above > s.first_page:
         s.window_begin += above - s.first_page
     s.window_end = s.end_place
-    if last - s.first_page < s.end_place - s.first_place:
+    if last - s.first_page < s.pages:
         s.window_end = s.first_place + (last - s.first_page) + 1
     return True
 

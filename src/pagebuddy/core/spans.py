@@ -9,7 +9,7 @@ from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
     from .arith import log2, order_for, size
-    from .aside import put_aside, settle, take_aside
+    from .aside import put_aside, settle, take_aside, take_aside_elsewhere
     from .search import all_free, find
     from .state import State, fail, node_at, place_of, use_node
     from .tree import claim, order_around, release, split
@@ -18,6 +18,7 @@ if not cython.compiled:
         H_ASIDE,
         H_GENERATION,
         H_HIGH_WATER,
+        NO_PAGE,
         is_live,
         low,
         pages_in,
@@ -32,7 +33,7 @@ if not cython.compiled:
 @cython.cfunc
 def take_block(s: State, k: u64) -> u64:
     """Take one block of order k; its node, or 0."""
-    node: u64 = take_aside(s, size(k))
+    node: u64 = take_aside_elsewhere(s, size(k))
     if node == 0 and s.fault == 0:
         node = split(s, size(k), k)
     if node == 0 and s.fault == 0 and s.words[H_ASIDE]:
@@ -56,26 +57,27 @@ def take_found(s: State, n: u64, above: u64, last: u64, align: u64) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def take_gathered(s: State, n: u64) -> u64:
-    """Take n pages where neither what is aside nor a block as it lies will do; their node, or 0."""
-    settle(s)
-    node: u64 = split(s, n, order_for(n))
+def take_listed(s: State, n: u64) -> u64:
+    """Take n pages where what is aside will not do as it lies; their node, or 0."""
+    node: u64 = take_aside_elsewhere(s, n)
     if node == 0 and s.fault == 0:
-        node = take_found(s, n, 0, ~cython.cast(u64, 0), 1)
+        node = split(s, n, order_for(n))
+    if node == 0 and s.fault == 0 and s.words[H_ASIDE]:
+        settle(s)
+        node = split(s, n, order_for(n))
+    if node == 0 and s.fault == 0:
+        node = take_found(s, n, 0, NO_PAGE, 1)
     return node
 
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.inline
 @cython.cfunc
 def take(s: State, n: u64) -> u64:
     """Take n pages, at most all there are; their node, or 0. Their section is then in use."""
     node: u64 = take_aside(s, n)
-    if node == 0 and s.fault == 0:
-        node = split(s, n, order_for(n))
-        if node == 0 and s.fault == 0:
-            node = take_gathered(s, n)
-    return node
+    return node if node else take_listed(s, n)
 
 
 @cython.nogil
@@ -90,37 +92,29 @@ def take_aligned(s: State, n: u64, align: u64) -> u64:
     if k <= s.top:
         node = split(s, n, k)
     if node == 0 and s.fault == 0:
-        node = take_found(s, n, 0, ~cython.cast(u64, 0), align)
+        node = take_found(s, n, 0, NO_PAGE, align)
     return node
 
 
 @cython.nogil
 @cython.exceptval(check=False)
-@cython.cfunc
-def raise_high_water(s: State, node: u64) -> cython.void:
-    """Remember that pages below this node were live."""
-    if node > s.words[H_HIGH_WATER]:
-        s.words[H_HIGH_WATER] = node
-
-
-@cython.nogil
-@cython.exceptval(check=False)
+@cython.inline
 @cython.cfunc
 def commit(s: State, node: u64, n: u64) -> cython.void:
     """Make a live span of n pages that were taken."""
     generation: u64 = low(s.words[H_GENERATION] + 1)
     s.words[H_GENERATION] = generation
-    raise_high_water(s, node + n)
     store(s.links, node, record(n, generation))
 
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.inline
 @cython.cfunc
 def length(s: State, node: u64) -> u64:
     """The pages of the live span at a node of the section in use; 0, and a fault, if impossible."""
     n: u64 = pages_in(s.links[node])
-    if n == 0 or n > s.end_place - place_of(s, node):
+    if n == 0 or node + n > s.end_node:
         fail(s, F_RECORD, node)
         return 0
     return n
@@ -128,6 +122,7 @@ def length(s: State, node: u64) -> u64:
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.inline
 @cython.cfunc
 def give(s: State, node: u64) -> cython.void:
     """Free the live span at a node of the section in use."""
@@ -159,10 +154,8 @@ def resize(s: State, node: u64, n: u64) -> cython.bint:
     word: u64 = s.links[node]
     if was == 0:
         return False
-    if n > was:
-        if n > s.end_place - place_of(s, node) or not take_given(s, node + was, n - was):
-            return False
-        raise_high_water(s, node + n)
+    if n > was and (node + n > s.end_node or not take_given(s, node + was, n - was)):
+        return False
     if s.fault == 0:
         store(s.links, node, record(n, low(word)))
         if n < was:

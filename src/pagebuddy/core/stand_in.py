@@ -20,7 +20,7 @@ def cfunc(thing: _T) -> _T:
     return thing
 
 
-cclass = nogil = final = cfunc
+cclass = inline = nogil = cfunc
 
 
 def cast(kind: object, value: Any) -> Any:

@@ -9,7 +9,7 @@ from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
     from .arith import size
-    from .words import HEADER_WORDS, N_HEADS, SECTION_WORDS, TABLE_WORDS, i64, u64
+    from .words import N_HEADS, SECTION_WORDS, T_BITS, T_NODE, T_PAGE, T_PAGES, i64, u64
 
 
 @cython.cclass
@@ -22,7 +22,7 @@ class State:
 
     words: cython.p_ulonglong
     links: cython.p_ulonglong
-    # Private: first page, number of pages, first node, first word of its bits; per section.
+    # Private: SECTION_WORDS of each section.
     table: cython.p_ulonglong
     n_sections: u64
     n_nodes: u64
@@ -31,7 +31,9 @@ class State:
 
     section: u64
     first_page: u64
+    pages: u64
     first_node: u64
+    end_node: u64
     first_place: u64
     end_place: u64
     shift: i64
@@ -54,11 +56,12 @@ class State:
 
     def __cinit__(self) -> None:
         if cython.compiled:
-            point_at_nothing(self)
+            point_at_nothing(self)  # type: ignore[name-defined]  # noqa: F821
 
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.inline
 @cython.cfunc
 def fail(s: State, fault: u64, node: u64) -> cython.void:
     """Note the first invariant found broken; whoever called the engine looks once, at the end."""
@@ -74,45 +77,26 @@ def use(s: State, i: u64) -> cython.void:
     """Work within section i from now on."""
     at: u64 = i * SECTION_WORDS
     s.section = i
-    s.first_page = s.table[at]
-    s.first_node = s.table[at + 2]
+    s.first_page = s.table[at + T_PAGE]
+    s.pages = s.table[at + T_PAGES]
+    s.first_node = s.table[at + T_NODE]
+    s.end_node = s.first_node + s.pages
     s.first_place = s.first_page & (size(s.top) - 1)
-    s.end_place = s.first_place + s.table[at + 1]
+    s.end_place = s.first_place + s.pages
     s.shift = cython.cast(i64, s.first_node) - cython.cast(i64, s.first_place)
-    s.bits_at = cython.cast(i64, s.table[at + 3]) - cython.cast(i64, s.first_place >> 5)
+    s.bits_at = cython.cast(i64, s.table[at + T_BITS]) - cython.cast(i64, s.first_place >> 5)
 
 
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def use_node(s: State, node: u64) -> cython.bint:
-    """Work within the section that has this node; False where none has."""
-    if s.first_node <= node and node - s.first_node < s.end_place - s.first_place:
-        return True
-    if node < N_HEADS or node >= s.n_nodes:
-        return False
-    low_i: u64 = 0
-    high_i: u64 = s.n_sections
-    while high_i - low_i > 1:
-        middle: u64 = (low_i + high_i) >> 1
-        if s.table[middle * SECTION_WORDS + 2] <= node:
-            low_i = middle
-        else:
-            high_i = middle
-    use(s, low_i)
-    return True
-
-
-@cython.nogil
-@cython.exceptval(check=False)
-@cython.cfunc
-def section_of_page(s: State, page: u64) -> u64:
-    """The last section that starts at or below page; `n_sections` where none does."""
+def section_of(s: State, number: u64, field: u64) -> u64:
+    """The last section whose field of the table is at most number; `n_sections` where none is."""
     low_i: u64 = 0
     high_i: u64 = s.n_sections
     while low_i < high_i:
         middle: u64 = (low_i + high_i) >> 1
-        if s.table[middle * SECTION_WORDS] <= page:
+        if s.table[middle * SECTION_WORDS + field] <= number:
             low_i = middle + 1
         else:
             high_i = middle
@@ -122,12 +106,33 @@ def section_of_page(s: State, page: u64) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def node_of(s: State, page: u64) -> u64:
-    """The node of a page, its section in use; 0 where no section has it."""
-    if s.first_page <= page and page - s.first_page < s.end_place - s.first_place:
-        return s.first_node + (page - s.first_page)
-    i: u64 = section_of_page(s, page)
-    if i == s.n_sections or page - s.table[i * SECTION_WORDS] >= s.table[i * SECTION_WORDS + 1]:
+def use_node_elsewhere(s: State, node: u64) -> cython.bint:
+    """`use_node` where the section in use does not have it."""
+    if node < N_HEADS or node >= s.n_nodes:
+        return False
+    use(s, section_of(s, node, T_NODE))
+    return True
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def use_node(s: State, node: u64) -> cython.bint:
+    """Work within the section that has this node; False where none has."""
+    if s.first_node <= node and node < s.end_node:
+        return True
+    return use_node_elsewhere(s, node)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def node_elsewhere(s: State, page: u64) -> u64:
+    """`node_of` where the section in use does not have it."""
+    i: u64 = section_of(s, page, T_PAGE)
+    at: u64 = i * SECTION_WORDS
+    if i == s.n_sections or page - s.table[at + T_PAGE] >= s.table[at + T_PAGES]:
         return 0
     use(s, i)
     return s.first_node + (page - s.first_page)
@@ -135,6 +140,18 @@ def node_of(s: State, page: u64) -> u64:
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def node_of(s: State, page: u64) -> u64:
+    """The node of a page, its section in use; 0 where no section has it."""
+    if s.first_page <= page and page - s.first_page < s.pages:
+        return s.first_node + (page - s.first_page)
+    return node_elsewhere(s, page)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
 @cython.cfunc
 def page_of(s: State, node: u64) -> u64:
     """The page of a node of the section in use."""
@@ -143,6 +160,7 @@ def page_of(s: State, node: u64) -> u64:
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.inline
 @cython.cfunc
 def place_of(s: State, node: u64) -> u64:
     """The place of a node of the section in use."""
@@ -151,6 +169,7 @@ def place_of(s: State, node: u64) -> u64:
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.inline
 @cython.cfunc
 def node_at(s: State, place: u64) -> u64:
     """The node of a place of the section in use."""

@@ -15,6 +15,7 @@ if not cython.compiled:
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.inline
 @cython.cfunc
 def bit_word(s: State, bit: u64) -> i64:
     """The index of the word that has a bit of the section in use."""
@@ -23,6 +24,7 @@ def bit_word(s: State, bit: u64) -> i64:
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.inline
 @cython.cfunc
 def is_free(s: State, place: u64, k: u64) -> cython.bint:
     """Whether the block of order k at place, all within the section, is in its list."""
@@ -32,6 +34,7 @@ def is_free(s: State, place: u64, k: u64) -> cython.bint:
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.inline
 @cython.cfunc
 def push(s: State, place: u64, k: u64) -> cython.void:
     """Put a block at the front of its list."""
@@ -51,6 +54,7 @@ def push(s: State, place: u64, k: u64) -> cython.void:
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.inline
 @cython.cfunc
 def remove(s: State, place: u64, k: u64) -> cython.void:
     """Take a block, known to be free, out of its list."""

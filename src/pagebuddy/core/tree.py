@@ -10,11 +10,12 @@ if not cython.compiled:
     from .arith import ctz, order_from, size
     from .state import State, fail, node_at, place_of, use_node
     from .stripe import is_free, push, remove
-    from .words import F_BIT, F_FREE, F_HEAD, H_MASK, N_HEADS, low, u64
+    from .words import F_BIT, F_FREE, F_HEAD, H_HIGH_WATER, H_MASK, N_HEADS, low, u64
 
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.inline
 @cython.cfunc
 def within(s: State, place: u64, k: u64) -> cython.bint:
     """Whether the block of order k at place is all in the section in use."""
@@ -65,6 +66,16 @@ def scatter(s: State, place: u64, n: u64) -> cython.void:
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def raise_high_water(s: State, node: u64) -> cython.void:
+    """Remember that pages below this node may have been live: walks and recovery go no further."""
+    if node > s.words[H_HIGH_WATER]:
+        s.words[H_HIGH_WATER] = node
+
+
+@cython.nogil
+@cython.exceptval(check=False)
 @cython.cfunc
 def split(s: State, n: u64, k: u64) -> u64:
     """Take n pages from the front of the smallest free block of order k or more; its node, or 0.
@@ -85,6 +96,7 @@ def split(s: State, n: u64, k: u64) -> u64:
         fail(s, F_BIT, node)
         return 0
     remove(s, place, k)
+    raise_high_water(s, node + n)
     place += n
     tail: u64 = size(k) - n
     while tail:
@@ -116,6 +128,7 @@ def claim(s: State, place: u64, n: u64) -> cython.void:
     """Take given pages, known to be free, out of the lists; the rest of their blocks stays in."""
     end: u64 = place + n
     at: u64 = place
+    raise_high_water(s, node_at(s, end))
     while at < end:
         k: u64 = order_around(s, at)
         if k > s.top:

@@ -36,7 +36,7 @@ if not cython.compiled:
     H_CHECKSUM = 7  # CRC-32 of the words above and the table
     # What changes.
     H_GENERATION = 8
-    H_ASIDE = 9  # 63 = 1: not aligned to its size; 62..32 number of pages; 31..0 first node; 0: none
+    H_ASIDE = 9  # 62..32 number of pages; 31..0 first node; 0: none
     H_MASK = 10  # bit k: the list of order k is not empty
     H_HIGH_WATER = 11  # the node after the last that was ever live
     H_COUNTS = 16  # free blocks, per order
@@ -45,9 +45,14 @@ if not cython.compiled:
     HEADER_WORDS = 64
     TABLE_WORDS = 2  # a page range, in the metadata
     SECTION_WORDS = 4  # a page range, in the private copy of the geometry
+    T_PAGE = 0  # first page
+    T_PAGES = 1  # number of pages
+    T_NODE = 2  # first node
+    T_BITS = 3  # first word of its bits
     N_HEADS = 64
     TOP_ORDER = 31
     MAX_PAGES = 0x7FFF_FFC0  # 2^31 - 64: a node has 31 bits
+    NO_PAGE = 0xFFFF_FFFF_FFFF_FFFF  # the highest page, or none
 
     # Why the engine stopped: `pagebuddy.invariants` says it in words.
     F_NONE = 0
@@ -69,6 +74,12 @@ if not cython.compiled:
         """Bits 31..0."""
         return word & 0xFFFF_FFFF
 
+    def words_of(view: memoryview) -> memoryview:
+        """The words of a view, as the engine takes them; compiled, their address."""
+        return view
+
+    bytes_of = words_of
+
     def store(words: memoryview, index: u64, value: u64) -> None:
         """One store that cannot tear, and that no other store is moved across.
 
@@ -79,6 +90,7 @@ if not cython.compiled:
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.inline
 @cython.cfunc
 def is_live(word: u64) -> cython.bint:
     """Whether a link word is a record."""
@@ -87,6 +99,7 @@ def is_live(word: u64) -> cython.bint:
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.inline
 @cython.cfunc
 def pages_in(word: u64) -> u64:
     """The number of pages in a record, or in the word for what is aside."""
@@ -95,6 +108,7 @@ def pages_in(word: u64) -> u64:
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.inline
 @cython.cfunc
 def record(n: u64, generation: u64) -> u64:
     """The record of a live span of n pages."""

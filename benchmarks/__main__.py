@@ -1,0 +1,80 @@
+"""`python -m benchmarks`: measure, print the table, write `out/benchmarks.json`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks import batches, calls, loops, rivals
+from benchmarks.figures import figures, rows_for
+from benchmarks.machine import described
+from benchmarks.report import WIDTH, place_in, save, show, write_into
+from benchmarks.subject import Subject, chosen, default_is_compiled, without_checks
+from benchmarks.timing import Case, measure
+
+SAMPLE_NS = 25_000_000
+
+
+def arguments() -> argparse.Namespace:
+    """What was asked for on the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=41, help="samples of each case (default: 41)")
+    parser.add_argument("--uncompiled", action="store_true", help="measure the uncompiled engine")
+    parser.add_argument("--json", type=Path, default=Path("out/benchmarks.json"), metavar="PATH")
+    parser.add_argument(
+        "--into", type=Path, nargs="+", default=[], metavar="PATH", help="pages that show the table"
+    )
+    return parser.parse_args()
+
+
+def cases_of(subject: Subject, unchecked: Subject | None) -> list[Case]:
+    """What is compared stands side by side, so that the turns bring it close in time."""
+    return [
+        *loops.all_of([subject] if unchecked is None else [subject, unchecked]),
+        rivals.stack_loop(subject.n_pages),
+        *calls.all_of(subject),
+        rivals.list_calls(subject.n_pages),
+        rivals.multiprocessing_calls(),
+        *batches.all_of(subject),
+    ]
+
+
+def main() -> None:
+    """Measure and report."""
+    asked = arguments()
+    if asked.rounds < 1:
+        sys.exit(f"--rounds is {asked.rounds}: at least one is needed")
+    try:
+        for page in asked.into:
+            place_in(page)
+    except (OSError, ValueError) as error:
+        sys.exit(str(error))
+    subject = chosen(compiled=default_is_compiled() and not asked.uncompiled)
+    facts = {**described(), "compiled": subject.compiled, "n_pages": subject.n_pages}
+    console = Console(width=WIDTH)
+    progress = Console(stderr=True)
+    started = time.monotonic()
+    with progress.status("measuring") as status:
+        done = iter(range(1, asked.rounds + 1))
+        samples = measure(
+            cases_of(subject, without_checks() if subject.compiled else None),
+            asked.rounds,
+            SAMPLE_NS,
+            lambda: status.update(f"measuring: {next(done)} of {asked.rounds} rounds"),
+        )
+    metadata = subject.allocator.metadata_size(subject.n_pages)
+    samples[subject.of("metadata")] = [metadata / subject.n_pages]
+    table = figures(rows_for(subject), samples)
+    show(table, facts, console)
+    save(table, facts, asked.rounds, asked.json)
+    for page in asked.into:
+        write_into(page, table, facts)
+    console.print(f"{time.monotonic() - started:.0f} s, written to {asked.json}")
+
+
+if __name__ == "__main__":
+    main()

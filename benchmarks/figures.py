@@ -1,0 +1,166 @@
+"""The rows of the table: what each is made of, and what it should reach."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from benchmarks.subject import Subject
+    from benchmarks.timing import Samples
+
+
+@dataclass(frozen=True)
+class Row:
+    """A figure: a sum of samples of one round, alone or over another such sum, times `scale`."""
+
+    section: str
+    title: str
+    unit: str
+    parts: tuple[str, ...]
+    over: tuple[str, ...] = ()
+    scale: float = 1.0
+    reach: float | None = None
+    """What the median should not exceed."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A row as measured."""
+
+    row: Row
+    median: float
+    lowest: float
+    highest: float
+    rounds: int
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether the median is where it should be; None where the row sets no goal."""
+        return None if self.row.reach is None else self.median <= self.row.reach
+
+
+def figures(rows: Sequence[Row], samples: Samples) -> list[Figure]:
+    """The rows for which every part was measured.
+
+    A ratio is taken in each round and its median is over the rounds, so that a slow stretch of the
+    machine, which meets both sides, falls out.
+    """
+    measured = []
+    for row in rows:
+        if all(name in samples for name in (*row.parts, *row.over)):
+            values = [value * row.scale for value in _sums(row.parts, samples)]
+            if row.over:
+                values = [
+                    value / divisor
+                    for value, divisor in zip(values, _sums(row.over, samples), strict=True)
+                ]
+            measured.append(Figure(row, median(values), min(values), max(values), len(values)))
+    return measured
+
+
+def _sums(names: Sequence[str], samples: Samples) -> list[float]:
+    return [sum(parts) for parts in zip(*(samples[name] for name in names), strict=True)]
+
+
+RATIO = "times"
+LOOP = "In the engine's own native loop"
+CALLS = "From Python, one call at a time, the loop around it included"
+BATCHES = "Whole arrays, and walks"
+
+
+def rows_for(subject: Subject) -> list[Row]:
+    """Every row, in the order of the table. The goals are those of the compiled engine."""
+    size = f"2^{subject.n_pages.bit_length() - 1}"
+    rows = [*_loop_rows(size), *_call_rows(subject, size), *_batch_rows(size)]
+    if subject.compiled:
+        return rows
+    return [replace(row, section=f"UNCOMPILED: {row.section}", reach=None) for row in rows]
+
+
+def _loop_rows(size: str) -> list[Row]:
+    def ns(title: str, *parts: str, reach: float | None = None) -> Row:
+        each = 1 / len(parts)
+        return Row(LOOP, title, "ns/op", tuple(f"engine.{p}" for p in parts), (), each, reach)
+
+    def ratio(title: str, other: str, *parts: str) -> Row:
+        ours, theirs = (tuple(f"{whose}.{p}" for p in parts) for whose in ("engine", other))
+        return Row(LOOP, title, RATIO, ours, theirs)
+
+    stack, unchecked = "  over a plain stack of pages", "  over the build without checks"
+    return [
+        ns("one page, another one pinned", "pinned", reach=2.5),
+        ratio(unchecked, "unchecked", "pinned"),
+        ns(f"one page, {size} free", "empty", reach=2.5),
+        ratio(unchecked, "unchecked", "empty"),
+        ns("  from a list of operations", "listed"),
+        ns("1 and 2 pages, crossed", "crossed"),
+        ratio(unchecked, "unchecked", "crossed"),
+        ns(f"fill and drain {size} pages", "fill", "drain", reach=20),
+        ratio(stack, "stack", "fill", "drain"),
+        ratio(unchecked, "unchecked", "fill", "drain"),
+        ns("  fill alone", "fill"),
+        ratio("  " + stack, "stack", "fill"),
+        ns("  drain alone", "drain"),
+        ratio("  " + stack, "stack", "drain"),
+        ratio("  " + unchecked, "unchecked", "drain"),
+        ns("half full, mixed orders", "mixed", reach=11),
+        ratio(unchecked, "unchecked", "mixed"),
+    ]
+
+
+def _call_rows(subject: Subject, size: str) -> list[Row]:
+    def ns(title: str, name: str) -> Row:
+        return Row(CALLS, title, "ns", (name,))
+
+    rows = [
+        ns("the loop alone", "loop"),
+        ns("two empty calls", "engine.nothing"),
+        ns("  one of them without options", "engine.bare"),
+    ]
+    for n, reach in ((1, 1.1), (5, 1.1), (1000, 1.3), (subject.n_pages, 1.3)):
+        shown = str(n) if n <= 1000 else size
+        name = f"engine.pair {n}"
+        title = f"free(alloc({shown})) over empty calls"
+        rows += [
+            Row(CALLS, title, RATIO, (name,), ("engine.nothing",), 1.0, reach),
+            ns("  alone", name),
+        ]
+    stack, heap = "list.pair", "multiprocessing.pair"
+    return [
+        *rows,
+        ns("a list of pages: append(pop())", stack),
+        Row(CALLS, "  free(alloc(1)) over it", RATIO, ("engine.pair 1",), (stack,)),
+        ns("multiprocessing.heap, 4096 bytes", heap),
+        Row(CALLS, "  over free(alloc(1))", RATIO, (heap,), ("engine.pair 1",)),
+        ns("alloc in a window, half full; free", "engine.window"),
+        ns("alloc_at(page, 5); free", "engine.alloc_at"),
+        ns("resize, 5 to 1000 pages and back", "engine.resize"),
+    ]
+
+
+def _batch_rows(size: str) -> list[Row]:
+    def ns(title: str, *parts: str, reach: float | None = None) -> Row:
+        return Row(BATCHES, title, "ns/page", tuple(f"engine.{p}" for p in parts), reach=reach)
+
+    def both(name: str, reach: float) -> list[Row]:
+        taking, giving = f"{name} alloc_many", f"{name} free_many"
+        return [
+            ns(f"alloc_many, free_many, {name}", taking, giving, reach=reach),
+            ns("  alloc_many", taking),
+            ns("  free_many", giving),
+        ]
+
+    def ms(title: str, name: str, reach: float | None = None) -> Row:
+        return Row(BATCHES, title, "ms", (f"engine.{name}",), (), 1e-6, reach)
+
+    return [
+        *both("whole", 6),
+        *both("fragmented", 10),
+        ns("free_many, random order", "shuffled free_many"),
+        ms(f"recover, {size} pages half full", "recover", 2),
+        ms(f"verify, {size} pages half full", "verify"),
+        Row(BATCHES, f"metadata of {size} pages", "B/page", ("engine.metadata",), reach=8.3),
+    ]

@@ -1,0 +1,140 @@
+"""The engine in its own native loops: one that takes and gives back, one that reads a list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import perf_counter_ns
+from typing import TYPE_CHECKING
+
+from benchmarks import streams
+
+if TYPE_CHECKING:
+    from benchmarks.streams import Words
+    from benchmarks.subject import Subject
+    from benchmarks.timing import Case, Timed
+    from pagebuddy import BuddyAllocator
+
+
+def _on_the_same_words(
+    subjects: Sequence[Subject], buddy: BuddyAllocator
+) -> list[tuple[Subject, BuddyAllocator]]:
+    """The allocator of the first engine, and the others attached to its metadata.
+
+    Where the words happen to lie in memory decides how they share the caches, and that would else
+    be part of a ratio between two engines.
+    """
+    others = subjects[1:]
+    attached = [(other, other.allocator.attach(buddy.metadata)) for other in others]
+    return [(subjects[0], buddy), *attached]
+
+
+def _steady(
+    subjects: Sequence[Subject], name: str, buddy: BuddyAllocator, ops: Words, pages: Words
+) -> list[Case]:
+    """A list that can be run again and again, as it ends in a state like the one it began in."""
+
+    def case_of(subject: Subject, buddy: BuddyAllocator) -> Case:
+        def case(times: int) -> Timed:
+            started = perf_counter_ns()
+            failed = sum(buddy.run(ops, pages) for _ in range(times))
+            elapsed = perf_counter_ns() - started
+            if failed:
+                raise RuntimeError(f"{name}: {failed} allocations failed, so there is no figure")
+            return {subject.of(name): (elapsed, len(ops) * times)}
+
+        return case
+
+    return [case_of(*each) for each in _on_the_same_words(subjects, buddy)]
+
+
+def _pairs(subjects: Sequence[Subject], name: str, buddy: BuddyAllocator) -> list[Case]:
+    """A page taken and given back at once, with no list of operations to read."""
+
+    def case_of(subject: Subject, buddy: BuddyAllocator) -> Case:
+        pairs = subject.bench.pairs
+
+        def case(times: int) -> Timed:
+            count = times * subject.n_operations // 2
+            started = perf_counter_ns()
+            pairs(buddy, 1, count)
+            return {subject.of(name): (perf_counter_ns() - started, 2 * count)}
+
+        return case
+
+    return [case_of(*each) for each in _on_the_same_words(subjects, buddy)]
+
+
+def pinned(subjects: Sequence[Subject]) -> list[Case]:
+    """One page is held elsewhere, so the lists are partly split."""
+    buddy = subjects[0].allocator(subjects[0].n_pages)
+    buddy.alloc(1)
+    return _pairs(subjects, "pinned", buddy)
+
+
+def empty(subjects: Sequence[Subject]) -> list[Case]:
+    """Nothing else is taken: a page costs a split of the largest block, its return a merge."""
+    return _pairs(subjects, "empty", subjects[0].allocator(subjects[0].n_pages))
+
+
+def listed(subjects: Sequence[Subject]) -> list[Case]:
+    """The same, from a list: what reading an operation and its slot costs on top."""
+    first = subjects[0]
+    ops = streams.pairs(first.n_operations // 2)
+    buddy = first.allocator(first.n_pages)
+    return _steady(subjects, "listed", buddy, ops, streams.empty_slots(1))
+
+
+def crossed(subjects: Sequence[Subject]) -> list[Case]:
+    """The same, arranged so that the span kept aside is never the one wanted."""
+    first = subjects[0]
+    buddy = first.allocator(first.n_pages)
+    ops = streams.crossed_pairs(first.n_operations // 4)
+    return _steady(subjects, "crossed", buddy, ops, streams.empty_slots(2))
+
+
+def half_full(subject: Subject) -> tuple[BuddyAllocator, Words]:
+    """An allocator half full of blocks of geometric orders, long in use, and its slots."""
+    buddy = subject.allocator(subject.n_pages)
+    first = streams.half_full(subject.n_pages)
+    pages = streams.empty_slots(len(first))
+    buddy.run(first, pages)
+    # Ten times over, every block has been replaced: the first ones lay neatly side by side.
+    buddy.run(streams.mixed(len(first), 20 * len(first)), pages)
+    return buddy, pages
+
+
+def mixed(subjects: Sequence[Subject]) -> list[Case]:
+    """Half full, geometric orders, random victim."""
+    buddy, pages = half_full(subjects[0])
+    ops = streams.mixed(len(pages), subjects[0].n_operations)
+    return _steady(subjects, "mixed", buddy, ops, pages)
+
+
+def fill_and_drain(subjects: Sequence[Subject]) -> list[Case]:
+    """Every page taken singly, then all given back in random order, the two timed apart."""
+    n = subjects[0].n_pages
+    taking, giving = streams.fill(n), streams.shuffled_slots(n)
+    pages = streams.empty_slots(n)
+
+    def case_of(subject: Subject, buddy: BuddyAllocator) -> Case:
+        def case(times: int) -> Timed:
+            fill = drain = 0
+            for _ in range(times):
+                started = perf_counter_ns()
+                buddy.run(taking, pages)
+                filled = perf_counter_ns()
+                buddy.run(giving, pages)
+                drain += perf_counter_ns() - filled
+                fill += filled - started
+            return {subject.of("fill"): (fill, n * times), subject.of("drain"): (drain, n * times)}
+
+        return case
+
+    buddy = subjects[0].allocator(n)
+    return [case_of(*each) for each in _on_the_same_words(subjects, buddy)]
+
+
+def all_of(subjects: Sequence[Subject]) -> list[Case]:
+    """Every case of this file, for these engines: what is compared stands side by side."""
+    parts = (pinned, empty, listed, crossed, fill_and_drain, mixed)
+    return [case for part in parts for case in part(subjects)]

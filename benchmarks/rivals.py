@@ -1,0 +1,103 @@
+"""What the engine is measured against."""
+
+from __future__ import annotations
+
+from itertools import repeat
+from multiprocessing.heap import Heap
+from time import perf_counter_ns
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.streams import shuffled_slots
+
+if TYPE_CHECKING:
+    from benchmarks.timing import Case, Timed
+    from pagebuddy import BuddyAllocator
+
+RECORD = np.uint64(1 << 63 | 1 << 32)
+
+
+class Bench:
+    """What the extension has for benchmarks, uncompiled: calls that do nothing, and a loop."""
+
+    def nothing(
+        self,
+        n: int,
+        *,
+        above: int | None = None,
+        below: int | None = None,
+        align: int | None = None,
+    ) -> int:
+        """A parameter and options, as `alloc` and `free` have them."""
+        return n
+
+    def plain(self, n: int, /) -> int:
+        """One parameter and no options."""
+        return n
+
+    def pairs(self, buddy: BuddyAllocator, n: int, count: int) -> None:
+        """Allocate n pages and free them, count times."""
+        alloc, free = buddy.alloc, buddy.free
+        for _ in repeat(None, count):
+            free(alloc(n))
+
+
+def stack_loop(n_pages: int) -> Case:
+    """A stack of page numbers and one word a page: the least traffic that an engine could have.
+
+    It splits, merges and checks nothing. numpy does each step for all pages at once, in native
+    loops, over the same slots in the same order as the engine's fill and drain.
+    """
+    # Signed, as numpy would first copy any other kind of number that it is to use as an index.
+    slots = shuffled_slots(n_pages).astype(np.intp)
+    stack = np.arange(n_pages, dtype=np.intp)[::-1].copy()
+    pages = np.full(n_pages, -1, np.intp)
+    words = np.zeros(n_pages, np.uint64)
+
+    def case(times: int) -> Timed:
+        fill = drain = 0
+        for _ in range(times):
+            started = perf_counter_ns()
+            pages[:] = stack[::-1]
+            words[stack] = RECORD
+            filled = perf_counter_ns()
+            np.take(pages, slots, out=stack, mode="clip")
+            words[stack] = 0
+            pages[slots] = -1
+            drain += perf_counter_ns() - filled
+            fill += filled - started
+        return {
+            "stack.fill": (fill, n_pages * times),
+            "stack.drain": (drain, n_pages * times),
+        }
+
+    return case
+
+
+def list_calls(n_pages: int) -> Case:
+    """A plain list of page numbers from which one is popped and to which it is appended."""
+    stack = list(range(n_pages))
+    pop, append = stack.pop, stack.append
+
+    def case(times: int) -> Timed:
+        started = perf_counter_ns()
+        for _ in repeat(None, times * 1000):
+            append(pop())
+        return {"list.pair": (perf_counter_ns() - started, times * 1000)}
+
+    return case
+
+
+def multiprocessing_calls() -> Case:
+    """The standard library's allocator of memory shared between processes, one page at a time."""
+    heap = Heap()
+    malloc, free = heap.malloc, heap.free
+
+    def case(times: int) -> Timed:
+        started = perf_counter_ns()
+        for _ in repeat(None, times * 10):
+            free(malloc(4096))
+        return {"multiprocessing.pair": (perf_counter_ns() - started, times * 10)}
+
+    return case

@@ -1,0 +1,64 @@
+"""Which engine is measured, and how large the memory is that it manages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import pagebuddy
+from benchmarks.rivals import Bench
+
+if TYPE_CHECKING:
+    from pagebuddy import BuddyAllocator
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An engine under measurement."""
+
+    name: str
+    """Stands before the names of its samples."""
+
+    allocator: type[BuddyAllocator]
+    compiled: bool
+
+    bench: Any
+    """Calls that do nothing, and a loop of `free(alloc(n))`, both compiled if the engine is."""
+
+    @property
+    def n_pages(self) -> int:
+        """1 GiB of 4 KiB pages; uncompiled a 64th of it, as all takes a thousand times longer."""
+        return 1 << 18 if self.compiled else 1 << 12
+
+    @property
+    def n_operations(self) -> int:
+        """The length of a prepared list whose end does not follow from the number of pages."""
+        return self.n_pages
+
+    def of(self, part: str) -> str:
+        """The name of the samples of one part of a case."""
+        return f"{self.name}.{part}"
+
+
+def chosen(*, compiled: bool) -> Subject:
+    """The compiled engine, or the same files uncompiled."""
+    if compiled:
+        module = import_module("pagebuddy._compiled")
+        return Subject("engine", module.BuddyAllocator, True, module._Bench())
+    module = import_module("pagebuddy.allocator")
+    return Subject("engine", module.BuddyAllocator, False, Bench())
+
+
+def without_checks() -> Subject | None:
+    """The compiled engine built with its checks left out, where such a build is there."""
+    try:
+        module = import_module("pagebuddy._unchecked")
+    except ImportError:
+        return None
+    return Subject("unchecked", module.BuddyAllocator, True, module._Bench())
+
+
+def default_is_compiled() -> bool:
+    """Whether `pagebuddy` itself chose the compiled engine."""
+    return bool(pagebuddy.COMPILED)

@@ -1,0 +1,16 @@
+"""What tests need, shipped so that the tests of others can use it too.
+
+- `pagebuddy.testing.model`: the naive allocator, sets of pages, that tells what must happen.
+- `pagebuddy.testing.outcomes`: a call that fails, and changes nothing.
+- `pagebuddy.testing.strategies`: Hypothesis strategies for page ranges.
+- `pagebuddy.testing.machine`: a Hypothesis state machine that holds an allocator to the model.
+
+The last two need `hypothesis`, so this package imports only the first two.
+"""
+
+from __future__ import annotations
+
+from pagebuddy.testing.model import NaiveAllocator
+from pagebuddy.testing.outcomes import out_of_pages, refused
+
+__all__ = ["NaiveAllocator", "out_of_pages", "refused"]

@@ -1,0 +1,295 @@
+"""alloc_many, free_many, run: many at once; the first two all or nothing."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from array import array
+
+import pytest
+
+from pagebuddy import BadFree, PageRanges
+from pagebuddy.testing import NaiveAllocator, out_of_pages, refused
+
+RANGES = [(3, 120), (200, 72)]
+NONE = (1 << 64) - 1
+
+
+def ints(pages):
+    return [int(page) for page in pages]
+
+
+@pytest.mark.parametrize("order", range(5))
+def test_blocks_of_one_order_until_none_is_left(Buddy, order):
+    buddy = Buddy(PageRanges(RANGES))
+    model = NaiveAllocator(RANGES)
+    count = model.n_blocks(order)
+    with out_of_pages(buddy) as caught:
+        buddy.alloc_many(order, count + 1)
+    assert caught.error.requested == count + 1 << order
+    for page in ints(buddy.alloc_many(order, count)):
+        assert page % (1 << order) == 0
+        model.take(page, 1 << order)
+    model.check(buddy)
+    with out_of_pages(buddy):
+        buddy.alloc_many(order, 1)
+
+
+def test_a_fragmented_allocator(Buddy):
+    buddy = Buddy(PageRanges(RANGES))
+    model = NaiveAllocator(RANGES)
+    chance = random.Random(4)
+    pages = ints(buddy.alloc_many(0, 192))
+    for page in pages:
+        model.take(page, 1)
+    away = chance.sample(pages, 120)
+    buddy.free_many(away)
+    for page in away:
+        model.give_back(page)
+    model.check(buddy)
+    for order in (2, 1, 0):
+        count = model.n_blocks(order)
+        with out_of_pages(buddy):
+            buddy.alloc_many(order, count + 1)
+        for page in ints(buddy.alloc_many(order, count)):
+            model.take(page, 1 << order)
+    assert not model.free
+    model.check(buddy)
+
+
+@pytest.mark.parametrize("shuffled", [False, True], ids=["ascending", "shuffled"])
+def test_given_back_the_free_blocks_are_as_before(Buddy, shuffled):
+    buddy = Buddy(PageRanges(RANGES))
+    whole = sorted(buddy.free_blocks())
+    pages = ints(buddy.alloc_many(1, 90))
+    if shuffled:
+        random.Random(1).shuffle(pages)
+    buddy.free_many(pages)
+    assert sorted(buddy.free_blocks()) == whole
+    buddy.verify()
+
+
+def test_spans_of_any_length_are_given_back_together(Buddy):
+    buddy = Buddy(256)
+    pages = [buddy.alloc(n) for n in (1, 5, 17, 64, 3)]
+    buddy.alloc_at(250, 3)
+    buddy.free_many([pages[3], 250, pages[0], pages[4], pages[1], pages[2]])
+    NaiveAllocator([(0, 256)]).check(buddy)
+
+
+def test_pages_come_as_a_numpy_array_where_numpy_is(Buddy):
+    numpy = pytest.importorskip("numpy")
+    pages = Buddy(64).alloc_many(0, 10)
+    assert isinstance(pages, numpy.ndarray)
+    assert pages.dtype == numpy.uint64
+    assert pages.shape == (10,)
+
+
+WITHOUT_NUMPY = """
+import sys
+sys.modules["numpy"] = None
+from array import array
+from {module} import BuddyAllocator
+buddy = BuddyAllocator(64)
+pages = buddy.alloc_many(1, 10)
+assert type(pages) is array and pages.typecode == "Q" and len(pages) == 10, pages
+assert len(buddy.alloc_many(0, 0)) == 0
+buddy.free_many(pages)
+assert buddy.stats().free == 64
+"""
+
+
+def test_pages_come_as_an_array_where_numpy_is_not(module):
+    script = WITHOUT_NUMPY.format(module=module)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
+
+
+KINDS = {
+    "list": list,
+    "tuple": tuple,
+    "set": set,
+    "generator": iter,
+    "array of Q": lambda pages: array("Q", pages),
+    "array of q": lambda pages: array("q", pages),
+    "array of I": lambda pages: array("I", pages),
+    "memoryview": lambda pages: memoryview(array("Q", pages)),
+    "every second": lambda pages: memoryview(array("Q", [x for p in pages for x in (p, 0)]))[::2],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_any_iterable_of_ints_is_taken_back(Buddy, kind):
+    buddy = Buddy(64)
+    pages = ints(buddy.alloc_many(0, 20))
+    buddy.free_many(kind(pages))
+    assert buddy.stats().free == 64
+
+
+@pytest.mark.parametrize("dtype", ["uint64", "int64", "uint32", "int16", ">u8"])
+def test_numpy_arrays_of_any_integers_are_taken_back(Buddy, dtype):
+    numpy = pytest.importorskip("numpy")
+    buddy = Buddy(64)
+    buddy.free_many(buddy.alloc_many(0, 64))
+    pages = buddy.alloc_many(0, 20)
+    buddy.free_many(numpy.repeat(pages, 2).astype(dtype)[::2])
+    buddy.free_many(numpy.array([], dtype=dtype))
+    assert buddy.stats().free == 64
+
+
+def test_none_at_all(Buddy):
+    buddy = Buddy(64)
+    before = bytes(buddy.metadata)
+    assert len(buddy.alloc_many(0, 0)) == 0
+    buddy.free_many([])
+    assert bytes(buddy.metadata) == before
+
+
+@pytest.mark.parametrize("position", [0, 5, 10])
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (2, "outside"),
+        (150, "outside"),
+        (NONE, "outside"),
+        (260, "free"),
+        (213, "interior"),
+    ],
+)
+def test_one_bad_page_and_nothing_is_freed(Buddy, bad, reason, position):
+    buddy = Buddy(PageRanges(RANGES))
+    buddy.alloc_at(210, 7)
+    pages = [210, *ints(buddy.alloc_many(2, 9))]
+    if bad == 260:
+        buddy.alloc_at(260, 4)
+        buddy.free(260)
+    pages.insert(position, bad)
+    for _ in range(2):
+        with refused(buddy, BadFree, reason=reason, says=bad) as caught:
+            buddy.free_many(pages)
+        assert caught.error.page == bad
+        buddy.verify()
+    assert len(list(buddy.spans())) == 10
+
+
+@pytest.mark.parametrize("bad", [-1, 1 << 64, 10**30])
+def test_a_number_that_no_page_can_have_and_nothing_is_freed(Buddy, bad):
+    buddy = Buddy(PageRanges(RANGES))
+    pages = ints(buddy.alloc_many(2, 9))
+    with refused(buddy, ValueError, says=bad):
+        buddy.free_many([*pages, bad])
+
+
+@pytest.mark.parametrize("as_array", [list, lambda pages: array("Q", pages)], ids=["list", "array"])
+@pytest.mark.parametrize("again", [0, 4, 8])
+def test_a_page_given_twice_and_nothing_is_freed(Buddy, again, as_array):
+    buddy = Buddy(PageRanges(RANGES))
+    pages = ints(buddy.alloc_many(2, 9))
+    with refused(buddy, BadFree, says=pages[again]) as caught:
+        buddy.free_many(as_array([*pages, pages[again]]))
+    assert caught.error.page == pages[again]
+    buddy.free_many(as_array(pages))
+    NaiveAllocator(RANGES).check(buddy)
+
+
+def test_too_many_and_none_is_taken(Buddy):
+    buddy = Buddy(64)
+    buddy.alloc(3)
+    for order, count in ((0, 62), (5, 2), (0, 2**31), (0, 2**32 + 1), (3, 2**61), (0, 2**64 + 1)):
+        with out_of_pages(buddy) as caught:
+            buddy.alloc_many(order, count)
+        assert caught.error.requested == count << order
+        assert caught.error.free == 61
+    for order in (7, 32, 64):
+        with out_of_pages(buddy):
+            buddy.alloc_many(order, 1)
+    with out_of_pages(buddy):
+        buddy.alloc_many(0, 10**30)
+
+
+@pytest.mark.parametrize(("order", "count"), [(-1, 1), (0, -1), (-(2**32), 1), (0, -(10**30))])
+def test_wrong_values(Buddy, order, count):
+    buddy = Buddy(64)
+    buddy.alloc(3)
+    with refused(buddy, ValueError, says=min(order, count)):
+        buddy.alloc_many(order, count)
+
+
+@pytest.mark.parametrize(
+    "pages", [None, 5, 5.0, [0, "1"], [0, 1.0], [0, None], "01", array("d", [0.0]), [[0]]]
+)
+def test_wrong_types(Buddy, pages):
+    buddy = Buddy(64)
+    buddy.alloc_many(0, 4)
+    with refused(buddy, TypeError):
+        buddy.free_many(pages)
+
+
+def test_an_array_of_floats(Buddy):
+    numpy = pytest.importorskip("numpy")
+    buddy = Buddy(64)
+    pages = buddy.alloc_many(0, 4)
+    with refused(buddy, TypeError):
+        buddy.free_many(numpy.asarray(pages, dtype=float))
+
+
+def test_an_iterable_that_fails_half_way(Buddy):
+    def some():
+        yield 0
+        raise KeyError("half way")
+
+    buddy = Buddy(64)
+    buddy.alloc_many(0, 4)
+    with refused(buddy, KeyError):
+        buddy.free_many(some())
+
+
+def test_a_prepared_list_runs_as_one_by_one(Buddy):
+    chance = random.Random(9)
+    n_slots = 40
+    whats = [1, 1, 2, 3, 7, 30, 2**31, 2**31 + 2, 2**31 + 3]
+    live = set()
+    ops = array("Q")
+    for _ in range(2000):
+        slot = chance.randrange(n_slots)
+        what = 0 if slot in live else chance.choice(whats)
+        live ^= {slot}
+        ops.append(what << 32 | slot)
+
+    buddy = Buddy(PageRanges(RANGES))
+    pages = array("Q", [NONE] * n_slots)
+    failed = buddy.run(ops, pages)
+    step = Buddy(PageRanges(RANGES))
+    singly = array("Q", [NONE] * n_slots)
+    assert sum(step.run(array("Q", [op]), singly) for op in ops) == failed > 0
+    assert singly == pages
+    assert bytes(step.metadata) == bytes(buddy.metadata)
+
+    model = NaiveAllocator(RANGES)
+    for page, n_pages in buddy.spans():
+        model.take(page, n_pages)
+    model.check(buddy)
+    assert sorted(model.spans) == sorted(page for page in pages if page != NONE)
+
+
+@pytest.mark.parametrize(
+    ("ops", "pages", "error"),
+    [
+        (array("Q", [1 << 32 | 1]), array("Q", [NONE]), ValueError),
+        (array("Q", [1 << 32]), array("Q"), ValueError),
+        (array("Q", [0]), array("Q", [5]), BadFree),
+        (array("Q", [0]), array("Q", [64]), BadFree),
+        (array("Q", [(2**31 + 64) << 32]), array("Q", [NONE]), None),
+        (array("Q", [1 << 32]), array("I", [1]), TypeError),
+        (array("Q", [1 << 32]), bytes(8), (TypeError, ValueError)),
+    ],
+)
+def test_a_list_that_cannot_run(Buddy, ops, pages, error):
+    buddy = Buddy(64)
+    if error is None:
+        assert buddy.run(ops, pages) == 1
+    else:
+        with pytest.raises(error):
+            buddy.run(ops, pages)
+    assert list(buddy.spans()) == []
+    buddy.verify()

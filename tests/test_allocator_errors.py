@@ -1,0 +1,133 @@
+"""What the errors say, and that wrong types are told apart from wrong values."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from pagebuddy import BadFree, CorruptMetadata, OutOfPages, PageBuddyError
+from pagebuddy.testing import refused
+
+
+@pytest.fixture
+def buddy(Buddy):
+    """Two live spans, and one aside."""
+    made = Buddy(64, page_size=512)
+    made.alloc_at(3, 5)
+    made.alloc_at(20, 10)
+    made.alloc_at(40, 4)
+    made.free(40)
+    return made
+
+
+NOT_INTS = [1.0, "1", None, [1], b"1", 1j]
+
+
+@pytest.mark.parametrize("thing", NOT_INTS, ids=repr)
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda buddy, thing: buddy.alloc(thing),
+        lambda buddy, thing: buddy.alloc_order(thing),
+        lambda buddy, thing: buddy.alloc_many(thing, 1),
+        lambda buddy, thing: buddy.alloc_many(0, thing),
+        lambda buddy, thing: buddy.alloc_at(thing, 1),
+        lambda buddy, thing: buddy.alloc_at(50, thing),
+        lambda buddy, thing: buddy.free(thing),
+        lambda buddy, thing: buddy.size_of(thing),
+        lambda buddy, thing: buddy.generation_of(thing),
+        lambda buddy, thing: buddy.resize(thing, 1),
+        lambda buddy, thing: buddy.resize(3, thing),
+    ],
+    ids=[
+        "alloc",
+        "alloc_order",
+        "alloc_many order",
+        "alloc_many count",
+        "alloc_at page",
+        "alloc_at n_pages",
+        "free",
+        "size_of",
+        "generation_of",
+        "resize page",
+        "resize n_pages",
+    ],
+)
+def test_what_is_no_int(buddy, call, thing):
+    with refused(buddy, TypeError):
+        call(buddy, thing)
+
+
+@pytest.mark.parametrize("thing", [5.0, "5"])
+def test_what_is_told_by_name_is_no_int(buddy, thing):
+    with refused(buddy, TypeError):
+        buddy.free(3, n_pages=thing)
+    with refused(buddy, TypeError):
+        buddy.free(3, generation=thing)
+    for limit in ("above", "below", "align"):
+        with refused(buddy, TypeError):
+            buddy.alloc(1, **{limit: thing})
+
+
+def test_arguments_that_are_missing_or_unknown(buddy):
+    for call in (
+        lambda: buddy.alloc(),
+        lambda: buddy.free(),
+        lambda: buddy.alloc(1, 2, 3, 4, 5, 6),
+        lambda: buddy.alloc(1, aligned=4),
+        lambda: buddy.free(3, size=5),
+        lambda: buddy.alloc_at(50),
+        lambda: buddy.resize(3),
+        lambda: buddy.alloc_many(0),
+    ):
+        with refused(buddy, TypeError):
+            call()
+
+
+def test_each_is_also_the_built_in_that_a_caller_would_catch(buddy):
+    with pytest.raises(MemoryError) as full:
+        buddy.alloc(64)
+    with pytest.raises(ValueError, match="21") as bad:
+        buddy.free(21)
+    with pytest.raises(RuntimeError) as corrupt:
+        buddy.attach(bytearray(64))
+    for caught, kind in ((full, OutOfPages), (bad, BadFree), (corrupt, CorruptMetadata)):
+        assert type(caught.value) is kind
+        assert isinstance(caught.value, PageBuddyError)
+
+
+def test_out_of_pages_tells_its_figures_in_pages_and_bytes(buddy):
+    with pytest.raises(OutOfPages) as caught:
+        buddy.alloc(50)
+    error = caught.value
+    assert (error.requested, error.free, error.largest_free, error.page_size) == (50, 49, 34, 512)
+    for n_pages in (50, 49, 34):
+        assert f"{n_pages} pages ({n_pages * 512} bytes)" in str(error)
+
+
+def test_bad_free_tells_the_page_and_what_is_there(buddy):
+    with pytest.raises(BadFree, match="22"):
+        buddy.free(22)
+    with pytest.raises(BadFree, match=r"\b4\b.*\b5\b|\b5\b.*\b4\b"):
+        buddy.free(3, n_pages=4)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda buddy: buddy.alloc(64),
+        lambda buddy: buddy.free(21),
+        lambda buddy: buddy.free(3, n_pages=4),
+        lambda buddy: buddy.attach(bytearray(64)),
+    ],
+    ids=["OutOfPages", "BadFree", "BadFree, told", "CorruptMetadata"],
+)
+def test_errors_travel_between_processes(buddy, call):
+    with pytest.raises(PageBuddyError) as caught:
+        call(buddy)
+    error = caught.value
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is type(error)
+    assert str(copy) == str(error)
+    assert vars(copy) == vars(error)

@@ -1,0 +1,336 @@
+"""Where the metadata lies, and attaching to its bytes."""
+
+from __future__ import annotations
+
+import gc
+import mmap
+import random
+from array import array
+
+import pytest
+
+from pagebuddy import CorruptMetadata, OutOfPages, PageRanges
+from pagebuddy.testing import NaiveAllocator
+
+RANGES = [(3, 120), (200, 72)]
+TOP = 1 << 64
+
+
+@pytest.fixture
+def size(Buddy):
+    return Buddy.metadata_size(PageRanges(RANGES))
+
+
+def used(buddy):
+    """A few spans in the allocator of `RANGES`, one aside, and the model of them."""
+    model = NaiveAllocator(RANGES)
+    for n_pages in (1, 5, 17, 40, 3):
+        model.take(buddy.alloc(n_pages), n_pages)
+    page = sorted(model.spans)[2]
+    model.give_back(page)
+    buddy.free(page)
+    return model
+
+
+# In a given buffer
+
+
+def test_the_size_told_is_the_size_used(Buddy, size):
+    assert Buddy(PageRanges(RANGES)).metadata.nbytes == size
+    assert size % 8 == 0
+
+
+BUFFERS = {
+    "bytearray": bytearray,
+    "memoryview": lambda size: memoryview(bytearray(size)),
+    "slice": lambda size: memoryview(bytearray(size + 24))[8 : size + 8],
+    "words": lambda size: array("Q", bytes(size)),
+    "rows of words": lambda size: memoryview(bytearray(size)).cast("B").cast("Q", [size // 8, 1]),
+    "mmap": lambda size: mmap.mmap(-1, size),
+}
+
+
+@pytest.mark.parametrize("make", BUFFERS.values(), ids=BUFFERS)
+def test_in_any_writable_buffer(Buddy, size, make):
+    buffer = make(size)
+    buddy = Buddy(PageRanges(RANGES), metadata=buffer)
+    used(buddy).check(buddy)
+    assert bytes(buffer)[:size] == bytes(buddy.metadata)
+
+
+def test_in_a_numpy_array(Buddy, size):
+    numpy = pytest.importorskip("numpy")
+    buffer = numpy.zeros((2, size), dtype="u1")
+    buddy = Buddy(PageRanges(RANGES), metadata=buffer[1])
+    used(buddy).check(buddy)
+    assert not buffer[0].any()
+
+
+def test_old_contents_of_the_buffer_do_not_matter(Buddy, size):
+    for filler in (b"\xff", b"\x80", bytes(Buddy(PageRanges(RANGES)).metadata)):
+        buffer = bytearray((filler * size)[:size])
+        buddy = Buddy(PageRanges(RANGES), metadata=buffer)
+        assert list(buddy.spans()) == []
+        used(buddy).check(buddy)
+
+
+def test_records_left_in_a_reused_buffer_stay_dead(Buddy, size):
+    buffer = bytearray(size)
+    used(Buddy(PageRanges(RANGES), metadata=buffer))
+    buddy = Buddy(PageRanges(RANGES), metadata=buffer)
+    NaiveAllocator(RANGES).check(buddy)
+    buddy.recover()
+    NaiveAllocator(RANGES).check(buddy)
+
+
+def test_a_larger_buffer_is_left_alone_beyond(Buddy, size):
+    buffer = bytearray(b"\xa5" * (size + 100))
+    buddy = Buddy(PageRanges(RANGES), metadata=buffer)
+    used(buddy).check(buddy)
+    assert bytes(buffer[size:]) == b"\xa5" * 100
+
+
+def test_the_buffer_lives_as_long_as_the_allocator(Buddy, size):
+    buddy = Buddy(PageRanges(RANGES), metadata=bytearray(size))
+    gc.collect()
+    garbage = [bytearray(b"\xff" * size) for _ in range(50)]
+    used(buddy).check(buddy)
+    assert len(garbage) == 50
+
+
+def test_the_metadata_lives_longer_than_the_allocator(Buddy):
+    buddy = Buddy(PageRanges(RANGES))
+    model = used(buddy)
+    metadata = buddy.metadata
+    del buddy
+    gc.collect()
+    model.check(Buddy.attach(metadata))
+
+
+def test_metadata_is_a_writable_view_of_bytes(Buddy, size):
+    buffer = bytearray(size)
+    view = Buddy(PageRanges(RANGES), metadata=buffer).metadata
+    assert isinstance(view, memoryview)
+    assert (view.format, view.ndim, view.readonly, view.contiguous) == ("B", 1, False, True)
+    view[size - 1] ^= 0xFF
+    assert buffer[size - 1] == view[size - 1]
+
+
+@pytest.mark.parametrize("less", [1, 7, 8, 64, None])
+def test_a_buffer_too_small(Buddy, size, less):
+    given = 0 if less is None else size - less
+    buffer = bytearray(b"\xa5" * given)
+    with pytest.raises(ValueError, match=rf"\b{given}\b.*\b{size}\b|\b{size}\b.*\b{given}\b"):
+        Buddy(PageRanges(RANGES), metadata=buffer)
+    assert bytes(buffer) == b"\xa5" * given
+
+
+@pytest.mark.parametrize("off", [1, 2, 4, 7])
+def test_a_buffer_misaligned(Buddy, size, off):
+    buffer = bytearray(b"\xa5" * (size + 8))
+    with pytest.raises(ValueError, match="align"):
+        Buddy(PageRanges(RANGES), metadata=memoryview(buffer)[off : size + off])
+    assert bytes(buffer) == b"\xa5" * (size + 8)
+    sound = bytearray(8 + size)
+    memoryview(sound)[off : off + size] = Buddy(PageRanges(RANGES)).metadata
+    with pytest.raises(ValueError, match="align"):
+        Buddy.attach(memoryview(sound)[off : size + off])
+
+
+def test_a_buffer_read_only(Buddy, size):
+    with pytest.raises(ValueError, match=r"read-only|writable"):
+        Buddy(PageRanges(RANGES), metadata=bytes(size))
+    with pytest.raises(ValueError, match=r"read-only|writable"):
+        Buddy.attach(bytes(Buddy(PageRanges(RANGES)).metadata))
+    with pytest.raises(ValueError, match=r"read-only|writable"):
+        Buddy(PageRanges([(0, 64)]), memory=bytes(64 * 4096))
+
+
+def test_a_buffer_with_gaps(Buddy, size):
+    buffer = bytearray(b"\xa5" * (2 * size))
+    for view in (memoryview(buffer)[::2], memoryview(buffer)[::-1]):
+        with pytest.raises(ValueError, match="contiguous"):
+            Buddy(PageRanges(RANGES), metadata=view)
+        with pytest.raises(ValueError, match="contiguous"):
+            Buddy.attach(view)
+    assert bytes(buffer) == b"\xa5" * (2 * size)
+
+
+@pytest.mark.parametrize("thing", [5, "text", 1.0, [0] * 9000, object()], ids=type)
+def test_what_is_no_buffer(Buddy, thing):
+    with pytest.raises(TypeError):
+        Buddy(PageRanges(RANGES), metadata=thing)
+    with pytest.raises(TypeError):
+        Buddy(PageRanges(RANGES), memory=thing)
+    with pytest.raises(TypeError):
+        Buddy.attach(thing)
+
+
+# Inside the managed memory
+
+
+@pytest.mark.parametrize("page_size", [64, 256, 4096])
+@pytest.mark.parametrize(
+    "ranges",
+    [[(0, 200)], [(100, 77)], [(0, 5), (9, 150)], [(7, 150), (160, 3)], [(TOP - 130, 130)]],
+)
+def test_metadata_inside_the_managed_memory(Buddy, ranges, page_size):
+    given = PageRanges(ranges)
+    lowest, highest = ranges[0][0], sum(ranges[-1])
+    memory = bytearray((highest - lowest) * page_size)
+    buddy = Buddy(given, page_size=page_size, memory=memory)
+    everything = {page for first, n in ranges for page in range(first, first + n)}
+    n_pages = buddy.stats().n_pages
+    pages = [buddy.alloc(1) for _ in range(n_pages)]
+    with pytest.raises(OutOfPages):
+        buddy.alloc(1)
+    assert len(set(pages)) == n_pages
+    assert set(pages) < everything
+
+    missing = sorted(everything - set(pages))
+    assert missing[-1] + 1 in {first + n for first, n in ranges}, "not at the end of a range"
+    assert missing == list(range(missing[0], missing[-1] + 1))
+    size = buddy.metadata.nbytes
+    most = Buddy.metadata_size(given, page_size=page_size)
+    assert size <= len(missing) * page_size < most + page_size
+
+    for page in pages:
+        place = (page - lowest) * page_size
+        memory[place : place + page_size] = b"\xff" * page_size
+    buddy.verify()
+    assert [page for page, _ in buddy.spans()] == sorted(pages)
+    for page in pages:
+        buddy.free(page)
+    buddy.verify()
+    place = (missing[0] - lowest) * page_size
+    found = memory.find(bytes(buddy.metadata))
+    assert place <= found <= (missing[-1] + 1 - lowest) * page_size - size
+
+
+def test_inside_the_memory_and_attached_there(Buddy):
+    memory = bytearray(200 * 64)
+    buddy = Buddy(PageRanges([(0, 200)]), page_size=64, memory=memory)
+    page = buddy.alloc(7)
+    other = Buddy.attach(buddy.metadata)
+    assert list(other.spans()) == [(page, 7)]
+    other.free(page)
+    assert page not in buddy
+
+
+def test_the_given_ranges_are_not_changed(Buddy):
+    given = PageRanges(RANGES)
+    Buddy(given, page_size=64, memory=bytearray(300 * 64))
+    Buddy(given)
+    assert list(given) == RANGES
+
+
+@pytest.mark.parametrize("n_pages", [1, 2, 5])
+def test_too_little_memory_for_the_metadata(Buddy, n_pages):
+    memory = bytearray(b"\xa5" * (n_pages * 64))
+    with pytest.raises((ValueError, OutOfPages)):
+        Buddy(PageRanges([(0, n_pages)]), page_size=64, memory=memory)
+    assert bytes(memory) == b"\xa5" * (n_pages * 64)
+
+
+def test_memory_too_small_for_the_ranges(Buddy):
+    memory = bytearray(b"\xa5" * (272 * 64))
+    with pytest.raises(ValueError, match=str(269 * 64)):
+        Buddy(PageRanges(RANGES), page_size=64, memory=memoryview(memory)[: 269 * 64 - 8])
+    assert bytes(memory) == b"\xa5" * (272 * 64)
+    Buddy(PageRanges(RANGES), page_size=64, memory=memoryview(memory)[: 269 * 64])
+
+
+def test_memory_or_a_buffer_but_not_both(Buddy, size):
+    with pytest.raises(ValueError, match="memory"):
+        Buddy(PageRanges(RANGES), metadata=bytearray(size), memory=bytearray(272 * 4096))
+
+
+# Attaching
+
+
+def test_a_copy_elsewhere_is_the_same_allocator(Buddy):
+    buddy = Buddy(PageRanges(RANGES), page_size=512)
+    model = used(buddy)
+    copy = Buddy.attach(bytearray(buddy.metadata))
+    model.check_spans(copy)
+    assert [copy.generation_of(page) for page in model.spans] == [
+        buddy.generation_of(page) for page in model.spans
+    ]
+    assert copy.alloc(9) == buddy.alloc(9)
+    for other in (buddy, copy):
+        for page, _ in list(other.spans()):
+            other.free(page)
+        NaiveAllocator(RANGES).check(other)
+
+
+def test_a_copy_is_independent(Buddy):
+    buddy = Buddy(PageRanges(RANGES))
+    model = used(buddy)
+    copy = Buddy.attach(bytearray(buddy.metadata))
+    for page, _ in list(copy.spans()):
+        copy.free(page)
+    model.check(buddy)
+
+
+def test_two_on_the_same_bytes_take_turns(Buddy):
+    first = Buddy(PageRanges(RANGES))
+    second = Buddy.attach(first.metadata)
+    model = NaiveAllocator(RANGES)
+    chance = random.Random(2)
+    for _ in range(300):
+        buddy = chance.choice([first, second])
+        if model.spans and chance.random() < 0.45:
+            page = chance.choice(list(model.spans))
+            buddy.free(page)
+            model.give_back(page)
+        elif model.fits(n_pages := chance.randint(1, 9)):
+            model.take(buddy.alloc(n_pages), n_pages)
+    model.check(first)
+    model.check(second)
+
+
+def test_the_page_size_is_kept(Buddy):
+    buddy = Buddy.attach(Buddy(8, page_size=512).metadata)
+    with pytest.raises(OutOfPages, match=str(9 * 512)):
+        buddy.alloc(9)
+
+
+def test_a_longer_buffer(Buddy, size):
+    buddy = Buddy(PageRanges(RANGES))
+    model = used(buddy)
+    copy = bytearray(buddy.metadata) + b"\xa5" * 100
+    model.check(Buddy.attach(copy))
+    assert bytes(copy[size:]) == b"\xa5" * 100
+
+
+def test_copies_cut_short(Buddy, size):
+    whole = bytes(Buddy(PageRanges(RANGES)).metadata)
+    for length in (0, 1, 8, 64, size // 2 // 8 * 8, size - 8, size - 1):
+        cut = bytearray(whole[:length])
+        with pytest.raises(CorruptMetadata):
+            Buddy.attach(cut)
+        assert bytes(cut) == whole[:length]
+
+
+@pytest.mark.parametrize("filler", [b"\0", b"\xff", b"\1", b"pagebudd"])
+def test_bytes_that_were_never_metadata(Buddy, filler):
+    for length in (8, 512, 4096):
+        junk = bytearray((filler * length)[:length])
+        with pytest.raises(CorruptMetadata) as caught:
+            Buddy.attach(junk)
+        assert caught.value.invariant
+        assert bytes(junk) == (filler * length)[:length]
+
+
+def test_random_bytes(Buddy):
+    chance = random.Random(5)
+    for _ in range(100):
+        with pytest.raises(CorruptMetadata):
+            Buddy.attach(bytearray(chance.randbytes(chance.randrange(0, 3000))))
+
+
+def test_another_byte_order(Buddy):
+    words = array("Q", bytes(Buddy(PageRanges(RANGES)).metadata))
+    words.byteswap()
+    with pytest.raises(CorruptMetadata):
+        Buddy.attach(words)

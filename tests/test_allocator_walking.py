@@ -1,0 +1,108 @@
+"""spans, free_blocks, stats: walks and figures agree with a recount."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from pagebuddy import PageRanges
+from pagebuddy.testing import NaiveAllocator
+
+RANGES = [(100, 50), (7, 30), (1 << 40, 20)]
+
+
+@pytest.fixture
+def filled(Buddy):
+    """An allocator with spans of 1 to 8 pages in all its ranges, and the model of it."""
+    buddy = Buddy(PageRanges(RANGES))
+    model = NaiveAllocator(RANGES)
+    for i in range(200):
+        n_pages = 1 + i * 5 % 8
+        if model.fits(n_pages):
+            model.take(buddy.alloc(n_pages), n_pages)
+    for page in sorted(model.spans)[::4]:
+        model.give_back(page)
+        buddy.free(page)
+    return buddy, model
+
+
+def test_spans_in_address_order_with_their_sizes(filled):
+    buddy, model = filled
+    spans = list(buddy.spans())
+    assert spans == sorted(model.spans.items())
+    assert all(first + n <= second for (first, n), (second, _) in pairwise(spans))
+
+
+def test_no_spans(Buddy):
+    assert list(Buddy(64).spans()) == []
+
+
+def test_one_span_that_is_everything(Buddy):
+    buddy = Buddy(64)
+    buddy.alloc(64)
+    assert list(buddy.spans()) == [(0, 64)]
+    assert list(buddy.free_blocks()) == []
+
+
+def test_free_the_current_span_during_the_walk(filled):
+    buddy, model = filled
+    seen = []
+    for page, n_pages in buddy.spans():
+        seen.append((page, n_pages))
+        buddy.free(page)
+    assert seen == sorted(model.spans.items())
+    for page, _ in seen:
+        model.give_back(page)
+    model.check(buddy)
+
+
+def test_shrink_the_current_span_during_the_walk(filled):
+    buddy, model = filled
+    seen = []
+    for page, n_pages in buddy.spans():
+        seen.append((page, n_pages))
+        assert buddy.resize(page, max(1, n_pages // 2))
+    assert seen == sorted(model.spans.items())
+    for page, n_pages in seen:
+        model.resize(page, max(1, n_pages // 2))
+    model.check(buddy)
+
+
+def test_grow_the_current_span_during_the_walk(filled):
+    buddy, model = filled
+    before = sorted(model.spans.items())
+    seen = []
+    for page, n_pages in buddy.spans():
+        seen.append((page, n_pages))
+        possible = model.can_resize(page, n_pages + 1)
+        assert buddy.resize(page, n_pages + 1) is possible
+        if possible:
+            model.resize(page, n_pages + 1)
+    assert seen == before
+    model.check(buddy)
+
+
+def test_a_walk_writes_nothing(filled):
+    buddy, _ = filled
+    before = bytes(buddy.metadata)
+    list(buddy.spans())
+    assert bytes(buddy.metadata) == before
+
+
+def test_free_blocks_and_figures_agree_with_a_recount(filled):
+    buddy, model = filled
+    model.check(buddy)
+    stats = buddy.stats()
+    assert stats.used + stats.free == stats.n_pages == 100
+    assert sum(n << order for order, n in enumerate(stats.free_blocks)) == stats.free
+    assert all(page % (1 << order) == 0 for page, order in buddy.free_blocks())
+
+
+def test_figures_are_taken_once(Buddy):
+    buddy = Buddy(64)
+    before = buddy.stats()
+    buddy.alloc(10)
+    assert (before.used, before.free, before.n_spans) == (0, 64, 0)
+    after = buddy.stats()
+    assert (after.used, after.free, after.n_spans) == (10, 54, 1)

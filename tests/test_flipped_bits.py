@@ -1,0 +1,201 @@
+"""Metadata with random bits flipped, under every operation: it works or raises, and never crashes.
+
+A round runs in a process of its own kind, as a script, so that a crash is seen as one:
+
+    python tests/test_flipped_bits.py MODULE FIRST_SEED ROUNDS
+"""
+
+from __future__ import annotations
+
+import importlib
+import random
+import subprocess
+import sys
+from array import array
+from contextlib import suppress
+
+from pagebuddy import CorruptMetadata, PageBuddyError, PageRanges
+from pagebuddy.core import words
+
+NONE = (1 << 64) - 1
+GUARD = 64
+LAYOUTS = [
+    [(0, 64)],
+    [(0, 1000)],
+    [(3, 50), (53, 14), (90, 61)],
+    [((1 << 64) - 133, 133)],
+    [(i * 7, 5) for i in range(12)],
+]
+
+
+class Damage:
+    """An allocator between guards, spans in it, and chance."""
+
+    def __init__(self, allocator, seed):
+        self.chance = random.Random(seed)
+        self.ranges = PageRanges(self.chance.choice(LAYOUTS))
+        max_order = self.chance.choice([None, 0, 3, 31])
+        self.size = allocator.metadata_size(self.ranges, max_order=max_order)
+        self.memory = bytearray(b"\xa5" * (self.size + 2 * GUARD))
+        self.metadata = memoryview(self.memory)[GUARD : GUARD + self.size]
+        self.allocator = allocator
+        self.buddy = allocator(self.ranges, max_order=max_order, metadata=self.metadata)
+        self.pages = [self.buddy.alloc(self.chance.choice([1, 1, 2, 3])) for _ in range(12)]
+        for page in self.chance.sample(self.pages, 5):
+            self.buddy.free(page)
+
+    def flip(self):
+        """Flip a few bits: anywhere, or mostly in the header, which little else would hit."""
+        for _ in range(self.chance.choice([1, 1, 2, 8])):
+            end = self.chance.choice([self.size, self.size, min(self.size, 640)])
+            self.metadata[self.chance.randrange(end)] ^= 1 << self.chance.randrange(8)
+
+    def page(self):
+        """A page that may well be a live span's first."""
+        if self.chance.random() < 0.7:
+            return int(self.chance.choice(self.pages))
+        first, n = self.chance.choice(list(self.ranges))
+        return first + self.chance.randrange(n)
+
+    def operation(self):
+        """One call with sound arguments."""
+        chance, buddy = self.chance, self.buddy
+        n = chance.choice([1, 1, 2, 3, 8, 33, 200])
+        start = self.page()
+        return chance.choice(
+            [
+                lambda: self.pages.append(buddy.alloc(n)),
+                lambda: self.pages.append(buddy.alloc(n, align=chance.choice([2, 8, 64]))),
+                lambda: self.pages.append(buddy.alloc(n, above=start, below=start + 70)),
+                lambda: self.pages.append(buddy.alloc_order(chance.randrange(5))),
+                lambda: self.pages.extend(buddy.alloc_many(chance.randrange(3), n)),
+                lambda: buddy.alloc_at(start, n),
+                lambda: buddy.free(start),
+                lambda: buddy.free(start),
+                lambda: buddy.free(start, n_pages=n, generation=n),
+                lambda: buddy.free_many({self.page() for _ in range(n)}),
+                lambda: buddy.resize(start, n),
+                lambda: (buddy.size_of(start), buddy.generation_of(start), start in buddy),
+                lambda: buddy.run(
+                    array("Q", [what << 32 | i for i, what in enumerate((0, n, 2**31 + 2, 0))]),
+                    array("Q", [start, NONE, NONE, self.page()]),
+                ),
+                lambda: list(buddy.spans()),
+                lambda: list(buddy.free_blocks()),
+                buddy.stats,
+                buddy.verify,
+                buddy.dump,
+                self.recover,
+                self.attach,
+            ]
+        )
+
+    def recover(self):
+        """Recover; where that works, everything but a geometry lost holds again."""
+        self.buddy.recover()
+        self.allocator.attach(self.metadata)
+        try:
+            self.buddy.verify()
+        except CorruptMetadata as error:
+            raise AssertionError("recover() left something broken") from error
+
+    def attach(self):
+        """Go on with another allocator on the same bytes, if their geometry is still sound."""
+        try:
+            self.buddy = self.allocator.attach(self.metadata)
+        except CorruptMetadata:
+            self.allocator.attach(bytearray(self.metadata[: GUARD // 8 * 8]))
+
+    def check_guards(self):
+        guard = b"\xa5" * GUARD
+        assert self.memory[:GUARD] == guard
+        assert self.memory[-GUARD:] == guard
+
+
+def one_round(allocator, seed):
+    """Flip bits and go on, again and again. Only errors that a caller expects may come."""
+    damage = Damage(allocator, seed)
+    for i in range(120):
+        if i % 10 == 0:
+            damage.flip()
+        with suppress(PageBuddyError, ValueError):
+            damage.operation()()
+        damage.check_guards()
+
+
+def main(module, first_seed, rounds):
+    allocator = importlib.import_module(module).BuddyAllocator
+    for seed in range(int(first_seed), int(first_seed) + int(rounds)):
+        print(seed, flush=True)
+        one_round(allocator, seed)
+
+
+def run_rounds(module, first_seed, count):
+    """Run them in another process; the last line that it printed is the seed to blame."""
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", __file__, module, str(first_seed), str(count)],
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    seed = done.stdout.split()[-1:]
+    assert done.returncode == 0, f"seed {seed} ended with {done.returncode}:\n{done.stderr}"
+
+
+def test_any_bits_flipped(module, engine, rounds):
+    run_rounds(module, 0, rounds * (3000 if engine == "compiled" else 150))
+
+
+def test_any_bit_of_the_geometry_flipped_is_refused(Buddy):
+    sound = Buddy(PageRanges([(3, 50), (90, 61)]))
+    sound.alloc(5)
+    header = bytes(sound.metadata)
+    pristine = bytes(Buddy(PageRanges([(3, 50), (90, 61)])).metadata)
+    same = [i for i, (one, other) in enumerate(zip(header, pristine, strict=True)) if one == other]
+    refused = 0
+    for i in same[:640]:
+        for bit in range(8):
+            copy = bytearray(header)
+            copy[i] ^= 1 << bit
+            try:
+                buddy = Buddy.attach(copy)
+            except CorruptMetadata:
+                refused += 1
+            else:
+                assert list(buddy.spans()) in ([(3, 5)], [(8, 5)], list(sound.spans()))
+    assert refused > 8 * 8 * 6
+
+
+def test_geometry_is_private_once_attached(Buddy):
+    """Bits flipped under a living allocator cannot lead it out of its buffer."""
+    buddy = Buddy(PageRanges([(3, 50), (90, 61)]))
+    whole = bytes(buddy.metadata)
+    for i in range(512):
+        buddy.metadata[i] ^= 0x80
+        with suppress(PageBuddyError):
+            buddy.free(buddy.alloc(1))
+        buddy.metadata[:] = whole
+
+
+def test_a_recovery_of_lists_and_bits_that_are_all_noise(Buddy):
+    """The records alone are enough: all that is neither geometry nor record may be lost."""
+    buddy = Buddy(PageRanges([(0, 64), (100, 7)]))
+    spans = [(3, 5), (40, 1), (103, 4)]
+    for page, n_pages in spans:
+        buddy.alloc_at(page, n_pages)
+    record = 1 << 63
+    table = range(words.HEADER_WORDS, words.HEADER_WORDS + 2 * words.TABLE_WORDS)
+    for seed in range(50):
+        chance = random.Random(seed)
+        stored = buddy.metadata.cast("Q")
+        for i, word in enumerate(stored):
+            if i > words.H_CHECKSUM and i not in table and not word & record:
+                stored[i] = chance.getrandbits(63)
+        buddy.recover()
+        buddy.verify()
+        assert list(buddy.spans()) == spans
+        buddy.free(buddy.alloc(32))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

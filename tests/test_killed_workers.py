@@ -1,0 +1,233 @@
+"""Processes that share an allocator and are killed at any instruction lose and invent nothing.
+
+The metadata lies in a file that all map. A lock that the kernel lets go at a death lets one in at a
+time; a byte beside it tells the next whether the one before died within: then it recovers first.
+
+A worker is this file as a script. It writes a line before each act and one after it:
+
+    python tests/test_killed_workers.py MODULE PATH INDEX SEED
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib
+import mmap
+import os
+import random
+import selectors
+import signal
+import subprocess
+import sys
+from array import array
+from collections import Counter
+from contextlib import ExitStack, contextmanager
+
+from pagebuddy import OutOfPages, PageRanges
+from pagebuddy.testing import NaiveAllocator
+
+RANGES = [(5, 700), (1000, 300)]
+METADATA_AT = 64
+NONE = (1 << 64) - 1
+N_SLOTS = 8
+AT_ONCE = 4
+
+
+class Shared:
+    """The mapped file, the allocator in it, and the right to enter."""
+
+    def __init__(self, module, path):
+        self.lock = os.open(path, os.O_RDWR)
+        self.view = memoryview(mmap.mmap(self.lock, 0))
+        allocator = importlib.import_module(module).BuddyAllocator
+        self.buddy = allocator.attach(self.view[METADATA_AT:])
+
+    @contextmanager
+    def entered(self):
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        if self.view[0]:
+            self.buddy.recover()
+        self.view[0] = 1
+        yield self.buddy
+        self.view[0] = 0
+        fcntl.flock(self.lock, fcntl.LOCK_UN)
+
+
+# A worker
+
+
+def tell(*words):
+    """Write a line that is there even if this process is gone at once."""
+    os.write(1, (" ".join(map(str, words)) + "\n").encode())
+
+
+def churn_size(index):
+    """A number of pages that no other worker asks for, and no other act."""
+    return 40 + index
+
+
+def work(module, path, index, seed):
+    """Act until killed. Before each act it tells which, after it what has become of it."""
+    chance = random.Random(seed)
+    shared = Shared(module, path)
+    mine = []
+    churn = array("Q")
+    for _ in range(100 if module == "pagebuddy._compiled" else 2):
+        churn.extend(churn_size(index) << 32 | slot for slot in range(N_SLOTS))
+        churn.extend(range(N_SLOTS))
+    while True:
+        act = chance.choice(["alloc", "alloc", "free", "resize", "churn"])
+        with shared.entered() as buddy:
+            if act == "alloc":
+                n_pages = chance.randint(1, 20)
+                tell(act, n_pages)
+                try:
+                    mine.append(buddy.alloc(n_pages))
+                    tell("done", mine[-1], n_pages)
+                except OutOfPages:
+                    tell("done")
+            elif act == "churn":
+                tell(act, churn_size(index))
+                buddy.run(churn, array("Q", [NONE] * N_SLOTS))
+                tell("done")
+            elif mine and act == "free":
+                page = mine.pop(chance.randrange(len(mine)))
+                tell(act, page)
+                buddy.free(page)
+                tell("done", page, 0)
+            elif mine:
+                page, n_pages = chance.choice(mine), chance.randint(1, 30)
+                tell(act, page, n_pages)
+                buddy.resize(page, n_pages)
+                tell("done", page, buddy.size_of(page))
+
+
+# The parent
+
+
+class Worker:
+    """A process at work, what it told, and after which line it will be killed."""
+
+    def __init__(self, process, kill_after):
+        self.process = process
+        self.kill_after = kill_after
+        self.told = b""
+
+    def read(self):
+        """Take in what it wrote, kill it when its time has come; False once it has ended."""
+        some = os.read(self.process.stdout.fileno(), 1 << 16)
+        self.told += some
+        if self.told.count(b"\n") >= self.kill_after:
+            self.process.send_signal(signal.SIGKILL)
+        return bool(some)
+
+    def account(self):
+        """The spans it had by its own lines, and the act that it was in, if in one."""
+        spans, act = {}, None
+        for line in self.told.decode().splitlines():
+            word, *numbers = line.split()
+            numbers = [int(number) for number in numbers]
+            if word != "done":
+                act = (word, *numbers)
+                continue
+            act = None
+            if numbers:
+                page, n_pages = numbers
+                spans[page] = n_pages
+                if n_pages == 0:
+                    del spans[page]
+        return spans, act
+
+
+def run_and_kill(module, path, n_workers, chance):
+    """Keep a few workers at work until all have had their turn and were killed."""
+    workers = []
+    with ExitStack() as running, selectors.DefaultSelector() as selector:
+
+        def start():
+            command = [
+                sys.executable,
+                __file__,
+                module,
+                path,
+                str(len(workers)),
+                str(chance.random()),
+            ]
+            process = running.enter_context(
+                subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            )
+            running.callback(process.kill)
+            worker = Worker(process, chance.randint(1, 120))
+            workers.append(worker)
+            selector.register(process.stdout, selectors.EVENT_READ, worker)
+
+        for _ in range(AT_ONCE):
+            start()
+        while selector.get_map():
+            for key, _ in selector.select():
+                if not key.data.read():
+                    selector.unregister(key.fileobj)
+                    if len(workers) < n_workers:
+                        start()
+        for worker in workers:
+            errors = worker.process.stderr.read().decode()
+            assert worker.process.wait() == -signal.SIGKILL, errors
+    return workers
+
+
+def check_accounts(spans, workers):
+    """Every span told is there, and beyond those at most what each worker was about."""
+    left = dict(spans)
+    may_be_more = Counter()
+    for worker in workers:
+        told, act = worker.account()
+        about = None
+        if act is not None:
+            word, *numbers = act
+            if word == "alloc":
+                may_be_more[numbers[0]] += 1
+            elif word == "churn":
+                may_be_more[numbers[0]] += N_SLOTS
+            else:
+                about = numbers[0]
+                allowed = {told[about]} | ({None} if word == "free" else {numbers[1]})
+                assert left.pop(about, None) in allowed
+        for page, n_pages in told.items():
+            if page != about:
+                assert left.pop(page, None) == n_pages, f"the span at {page} is lost"
+    assert Counter(left.values()) <= may_be_more, f"spans {left} were invented"
+
+
+def test_workers_killed_at_any_instruction(module, Buddy, tmp_path, rounds):
+    path = str(tmp_path / "metadata")
+    given = PageRanges(RANGES)
+    with open(path, "wb") as file:
+        file.truncate(METADATA_AT + Buddy.metadata_size(given))
+    with open(path, "r+b") as file:
+        made = Buddy(given, metadata=memoryview(mmap.mmap(file.fileno(), 0))[METADATA_AT:])
+    del made
+
+    chance = random.Random(11)
+    workers = run_and_kill(module, path, 12 * rounds, chance)
+
+    shared = Shared(module, path)
+    buddy = shared.buddy
+    buddy.recover()
+    os.close(shared.lock)
+    spans = list(buddy.spans())
+    check_accounts(spans, workers)
+
+    model = NaiveAllocator(RANGES)
+    for page, n_pages in spans:
+        model.take(page, n_pages)
+    model.check(buddy)
+    once = bytes(buddy.metadata)
+    buddy.recover()
+    assert bytes(buddy.metadata) == once
+    for page, _ in spans:
+        buddy.free(page)
+    NaiveAllocator(RANGES).check(buddy)
+
+
+if __name__ == "__main__":
+    work(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])

@@ -1,0 +1,45 @@
+"""Random calls against the naive model; and that the machine finds what it is there to find."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from pagebuddy.allocator import BuddyAllocator
+from pagebuddy.testing.machine import machine_for
+
+
+def test_the_allocator_does_as_the_model(Buddy):
+    run_state_machine_as_test(machine_for(Buddy), settings=settings())
+
+
+class KeepsAPage(BuddyAllocator):
+    """Trims to one page more than it was asked for."""
+
+    def resize(self, page, n_pages):
+        if n_pages < self.size_of(page):
+            n_pages += 1
+        return super().resize(page, n_pages)
+
+
+class Forgets(BuddyAllocator):
+    """Frees all of a batch but its last page."""
+
+    def free_many(self, pages):
+        super().free_many(list(pages)[:-1])
+
+
+class Misaligns(BuddyAllocator):
+    """Takes an alignment for a wish."""
+
+    def alloc(self, n_pages, **limits):
+        limits.pop("align", None)
+        return super().alloc(n_pages, **limits)
+
+
+@pytest.mark.parametrize("broken", [KeepsAPage, Forgets, Misaligns])
+def test_a_broken_allocator_is_found_out(broken):
+    few = settings(max_examples=200, phases=[Phase.generate], database=None, derandomize=True)
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(machine_for(broken), settings=few)

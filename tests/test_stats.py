@@ -1,0 +1,123 @@
+"""The two indices against known values and against their meaning."""
+
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pagebuddy.stats import Stats
+
+
+def stats_of(*free_blocks):
+    free = sum(count << order for order, count in enumerate(free_blocks))
+    return Stats(
+        n_pages=free + 5,
+        used=5,
+        free=free,
+        largest_free=0,
+        free_blocks=free_blocks,
+        n_spans=2,
+    )
+
+
+@pytest.mark.parametrize(
+    ("free_blocks", "unusable"),
+    [
+        ((0, 0, 0, 1), (0.0, 0.0, 0.0, 0.0)),
+        ((0, 0, 0, 0), (0.0, 0.0, 0.0, 0.0)),
+        ((8, 0, 0, 0), (0.0, 1.0, 1.0, 1.0)),
+        ((2, 1, 1, 0), (0.0, 0.25, 0.5, 1.0)),
+        ((0, 0, 2, 1), (0.0, 0.0, 0.0, 0.5)),
+        ((0,), (0.0,)),
+        ((3,), (0.0,)),
+    ],
+)
+def test_unusable(free_blocks, unusable):
+    stats = stats_of(*free_blocks)
+    assert tuple(stats.unusable(order) for order in range(len(free_blocks))) == unusable
+
+
+@pytest.mark.parametrize(
+    ("free_blocks", "fragmentation"),
+    [
+        ((0, 0, 0, 1), (-1.0, -1.0, -1.0, -1.0)),
+        ((0, 0, 0, 0), (0.0, 0.0, 0.0, 0.0)),
+        # Four single pages: at order 1 for two blocks, at order 2 for one, at order 3 for half.
+        ((4, 0, 0, 0), (-1.0, 0.25, 0.5, 0.625)),
+        ((0, 0, 1, 0), (-1.0, -1.0, -1.0, -0.5)),
+        ((1, 0, 0, 0), (-1.0, -0.5, -0.25, -0.125)),
+        ((2, 1, 1, 0), (-1.0, -1.0, -1.0, 0.5)),
+        ((0, 2, 0, 0), (-1.0, -1.0, 0.0, 0.25)),
+    ],
+)
+def test_fragmentation(free_blocks, fragmentation):
+    stats = stats_of(*free_blocks)
+    assert tuple(stats.fragmentation(order) for order in range(len(free_blocks))) == fragmentation
+
+
+def test_fragmentation_is_what_a_kernel_said_of_1983_single_free_pages():
+    stats = stats_of(1983, *[0] * 10)
+    said = [-1.0, 0.5, 0.75, 0.875, 0.937, 0.969, 0.984, 0.992, 0.996, 0.998, 0.999]
+    assert [stats.fragmentation(order) for order in range(11)] == pytest.approx(said, abs=0.001)
+
+
+@given(st.lists(st.integers(0, 1000), min_size=1, max_size=32))
+def test_indices_mean_what_they_say(free_blocks):
+    stats = stats_of(*free_blocks)
+    orders = range(stats.max_order + 1)
+    unusable = [stats.unusable(order) for order in orders]
+    assert unusable[0] == 0.0
+    assert unusable == sorted(unusable)
+    assert all(0.0 <= share <= 1.0 for share in unusable)
+    n_blocks = sum(free_blocks)
+    for order in orders:
+        index = stats.fragmentation(order)
+        would_serve = stats.free / (1 << order)
+        if any(free_blocks[order:]):
+            assert index == -1.0
+        elif n_blocks == 0:
+            assert index == 0.0
+        else:
+            assert unusable[order] == 1.0
+            assert -0.5 <= index < 1.0
+            assert index >= 0.0 or n_blocks == 1
+            assert would_serve < 1 or index >= 0.5 - 0.5 / would_serve - 1e-9
+
+
+@pytest.mark.parametrize("index", [Stats.unusable, Stats.fragmentation])
+def test_order_is_checked(index):
+    stats = stats_of(1, 2, 3)
+    assert stats.max_order == 2
+    for order, allowed in ((-1, "at least 0"), (3, "at most 2"), (64, "at most 2")):
+        with pytest.raises(ValueError, match=f"order is {order}; it must be {allowed}"):
+            index(stats, order)
+    for order in (1.0, "1", None):
+        with pytest.raises(TypeError, match="order is"):
+            index(stats, order)
+    assert index(stats, True) == index(stats, 1)
+
+
+def test_stats_do_not_change():
+    stats = stats_of(1, 2)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        stats.free = 0
+    assert not hasattr(stats, "__dict__")
+    assert stats == stats_of(1, 2)
+    assert hash(stats) == hash(stats_of(1, 2))
+
+
+def test_as_dict_survives_json():
+    figures = stats_of(2, 1, 1, 0).as_dict()
+    assert figures == {
+        "n_pages": 13,
+        "used": 5,
+        "free": 8,
+        "largest_free": 0,
+        "free_blocks": [2, 1, 1, 0],
+        "n_spans": 2,
+        "unusable": [0.0, 0.25, 0.5, 1.0],
+        "fragmentation": [-1.0, -1.0, -1.0, 0.5],
+    }
+    assert json.loads(json.dumps(figures)) == figures
