@@ -4,10 +4,13 @@ Compiled, this file is part of the same extension as the engine, so that a call 
 of C. Uncompiled it runs as it is.
 """
 
+from collections.abc import Iterable
+from typing import Any, SupportsIndex, TypeVar
+
 from pagebuddy import refusals
 from pagebuddy.arguments import LAST_PAGE, PAGE_NUMBERS, power_of_two, whole
 from pagebuddy.core import stand_in as cython
-from pagebuddy.geometry import Geometry
+from pagebuddy.geometry import Geometry, Pages
 from pagebuddy.placement import as_words, carved_words, clear, own_words
 from pagebuddy.vectors import new_vector, words_from, words_of_vector
 
@@ -39,6 +42,9 @@ if not cython.compiled:
         return word
 
 
+_B = TypeVar("_B", bound=Inspection)
+
+
 @cython.cclass
 class BuddyAllocator(Inspection):
     """Hands out runs of pages from page ranges, and takes them back in any order.
@@ -63,7 +69,15 @@ class BuddyAllocator(Inspection):
     58
     """
 
-    def __init__(self, ranges, *, page_size=4096, max_order=None, metadata=None, memory=None):
+    def __init__(
+        self,
+        ranges: Pages,
+        *,
+        page_size: SupportsIndex = 4096,
+        max_order: SupportsIndex | None = None,
+        metadata: object = None,
+        memory: object = None,
+    ) -> None:
         if metadata is not None and memory is not None:
             raise ValueError("both metadata and memory are given; the state can lie in one only")
         geometry = Geometry.of(ranges, page_size, max_order)
@@ -83,7 +97,12 @@ class BuddyAllocator(Inspection):
         rebuild(self, N_HEADS, False)
 
     @staticmethod
-    def metadata_size(ranges, *, page_size=4096, max_order=None):
+    def metadata_size(
+        ranges: Pages,
+        *,
+        page_size: SupportsIndex = 4096,
+        max_order: SupportsIndex | None = None,
+    ) -> int:
         """Return the bytes of metadata that an allocator of these page ranges needs.
 
         About 8.25 bytes a page. Errors are those of the constructor.
@@ -94,7 +113,7 @@ class BuddyAllocator(Inspection):
         return Geometry.of(ranges, page_size, max_order).n_bytes
 
     @classmethod
-    def attach(cls, buffer):
+    def attach(cls: type[_B], buffer: object) -> _B:
         """Return the allocator whose metadata these bytes, or a copy of them, are.
 
         Only the geometry is checked, so that `recover` can follow a crash. Several allocators may be
@@ -113,7 +132,14 @@ class BuddyAllocator(Inspection):
 
     # -- taking ----------------------------------------------------------------------------------
 
-    def alloc(self, n, *, above=None, below=None, align=None):
+    def alloc(
+        self,
+        n: SupportsIndex,
+        *,
+        above: SupportsIndex | None = None,
+        below: SupportsIndex | None = None,
+        align: SupportsIndex | None = None,
+    ) -> int:
         """Return the first page of a new span of exactly n pages.
 
         Between the pages above (inclusive) and below (exclusive), at a multiple of align, a power of
@@ -133,9 +159,9 @@ class BuddyAllocator(Inspection):
             if node and self.fault == 0:
                 commit(self, node, count)
                 return number(page_of(self, node))
-        return self._alloc_placed(n, above, below, align)
+        return self._alloc_placed(n, above, below, align)  # type: ignore[no-any-return]
 
-    def alloc_order(self, order):
+    def alloc_order(self, order: SupportsIndex) -> int:
         """Return the first page of a new span of 2^order pages, a multiple of that.
 
         >>> BuddyAllocator(64).alloc_order(3)
@@ -148,7 +174,7 @@ class BuddyAllocator(Inspection):
         commit(self, node, 1 << k)
         return number(page_of(self, node))
 
-    def alloc_at(self, page, n_pages):
+    def alloc_at(self, page: SupportsIndex, n_pages: SupportsIndex) -> int:
         """Make a span of these pages; return the first.
 
         Raises `OutOfPages` if one of them is taken, ValueError if not all lie in one page range.
@@ -166,7 +192,7 @@ class BuddyAllocator(Inspection):
         commit(self, node, count)
         return first
 
-    def alloc_many(self, order, count):
+    def alloc_many(self, order: SupportsIndex, count: SupportsIndex) -> Any:
         """Return the first pages of count new spans of 2^order pages, as an array of uint64.
 
         All or nothing: raises `OutOfPages` unless all fit. Much cheaper than one by one.
@@ -182,14 +208,19 @@ class BuddyAllocator(Inspection):
             raise self._no_pages(many << k, 0, LAST_PAGE, f"in blocks of order {k}")
         pages = new_vector(many)
         if many:
-            words = words_of_vector(pages, writable=True)
-            alloc_blocks(self, k, many, words_of(words))
+            alloc_blocks(self, k, many, words_of(words_from(pages, "pages")))
             if self.fault:
                 raise self._corrupt()
         return pages
 
     @cython.cfunc
-    def _alloc_placed(self, n, above, below, align):
+    def _alloc_placed(
+        self,
+        n: SupportsIndex,
+        above: SupportsIndex | None,
+        below: SupportsIndex | None,
+        align: SupportsIndex | None,
+    ) -> Any:
         """`alloc` for everything but a plain n that can be had at once."""
         count = whole(n, "n", least=1)
         bottom = 0 if above is None else whole(above, "above")
@@ -215,7 +246,13 @@ class BuddyAllocator(Inspection):
 
     # -- giving back -----------------------------------------------------------------------------
 
-    def free(self, page, *, n_pages=None, generation=None):
+    def free(
+        self,
+        page: SupportsIndex,
+        *,
+        n_pages: SupportsIndex | None = None,
+        generation: SupportsIndex | None = None,
+    ) -> None:
         """Free the live span that starts at page, whole.
 
         Its size need not be told; told, it must be right, and so must the generation. Raises `BadFree`,
@@ -234,17 +271,11 @@ class BuddyAllocator(Inspection):
         if node and is_live(self.links[node]) and n_pages is None and generation is None:
             give(self, node)
         else:
-            self._free_checked(page, n_pages, generation)
+            give(self, self._live(page, n_pages, generation))
         if self.fault:
             raise self._corrupt()
 
-    @cython.cfunc
-    def _free_checked(self, page, n_pages, generation):
-        """`free` for everything but a plain page that is live."""
-        node: u64 = self._live(page, n_pages, generation)
-        give(self, node)
-
-    def free_many(self, pages, /):
+    def free_many(self, pages: Iterable[int], /) -> None:
         """Free the live spans that start at these pages: an array of uint64 or any iterable of ints.
 
         All or nothing: raises `BadFree` if one is no live span's first page, or stands there twice.
@@ -271,7 +302,7 @@ class BuddyAllocator(Inspection):
         if self.fault:
             raise self._corrupt()
 
-    def resize(self, page, n_pages):
+    def resize(self, page: SupportsIndex, n_pages: SupportsIndex) -> bool:
         """Make the live span at page n_pages long, in place; return whether that could be done.
 
         It grows into free pages behind it, or gives back its tail; it never moves, and its generation
@@ -289,7 +320,7 @@ class BuddyAllocator(Inspection):
             raise self._corrupt()
         return done
 
-    def run(self, ops, pages):
+    def run(self, ops: Iterable[int], pages: object) -> int:
         """Run a prepared list of operations in one native loop; return how many allocations failed.
 
         ops    uint64 array, an operation an item: `what << 32 | slot`. What 0 frees the span whose first

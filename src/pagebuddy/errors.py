@@ -17,22 +17,12 @@ these is raised.
 
 from __future__ import annotations
 
-from typing import Any
-
 
 class PageBuddyError(Exception):
-    """What all errors of this package have in common: they travel between processes whole."""
+    """What all errors of this package have in common.
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (type(self), self.args, vars(self))
-
-
-def _again(kind: type[PageBuddyError], args: tuple[Any, ...], figures: dict[str, Any]) -> Any:
-    """Make an error as it was, without asking its constructor."""
-    error = kind.__new__(kind, *args)
-    error.args = args
-    error.__dict__.update(figures)
-    return error
+    Each is made of its arguments alone, so that it travels between processes with its figures.
+    """
 
 
 class OutOfPages(PageBuddyError, MemoryError):
@@ -88,15 +78,18 @@ class BadFree(PageBuddyError, ValueError):
         page: int,
         reason: str,
         message: str,
-        *,
         expected: int | None = None,
         found: int | None = None,
     ) -> None:
         self.page = page
         self.reason = reason
+        self.message = message
         self.expected = expected
         self.found = found
-        super().__init__(message)
+        super().__init__(page, reason, message, expected, found)
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class StaleHandle(PageBuddyError, LookupError):
@@ -106,11 +99,11 @@ class StaleHandle(PageBuddyError, LookupError):
 class CorruptMetadata(PageBuddyError, RuntimeError):
     """Stored bytes that break an invariant; `invariant` names it, `page` tells where, if known."""
 
-    def __init__(self, invariant: str, detail: str = "", *, page: int | None = None) -> None:
+    def __init__(self, invariant: str, detail: str = "", page: int | None = None) -> None:
         self.invariant = invariant
         self.detail = detail
         self.page = page
-        super().__init__(invariant, detail)
+        super().__init__(invariant, detail, page)
 
     def __str__(self) -> str:
         text = f"metadata is corrupt: it does not hold that {self.invariant}"

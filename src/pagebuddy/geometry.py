@@ -9,8 +9,9 @@ then, aligned     links: the list heads, then one word a page
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import SupportsIndex, TypeAlias
 from zlib import crc32
 
 from pagebuddy.arguments import PAGE_NUMBERS, power_of_two, whole
@@ -35,8 +36,8 @@ from pagebuddy.core.words import (
 from pagebuddy.errors import CorruptMetadata
 from pagebuddy.ranges import PageRanges
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+Pages: TypeAlias = "PageRanges | SupportsIndex | Iterable[tuple[SupportsIndex, SupportsIndex]]"
+"""What an allocator is built from: page ranges in any form, or a number of pages."""
 
 CACHE_LINE_WORDS = 8
 LARGEST_PAGE_SIZE = 1 << 62
@@ -65,15 +66,15 @@ class Geometry:
     @classmethod
     def of(
         cls,
-        ranges: PageRanges | int | Iterable[tuple[int, int]],
+        ranges: Pages,
         page_size: object = 4096,
         max_order: object = None,
     ) -> Geometry:
         """Return the geometry for what `BuddyAllocator` is given, checked."""
         if not isinstance(ranges, PageRanges):
-            if hasattr(ranges, "__index__"):
+            if isinstance(ranges, SupportsIndex):
                 ranges = [(0, whole(ranges, "n_pages", least=1))]
-            elif not hasattr(ranges, "__iter__"):
+            elif not isinstance(ranges, Iterable):
                 raise TypeError(
                     f"ranges is {ranges!r}; it must be a number of pages, PageRanges, "
                     "or pairs of first page and number of pages"
@@ -81,6 +82,8 @@ class Geometry:
             ranges = PageRanges(ranges)
         sections = tuple(ranges.joined())
         n_pages = sum(n for _, n in sections)
+        if n_pages == 0:
+            raise ValueError("there are no pages; give at least one page range")
         if n_pages > MAX_PAGES:
             raise ValueError(
                 f"there are {n_pages} pages; one allocator manages at most {MAX_PAGES}"

@@ -1,10 +1,14 @@
 """Inspection: what can be seen of an allocator, proved of it, and rebuilt."""
 
+from collections.abc import Iterator
+from operator import index
+from typing import Any, SupportsIndex, cast
+
 from pagebuddy import refusals
 from pagebuddy.arguments import PAGE_NUMBERS, whole
 from pagebuddy.core import stand_in as cython
 from pagebuddy.dump import dump
-from pagebuddy.errors import CorruptMetadata
+from pagebuddy.errors import CorruptMetadata, PageBuddyError
 from pagebuddy.geometry import Geometry
 from pagebuddy.ranges import PageRanges
 from pagebuddy.stats import Stats
@@ -35,12 +39,12 @@ if not cython.compiled:
 class Inspection(State):
     """An allocator's words and geometry, and all that only looks at them or mends them."""
 
-    geometry: object
+    geometry: Geometry
     # Uncompiled only: see `turns`.
-    turn: object
+    turn: Any
     in_turn: object
 
-    def _adopt(self, geometry, words):
+    def _adopt(self, geometry: Geometry, words: memoryview) -> None:
         """Work on these words from now on."""
         table = memoryview(geometry.table())
         self.geometry = geometry
@@ -62,18 +66,18 @@ class Inspection(State):
         if self.n_sections:
             use(self, 0)
 
-    def __contains__(self, page):
+    def __contains__(self, page: SupportsIndex) -> bool:
         """Whether page is the first of a live span."""
         given = whole(page, "page", least=None)
         node: u64 = node_of(self, given) if 0 <= given < PAGE_NUMBERS else 0
         return node != 0 and is_live(self.links[node])
 
-    def size_of(self, page, /):
+    def size_of(self, page: SupportsIndex, /) -> int:
         """Return the pages of the live span that starts at page; raises `BadFree` if none does."""
         node: u64 = self._live(page, None, None)
         return pages_in(self.links[node])
 
-    def generation_of(self, page, /):
+    def generation_of(self, page: SupportsIndex, /) -> int:
         """Return the number that tells the live span at page from others there before and after.
 
         32 bits, one more with each span allocated. Raises `BadFree`.
@@ -81,7 +85,7 @@ class Inspection(State):
         node: u64 = self._live(page, None, None)
         return low(self.links[node])
 
-    def spans(self):
+    def spans(self) -> Iterator[tuple[int, int]]:
         """Yield (first page, number of pages) of the live spans, in address order.
 
         The current one may be freed or resized during the walk.
@@ -99,7 +103,7 @@ class Inspection(State):
             yield page, n
             found = self._span_from(node, n)
 
-    def free_blocks(self):
+    def free_blocks(self) -> Iterator[tuple[int, int]]:
         """Yield (first page, order) of the free blocks, in address order. What is aside is settled.
 
         >>> from pagebuddy import BuddyAllocator
@@ -115,7 +119,7 @@ class Inspection(State):
             yield page, order
             found = self._block_from(node + (1 << order))
 
-    def _span_from(self, start, n):
+    def _span_from(self, start: u64, n: u64) -> tuple[int, int, int] | None:
         """The first live span behind the n pages at a node, as they are now: node, page, pages."""
         node: u64 = start
         if n and is_live(self.links[node]) and pages_in(self.links[node]) > n:
@@ -125,7 +129,7 @@ class Inspection(State):
             return None
         return node, page_of(self, node), pages_in(self.links[node])
 
-    def _block_from(self, start):
+    def _block_from(self, start: u64) -> tuple[int, int, int] | None:
         """The first free block from a node on: node, page, order."""
         settle(self)
         node: u64 = next_block(self, start)
@@ -137,7 +141,7 @@ class Inspection(State):
             else (node, page_of(self, node), order_around(self, place_of(self, node)))
         )
 
-    def stats(self):
+    def stats(self) -> Stats:
         """Return the figures, as `Stats`. What is aside is settled; cost: a walk.
 
         >>> from pagebuddy import BuddyAllocator
@@ -166,11 +170,11 @@ class Inspection(State):
             n_spans=n_spans,
         )
 
-    def dump(self):
+    def dump(self) -> str:
         """Return the whole state as text: page ranges, lists, and each tree's spans and blocks."""
         return dump(self)
 
-    def verify(self):
+    def verify(self) -> None:
         """Prove every invariant, walking everything. Raises `CorruptMetadata` naming the one broken.
 
         What is aside is settled. Cost: about a nanosecond a page.
@@ -182,7 +186,7 @@ class Inspection(State):
         if self.fault:
             raise self._corrupt()
 
-    def recover(self):
+    def recover(self) -> None:
         """Rebuild lists, bits and counts from the records of the live spans alone: after a crash.
 
         No span is lost and none invented, wherever the crash was. Raises `CorruptMetadata`, and changes
@@ -201,54 +205,60 @@ class Inspection(State):
             raise self._corrupt()
 
     @property
-    def metadata(self):
+    def metadata(self) -> memoryview:
         """A writable view of the bytes that are all of the state."""
         return self.words_owner.cast("B")
 
     @property
-    def ranges(self):
+    def ranges(self) -> PageRanges:
         """The page ranges, touching ones joined, without the pages that metadata was carved from."""
         return PageRanges(self.geometry.sections)
 
     @property
-    def page_size(self):
+    def page_size(self) -> int:
         """Bytes in a page."""
         return self.geometry.page_size
 
     @property
-    def page_bits(self):
+    def page_bits(self) -> int:
         """log2 of the bytes in a page."""
         return self.geometry.page_size.bit_length() - 1
 
     @property
-    def max_order(self):
+    def max_order(self) -> int:
         """The largest order; inclusive."""
         return self.geometry.max_order
 
     @property
-    def n_orders(self):
+    def n_orders(self) -> int:
         """How many orders there are: max_order + 1."""
         return self.geometry.max_order + 1
 
     @property
-    def n_pages(self):
+    def n_pages(self) -> int:
         """How many pages there are, free and used."""
         return self.geometry.n_pages
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         geometry = self.geometry
         return (
             f"<BuddyAllocator of {geometry.n_pages} pages of {geometry.page_size} bytes "
             f"in {len(geometry.sections)} ranges, orders 0 to {geometry.max_order}>"
         )
 
-    def __reduce__(self):
-        return type(self).attach, (bytearray(self.metadata),)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return cast(Any, type(self)).attach, (bytearray(self.metadata),)
 
     # -- refusing --------------------------------------------------------------------------------
 
+    @cython.exceptval(0)
     @cython.cfunc
-    def _live(self, page, n_pages, generation):
+    def _live(
+        self,
+        page: SupportsIndex,
+        n_pages: SupportsIndex | None,
+        generation: SupportsIndex | None,
+    ) -> u64:
         """The node of the live span at page, which is the one expected; else `BadFree`."""
         given = whole(page, "page", least=None)
         node: u64 = node_of(self, given) if 0 <= given < PAGE_NUMBERS else 0
@@ -258,13 +268,14 @@ class Inspection(State):
         if not is_live(word):
             raise refusals.not_live(given, self._is_free(node))
         if n_pages is not None and whole(n_pages, "n_pages") != pages_in(word):
-            raise refusals.other_size(given, n_pages, pages_in(word))
+            raise refusals.other_size(given, index(n_pages), pages_in(word))
         if generation is not None and whole(generation, "generation") != low(word):
-            raise refusals.other_generation(given, generation, low(word))
+            raise refusals.other_generation(given, index(generation), low(word))
         return node
 
+    @cython.exceptval(check=False)
     @cython.cfunc
-    def _is_free(self, node):
+    def _is_free(self, node: u64) -> cython.bint:
         """Whether a node of the section in use is in a free block or aside."""
         aside = self.words[H_ASIDE]
         if 0 <= node - low(aside) < pages_in(aside):
@@ -272,7 +283,7 @@ class Inspection(State):
         return order_around(self, place_of(self, node)) <= self.top
 
     @cython.cfunc
-    def _no_pages(self, requested, above, last, where):
+    def _no_pages(self, requested: int, above: u64, last: u64, where: str) -> PageBuddyError:
         """Why nothing was found between the pages above and last: `OutOfPages`, or a fault."""
         settle(self)
         measure(self, above, last)
@@ -283,7 +294,7 @@ class Inspection(State):
         )
 
     @cython.cfunc
-    def _corrupt(self):
+    def _corrupt(self) -> CorruptMetadata:
         """The fault that the engine noted, as an exception; it can then be mended and used again."""
         fault, node = self.fault, self.fault_node
         self.fault = 0

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from pagebuddy.errors import OutOfPages
 from pagebuddy.geometry import Geometry
 from pagebuddy.ranges import PageRanges
-
-if TYPE_CHECKING:
-    from collections.abc import Buffer
 
 WORD = 8
 CACHE_LINE = 64
@@ -23,7 +20,7 @@ def address_of(view: memoryview) -> int:
     return addressof(c_char.from_buffer(view))
 
 
-def as_bytes(buffer: Buffer, name: str) -> memoryview:
+def as_bytes(buffer: Any, name: str) -> memoryview:
     """Return a writable view of a buffer's bytes.
 
     Raises TypeError for what is no buffer, ValueError for one that is read-only or has gaps.
@@ -43,7 +40,7 @@ def as_bytes(buffer: Buffer, name: str) -> memoryview:
     return view.cast("B") if view.nbytes else memoryview(bytearray())
 
 
-def as_words(buffer: Buffer, name: str, n_bytes: int = 0) -> memoryview:
+def as_words(buffer: Any, name: str, n_bytes: int = 0) -> memoryview:
     """Return a buffer's bytes as 64-bit words, at least n_bytes of them.
 
     Raises ValueError where there are fewer, or where they are not aligned to 8 bytes.
@@ -70,7 +67,7 @@ def clear(words: memoryview) -> None:
         words[at : at + len(zeros)] = zeros[: len(words) - at]
 
 
-def carved_words(geometry: Geometry, memory: Buffer) -> tuple[Geometry, memoryview]:
+def carved_words(geometry: Geometry, memory: Any) -> tuple[Geometry, memoryview]:
     """Carve room for metadata out of the memory that is managed.
 
     Returns the geometry of the pages that are left and the words of those that are not. The pages come
@@ -79,14 +76,10 @@ def carved_words(geometry: Geometry, memory: Buffer) -> tuple[Geometry, memoryvi
     """
     view = as_bytes(memory, "memory")
     sections = geometry.sections
-    if not sections:
-        raise OutOfPages(1, 0, 0, geometry.page_size, "for metadata")
     lowest = sections[0][0]
     spanned = (sum(sections[-1]) - lowest) * geometry.page_size
     if view.nbytes < spanned:
-        raise ValueError(
-            f"memory has {view.nbytes} bytes; the ranges span {spanned}"
-        )
+        raise ValueError(f"memory has {view.nbytes} bytes; the ranges span {spanned}")
     # Fewer pages need less metadata, so what is enough for all is enough for the rest.
     n_pages = -(-geometry.n_bytes // geometry.page_size)
     ranges = PageRanges(sections)
@@ -98,4 +91,8 @@ def carved_words(geometry: Geometry, memory: Buffer) -> tuple[Geometry, memoryvi
         ) from None
     start = (first - lowest) * geometry.page_size
     words = as_words(view[start : start + n_pages * geometry.page_size], "memory")
+    if not ranges.n_pages:
+        raise OutOfPages(
+            n_pages + 1, n_pages, n_pages, geometry.page_size, "for metadata and one page"
+        )
     return Geometry.of(ranges, geometry.page_size, geometry.max_order), words

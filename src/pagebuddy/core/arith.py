@@ -20,7 +20,8 @@ if not cython.compiled:
 @cython.cfunc
 def size(k: u64) -> u64:
     """The pages in a block of order k."""
-    return cython.cast(u64, 1) << k
+    page: u64 = 1
+    return page << k
 
 
 @cython.nogil

@@ -4,14 +4,14 @@ A compiler of these files knows the name `cython` for what it is, whatever is im
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 _T = TypeVar("_T")
 
 compiled = False
 p_ulonglong = memoryview
 p_uchar = memoryview
-void = None
+void: TypeAlias = None
 bint = bool
 
 
@@ -28,6 +28,6 @@ def cast(kind: object, value: Any) -> Any:
     return value
 
 
-def exceptval(*, check: bool) -> Callable[[_T], _T]:
+def exceptval(value: object = None, *, check: bool = True) -> Callable[[_T], _T]:
     """Return a decorator that does nothing."""
     return cfunc

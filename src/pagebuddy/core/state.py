@@ -51,8 +51,8 @@ class State:
     fault_node: u64
 
     # What the pointers point into must live as long as they do.
-    words_owner: object
-    table_owner: object
+    words_owner: memoryview
+    table_owner: memoryview
 
     def __cinit__(self) -> None:
         if cython.compiled:
@@ -173,4 +173,5 @@ def place_of(s: State, node: u64) -> u64:
 @cython.cfunc
 def node_at(s: State, place: u64) -> u64:
     """The node of a place of the section in use."""
-    return cython.cast(u64, cython.cast(i64, place) + s.shift)
+    node: u64 = cython.cast(i64, place) + s.shift
+    return node

@@ -19,7 +19,8 @@ if not cython.compiled:
 @cython.cfunc
 def bit_word(s: State, bit: u64) -> i64:
     """The index of the word that has a bit of the section in use."""
-    return s.bits_at + cython.cast(i64, bit >> 6)
+    word: i64 = bit >> 6
+    return s.bits_at + word
 
 
 @cython.nogil
@@ -29,7 +30,7 @@ def bit_word(s: State, bit: u64) -> i64:
 def is_free(s: State, place: u64, k: u64) -> cython.bint:
     """Whether the block of order k at place, all within the section, is in its list."""
     bit: u64 = 2 * place + size(k)
-    return (s.words[bit_word(s, bit)] >> (bit & 63)) & 1
+    return (s.words[bit_word(s, bit)] >> (bit & 63)) & 1 != 0
 
 
 @cython.nogil

@@ -112,4 +112,5 @@ def pages_in(word: u64) -> u64:
 @cython.cfunc
 def record(n: u64, generation: u64) -> u64:
     """The record of a live span of n pages."""
-    return cython.cast(u64, 1) << 63 | n << 32 | generation
+    live: u64 = 1
+    return live << 63 | n << 32 | generation
