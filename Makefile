@@ -14,9 +14,9 @@ SOURCES := pyproject.toml setup.py src/pagebuddy/_compiled.pyx src/pagebuddy/all
 help: ## say what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
 
-run: replay ## install, then replay a real kernel's page stream
+run: replay ## install, replay a real kernel's page stream, draw the memory
 
-replay: $(VENV)/.run-$(MODE) ## the replay alone
+replay: $(VENV)/.run-$(MODE)
 	@$(BIN)/python -m pagebuddy replay data/kernel-server.csv.gz --memory-map data/iomem.txt
 
 test: lint types tests ## everything that a change must pass
@@ -34,11 +34,12 @@ tests: $(VENV)/.dev-$(MODE)
 search: $(VENV)/.dev-$(MODE) ## longer searches for faults: more examples, more kills, more flipped bits
 	PAGEBUDDY_SEARCH=long $(BIN)/python -m pytest
 
-bench: $(VENV)/.dev-$(MODE) ## measure, print the table, write out/benchmarks.json
+bench: $(VENV)/.dev-$(MODE) ## measure beside what else there is, and without the checks; print a table
+	PAGEBUDDY_UNCHECKED=1 $(BIN)/python setup.py --quiet build_ext --inplace
 	$(BIN)/python -m benchmarks
 
 clean: ## remove everything that was made
-	rm -rf $(VENV) build dist out src/*.egg-info src/pagebuddy/_compiled.c src/pagebuddy/_compiled*.so
+	rm -rf $(VENV) build dist out src/*.egg-info src/pagebuddy/_*.c src/pagebuddy/_*.so
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \

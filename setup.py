@@ -1,7 +1,8 @@
 """Builds the one extension, and goes on without it where it cannot be built.
 
 The engine is plain Python that also runs as it is, so a missing compiler costs speed, not function.
-PAGEBUDDY_PURE=1 leaves the extension out; PAGEBUDDY_REQUIRE_COMPILED=1 makes a failed build an error.
+PAGEBUDDY_PURE=1 leaves the extension out; PAGEBUDDY_REQUIRE_COMPILED=1 makes a failed build an error;
+PAGEBUDDY_UNCHECKED=1 builds a second one without the engine's checks, for benchmarks.
 """
 
 import os
@@ -10,6 +11,7 @@ import sys
 from setuptools import Extension, setup
 
 PURE = os.environ.get("PAGEBUDDY_PURE") == "1"
+UNCHECKED = os.environ.get("PAGEBUDDY_UNCHECKED") == "1"
 REQUIRED = os.environ.get("PAGEBUDDY_REQUIRE_COMPILED") == "1"
 
 if PURE and REQUIRED:
@@ -20,14 +22,21 @@ def extensions() -> list[Extension]:
     from Cython.Build import cythonize
 
     flags = [] if sys.platform == "win32" else ["-O3", "-fno-strict-aliasing"]
-    extension = Extension(
-        "pagebuddy._compiled",
-        ["src/pagebuddy/_compiled.pyx"],
-        extra_compile_args=flags,
-        optional=not REQUIRED,
-    )
+
+    def extension(name: str, **options: object) -> Extension:
+        return Extension(
+            f"pagebuddy.{name}",
+            [f"src/pagebuddy/{name}.pyx"],
+            extra_compile_args=flags,
+            optional=not REQUIRED,
+            **options,
+        )
+
+    wanted = [extension("_compiled")]
+    if UNCHECKED:
+        wanted.append(extension("_unchecked", define_macros=[("PB_CHECKED", "0")]))
     # An `include` is not followed to see what changed, so the translation is always done anew.
-    return cythonize([extension], force=True)
+    return cythonize(wanted, force=True)
 
 
 def built() -> list[Extension]:

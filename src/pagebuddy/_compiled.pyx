@@ -31,6 +31,14 @@ cdef extern from *:
           __atomic_store_n(w + i, v, __ATOMIC_RELAXED);
           __asm__ __volatile__("" ::: "memory"); }
     #endif
+    #ifndef PB_CHECKED
+      #define PB_CHECKED 1
+    #endif
+    #if defined(_MSC_VER)
+      #define pb_never() __assume(0)
+    #else
+      #define pb_never() __builtin_unreachable()
+    #endif
     #define PB_NO_PAGE 0xFFFFFFFFFFFFFFFFULL
     #define pb_low(x) ((x) & 0xFFFFFFFFULL)
     /* The value of an int that fits, not negative; -1 for anything else, without an exception. */
@@ -58,6 +66,8 @@ cdef extern from *:
     u64 low "pb_low"(u64 word) nogil
     i64 small "pb_small"(object thing)
     object number "pb_number"(u64 x)
+    const bint CHECKED "PB_CHECKED"
+    void never "pb_never"() nogil
     const u64 NO_PAGE "PB_NO_PAGE"
     u64 *NOTHING "pb_nothing"
 

@@ -9,7 +9,18 @@ from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
     from .arith import size
-    from .words import N_HEADS, SECTION_WORDS, T_BITS, T_NODE, T_PAGE, T_PAGES, i64, u64
+    from .words import (
+        CHECKED,
+        N_HEADS,
+        SECTION_WORDS,
+        T_BITS,
+        T_NODE,
+        T_PAGE,
+        T_PAGES,
+        i64,
+        never,
+        u64,
+    )
 
 
 @cython.cclass
@@ -65,6 +76,8 @@ class State:
 @cython.cfunc
 def fail(s: State, fault: u64, node: u64) -> cython.void:
     """Note the first invariant found broken; whoever called the engine looks once, at the end."""
+    if not CHECKED:
+        never()
     if s.fault == 0:
         s.fault = fault
         s.fault_node = node

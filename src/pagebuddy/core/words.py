@@ -70,6 +70,11 @@ if not cython.compiled:
     F_MERGED = 12
     F_HIGH_WATER = 13
 
+    CHECKED = True  # False only in a build that shows what the checks cost
+
+    def never() -> None:
+        """Tell a compiler that this is not reached, so that it leaves out what leads here."""
+
     def low(word: u64) -> u64:
         """Bits 31..0."""
         return word & 0xFFFF_FFFF
