@@ -28,7 +28,6 @@ def extensions() -> list[Extension]:
             f"pagebuddy.{name}",
             [f"src/pagebuddy/{name}.pyx"],
             extra_compile_args=flags,
-            optional=not REQUIRED,
             **options,
         )
 
@@ -36,7 +35,11 @@ def extensions() -> list[Extension]:
     if UNCHECKED:
         wanted.append(extension("_unchecked", define_macros=[("PB_CHECKED", "0")]))
     # An `include` is not followed to see what changed, so the translation is always done anew.
-    return cythonize(wanted, force=True)
+    translated = cythonize(wanted, force=True)
+    for one in translated:
+        # Set here, as the translation does not hand it on.
+        one.optional = not REQUIRED
+    return translated
 
 
 def built() -> list[Extension]:

@@ -1,0 +1,98 @@
+"""Threads of one process share an allocator, compiled or not; Ctrl-C leaves nothing half done."""
+
+import random
+import signal
+import threading
+
+import pytest
+
+from pagebuddy.allocator import BuddyAllocator as Uncompiled
+
+
+def test_threads_take_turns(Buddy):
+    buddy = Buddy(1 << 10)
+    owners = {}
+    failures = []
+    start = threading.Barrier(4)
+
+    def work(number):
+        rng = random.Random(number)
+        mine = []
+        start.wait()
+        try:
+            for _ in range(800):
+                if mine and (len(mine) > 20 or rng.random() < 0.5):
+                    page, n = mine.pop(rng.randrange(len(mine)))
+                    for taken in range(page, page + n):
+                        assert owners.pop(taken) == number
+                    buddy.free(page, n_pages=n)
+                else:
+                    n = rng.randrange(1, 9)
+                    page = buddy.alloc(n)
+                    for taken in range(page, page + n):
+                        assert owners.setdefault(taken, number) == number
+                    mine.append((page, n))
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    buddy.verify()
+
+
+class Interrupted(Exception):
+    """What a signal handler raised."""
+
+
+def test_an_interrupted_call_is_mended():
+    """Uncompiled, a signal can strike between any two stores; the records decide."""
+    buddy = Uncompiled(1 << 12)
+    pages = [buddy.alloc(n) for n in (3, 1, 7, 2) * 40]
+
+    def strike(number, frame):
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, strike)
+    struck = 0
+    rng = random.Random(1)
+    try:
+        for _ in range(60):
+            signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-5, 2e-3))
+            try:
+                while True:
+                    if pages and rng.random() < 0.5:
+                        buddy.free(pages[-1])
+                        pages.pop()
+                    else:
+                        pages.append(buddy.alloc(rng.randrange(1, 9)))
+                    if len(pages) > 300:
+                        buddy.free_many(pages[200:])
+                        del pages[200:]
+            except Interrupted:
+                struck += 1
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            buddy.verify()
+            pages = [page for page, _ in buddy.spans()]
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert struck == 60
+
+
+def test_a_call_inside_a_call_is_refused():
+    buddy = Uncompiled(64)
+    caught = []
+
+    class Meddler:
+        def __index__(self):
+            with pytest.raises(RuntimeError, match="inside another call"):
+                buddy.alloc(1)
+            caught.append(True)
+            return 2
+
+    assert buddy.size_of(buddy.alloc(Meddler())) == 2
+    assert caught
