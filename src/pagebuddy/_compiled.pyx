@@ -9,6 +9,8 @@ cannot tear, and a look at an int that raises nothing.
 
 cimport cython
 from cpython.memoryview cimport PyMemoryView_GET_BUFFER
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
 
 ctypedef unsigned long long u64
 ctypedef long long i64
@@ -54,9 +56,6 @@ cdef extern from *:
     #endif
         v = PyLong_AsLongLongAndOverflow(o, &overflow);
         return overflow || v < 0 ? -1 : v; }
-    /* An int, by the shortest way for those that are not huge. */
-    static inline PyObject *pb_number(unsigned long long x) {
-        return x < 0x40000000 ? PyLong_FromLong((long)x) : PyLong_FromUnsignedLongLong(x); }
     /* All words of a State that has no metadata yet: every operation finds nothing. */
     static unsigned long long pb_nothing[128];
     """
@@ -65,7 +64,6 @@ cdef extern from *:
     void store "pb_store"(u64 *words, u64 index, u64 value) nogil
     u64 low "pb_low"(u64 word) nogil
     i64 small "pb_small"(object thing)
-    object number "pb_number"(u64 x)
     const bint CHECKED "PB_CHECKED"
     void never "pb_never"() nogil
     const u64 NO_PAGE "PB_NO_PAGE"
@@ -140,6 +138,77 @@ include "core/rebuild.py"
 include "core/prove.py"
 include "inspection.py"
 include "allocator.py"
+
+
+# -- calls without options -------------------------------------------------------------------------
+#
+# To sort out keyword arguments costs 6 ns a call, twice what the engine needs for all of its work. So
+# the commonest calls, `alloc(n)` and `free(page)`, are looked at before Cython's code for them is: what
+# they can do at once is done, and everything else, errors among it, goes on to the method as written.
+
+cdef extern from *:
+    """
+    typedef PyObject *(*pb_call)(PyObject *, PyObject *const *, Py_ssize_t, PyObject *);
+    static pb_call pb_alloc_written, pb_free_written;
+    static PyObject *pb_alloc_plain(PyObject *self, PyObject *n);
+    static int pb_free_plain(PyObject *self, PyObject *page);
+
+    static PyObject *pb_alloc(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names) {
+        PyObject *page = n == 1 && !names ? pb_alloc_plain(self, args[0]) : NULL;
+        return page ? page : pb_alloc_written(self, args, n, names); }
+
+    static PyObject *pb_free(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names) {
+        if (n == 1 && !names && pb_free_plain(self, args[0])) Py_RETURN_NONE;
+        return pb_free_written(self, args, n, names); }
+
+    /* Put a function before the one that a method calls; the method stays the object that it is. */
+    static void pb_put_before(PyTypeObject *type, const char *name, pb_call call, pb_call *written) {
+        PyObject *method = PyDict_GetItemString(type->tp_dict, name);
+        if (method && Py_IS_TYPE(method, &PyMethodDescr_Type)) {
+            PyMethodDef *def = ((PyMethodDescrObject *)method)->d_method;
+            if (def->ml_flags == (METH_FASTCALL | METH_KEYWORDS)) {
+                *written = (pb_call)(void (*)(void))def->ml_meth;
+                def->ml_meth = (PyCFunction)(void (*)(void))call; } } }
+
+    #define pb_put_all_before(type) do { \
+        pb_put_before((PyTypeObject *)(type), "alloc", pb_alloc, &pb_alloc_written); \
+        pb_put_before((PyTypeObject *)(type), "free", pb_free, &pb_free_written); } while (0)
+    """
+    void put_all_before "pb_put_all_before"(object type)
+
+
+# `self` is borrowed here: counting the reference up and down is measurable.
+
+cdef PyObject *alloc_plain "pb_alloc_plain"(PyObject *self, PyObject *n) noexcept:
+    """The page of n more pages, if n is a plain int and they can be had at once; else NULL."""
+    cdef i64 count = small(<object> n)
+    cdef u64 node, page
+    if count <= 0 or count > <i64> (<BuddyAllocator> self).total:
+        return NULL
+    node = take(<BuddyAllocator> self, count)
+    if node == 0 or (<BuddyAllocator> self).fault:
+        return NULL
+    commit(<BuddyAllocator> self, node, count)
+    page = page_of(<BuddyAllocator> self, node)
+    if page != (<BuddyAllocator> self).last_page or (<BuddyAllocator> self).last_number is None:
+        # A warm page comes back over and over: its int is made once.
+        (<BuddyAllocator> self).last_page = page
+        (<BuddyAllocator> self).last_number = page
+    Py_INCREF((<BuddyAllocator> self).last_number)
+    return <PyObject *> (<BuddyAllocator> self).last_number
+
+
+cdef bint free_plain "pb_free_plain"(PyObject *self, PyObject *page) noexcept:
+    """Whether page is a plain int, the first of a live span, and is now free without a fault."""
+    cdef i64 given = small(<object> page)
+    cdef u64 node = node_of(<BuddyAllocator> self, given) if given >= 0 else 0
+    if node == 0 or not is_live((<BuddyAllocator> self).links[node]):
+        return False
+    give(<BuddyAllocator> self, node)
+    return (<BuddyAllocator> self).fault == 0
+
+
+put_all_before(BuddyAllocator)
 
 
 cdef class _Bench:

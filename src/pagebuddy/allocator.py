@@ -37,10 +37,6 @@ if not cython.compiled:
         """The value of an int that fits, not negative; -1 for anything else."""
         return thing if type(thing) is int and 0 <= thing < 1 << 63 else -1
 
-    def number(word: u64) -> int:
-        """A word as an int."""
-        return word
-
 
 _B = TypeVar("_B", bound=Inspection)
 
@@ -68,6 +64,10 @@ class BuddyAllocator(Inspection):
     >>> buddy.stats().largest_free
     58
     """
+
+    # Compiled only: the page that a plain `alloc` returned last, and the int that it is.
+    last_page: u64
+    last_number: object
 
     def __init__(
         self,
@@ -158,7 +158,7 @@ class BuddyAllocator(Inspection):
             node: u64 = take(self, count)
             if node and self.fault == 0:
                 commit(self, node, count)
-                return number(page_of(self, node))
+                return page_of(self, node)
         return self._alloc_placed(n, above, below, align)  # type: ignore[no-any-return]
 
     def alloc_order(self, order: SupportsIndex) -> int:
@@ -172,7 +172,7 @@ class BuddyAllocator(Inspection):
         if node == 0 or self.fault:
             raise self._no_pages(1 << k, 0, LAST_PAGE, f"in one block of order {k}")
         commit(self, node, 1 << k)
-        return number(page_of(self, node))
+        return page_of(self, node)
 
     def alloc_at(self, page: SupportsIndex, n_pages: SupportsIndex) -> int:
         """Make a span of these pages; return the first.
@@ -242,7 +242,7 @@ class BuddyAllocator(Inspection):
         if node == 0 or self.fault:
             raise self._no_pages(count, bottom, top - 1, where)
         commit(self, node, count)
-        return number(page_of(self, node))
+        return page_of(self, node)
 
     # -- giving back -----------------------------------------------------------------------------
 
@@ -270,7 +270,7 @@ class BuddyAllocator(Inspection):
         node: u64 = node_of(self, given) if given >= 0 else 0
         if node and is_live(self.links[node]) and n_pages is None and generation is None:
             give(self, node)
-        else:
+        elif self.fault == 0:
             give(self, self._live(page, n_pages, generation))
         if self.fault:
             raise self._corrupt()

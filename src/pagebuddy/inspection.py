@@ -75,7 +75,10 @@ class Inspection(State):
     def size_of(self, page: SupportsIndex, /) -> int:
         """Return the pages of the live span that starts at page; raises `BadFree` if none does."""
         node: u64 = self._live(page, None, None)
-        return pages_in(self.links[node])
+        n: u64 = length(self, node)
+        if self.fault:
+            raise self._corrupt()
+        return n
 
     def generation_of(self, page: SupportsIndex, /) -> int:
         """Return the number that tells the live span at page from others there before and after.
@@ -127,7 +130,11 @@ class Inspection(State):
         node = next_live(self, node + n)
         if node == 0:
             return None
-        return node, page_of(self, node), pages_in(self.links[node])
+        # A length that cannot be would keep a walk at its place for ever.
+        found: u64 = length(self, node)
+        if self.fault:
+            raise self._corrupt()
+        return node, page_of(self, node), found
 
     def _block_from(self, start: u64) -> tuple[int, int, int] | None:
         """The first free block from a node on: node, page, order."""
