@@ -40,18 +40,24 @@ def next_free(s: State, place: u64) -> u64:
     while bit < 2 * s.end_place:
         if node_at(s, bit >> 1) >= s.words[H_HIGH_WATER]:
             # The bit of the block that has the high water may lie further up than is worth reading.
-            place = place_of(s, s.words[H_HIGH_WATER])
-            k: u64 = order_around(s, place)
-            return place if k > s.top else place >> k << k
+            start: u64 = place_of(s, s.words[H_HIGH_WATER])
+            k: u64 = order_around(s, start)
+            if k <= s.top:
+                start = start >> k << k
+            if start > place:
+                return start
+            break
         word: u64 = s.words[bit_word(s, bit)] >> (bit & 63)
         if word:
             bit += ctz(word)
-            start: u64 = (bit - size(ctz(bit))) >> 1
-            if start >= place and start < s.end_place:
+            start = (bit - size(ctz(bit))) >> 1
+            if start > place and start < s.end_place:
                 return start
-            fail(s, F_BIT, node_at(s, place))
-            return s.end_place
+            break
         bit = (bit | 63) + 1
+    if bit < 2 * s.end_place:
+        # A search that came back to where it was would never end.
+        fail(s, F_BIT, node_at(s, place))
     return s.end_place
 
 

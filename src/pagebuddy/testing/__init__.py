@@ -2,10 +2,11 @@
 
 - `pagebuddy.testing.model`: the naive allocator, sets of pages, that tells what must happen.
 - `pagebuddy.testing.outcomes`: a call that fails, and changes nothing.
+- `pagebuddy.testing.crash`: the engine stopped at any store, as if its process had been killed.
 - `pagebuddy.testing.strategies`: Hypothesis strategies for page ranges.
 - `pagebuddy.testing.machine`: a Hypothesis state machine that holds an allocator to the model.
 
-The last two need `hypothesis`, so this package imports only the first two.
+The last two need `hypothesis`, so they are imported only by name.
 """
 
 from __future__ import annotations
