@@ -1,0 +1,56 @@
+"""The command `pagebuddy`: its verbs, and what it says where the extra `cli` is not installed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pagebuddy.tools.refusal import WRONG_INSIDE, MissingExtra, refuse
+
+if TYPE_CHECKING:
+    import typer
+
+
+def main() -> None:
+    """Run the command with the arguments of this process. Exits."""
+    try:
+        import numpy  # noqa: F401
+        import rich  # noqa: F401
+        import typer  # noqa: F401
+    except ImportError:
+        refuse(str(MissingExtra("cli")), WRONG_INSIDE)
+    build()(prog_name="pagebuddy")
+
+
+def build() -> typer.Typer:
+    """The command with all its verbs."""
+    import typer
+
+    from pagebuddy.tools.replay_command import replay_command
+
+    app = typer.Typer(
+        help="A buddy page allocator: replay what memory went through, measure it, draw it.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.command("replay")(replay_command)
+
+    def tell_version(wanted: bool) -> None:
+        if wanted:
+            from pagebuddy import COMPILED, __version__
+
+            engine = "compiled" if COMPILED else "not compiled"
+            typer.echo(f"pagebuddy {__version__}, the engine is {engine}")
+            raise typer.Exit
+
+    @app.callback()
+    def options(
+        version: bool = typer.Option(
+            False, "--version", callback=tell_version, is_eager=True, help="Tell the version."
+        ),
+    ) -> None:
+        """A buddy page allocator: replay what memory went through, measure it, draw it."""
+
+    return app

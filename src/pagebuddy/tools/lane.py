@@ -1,0 +1,66 @@
+"""An allocator that operations run on, and the pages that their spans have."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pagebuddy import BuddyAllocator
+from pagebuddy.tools.pairing import NO_PAGE, Operations
+
+
+class Lane:
+    """An allocator, the first page of the span in each slot, and the seconds spent on operations.
+
+    A slot without a span, or whose allocation failed, has `NO_PAGE`.
+    """
+
+    def __init__(self, buddy: BuddyAllocator) -> None:
+        self.buddy = buddy
+        self.seconds = 0.0
+        self._pages = np.full(0, NO_PAGE, np.uint64)
+
+    def grow(self, n_slots: int) -> None:
+        """Have at least this many slots."""
+        new = max(n_slots, 2 * self._pages.size) - self._pages.size
+        if n_slots > self._pages.size:
+            self._pages = np.append(self._pages, np.full(new, NO_PAGE, np.uint64))
+
+    def run(self, encoded: NDArray[np.uint64]) -> None:
+        """Run operations in one native loop, and time it."""
+        begin = perf_counter()
+        self.buddy.run(encoded, self._pages)
+        self.seconds += perf_counter() - begin
+
+    def watch(self, operations: Operations, encoded: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """Run operations and return the first page of the span of each; `NO_PAGE` where it failed.
+
+        `run` forgets the page of a span that it frees again. So the operations run in pieces, cut
+        between each allocation and its free; for a kernel's stream that is every hundredth.
+        """
+        page = self._pages[operations.slot]
+        allocs = np.flatnonzero(operations.is_alloc)
+        cuts = [0, *_cuts(operations), operations.slot.size]
+        bounds = np.searchsorted(allocs, cuts).tolist()
+        for i, (start, stop) in enumerate(pairwise(cuts)):
+            self.run(encoded[start:stop])
+            taken = allocs[bounds[i] : bounds[i + 1]]
+            page[taken] = self._pages[operations.slot[taken]]
+        freed_here = np.flatnonzero(~operations.is_alloc & (operations.alloc_at >= 0))
+        page[freed_here] = page[operations.alloc_at[freed_here]]
+        return page
+
+
+def _cuts(operations: Operations) -> list[int]:
+    """The fewest places such that no piece between them both allocates and frees a span."""
+    cuts: list[int] = []
+    last = 0
+    frees = np.flatnonzero(~operations.is_alloc & (operations.alloc_at >= 0))
+    for free, alloc in zip(frees.tolist(), operations.alloc_at[frees].tolist(), strict=True):
+        if alloc >= last:
+            cuts.append(free)
+            last = free
+    return cuts

@@ -1,0 +1,49 @@
+"""Errors as a command tells them: one line on stderr and an exit code, no traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+from pagebuddy.errors import PageBuddyError
+
+WRONG_INSIDE = 1
+WRONG_INPUT = 2
+
+
+class MissingExtra(Exception):
+    """What was asked for needs packages of an extra that is not installed.
+
+    >>> print(MissingExtra("plot"))
+    this needs more packages; install them with: pip install 'pagebuddy[plot]'
+    """
+
+    def __init__(self, extra: str) -> None:
+        self.extra = extra
+        super().__init__(
+            f"this needs more packages; install them with: pip install 'pagebuddy[{extra}]'"
+        )
+
+
+def refuse(message: str, code: int) -> NoReturn:
+    """Say why, and exit."""
+    sys.stderr.write(f"pagebuddy: {' '.join(message.split())}\n")
+    raise SystemExit(code)
+
+
+@contextmanager
+def plain_refusals() -> Iterator[None]:
+    """Turn errors about what was given, and those of the engine, into refusals."""
+    try:
+        yield
+    except (MissingExtra, PageBuddyError) as error:
+        refuse(str(error), WRONG_INSIDE)
+    except MemoryError:
+        refuse("there is not enough memory here for the metadata of so many pages", WRONG_INSIDE)
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        refuse(f"{name}{error.strerror or error}", WRONG_INPUT)
+    except ValueError as error:
+        refuse(str(error), WRONG_INPUT)

@@ -1,0 +1,40 @@
+"""Figures as people read them."""
+
+from __future__ import annotations
+
+_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+
+
+def in_bytes(n: int) -> str:
+    """A number of bytes in the largest unit that it fills, to three digits.
+
+    >>> in_bytes(512), in_bytes(4096), in_bytes(1_085_767_680), in_bytes(2**44)
+    ('512 bytes', '4 KiB', '1.01 GiB', '16 TiB')
+    """
+    exponent = max(min((n.bit_length() - 1) // 10, len(_UNITS) - 1), 0)
+    value = n / (1 << 10 * exponent)
+    return f"{value:.0f} {_UNITS[exponent]}" if value >= 1000 else f"{value:.3g} {_UNITS[exponent]}"
+
+
+def in_percent(share: float) -> str:
+    """A share from 0 to 1 in percent; what is little is not nothing, what is most is not all.
+
+    >>> in_percent(0.0), in_percent(0.0413), in_percent(0.00001), in_percent(0.99999)
+    ('0 %', '4.1 %', '< 0.1 %', '> 99.9 %')
+    """
+    if share in (0, 1):
+        return f"{share:.0%}".replace("%", " %")
+    if share < 0.001:
+        return "< 0.1 %"
+    if share > 0.999:
+        return "> 99.9 %"
+    return f"{100 * share:.1f} %"
+
+
+def counted(n: int, what: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "page"), counted(258857, "page")
+    ('1 page', '258,857 pages')
+    """
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
