@@ -182,9 +182,10 @@ def test_a_number_that_no_page_can_have_and_nothing_is_freed(Buddy, bad):
 
 @pytest.mark.parametrize("as_array", [list, lambda pages: array("Q", pages)], ids=["list", "array"])
 @pytest.mark.parametrize("again", [0, 4, 8])
-def test_a_page_given_twice_and_nothing_is_freed(Buddy, again, as_array):
+@pytest.mark.parametrize("descending", [False, True])
+def test_a_page_given_twice_and_nothing_is_freed(Buddy, again, as_array, descending):
     buddy = Buddy(PageRanges(RANGES))
-    pages = ints(buddy.alloc_many(2, 9))
+    pages = sorted(ints(buddy.alloc_many(2, 9)), reverse=descending)
     with refused(buddy, BadFree, says=pages[again]) as caught:
         buddy.free_many(as_array([*pages, pages[again]]))
     assert caught.error.page == pages[again]

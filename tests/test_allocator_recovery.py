@@ -1,18 +1,16 @@
-"""recover: the records are the truth, and all else is rebuilt from them, whenever a crash comes.
-
-Every store is a crash point: the uncompiled engine keeps its words before each of its stores, and
-from each of these states the engine under test recovers.
-"""
+"""recover: the records are the truth, and all else is rebuilt from them, whenever a crash comes."""
 
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 
 import pytest
 
 from pagebuddy import OutOfPages, PageRanges
 from pagebuddy.allocator import BuddyAllocator
 from pagebuddy.testing import NaiveAllocator
+from pagebuddy.testing.crash import crash_points
 
 RANGES = [(3, 120), (200, 72), ((1 << 64) - 9, 9)]
 FEW = [(3, 21), (24, 6), (40, 13)]
@@ -83,66 +81,32 @@ def test_on_a_copy(filled, Buddy):
     model.check(copy)
 
 
-# Every store
-
-
-class Stores:
-    """The words of an uncompiled allocator; before each store it keeps what they all were."""
-
-    def __init__(self, words, metadata, states):
-        self.words = words
-        self.metadata = metadata
-        self.states = states
-
-    def __getitem__(self, index):
-        return self.words[index]
-
-    def __setitem__(self, index, value):
-        self.states.append(bytes(self.metadata))
-        self.words[index] = value
-
-
-def states_during(buddy, operation):
-    """Run an operation; the bytes as they were before each of its stores, and at its end."""
-    states = []
-    plain = buddy.words, buddy.links
-    buddy.words, buddy.links = (Stores(words, buddy.metadata, states) for words in plain)
-    try:
-        operation(buddy)
-    except OutOfPages:
-        pass
-    finally:
-        buddy.words, buddy.links = plain
-    return [*states, bytes(buddy.metadata)]
+# A crash at any store of a long history: the uncompiled engine is stopped, the other recovers too
 
 
 def generations_of(buddy):
     return {(page, n): buddy.generation_of(page) for page, n in buddy.spans()}
 
 
-def recovered(allocator, state, ranges, max_order):
-    """The spans that are there, by generation, after a recovery from a crash at this state."""
-    buddy = allocator.attach(bytearray(state))
+def recovered(allocator, metadata, max_order):
+    """The spans that are there, by generation, after a recovery of a copy of the metadata."""
+    buddy = allocator.attach(bytearray(metadata))
     buddy.recover()
-    once = bytes(buddy.metadata)
-    model = NaiveAllocator(ranges, max_order)
+    model = NaiveAllocator(FEW, max_order)
     for page, n_pages in buddy.spans():
         model.take(page, n_pages)
     model.check(buddy)
-    buddy.recover()
-    assert bytes(buddy.metadata) == once
     return generations_of(buddy)
 
 
 def single_acts(chance, spans, model):
-    """Acts that change at most one span."""
-    pages = sorted(model.pages)
-    near = chance.choice(pages)
-    n = chance.choice([1, 2, 3, 5, 8, 13, 30])
+    """Calls that change at most one span."""
+    near = chance.choice(sorted(model.pages))
+    n, order = chance.choice([1, 2, 3, 5, 8, 13, 30]), chance.randrange(4)
     yield lambda buddy: buddy.alloc(n)
-    yield lambda buddy: buddy.alloc(n, align=chance.choice([2, 8]))
+    yield lambda buddy: buddy.alloc(n, align=1 << order)
     yield lambda buddy: buddy.alloc(n, above=near, below=near + 2 * n)
-    yield lambda buddy: buddy.alloc_order(chance.randrange(4))
+    yield lambda buddy: buddy.alloc_order(order)
     if all(page in model.pages for page in range(near, near + n)):
         yield lambda buddy: buddy.alloc_at(near, n)
     yield lambda buddy: buddy.stats()
@@ -152,47 +116,39 @@ def single_acts(chance, spans, model):
 
 
 def batch_acts(chance, spans):
-    """Acts that change many spans, one after the other."""
-    yield lambda buddy: buddy.alloc_many(chance.randrange(2), chance.randint(1, 9))
-    yield lambda buddy: buddy.free_many(chance.sample(spans, chance.randint(0, len(spans))))
+    """Calls that change many spans, one after the other."""
+    order, count = chance.randrange(2), chance.randint(1, 9)
+    some = chance.sample(spans, chance.randint(0, len(spans)))
+    yield lambda buddy: buddy.alloc_many(order, count)
+    yield lambda buddy: buddy.free_many(some)
 
 
 @pytest.mark.parametrize("max_order", [None, 0, 2])
-def test_a_crash_before_any_store_of_any_operation(Buddy, max_order, rounds):
-    buddy = BuddyAllocator(PageRanges(FEW), max_order=max_order)
+def test_a_crash_at_any_store_of_a_random_history(Buddy, max_order, rounds):
+    metadata = bytes(BuddyAllocator(PageRanges(FEW), max_order=max_order).metadata)
     model = NaiveAllocator(FEW, max_order)
     chance = random.Random(max_order)
-    done = set()
-    for i in range(150 * rounds):
-        before = generations_of(buddy)
+    undone = set()
+    for i in range(100 * rounds):
+        before = generations_of(BuddyAllocator.attach(bytearray(metadata)))
         spans = [page for page, _ in before]
         batch = i % 6 == 5
         acts = batch_acts(chance, spans) if batch else single_acts(chance, spans, model)
-        states = states_during(buddy, chance.choice(list(acts)))
-        after = generations_of(buddy)
-        for state in states:
-            found = recovered(Buddy, state, FEW, max_order)
+        act = chance.choice(list(acts))
+
+        def or_none(buddy, act=act):
+            with suppress(OutOfPages):
+                act(buddy)
+
+        points = crash_points(metadata, or_none, BuddyAllocator.attach)
+        metadata = points[-1]
+        after = generations_of(BuddyAllocator.attach(bytearray(metadata)))
+        for point in points:
+            found = recovered(Buddy, point, max_order)
             if batch:
                 assert before.items() & after.items() <= found.items()
                 assert found.items() <= before.items() | after.items()
             else:
                 assert found in (before, after)
-            done.add(found == before)
-    assert done == {True, False}
-
-
-@pytest.mark.parametrize("max_order", [None, 0, 2])
-def test_a_crash_before_any_store_of_a_recovery(Buddy, max_order):
-    buddy = BuddyAllocator(PageRanges(FEW), max_order=max_order)
-    pages = [buddy.alloc(n) for n in (1, 2, 3, 5, 1, 2, 8)]
-    for page in pages[::2]:
-        buddy.free(page)
-    crashes = states_during(buddy, lambda buddy: buddy.alloc_at(36 + 4, 9))
-    for crash in (crashes[0], crashes[len(crashes) // 2], crashes[-1]):
-        broken = BuddyAllocator.attach(bytearray(crash))
-        *states, whole = states_during(broken, lambda buddy: buddy.recover())
-        assert states
-        for state in states:
-            again = Buddy.attach(bytearray(state))
-            again.recover()
-            assert bytes(again.metadata) == whole
+            undone.add(found == before)
+    assert undone == {True, False}

@@ -7,18 +7,25 @@ A round runs in a process of its own kind, as a script, so that a crash is seen 
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
 import random
+import resource
 import subprocess
 import sys
 from array import array
 from contextlib import suppress
+from itertools import islice
+
+import pytest
 
 from pagebuddy import CorruptMetadata, PageBuddyError, PageRanges
 from pagebuddy.core import words
 
 NONE = (1 << 64) - 1
 GUARD = 64
+MOST_MEMORY = 2 << 30
+HANGS_AFTER = 30  # seconds; a round takes milliseconds
 LAYOUTS = [
     [(0, 64)],
     [(0, 1000)],
@@ -125,8 +132,11 @@ def one_round(allocator, seed):
 
 def main(module, first_seed, rounds):
     allocator = importlib.import_module(module).BuddyAllocator
+    # A walk that never ends must end here, and not take the machine's memory first.
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     for seed in range(int(first_seed), int(first_seed) + int(rounds)):
         print(seed, flush=True)
+        faulthandler.dump_traceback_later(HANGS_AFTER, exit=True)
         one_round(allocator, seed)
 
 
@@ -136,7 +146,6 @@ def run_rounds(module, first_seed, count):
         [sys.executable, "-X", "faulthandler", __file__, module, str(first_seed), str(count)],
         capture_output=True,
         text=True,
-        timeout=600,
     )
     seed = done.stdout.split()[-1:]
     assert done.returncode == 0, f"seed {seed} ended with {done.returncode}:\n{done.stderr}"
@@ -175,6 +184,61 @@ def test_geometry_is_private_once_attached(Buddy):
         with suppress(PageBuddyError):
             buddy.free(buddy.alloc(1))
         buddy.metadata[:] = whole
+
+
+def stored_words(buddy):
+    """All words of an allocator of 64 pages, and its link words: list heads, then pages."""
+    stored = buddy.metadata.cast("Q")
+    return stored, stored[-(words.N_HEADS + 64) :]
+
+
+@pytest.mark.parametrize("max_order", [0, 2, 6])
+def test_verify_sees_any_bit_of_a_list_a_stripe_or_a_count(Buddy, max_order):
+    buddy = Buddy(64, max_order=max_order)
+    for page, n_pages in ((3, 5), (20, 7), (40, 1), (42, 1)):
+        buddy.alloc_at(page, n_pages)
+    stored, links = stored_words(buddy)
+    first_bits = words.HEADER_WORDS + words.TABLE_WORDS
+    derived = [words.H_MASK, *range(words.H_COUNTS, words.H_COUNTS + words.TOP_ORDER + 1)]
+    derived += range(first_bits, first_bits + 2)
+    listed = [*range(max_order + 1), *(words.N_HEADS + page for page, _ in buddy.free_blocks())]
+    for some, indices in ((stored, derived), (links, listed)):
+        for index in indices:
+            for bit in range(64):
+                some[index] ^= 1 << bit
+                with pytest.raises(CorruptMetadata):
+                    buddy.verify()
+                some[index] ^= 1 << bit
+    buddy.verify()
+
+
+@pytest.mark.parametrize("shift", [0, 32], ids=["next", "previous"])
+def test_nothing_is_unlinked_unless_its_neighbours_point_back(Buddy, shift):
+    buddy = Buddy(64, max_order=0)
+    _, links = stored_words(buddy)
+    first = links[0] & 0xFFFF_FFFF
+    for other in range(words.N_HEADS, words.N_HEADS + 64):
+        whole = links[first]
+        if other in (first, whole >> shift & 0xFFFF_FFFF):
+            continue
+        links[first] = whole & ~(0xFFFF_FFFF << shift) | other << shift
+        before = bytes(links)
+        with pytest.raises(CorruptMetadata) as caught:
+            buddy.alloc(1)
+        assert caught.value.page == first - words.N_HEADS
+        assert bytes(links) == before
+        links[first] = whole
+    buddy.verify()
+
+
+def test_a_walk_ends_at_a_record_that_cannot_be(Buddy):
+    buddy = Buddy(64)
+    buddy.alloc_at(0, 2)
+    _, links = stored_words(buddy)
+    for n_pages in (0, 65, (1 << 31) - 1):
+        links[words.N_HEADS] = 1 << 63 | n_pages << 32
+        with pytest.raises(CorruptMetadata):
+            list(islice(buddy.spans(), 65))
 
 
 def test_a_recovery_of_lists_and_bits_that_are_all_noise(Buddy):

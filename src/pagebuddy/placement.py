@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import Any
 
 from pagebuddy.errors import OutOfPages
@@ -80,8 +81,7 @@ def carved_words(geometry: Geometry, memory: Any) -> tuple[Geometry, memoryview]
     spanned = (sum(sections[-1]) - lowest) * geometry.page_size
     if view.nbytes < spanned:
         raise ValueError(f"memory has {view.nbytes} bytes; the ranges span {spanned}")
-    # Fewer pages need less metadata, so what is enough for all is enough for the rest.
-    n_pages = -(-geometry.n_bytes // geometry.page_size)
+    n_pages = _pages_for_metadata(geometry)
     ranges = PageRanges(sections)
     try:
         first = ranges.carve(n_pages)
@@ -89,10 +89,28 @@ def carved_words(geometry: Geometry, memory: Any) -> tuple[Geometry, memoryview]
         raise OutOfPages(
             n_pages, refused.free, refused.largest_free, geometry.page_size, "for metadata"
         ) from None
-    start = (first - lowest) * geometry.page_size
-    words = as_words(view[start : start + n_pages * geometry.page_size], "memory")
     if not ranges.n_pages:
         raise OutOfPages(
             n_pages + 1, n_pages, n_pages, geometry.page_size, "for metadata and one page"
         )
+    start = (first - lowest) * geometry.page_size
+    words = as_words(view[start : start + n_pages * geometry.page_size], "memory")
     return Geometry.of(ranges, geometry.page_size, geometry.max_order), words
+
+
+def _pages_for_metadata(geometry: Geometry) -> int:
+    """The fewest pages that hold the metadata of all the pages but these."""
+
+    def enough(n_pages: int) -> bool:
+        rest = PageRanges(geometry.sections)
+        try:
+            rest.carve(n_pages)
+        except OutOfPages:
+            return True
+        if not rest.n_pages:
+            return True
+        needed = Geometry.of(rest, geometry.page_size, geometry.max_order).n_bytes
+        return needed <= n_pages * geometry.page_size
+
+    most = -(-geometry.n_bytes // geometry.page_size)
+    return 1 + bisect_left(range(1, most), True, key=enough)
