@@ -142,7 +142,7 @@ include "allocator.py"
 
 # -- calls without options -------------------------------------------------------------------------
 #
-# To sort out keyword arguments costs 6 ns a call, twice what the engine needs for all of its work. So
+# Sorting out keyword arguments costs 3 ns a call, as much as the engine needs for both. So
 # the commonest calls, `alloc(n)` and `free(page)`, are looked at before Cython's code for them is: what
 # they can do at once is done, and everything else, errors among it, goes on to the method as written.
 

@@ -1,5 +1,8 @@
 """A stripe: the free list and the bits of one order.
 
+Which lists are not empty, the mask in the header says. It is left to those who push and remove: for the
+several blocks of a split it is then one store, where each would have to wait for the one before.
+
 A list is circular and doubly linked through the link words, with one sentinel per order: the node k is
 the head of order k. A set bit says that the block is in its list. Nothing is unlinked unless both of its
 neighbours point back at it.
@@ -10,7 +13,7 @@ from pagebuddy.core import stand_in as cython
 if not cython.compiled:
     from .arith import size
     from .state import State, fail, node_at
-    from .words import F_NEIGHBOURS, H_COUNTS, H_MASK, i64, low, u64
+    from .words import F_NEIGHBOURS, H_COUNTS, i64, low, u64
 
 
 @cython.nogil
@@ -38,7 +41,7 @@ def is_free(s: State, place: u64, k: u64) -> cython.bint:
 @cython.inline
 @cython.cfunc
 def push(s: State, place: u64, k: u64) -> cython.void:
-    """Put a block at the front of its list."""
+    """Put a block at the front of its list; the caller adds the list to the mask."""
     node: u64 = node_at(s, place)
     after: u64 = low(s.links[k])
     if after >= s.n_nodes or s.links[after] >> 32 != k:
@@ -49,7 +52,6 @@ def push(s: State, place: u64, k: u64) -> cython.void:
     s.links[k] = s.links[k] >> 32 << 32 | node
     bit: u64 = 2 * place + size(k)
     s.words[bit_word(s, bit)] |= size(bit & 63)
-    s.words[H_MASK] |= size(k)
     s.words[H_COUNTS + k] += 1
 
 
@@ -57,8 +59,8 @@ def push(s: State, place: u64, k: u64) -> cython.void:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def remove(s: State, place: u64, k: u64) -> cython.void:
-    """Take a block, known to be free, out of its list."""
+def remove(s: State, place: u64, k: u64) -> u64:
+    """Take a block, known to be free, out of its list; the list's bit in the mask, if it is now empty."""
     node: u64 = node_at(s, place)
     before: u64 = s.links[node] >> 32
     after: u64 = low(s.links[node])
@@ -69,11 +71,11 @@ def remove(s: State, place: u64, k: u64) -> cython.void:
         or s.links[after] >> 32 != node
     ):
         fail(s, F_NEIGHBOURS, node)
-        return
+        return 0
     s.links[after] = before << 32 | low(s.links[after])
     s.links[before] = s.links[before] >> 32 << 32 | after
     s.links[node] = 0
     bit: u64 = 2 * place + size(k)
     s.words[bit_word(s, bit)] &= ~size(bit & 63)
-    s.words[H_MASK] &= ~(cython.cast(u64, before == after) << k)
     s.words[H_COUNTS + k] -= 1
+    return cython.cast(u64, before == after) << k

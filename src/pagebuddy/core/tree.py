@@ -31,10 +31,11 @@ def merge(s: State, place: u64, k: u64) -> cython.void:
         buddy: u64 = place ^ size(k)
         if not within(s, buddy, k) or not is_free(s, buddy, k):
             break
-        remove(s, buddy, k)
+        s.words[H_MASK] &= ~remove(s, buddy, k)
         place &= buddy
         k += 1
     push(s, place, k)
+    s.words[H_MASK] |= size(k)
 
 
 @cython.nogil
@@ -58,10 +59,13 @@ def scatter(s: State, place: u64, n: u64) -> cython.void:
     From the end, so that the lowest block comes to the front of its list.
     """
     end: u64 = place + n
+    filled: u64 = 0
     while end > place:
         k: u64 = order_from(end, end - place, s.top)
         end -= size(k)
         push(s, end, k)
+        filled |= size(k)
+    s.words[H_MASK] |= filled
 
 
 @cython.nogil
@@ -95,10 +99,11 @@ def split(s: State, n: u64, k: u64) -> u64:
     if not within(s, place, k) or not is_free(s, place, k):
         fail(s, F_BIT, node)
         return 0
-    remove(s, place, k)
+    emptied: u64 = remove(s, place, k)
     raise_high_water(s, node + n)
     place += n
     tail: u64 = size(k) - n
+    s.words[H_MASK] = s.words[H_MASK] & ~emptied | tail
     while tail:
         k = ctz(tail)
         push(s, place, k)
@@ -135,7 +140,7 @@ def claim(s: State, place: u64, n: u64) -> cython.void:
             fail(s, F_FREE, node_at(s, at))
             return
         start: u64 = at >> k << k
-        remove(s, start, k)
+        s.words[H_MASK] &= ~remove(s, start, k)
         if s.fault:
             return
         if start < place:
