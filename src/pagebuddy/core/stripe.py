@@ -60,7 +60,7 @@ def push(s: State, place: u64, k: u64) -> cython.void:
 @cython.inline
 @cython.cfunc
 def remove(s: State, place: u64, k: u64) -> u64:
-    """Take a block, known to be free, out of its list; the list's bit in the mask, if it is now empty."""
+    """Take a free block out of its list; the list's bit in the mask, if it is now empty, else 0."""
     node: u64 = node_at(s, place)
     before: u64 = s.links[node] >> 32
     after: u64 = low(s.links[node])
