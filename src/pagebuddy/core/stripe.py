@@ -78,4 +78,5 @@ def remove(s: State, place: u64, k: u64) -> u64:
     bit: u64 = 2 * place + size(k)
     s.words[bit_word(s, bit)] &= ~size(bit & 63)
     s.words[H_COUNTS + k] -= 1
-    return cython.cast(u64, before == after) << k
+    emptied: u64 = before == after
+    return emptied << k
