@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+from pagebuddy.memory.sizes import UNITS
 
 
 def in_bytes(n: int) -> str:
@@ -11,9 +11,9 @@ def in_bytes(n: int) -> str:
     >>> in_bytes(512), in_bytes(4096), in_bytes(1_085_767_680), in_bytes(2**44)
     ('512 bytes', '4 KiB', '1.01 GiB', '16 TiB')
     """
-    exponent = max(min((n.bit_length() - 1) // 10, len(_UNITS) - 1), 0)
+    exponent = max(min((n.bit_length() - 1) // 10, len(UNITS) - 1), 0)
     value = n / (1 << 10 * exponent)
-    return f"{value:.0f} {_UNITS[exponent]}" if value >= 1000 else f"{value:.3g} {_UNITS[exponent]}"
+    return f"{value:.0f} {UNITS[exponent]}" if value >= 1000 else f"{value:.3g} {UNITS[exponent]}"
 
 
 def in_percent(share: float) -> str:

@@ -1,0 +1,110 @@
+"""Shared memory without a name: it is passed on by its descriptor, and ends with its last process."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import mmap
+import os
+from typing import TYPE_CHECKING
+
+from pagebuddy.arguments import whole
+from pagebuddy.memory import room
+from pagebuddy.memory.huge import Huge, free_in_pool
+from pagebuddy.memory.mapped import Mapped, closed_if_it_fails, resize
+from pagebuddy.memory.options import PLAIN, Options
+from pagebuddy.memory.reserve import out_of_pages
+from pagebuddy.memory.sizes import bytes_of, rounded_up
+from pagebuddy.memory.soundness import check_sound
+
+if TYPE_CHECKING:
+    from typing import Self
+
+SEALS = fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+
+_NOT_EXECUTABLE = 0x0008
+
+
+class Anonymous(Mapped):
+    """A memfd whose length is sealed: no process that has it can cut it short under the others.
+
+    >>> made = Anonymous.make("64 KiB")
+    >>> made.memory[0] = 7
+    >>> Anonymous.attach(made.fileno()).memory[0]
+    7
+    """
+
+    KIND = "anonymous memory"
+    SUPPORTS = frozenset({"reserve", "populate", "transparent", "sizes"})
+
+    @classmethod
+    def make(cls, size: object, options: Options = PLAIN) -> Self:
+        """Make shared memory.
+
+        size is in bytes or as text; it is rounded up to whole pages, or to whole large pages. Raises
+        TypeError and ValueError for bad arguments, `OutOfPages` where what is to be reserved cannot be
+        had; large pages of a given size always are. Cost: eight system calls, whatever the size.
+        """
+        wanted = bytes_of(size)
+        huge = options.check(cls.KIND, cls.SUPPORTS)
+        n_bytes = rounded_up(wanted, huge.n_bytes or mmap.PAGESIZE)
+        fd = _memfd(huge.memfd_flags)
+        with closed_if_it_fails(fd):
+            resize(fd, n_bytes, cls.KIND)
+            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, SEALS)
+        return cls(fd, n_bytes, options, huge)
+
+    @classmethod
+    def attach(cls, fd: int, options: Options = PLAIN) -> Self:
+        """Map what a descriptor stands for, all of it. The caller's descriptor stays the caller's.
+
+        Besides such memory it may be any file that `check_sound` does not refuse; its path, if it has
+        one, remains unknown. Raises ValueError for what is closed, not writable, or cannot be trusted.
+        """
+        options.check("an open descriptor", cls.SUPPORTS - {"sizes"})
+        given = whole(fd, "fd")
+        try:
+            own = os.dup(given)
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+            raise ValueError(f"fd is {given}, which is not open in this process") from None
+        with closed_if_it_fails(own):
+            status = os.fstat(own)
+            if not _is_sealed(own):
+                check_sound(status, f"descriptor {given}")
+            if fcntl.fcntl(own, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDWR:
+                raise ValueError(
+                    f"fd is {given}, which is not open for both reading and writing; open it with O_RDWR"
+                )
+            page = os.fstatvfs(own).f_bsize if _is_sealed(own) else mmap.PAGESIZE
+            huge = Huge(n_bytes=page if page > mmap.PAGESIZE else None)
+        return cls(own, status.st_size, options, huge)
+
+    def _room(self, fd: int) -> int | None:
+        return room.in_memory() if self.grain == mmap.PAGESIZE else free_in_pool(self.grain)
+
+    def _refused(self, error: OSError, fd: int, n_bytes: int) -> Exception:
+        if error.errno == errno.ENOMEM and self.grain != mmap.PAGESIZE:
+            where = f"in large pages of {self.grain >> 10} KiB"
+            return out_of_pages(n_bytes, free_in_pool(self.grain), where)
+        return super()._refused(error, fd, n_bytes)
+
+
+def _memfd(flags: int) -> int:
+    """Make a memfd that can be sealed, and not be executed where the kernel knows that."""
+    flags |= os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+    try:
+        return os.memfd_create("pagebuddy", flags | _NOT_EXECUTABLE)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        return os.memfd_create("pagebuddy", flags)
+
+
+def _is_sealed(fd: int) -> bool:
+    """Whether nobody can cut the file short."""
+    try:
+        return bool(fcntl.fcntl(fd, fcntl.F_GET_SEALS) & fcntl.F_SEAL_SHRINK)
+    except OSError:
+        return False

@@ -1,0 +1,70 @@
+"""The system's calls for mapped memory.
+
+The `mmap` module maps too, but keeps a descriptor of its own for each mapping and unmaps only as a
+whole object; here a mapping is an address and nothing else.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+READ_WRITE = 0x1 | 0x2
+NO_ACCESS = 0
+
+# From <linux/mman.h>; `mmap` lacks some of them in some versions.
+REMOVE = 9
+DONT_FORK = 10
+DO_FORK = 11
+HUGE_PAGES = 14
+DONT_DUMP = 16
+POPULATE_WRITE = 23
+
+_MAP_SHARED = 0x1
+_MS_SYNC = 4
+_FAILED = ctypes.c_void_p(-1).value
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mmap.restype = ctypes.c_void_p
+_libc.mmap.argtypes = (
+    ctypes.c_void_p,
+    ctypes.c_size_t,
+    ctypes.c_int,
+    ctypes.c_int,
+    ctypes.c_int,
+    ctypes.c_long,
+)
+_libc.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
+_libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+_libc.msync.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+
+
+def map_shared(fd: int, n_bytes: int, protection: int) -> int:
+    """Map the first n_bytes of a file, shared; return the address. Raises OSError."""
+    address: int | None = _libc.mmap(None, n_bytes, protection, _MAP_SHARED, fd, 0)
+    if address is None or address == _FAILED:
+        raise _error()
+    return address
+
+
+def unmap(address: int, n_bytes: int) -> None:
+    """Undo `map_shared`. Raises OSError."""
+    if _libc.munmap(address, n_bytes):
+        raise _error()
+
+
+def advise(address: int, n_bytes: int, advice: int) -> None:
+    """Tell the system how a part of a mapping will be used. Raises OSError."""
+    if _libc.madvise(address, n_bytes, advice):
+        raise _error()
+
+
+def write_out(address: int, n_bytes: int) -> None:
+    """Write a part of a mapping to its file, and return when it is there. Raises OSError."""
+    if _libc.msync(address, n_bytes, _MS_SYNC):
+        raise _error()
+
+
+def _error() -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number))

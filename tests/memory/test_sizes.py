@@ -1,0 +1,76 @@
+"""Sizes: text and ints in, bytes out."""
+
+from __future__ import annotations
+
+import pytest
+
+from pagebuddy.memory.sizes import LARGEST_SIZE, bytes_of
+
+
+@pytest.mark.parametrize(
+    ("size", "n_bytes"),
+    [
+        (1, 1),
+        (4096, 4096),
+        ("4096", 4096),
+        ("4096 bytes", 4096),
+        ("4096B", 4096),
+        ("64 KiB", 65536),
+        ("64kib", 65536),
+        ("2GiB", 2 << 30),
+        ("  3 MiB ", 3 << 20),
+        ("1.5 KiB", 1536),
+        ("0.5KiB", 512),
+        ("1.125 TiB", 9 << 37),
+        ("1 PiB", 1 << 50),
+        ("2 EiB", LARGEST_SIZE),
+    ],
+)
+def test_what_sizes_mean(size, n_bytes):
+    assert bytes_of(size) == n_bytes
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        "",
+        "KiB",
+        "four",
+        "4 KB",
+        "4 K",
+        "-4 KiB",
+        "4 KiB 2",
+        "1,5 MiB",
+        "0x10",
+        "1e3",
+        ".5 KiB",
+        "٤ KiB",
+    ],
+)
+def test_text_that_is_no_size(size):
+    with pytest.raises(ValueError, match="write a number and a unit"):
+        bytes_of(size)
+
+
+@pytest.mark.parametrize("size", ["0.3 KiB", "1.5", "1.0001 KiB"])
+def test_parts_of_a_byte(size):
+    with pytest.raises(ValueError, match="no whole number of bytes"):
+        bytes_of(size)
+
+
+@pytest.mark.parametrize("size", [0, -1, "0", "0 GiB"])
+def test_too_little(size):
+    with pytest.raises(ValueError, match="at least 1"):
+        bytes_of(size)
+
+
+@pytest.mark.parametrize("size", [LARGEST_SIZE + 1, 1 << 200, "3 EiB"])
+def test_too_much(size):
+    with pytest.raises(ValueError, match="at most"):
+        bytes_of(size)
+
+
+@pytest.mark.parametrize("size", [1.5, None, b"64 KiB", True, [4096]])
+def test_what_is_neither_int_nor_text(size):
+    with pytest.raises(TypeError, match="metadata_size"):
+        bytes_of(size, "metadata_size")

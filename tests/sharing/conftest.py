@@ -1,0 +1,106 @@
+"""Real processes that say and hear words, and files for them to share."""
+
+from __future__ import annotations
+
+import os
+import signal
+import traceback
+from contextlib import suppress
+
+import pytest
+
+from pagebuddy.memory.anonymous import Anonymous
+from pagebuddy.memory.file import File
+from pagebuddy.memory.named import FOLDER, Named
+
+
+class Child:
+    """A forked process that plays a part: a function of the child, which says and hears lines."""
+
+    def __init__(self, part):
+        to_child, self._to_child = os.pipe()
+        self._from_child, from_child = os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            os.close(self._to_child)
+            os.close(self._from_child)
+            self._to_child, self._from_child = from_child, to_child
+            status = 1
+            try:
+                part(self)
+                status = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(status)
+        os.close(to_child)
+        os.close(from_child)
+        self.status = None
+
+    def say(self, word):
+        """Let the other side hear a word."""
+        os.write(self._to_child, f"{word}\n".encode())
+
+    def hear(self):
+        """Wait for a word of the other side; "" if it has ended."""
+        word = b""
+        while not word.endswith(b"\n"):
+            byte = os.read(self._from_child, 1)
+            if not byte:
+                break
+            word += byte
+        return word.decode().strip()
+
+    def pipes(self):
+        """The descriptors that it speaks through."""
+        return self._to_child, self._from_child
+
+    def kill(self):
+        """End it at once, and wait until it has ended."""
+        os.kill(self.pid, signal.SIGKILL)
+        return self.wait()
+
+    def wait(self):
+        """Wait until it has ended; its exit status, negative for a signal."""
+        if self.status is None:
+            self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.status
+
+
+@pytest.fixture
+def start():
+    """Start a process with a part to play; whoever still plays at the end is ended."""
+    children = []
+
+    def start(part):
+        children.append(Child(part))
+        return children[-1]
+
+    yield start
+    for child in children:
+        with suppress(ProcessLookupError):
+            if child.status is None:
+                child.kill()
+        for fd in child.pipes():
+            os.close(fd)
+
+
+@pytest.fixture(params=["anonymous", "named", "file"])
+def medium(request, tmp_path):
+    """Memory that can be shared, of each kind."""
+    name = f"pagebuddy-test-{os.getpid()}"
+    made = {
+        "anonymous": lambda: Anonymous.make("1 MiB"),
+        "named": lambda: Named.make(name, "1 MiB"),
+        "file": lambda: File.make(tmp_path / "store", "1 MiB"),
+    }[request.param]()
+    made.publish()
+    yield made
+    with suppress(FileNotFoundError):
+        os.unlink(os.path.join(FOLDER, name))
+
+
+@pytest.fixture
+def fd(medium):
+    """The descriptor of that memory."""
+    return medium.fileno()

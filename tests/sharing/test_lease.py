@@ -1,0 +1,537 @@
+"""Leases: when they are there, and when they are gone, with real processes."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from pagebuddy.errors import OutOfPages
+from pagebuddy.memory.anonymous import Anonymous
+from pagebuddy.memory.options import Options
+from pagebuddy.sharing import lease
+from pagebuddy.sharing.lease import (
+    any_is_taken,
+    attaching,
+    is_taken,
+    is_visited,
+    probe,
+    take,
+    visit,
+)
+
+THREAD_EXIT = {"x86_64": 60, "aarch64": 93}
+
+
+def holder(fd, slot=1):
+    """A part: take the lease, say so, and hold it until told something."""
+
+    def part(child):
+        child.say("taken" if take(fd, slot) else "refused")
+        child.hear()
+
+    return part
+
+
+def counts():
+    maps = Path("/proc/self/maps").read_text().splitlines()
+    return len(os.listdir("/proc/self/fd")), len(maps)
+
+
+# One process
+
+
+def test_a_lease_is_taken_and_released(fd):
+    assert not is_taken(fd, 1)
+    taken = take(fd, 1)
+    assert is_taken(fd, 1)
+    assert take(fd, 1) is None
+    assert is_taken(fd, 1)
+    taken.release()
+    assert not is_taken(fd, 1)
+    taken.release()
+    again = take(fd, 1)
+    assert again is not None
+    again.release()
+
+
+def test_the_object_may_be_dropped(fd):
+    take(fd, 2)
+    assert is_taken(fd, 2)
+    assert take(fd, 2) is None
+
+
+def test_neighbours_are_independent(fd):
+    n_slots = 200
+    leases = {slot: take(fd, slot) for slot in range(0, n_slots, 2)}
+    assert [is_taken(fd, slot) for slot in range(n_slots)] == [True, False] * (n_slots // 2)
+    for slot, taken in leases.items():
+        taken.release()
+        assert not is_taken(fd, slot)
+        assert any_is_taken(fd, n_slots) is (slot != n_slots - 2)
+
+
+def test_any_slot_is_found_and_none_behind(fd):
+    taken = take(fd, 47)
+    assert any_is_taken(fd, 48)
+    assert not any_is_taken(fd, 47)
+    taken.release()
+    visiting = visit(fd)
+    assert not any_is_taken(fd, 48)
+    visiting.release()
+
+
+@pytest.mark.parametrize("slot", [-1, 1 << 16])
+def test_slots_that_are_none(fd, slot):
+    for ask in (take, is_taken):
+        with pytest.raises(ValueError, match="slot"):
+            ask(fd, slot)
+
+
+def test_nothing_is_left_of_a_thousand_leases(fd):
+    before = counts()
+    mine = take(fd, 0)
+    for _ in range(1000):
+        take(fd, 1).release()
+        assert take(fd, 0) is None
+        visit(fd).release()
+        with attaching(fd):
+            pass
+        assert probe(fd) is None
+    mine.release()
+    assert counts() == before
+    assert not any_is_taken(fd, 48)
+
+
+def test_without_a_descriptor_nothing_is_taken(fd):
+    before = counts()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(fd)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+    try:
+        for _ in range(1000):
+            with pytest.raises(OSError, match="Too many open files"):
+                take(fd, 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert not is_taken(fd, 1)
+    assert counts() == before
+
+
+def test_without_a_mapping_nothing_is_taken(fd):
+    """The last moment at which a take can fail: the byte is locked already."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (1, hard))
+    try:
+        refused = None
+        try:
+            take(fd, 1)
+        except OSError as error:
+            refused = error
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    assert isinstance(refused, OSError)
+    assert not is_taken(fd, 1)
+
+
+# Several processes
+
+
+def test_another_process_sees_it_and_cannot_take_it(fd, start):
+    child = start(holder(fd))
+    assert child.hear() == "taken"
+    assert is_taken(fd, 1)
+    assert take(fd, 1) is None
+    assert start(holder(fd)).hear() == "refused"
+    assert start(holder(fd, 2)).hear() == "taken"
+
+
+def test_it_is_gone_when_its_process_exits(fd, start):
+    child = start(holder(fd))
+    child.hear()
+    child.say("go")
+    assert child.wait() == 0
+    assert not is_taken(fd, 1)
+
+
+def test_it_is_gone_when_its_process_is_killed(fd, start):
+    child = start(holder(fd))
+    child.hear()
+    assert child.kill() == -signal.SIGKILL
+    assert not is_taken(fd, 1)
+    assert start(holder(fd)).hear() == "taken"
+
+
+def test_a_zombie_has_none(fd, start):
+    child = start(holder(fd))
+    child.hear()
+    os.kill(child.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert os.path.exists(f"/proc/{child.pid}")
+    assert not is_taken(fd, 1)
+
+
+def test_a_stopped_process_keeps_it(fd, start):
+    child = start(holder(fd))
+    child.hear()
+    os.kill(child.pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, child.pid, os.WSTOPPED)
+    assert is_taken(fd, 1)
+
+
+def test_it_is_gone_when_its_process_calls_exec(fd, start):
+    def part(child):
+        take(fd, 1)
+        child.say("taken")
+        child.hear()
+        say, hear = child.pipes()
+        os.dup2(hear, 0)
+        os.dup2(say, 1)
+        os.execvp("sh", ["sh", "-c", "echo executed; read word; echo $word"])
+
+    child = start(part)
+    assert child.hear() == "taken"
+    assert is_taken(fd, 1)
+    child.say("exec")
+    assert child.hear() == "executed"
+    assert not is_taken(fd, 1)
+    child.say("alive")
+    assert child.hear() == "alive"
+
+
+def test_it_stays_when_every_descriptor_is_closed(fd, start):
+    def part(child):
+        take(fd, 1)
+        keep = child.pipes()
+        for number in {int(name) for name in os.listdir("/proc/self/fd")} - set(keep):
+            try:
+                os.close(number)
+            except OSError:
+                continue
+        child.say("closed")
+        child.hear()
+
+    child = start(part)
+    assert child.hear() == "closed"
+    assert is_taken(fd, 1)
+    child.kill()
+    assert not is_taken(fd, 1)
+
+
+def test_it_stays_when_its_memory_is_closed(medium, start):
+    file = os.dup(medium.fileno())
+    taken = take(medium.fileno(), 1)
+    medium.close()
+    assert is_taken(file, 1)
+    taken.release()
+    assert not is_taken(file, 1)
+    os.close(file)
+
+
+@pytest.mark.skipif(platform.machine() not in THREAD_EXIT, reason="call number unknown here")
+def test_it_stays_when_the_first_thread_ends(fd, start):
+    def part(child):
+        take(fd, 1)
+
+        def second():
+            child.say("second")
+            child.hear()
+            child.say("still there")
+            child.hear()
+
+        threading.Thread(target=second).start()
+        ctypes.CDLL(None).syscall(THREAD_EXIT[platform.machine()], 0)
+
+    child = start(part)
+    assert child.hear() == "second"
+    while state_of(child.pid) != "Z":
+        # The thread says that it starts, and nobody says that the first one has ended.
+        os.sched_yield()
+    assert is_taken(fd, 1)
+    child.say("go on")
+    assert child.hear() == "still there"
+    child.kill()
+    assert not is_taken(fd, 1)
+
+
+def state_of(pid):
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+# Fork
+
+
+def with_grandchild(fd, inherited):
+    """A part: take the lease and fork; the grandchild waits in the child's stead."""
+
+    def part(child):
+        taken = take(fd, 1, inherited=inherited)
+        if not os.fork():
+            child.say("forked")
+            while child.hear() == "release":
+                taken.release()
+                child.say("released")
+            os._exit(0)
+        signal.pause()
+
+    return part
+
+
+def test_a_child_that_lives_on_does_not_keep_it(fd, start):
+    child = start(with_grandchild(fd, inherited=False))
+    assert child.hear() == "forked"
+    assert is_taken(fd, 1)
+    child.kill()
+    assert not is_taken(fd, 1)
+    child.say("end")
+
+
+def test_a_child_keeps_what_it_inherited(fd, start):
+    child = start(with_grandchild(fd, inherited=True))
+    assert child.hear() == "forked"
+    child.kill()
+    assert is_taken(fd, 1)
+    child.say("release")
+    assert child.hear() == "released"
+    assert not is_taken(fd, 1)
+    child.say("end")
+
+
+def test_a_lease_is_made_for_a_child_before_the_fork(fd, start):
+    for_child = take(fd, 5, inherited=True)
+
+    def part(child):
+        for_child.set_inherited(False)
+        if not os.fork():
+            child.say("grandchild")
+            child.hear()
+            os._exit(0)
+        signal.pause()
+
+    child = start(part)
+    assert child.hear() == "grandchild"
+    for_child.release()
+    assert is_taken(fd, 5)
+    child.kill()
+    assert not is_taken(fd, 5)
+    child.say("end")
+
+
+def test_a_lease_for_a_child_that_never_came_is_released(fd):
+    for_child = take(fd, 5, inherited=True)
+    for_child.release()
+    assert not is_taken(fd, 5)
+
+
+def test_a_lease_becomes_inherited_for_want_of_a_slot(fd, start):
+    mine = take(fd, 1)
+    mine.set_inherited(True)
+    child = start(lambda child: (child.say("forked"), child.hear()))
+    assert child.hear() == "forked"
+    mine.release()
+    assert is_taken(fd, 1)
+    child.kill()
+    assert not is_taken(fd, 1)
+
+
+# Visitors
+
+
+def test_visitors_come_in_any_number_and_hinder_nobody(fd, start):
+    def part(child):
+        visit(fd)
+        child.say("visiting")
+        child.hear()
+
+    assert not is_visited(fd)
+    first, second = start(part), start(part)
+    assert first.hear() == second.hear() == "visiting"
+    assert is_visited(fd)
+    assert not any_is_taken(fd, 48)
+    assert start(holder(fd)).hear() == "taken"
+    first.kill()
+    assert is_visited(fd)
+    second.kill()
+    assert not is_visited(fd)
+
+
+def test_reading_is_enough_for_a_visit(fd):
+    reading = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY)
+    visiting = visit(reading)
+    os.close(reading)
+    assert is_visited(fd)
+    visiting.release()
+    assert not is_visited(fd)
+
+
+# Attaching
+
+
+def test_one_attaches_at_a_time(medium, fd, start):
+    def part(child):
+        try:
+            with attaching(fd, timeout=0):
+                child.say("in")
+        except TimeoutError:
+            child.say("refused")
+        with attaching(fd, timeout=30):
+            child.say(medium.memory[0])
+
+    with attaching(fd):
+        child = start(part)
+        assert child.hear() == "refused"
+        medium.memory[0] = 7
+    assert child.hear() == "7"
+
+
+def test_who_waits_with_a_limit_gets_in(fd, start):
+    def part(child):
+        child.say("waiting")
+        with attaching(fd, timeout=60):
+            child.say("in")
+
+    with attaching(fd):
+        child = start(part)
+        assert child.hear() == "waiting"
+    assert child.hear() == "in"
+
+
+def test_who_dies_attaching_lets_the_next_in(fd, start):
+    def part(child):
+        with attaching(fd):
+            child.say("in")
+            child.hear()
+
+    child = start(part)
+    assert child.hear() == "in"
+    with pytest.raises(TimeoutError, match="another process has been attaching"), attaching(fd, 0):
+        pass
+    child.kill()
+    with attaching(fd, timeout=0):
+        pass
+
+
+def test_a_copy_of_the_descriptor_keeps_nobody_out(fd, start):
+    with attaching(fd):
+        child = start(lambda child: (child.say("forked"), child.hear()))
+        assert child.hear() == "forked"
+    with attaching(fd, timeout=0):
+        pass
+
+
+def test_an_error_while_attaching_lets_the_next_in(fd):
+    with pytest.raises(ZeroDivisionError), attaching(fd):
+        1 / 0  # noqa: B018
+    with attaching(fd, timeout=0):
+        pass
+
+
+def test_a_signal_is_handled_while_waiting(fd, start):
+    def part(child):
+        signal.signal(signal.SIGUSR1, interrupted)
+        try:
+            child.say("waiting")
+            with attaching(fd):
+                child.say("in")
+        except InterruptedError:
+            child.say("interrupted")
+
+    def interrupted(*_):
+        raise InterruptedError
+
+    with attaching(fd):
+        child = start(part)
+        assert child.hear() == "waiting"
+        os.kill(child.pid, signal.SIGUSR1)
+        assert child.hear() == "interrupted"
+
+
+# Whether there can be leases at all
+
+
+def test_leases_are_possible_here(fd, start):
+    assert probe(fd) is None
+    assert not lease._is_locked(fd, lease.PROBED)
+
+
+def test_several_may_probe_at_once(fd, start):
+    other = lease._kept(fd, lease.fcntl.F_RDLCK, lease.PROBED, os.O_RDWR, False)
+    assert probe(fd) is None
+    other.release()
+
+
+def test_what_cannot_be_opened_afresh_has_no_leases():
+    here, there = socket.socketpair()
+    with here, there:
+        assert "has no locks that belong to this open file" in probe(here.fileno())
+
+
+def run_apart(flags, shell, script, *arguments):
+    """Run a script in a Python of its own, apart from the system by `unshare`; what it printed."""
+    if shutil.which("unshare") is None:
+        pytest.skip("no unshare here")
+    command = ["unshare", "--user", "--map-root-user", *flags, "sh", "-c", shell]
+    command += [sys.executable, script, repr(sys.path), *map(str, arguments)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, pass_fds=arguments, check=False
+    )
+    if done.returncode == 77 or "unshare failed" in done.stderr:
+        pytest.skip("this user may not live apart")
+    assert done.stderr == ""
+    return done.stdout.strip()
+
+
+WITHOUT_PROC = """
+import sys
+sys.path[:] = eval(sys.argv[1])
+from pagebuddy.memory.anonymous import Anonymous
+from pagebuddy.sharing.lease import probe
+print(probe(Anonymous.make(4096).fileno()))
+"""
+
+
+def test_without_proc_there_are_no_leases():
+    told = run_apart(
+        ["--mount"],
+        'mount -t tmpfs none /proc || exit 77; exec "$0" -c "$@"',
+        WITHOUT_PROC,
+    )
+    assert told == "there is no /proc, by which a file can be opened afresh"
+
+
+ELSEWHERE = """
+import os, sys
+sys.path[:] = eval(sys.argv[1])
+from pagebuddy.sharing.lease import is_taken, take
+fd = int(sys.argv[2])
+print(os.getpid() < 10, is_taken(fd, 1), take(fd, 1), is_taken(fd, 2))
+"""
+
+
+def test_another_pid_namespace_sees_the_same(fd, start):
+    child = start(holder(fd))
+    assert child.hear() == "taken"
+    told = run_apart(["--pid", "--fork"], 'exec "$0" -c "$@"', ELSEWHERE, fd)
+    assert told == "True True None False"
+
+
+def test_memory_of_large_pages_can_be_leased_where_there_are_some():
+    try:
+        fd = Anonymous.make("2 MiB", Options(huge="2 MiB")).fileno()
+    except (OutOfPages, ValueError) as refused:
+        pytest.skip(f"no large pages here: {refused}")
+    taken = take(fd, 1)
+    assert is_taken(fd, 1)
+    taken.release()
+    assert not is_taken(fd, 1)
