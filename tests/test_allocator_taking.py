@@ -40,6 +40,15 @@ def test_fill_with_single_pages(Buddy, ranges):
     model.check(buddy)
 
 
+@pytest.mark.parametrize("order", [4097, 10**12])
+def test_an_order_beyond_all_numbers(Buddy, order):
+    buddy = Buddy(64)
+    with pytest.raises(ValueError, match="order is"):
+        buddy.alloc_order(order)
+    with pytest.raises(ValueError, match="order is"):
+        buddy.alloc_many(order, 1)
+
+
 @pytest.mark.parametrize("max_order", [0, 3, 6])
 def test_an_order_above_the_top(Buddy, max_order):
     buddy = Buddy(64, max_order=max_order)

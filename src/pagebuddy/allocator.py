@@ -38,6 +38,10 @@ if not cython.compiled:
         return thing if type(thing) is int and 0 <= thing < 1 << 63 else -1
 
 
+# An order above the top is out of pages, and the error says how many were asked for. Beyond this one
+# the number could not even be written down.
+LARGEST_ORDER = 4096
+
 _B = TypeVar("_B", bound=Inspection)
 
 
@@ -167,7 +171,7 @@ class BuddyAllocator(Inspection):
         >>> BuddyAllocator(64).alloc_order(3)
         0
         """
-        k = whole(order, "order")
+        k = whole(order, "order", most=LARGEST_ORDER)
         node: u64 = take_block(self, k) if k <= self.top else 0
         if node == 0 or self.fault:
             raise self._no_pages(1 << k, 0, LAST_PAGE, f"in one block of order {k}")
@@ -200,7 +204,7 @@ class BuddyAllocator(Inspection):
         >>> BuddyAllocator(64).alloc_many(2, 3).tolist()
         [0, 4, 8]
         """
-        k = whole(order, "order")
+        k = whole(order, "order", most=LARGEST_ORDER)
         many = whole(count, "count")
         settle(self)
         # The counts are stored numbers: never take one for the size of an array.
