@@ -2,10 +2,12 @@
 
 import random
 import signal
+import sys
 import threading
 
 import pytest
 
+from pagebuddy import PageRanges
 from pagebuddy.allocator import BuddyAllocator as Uncompiled
 
 
@@ -42,6 +44,41 @@ def test_threads_take_turns(Buddy):
         thread.join()
     assert failures == []
     buddy.verify()
+
+
+def test_looking_from_one_thread_does_not_lead_another_astray():
+    """Even to look up a page puts its page range in use: uncompiled, that has to wait its turn."""
+    buddy = Uncompiled(PageRanges([(0, 64), (1000, 64), (5000, 64)]))
+    over = threading.Event()
+    start = threading.Barrier(2)
+    found = []
+
+    def look():
+        start.wait()
+        while not over.is_set():
+            for page in (3, 1003, 5003):
+                if page in buddy:
+                    found.append(buddy.size_of(page))
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread = threading.Thread(target=look)
+    buddy.alloc_at(3, 2)
+    thread.start()
+    start.wait()
+    try:
+        for _ in range(150):
+            pages = [buddy.alloc(n, above=page) for n in (1, 5) for page in (64, 1064)]
+            buddy.alloc_at(1060, 4)
+            buddy.free(1060)
+            for page in pages:
+                buddy.free(page)
+    finally:
+        over.set()
+        thread.join()
+        sys.setswitchinterval(before)
+    buddy.verify()
+    assert set(found) == {2}
 
 
 class Interrupted(Exception):
