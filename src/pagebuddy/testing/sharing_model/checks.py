@@ -1,0 +1,98 @@
+"""What must hold in every state, and what recovery must make of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pagebuddy.testing.sharing_model.plans import recovery
+from pagebuddy.testing.sharing_model.state import (
+    ALIVE,
+    FREE,
+    LIVE,
+    UNLOCKED,
+    State,
+    Violation,
+    Words,
+)
+
+if TYPE_CHECKING:
+    from pagebuddy.testing.sharing_model.flaws import Flaw
+
+
+class Checks:
+    """All checks; shared words that were recovered once are not recovered again."""
+
+    def __init__(self, flaw: Flaw | None = None) -> None:
+        self.flaw = flaw
+        self.recovered: set[tuple[Words, tuple[int, ...]]] = set()
+
+    def all(self, state: State) -> None:
+        """Raise `Violation` for the first promise that does not hold."""
+        living_are_safe(state)
+        if state.lock == UNLOCKED:
+            words_agree(state)
+        if (state.words, state.slots) not in self.recovered:
+            self.recovered.add((state.words, state.slots))
+            self.recovery_works(state.words)
+            self.nothing_is_lost(state)
+
+    def recover(self, words: Words) -> Words:
+        """Return the words after a recovery that nobody interrupts."""
+        for step in recovery(words, self.flaw):
+            words = words.after(step)
+        return words
+
+    def recovery_works(self, words: Words) -> None:
+        """Twice is once; killed after any store and begun again, it ends the same."""
+        whole = self.recover(words)
+        if self.recover(whole) != whole:
+            raise Violation("recover is not idempotent")
+        partial = words
+        for step in recovery(words, self.flaw):
+            partial = partial.after(step)
+            if self.recover(partial) != whole:
+                raise Violation("interrupted recover ends elsewhere")
+
+    def nothing_is_lost(self, state: State) -> None:
+        """If everybody died now, and the tickets were given up, every page would be free."""
+        live = sum(1 << slot for slot, word in enumerate(state.slots) if word == LIVE)
+        words = self.recover(state.words)
+        words = words._replace(
+            holds=tuple(hold & ~live for hold in words.holds),
+            tickets=(None,) * len(words.tickets),
+        )
+        words = self.recover(words)
+        if any(words.records) or not all(words.listed):
+            raise Violation("page lost after everyone is dead and reaped")
+
+
+def living_are_safe(state: State) -> None:
+    """What a living process views is live and held by its slot, and it has its lease."""
+    words = state.words
+    for i, process in enumerate(state.processes):
+        if process.life != ALIVE:
+            continue
+        slot = process.slot
+        for page, incarnation, _ in process.views:
+            if words.records[page] != incarnation:
+                raise Violation(f"P{i} has a view of page {page}, whose block is gone")
+            if slot >= 0 and not words.holds[page] >> slot & 1:
+                raise Violation(f"P{i} has a view of page {page} without a hold")
+        if slot >= 0 and not state.leases[slot] >> i & 1:
+            raise Violation("a living process lost its lease")
+
+
+def words_agree(state: State) -> None:
+    """Nobody is about anything: lists, counts, holds and slots agree with the records."""
+    words = state.words
+    named = [ticket.page for ticket in words.tickets if ticket]
+    free_slots = sum(1 << slot for slot, word in enumerate(state.slots) if word == FREE)
+    for page, record in enumerate(words.records):
+        if bool(record) == bool(words.listed[page]):
+            raise Violation("free list disagrees with records")
+        if words.ticket_counts[page] != named.count(page):
+            raise Violation("ticket count wrong")
+        if record and not words.holds[page] and not words.ticket_counts[page]:
+            raise Violation("live block that nobody holds")
+        if record and words.holds[page] & free_slots:
+            raise Violation("hold bit of a free slot")

@@ -1,0 +1,61 @@
+"""How large the searched world is, and which rule is broken in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pagebuddy.testing.sharing_model.flaws import Flaw
+
+LEAST = {
+    "procs": 1,
+    "born": 1,
+    "pages": 1,
+    "slots": 1,
+    "ticks": 0,
+    "sends": 0,
+    "allocs": 0,
+    "deaths": 0,
+}
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The bounds of a search. The number of states grows by about ten with each of them.
+
+    ValueError for a bound that is too small, or more processes at the start than there are processes
+    or slots.
+
+    >>> Configuration(procs=2, slots=2, deaths=1).born
+    2
+    """
+
+    procs: int = 3
+    """Processes that may ever live."""
+    born: int = 2
+    """Processes attached at the start; the others are forked, or start and attach."""
+    pages: int = 1
+    """Pages of the arena; each buffer is one page."""
+    slots: int = 3
+    """Slots for processes."""
+    ticks: int = 1
+    """Entries for tickets."""
+    sends: int = 2
+    """Sends, all processes together."""
+    allocs: int = 2
+    """Allocations, all processes together."""
+    deaths: int = 2
+    """Processes killed."""
+    fork: bool = True
+    """Whether processes fork."""
+    flaw: Flaw | None = None
+    """The rule that is broken, if one is."""
+
+    def __post_init__(self) -> None:
+        for name, least in LEAST.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}; give at least {least}")
+        if self.born > min(self.procs, self.slots):
+            raise ValueError(
+                f"{self.born} processes are attached at the start, of {self.procs} processes and"
+                f" {self.slots} slots; give a smaller born, or more of these"
+            )

@@ -1,0 +1,164 @@
+"""What one step of a plan changes: a store in shared words, or something beside them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pagebuddy.testing.sharing_model.plans import plan_of
+from pagebuddy.testing.sharing_model.state import (
+    ALIVE,
+    UNLOCKED,
+    Handle,
+    Operation,
+    Process,
+    State,
+    Step,
+    Violation,
+    Words,
+    put,
+    views_changed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pagebuddy.testing.sharing_model.flaws import Flaw
+
+PLAN = Step("plan")
+"""The lock is mine and the words are sound: now the operation is planned."""
+
+UNSEEN = {"plan", "next_incarnation", "view", "claimed", "handle"}
+"""What no other process can see when it happens; it needs no state of its own."""
+
+WORDS = frozenset(Words._fields)
+
+
+def perform(state: State, i: int, flaw: Flaw | None) -> State:
+    """Return the state after the next step of process `i`'s plan.
+
+    `Violation` if it hands out a page that is in use, gives a view of a page that is not the buffer it
+    was, or claims a handle twice.
+    """
+    process = state.processes[i]
+    step = process.plan[0]
+    state = state.with_process(i, process._replace(plan=process.plan[1:]))
+    if step.what == "plan":
+        planned = process._replace(plan=plan_of(state, i, flaw))
+        return state.with_process(i, planned)
+    if step.what in WORDS:
+        return state._replace(words=state.words.after(step))
+    return EFFECTS[step.what](state, i, step)
+
+
+def store_busy(state: State, i: int, step: Step) -> State:
+    return state._replace(busy=step.value)
+
+
+def store_slot(state: State, i: int, step: Step) -> State:
+    return state._replace(slots=put(state.slots, step.at, step.value))
+
+
+def store_sticky(state: State, i: int, step: Step) -> State:
+    return state._replace(sticky=put(state.sticky, step.at, step.value))
+
+
+def take_lease(state: State, i: int, step: Step) -> State:
+    return state._replace(leases=put(state.leases, step.at, step.value))
+
+
+def end_lease(state: State, i: int, step: Step) -> State:
+    left = state.leases[step.at] & ~(1 << step.value)
+    return state._replace(leases=put(state.leases, step.at, left))
+
+
+def take_page(state: State, i: int, step: Step) -> State:
+    """Unlink a page from the free lists. Nobody alive may view it, and no ticket may name it."""
+    page = step.at
+    for process in state.processes:
+        if process.life == ALIVE and any(view.page == page for view in process.views):
+            raise Violation("page handed out while a living process has a view")
+    if any(ticket and ticket.page == page for ticket in state.words.tickets):
+        raise Violation("page handed out while ticketed")
+    return state._replace(words=state.words.after(Step("listed", page, 0)))
+
+
+def count_incarnation(state: State, i: int, step: Step) -> State:
+    return state._replace(next_incarnation=state.next_incarnation + 1)
+
+
+def count_serial(state: State, i: int, step: Step) -> State:
+    return state._replace(next_serial=state.next_serial + 1)
+
+
+def hand_out(state: State, i: int, step: Step) -> State:
+    handle = Handle(step.at, step.value)
+    return state._replace(handles=tuple(sorted((*state.handles, handle))))
+
+
+def note_claim(state: State, i: int, step: Step) -> State:
+    if step.value in state.claimed:
+        raise Violation("handle claimed twice")
+    return state._replace(claimed=tuple(sorted((*state.claimed, step.value))))
+
+
+def gain_view(state: State, i: int, step: Step) -> State:
+    page, incarnation = step.at, step.value
+    if state.words.records[page] != incarnation:
+        raise Violation("view of a page that is not the block it was")
+    process = state.processes[i]
+    views = views_changed(process.views, page, incarnation, 1)
+    return state.with_process(i, process._replace(views=views))
+
+
+def gain_slot(state: State, i: int, step: Step) -> State:
+    return state.with_process(i, state.processes[i]._replace(slot=step.at))
+
+
+def split_process(state: State, i: int, step: Step) -> State:
+    """Fork: the child gets all views, and what is mapped of the lease of its slot."""
+    slot, child = step.at, step.value
+    state = state.with_process(child, Process(ALIVE, slot, state.processes[i].views))
+    if slot >= 0 and state.leases[slot] >> i & 1:
+        lease = state.leases[slot] | 1 << child
+        return state._replace(leases=put(state.leases, slot, lease))
+    return state
+
+
+def end(state: State, i: int, step: Step) -> State:
+    return state.with_process(i, state.processes[i]._replace(plan=(), operation=None))
+
+
+def unlock_early(state: State, i: int, step: Step) -> State:
+    return state._replace(lock=UNLOCKED)
+
+
+def unlock(state: State, i: int, step: Step) -> State:
+    return end(unlock_early(state, i, step), i, step)
+
+
+def pause(state: State, i: int, step: Step) -> State:
+    """Let the lock go, to reap the next page of the same slot later."""
+    again = Operation("reap_page", step.at, step.value)
+    process = state.processes[i]._replace(plan=(), operation=again)
+    return unlock_early(state, i, step).with_process(i, process)
+
+
+EFFECTS: dict[str, Callable[[State, int, Step], State]] = {
+    "busy": store_busy,
+    "slots": store_slot,
+    "sticky": store_sticky,
+    "leases": take_lease,
+    "end_lease": end_lease,
+    "take": take_page,
+    "next_incarnation": count_incarnation,
+    "next_serial": count_serial,
+    "handle": hand_out,
+    "claimed": note_claim,
+    "view": gain_view,
+    "mine": gain_slot,
+    "fork": split_process,
+    "unlock": unlock,
+    "unlock_early": unlock_early,
+    "pause": pause,
+    "end": end,
+}

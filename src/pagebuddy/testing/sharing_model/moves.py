@@ -1,0 +1,129 @@
+"""What can happen next: in every state, any process may take its next step, want something, or die."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pagebuddy.testing.sharing_model.effects import PLAN, UNSEEN, perform
+from pagebuddy.testing.sharing_model.flaws import Flaw
+from pagebuddy.testing.sharing_model.plans import takeover
+from pagebuddy.testing.sharing_model.state import (
+    ALIVE,
+    DEAD,
+    NO_SLOT,
+    OWNER_DIED,
+    UNBORN,
+    Operation,
+    Process,
+    State,
+    views_changed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pagebuddy.testing.sharing_model.configuration import Configuration
+
+IN_PIECES = (Flaw.CHUNKED, Flaw.CHUNKED_RECHECK)
+
+
+class Move(NamedTuple):
+    """Something that one process does, or that is done to it."""
+
+    verb: str
+    process: int
+    what: Any = None
+
+
+def moves(state: State, configuration: Configuration) -> Iterator[Move]:
+    """Yield everything that can happen in a state."""
+    for i, process in enumerate(state.processes):
+        if process.life == UNBORN:
+            yield Move("starts", i, Operation("attach"))
+        if process.life != ALIVE:
+            continue
+        if state.deaths < configuration.deaths:
+            yield Move("is killed", i)
+        if process.plan:
+            yield Move("steps", i)
+        elif process.operation:
+            if state.lock < 0:
+                yield Move("locks", i)
+        elif process.slot == NO_SLOT:
+            yield Move("wants", i, Operation("attach"))
+        else:
+            yield from wishes(state, i, configuration)
+
+
+def wishes(state: State, i: int, configuration: Configuration) -> Iterator[Move]:
+    """Yield what an attached process at rest may want."""
+    if state.next_incarnation <= configuration.allocs:
+        yield Move("wants", i, Operation("alloc"))
+    for page, incarnation, _ in state.processes[i].views:
+        yield Move("drops", i, Operation("drop", page, incarnation))
+        if state.next_serial <= configuration.sends:
+            yield Move("wants", i, Operation("send", page, incarnation))
+    for handle in state.handles:
+        yield Move("wants", i, Operation("claim", *handle))
+    if configuration.fork:
+        for child, other in enumerate(state.processes):
+            if other.life == UNBORN:
+                yield Move("wants", i, Operation("fork", child))
+                break
+    for slot in state.dead_slots()[:1]:
+        if configuration.flaw in IN_PIECES:
+            yield Move("wants", i, Operation("reap_page", slot, 0))
+        else:
+            yield Move("wants", i, Operation("reap"))
+
+
+def after(state: State, move: Move, flaw: Flaw | None) -> State:
+    """Return the state after a move. `Violation` if it does what the protocol rules out."""
+    i, process = move.process, state.processes[move.process]
+    if move.verb == "is killed":
+        return killed(state, i)
+    if move.verb == "steps":
+        return on_to_the_next_seen(perform(state, i, flaw), i, flaw)
+    if move.verb == "locks":
+        return on_to_the_next_seen(locked(state, i, flaw), i, flaw)
+    if move.verb == "starts":
+        return state.with_process(i, Process(ALIVE, NO_SLOT, operation=move.what))
+    if move.verb == "drops":
+        views = views_changed(process.views, move.what.first, move.what.second, -1)
+        process = process._replace(views=views)
+    return state.with_process(i, process._replace(operation=move.what))
+
+
+def on_to_the_next_seen(state: State, i: int, flaw: Flaw | None) -> State:
+    """Perform the steps that need no state of their own."""
+    while (plan := state.processes[i].plan) and plan[0].what in UNSEEN:
+        state = perform(state, i, flaw)
+    return state
+
+
+def locked(state: State, i: int, flaw: Flaw | None) -> State:
+    """Give process `i` the lock; recovery is first in its plan if the owner before it died."""
+    first = takeover(state, flaw) if state.lock == OWNER_DIED else []
+    process = state.processes[i]._replace(plan=(*first, PLAN))
+    return state._replace(lock=i).with_process(i, process)
+
+
+def killed(state: State, i: int) -> State:
+    """End a process: its leases end, a lock that it has says so, the shared words stay."""
+    return state._replace(
+        lock=OWNER_DIED if state.lock == i else state.lock,
+        leases=tuple(lease & ~(1 << i) for lease in state.leases),
+        deaths=state.deaths + 1,
+    ).with_process(i, Process(DEAD, NO_SLOT))
+
+
+def described(state: State, move: Move) -> str:
+    """Return a move in words, as it is made in this state."""
+    who, process = f"P{move.process}", state.processes[move.process]
+    if move.verb == "steps":
+        name = process.operation.name if process.operation else ""
+        return f"{who} {name}: {process.plan[0]}"
+    if move.verb == "locks":
+        died = ", whose owner died" if state.lock == OWNER_DIED else ""
+        return f"{who} gets the lock{died}, for {process.operation}"
+    return f"{who} {move.verb}" + (f" {move.what}" if move.what else "")
