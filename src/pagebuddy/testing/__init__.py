@@ -5,9 +5,9 @@
 - `pagebuddy.testing.crash`: the engine stopped at any store, as if its process had been killed.
 - `pagebuddy.testing.strategies`: Hypothesis strategies for page ranges.
 - `pagebuddy.testing.machine`: a Hypothesis state machine that holds an allocator to the model.
-- `pagebuddy.testing.sharing_model`: the sharing protocol, searched in every interleaving
+- `pagebuddy.testing.sharing_model`: the sharing protocol, searched in every interleaving.
 
-The last two need `hypothesis`, so they are imported only by name.
+`strategies` and `machine` need `hypothesis`, so they are imported only by name.
 """
 
 from __future__ import annotations
