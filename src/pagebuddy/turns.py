@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import wraps
-from threading import RLock
 from typing import Any
 
 from pagebuddy.errors import PageBuddyError
@@ -47,8 +46,3 @@ def take_turns(cls: type, names: Iterable[str], mend: Callable[[Any], None]) -> 
 
     for name in names:
         setattr(cls, name, in_turn(getattr(cls, name)))
-
-
-def new_turn() -> Any:
-    """Return the lock that an object's methods share."""
-    return RLock()

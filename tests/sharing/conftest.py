@@ -12,6 +12,7 @@ import pytest
 from pagebuddy.memory.anonymous import Anonymous
 from pagebuddy.memory.file import File
 from pagebuddy.memory.named import FOLDER, Named
+from pagebuddy.sharing.lease import take
 
 
 class Child:
@@ -104,3 +105,17 @@ def medium(request, tmp_path):
 def fd(medium):
     """The descriptor of that memory."""
     return medium.fileno()
+
+
+@pytest.fixture
+def holder():
+    """Makes a part: take the lease of a slot, say so, and hold it until told something."""
+
+    def holding(fd, slot=1):
+        def part(child):
+            child.say("taken" if take(fd, slot) else "refused")
+            child.hear()
+
+        return part
+
+    return holding

@@ -6,41 +6,22 @@ import ctypes
 import os
 import platform
 import resource
-import shutil
 import signal
-import socket
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from pagebuddy.errors import OutOfPages
-from pagebuddy.memory.anonymous import Anonymous
-from pagebuddy.memory.options import Options
-from pagebuddy.sharing import lease
 from pagebuddy.sharing.lease import (
     any_is_taken,
     attaching,
     is_taken,
-    is_visited,
     probe,
     take,
     visit,
 )
 
 THREAD_EXIT = {"x86_64": 60, "aarch64": 93}
-
-
-def holder(fd, slot=1):
-    """A part: take the lease, say so, and hold it until told something."""
-
-    def part(child):
-        child.say("taken" if take(fd, slot) else "refused")
-        child.hear()
-
-    return part
 
 
 def counts():
@@ -148,7 +129,7 @@ def test_without_a_mapping_nothing_is_taken(fd):
 # Several processes
 
 
-def test_another_process_sees_it_and_cannot_take_it(fd, start):
+def test_another_process_sees_it_and_cannot_take_it(fd, start, holder):
     child = start(holder(fd))
     assert child.hear() == "taken"
     assert is_taken(fd, 1)
@@ -157,7 +138,7 @@ def test_another_process_sees_it_and_cannot_take_it(fd, start):
     assert start(holder(fd, 2)).hear() == "taken"
 
 
-def test_it_is_gone_when_its_process_exits(fd, start):
+def test_it_is_gone_when_its_process_exits(fd, start, holder):
     child = start(holder(fd))
     child.hear()
     child.say("go")
@@ -165,7 +146,7 @@ def test_it_is_gone_when_its_process_exits(fd, start):
     assert not is_taken(fd, 1)
 
 
-def test_it_is_gone_when_its_process_is_killed(fd, start):
+def test_it_is_gone_when_its_process_is_killed(fd, start, holder):
     child = start(holder(fd))
     child.hear()
     assert child.kill() == -signal.SIGKILL
@@ -173,7 +154,7 @@ def test_it_is_gone_when_its_process_is_killed(fd, start):
     assert start(holder(fd)).hear() == "taken"
 
 
-def test_a_zombie_has_none(fd, start):
+def test_a_zombie_has_none(fd, start, holder):
     child = start(holder(fd))
     child.hear()
     os.kill(child.pid, signal.SIGKILL)
@@ -182,7 +163,7 @@ def test_a_zombie_has_none(fd, start):
     assert not is_taken(fd, 1)
 
 
-def test_a_stopped_process_keeps_it(fd, start):
+def test_a_stopped_process_keeps_it(fd, start, holder):
     child = start(holder(fd))
     child.hear()
     os.kill(child.pid, signal.SIGSTOP)
@@ -342,196 +323,4 @@ def test_a_lease_becomes_inherited_for_want_of_a_slot(fd, start):
     mine.release()
     assert is_taken(fd, 1)
     child.kill()
-    assert not is_taken(fd, 1)
-
-
-# Visitors
-
-
-def test_visitors_come_in_any_number_and_hinder_nobody(fd, start):
-    def part(child):
-        visit(fd)
-        child.say("visiting")
-        child.hear()
-
-    assert not is_visited(fd)
-    first, second = start(part), start(part)
-    assert first.hear() == second.hear() == "visiting"
-    assert is_visited(fd)
-    assert not any_is_taken(fd, 48)
-    assert start(holder(fd)).hear() == "taken"
-    first.kill()
-    assert is_visited(fd)
-    second.kill()
-    assert not is_visited(fd)
-
-
-def test_reading_is_enough_for_a_visit(fd):
-    reading = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY)
-    visiting = visit(reading)
-    os.close(reading)
-    assert is_visited(fd)
-    visiting.release()
-    assert not is_visited(fd)
-
-
-# Attaching
-
-
-def test_one_attaches_at_a_time(medium, fd, start):
-    def part(child):
-        try:
-            with attaching(fd, timeout=0):
-                child.say("in")
-        except TimeoutError:
-            child.say("refused")
-        with attaching(fd, timeout=30):
-            child.say(medium.memory[0])
-
-    with attaching(fd):
-        child = start(part)
-        assert child.hear() == "refused"
-        medium.memory[0] = 7
-    assert child.hear() == "7"
-
-
-def test_who_waits_with_a_limit_gets_in(fd, start):
-    def part(child):
-        child.say("waiting")
-        with attaching(fd, timeout=60):
-            child.say("in")
-
-    with attaching(fd):
-        child = start(part)
-        assert child.hear() == "waiting"
-    assert child.hear() == "in"
-
-
-def test_who_dies_attaching_lets_the_next_in(fd, start):
-    def part(child):
-        with attaching(fd):
-            child.say("in")
-            child.hear()
-
-    child = start(part)
-    assert child.hear() == "in"
-    with pytest.raises(TimeoutError, match="another process has been attaching"), attaching(fd, 0):
-        pass
-    child.kill()
-    with attaching(fd, timeout=0):
-        pass
-
-
-def test_a_copy_of_the_descriptor_keeps_nobody_out(fd, start):
-    with attaching(fd):
-        child = start(lambda child: (child.say("forked"), child.hear()))
-        assert child.hear() == "forked"
-    with attaching(fd, timeout=0):
-        pass
-
-
-def test_an_error_while_attaching_lets_the_next_in(fd):
-    with pytest.raises(ZeroDivisionError), attaching(fd):
-        1 / 0  # noqa: B018
-    with attaching(fd, timeout=0):
-        pass
-
-
-def test_a_signal_is_handled_while_waiting(fd, start):
-    def part(child):
-        signal.signal(signal.SIGUSR1, interrupted)
-        try:
-            child.say("waiting")
-            with attaching(fd):
-                child.say("in")
-        except InterruptedError:
-            child.say("interrupted")
-
-    def interrupted(*_):
-        raise InterruptedError
-
-    with attaching(fd):
-        child = start(part)
-        assert child.hear() == "waiting"
-        os.kill(child.pid, signal.SIGUSR1)
-        assert child.hear() == "interrupted"
-
-
-# Whether there can be leases at all
-
-
-def test_leases_are_possible_here(fd, start):
-    assert probe(fd) is None
-    assert not lease._is_locked(fd, lease.PROBED)
-
-
-def test_several_may_probe_at_once(fd, start):
-    other = lease._kept(fd, lease.fcntl.F_RDLCK, lease.PROBED, os.O_RDWR, False)
-    assert probe(fd) is None
-    other.release()
-
-
-def test_what_cannot_be_opened_afresh_has_no_leases():
-    here, there = socket.socketpair()
-    with here, there:
-        assert "has no locks that belong to this open file" in probe(here.fileno())
-
-
-def run_apart(flags, shell, script, *arguments):
-    """Run a script in a Python of its own, apart from the system by `unshare`; what it printed."""
-    if shutil.which("unshare") is None:
-        pytest.skip("no unshare here")
-    command = ["unshare", "--user", "--map-root-user", *flags, "sh", "-c", shell]
-    command += [sys.executable, script, repr(sys.path), *map(str, arguments)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, pass_fds=arguments, check=False
-    )
-    if done.returncode == 77 or "unshare failed" in done.stderr:
-        pytest.skip("this user may not live apart")
-    assert done.stderr == ""
-    return done.stdout.strip()
-
-
-WITHOUT_PROC = """
-import sys
-sys.path[:] = eval(sys.argv[1])
-from pagebuddy.memory.anonymous import Anonymous
-from pagebuddy.sharing.lease import probe
-print(probe(Anonymous.make(4096).fileno()))
-"""
-
-
-def test_without_proc_there_are_no_leases():
-    told = run_apart(
-        ["--mount"],
-        'mount -t tmpfs none /proc || exit 77; exec "$0" -c "$@"',
-        WITHOUT_PROC,
-    )
-    assert told == "there is no /proc, by which a file can be opened afresh"
-
-
-ELSEWHERE = """
-import os, sys
-sys.path[:] = eval(sys.argv[1])
-from pagebuddy.sharing.lease import is_taken, take
-fd = int(sys.argv[2])
-print(os.getpid() < 10, is_taken(fd, 1), take(fd, 1), is_taken(fd, 2))
-"""
-
-
-def test_another_pid_namespace_sees_the_same(fd, start):
-    child = start(holder(fd))
-    assert child.hear() == "taken"
-    told = run_apart(["--pid", "--fork"], 'exec "$0" -c "$@"', ELSEWHERE, fd)
-    assert told == "True True None False"
-
-
-def test_memory_of_large_pages_can_be_leased_where_there_are_some():
-    try:
-        fd = Anonymous.make("2 MiB", Options(huge="2 MiB")).fileno()
-    except (OutOfPages, ValueError) as refused:
-        pytest.skip(f"no large pages here: {refused}")
-    taken = take(fd, 1)
-    assert is_taken(fd, 1)
-    taken.release()
     assert not is_taken(fd, 1)

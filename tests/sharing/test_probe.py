@@ -1,0 +1,98 @@
+"""Whether there can be leases at all: what the system must offer, and other namespaces."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from pagebuddy.errors import OutOfPages
+from pagebuddy.memory.anonymous import Anonymous
+from pagebuddy.memory.options import Options
+from pagebuddy.sharing import lease
+from pagebuddy.sharing.lease import (
+    is_taken,
+    probe,
+    take,
+)
+
+
+def test_leases_are_possible_here(fd, start):
+    assert probe(fd) is None
+    assert not lease._is_locked(fd, lease.PROBED)
+
+
+def test_several_may_probe_at_once(fd, start):
+    other = lease._kept(fd, lease.fcntl.F_RDLCK, lease.PROBED, os.O_RDWR, False)
+    assert probe(fd) is None
+    other.release()
+
+
+def test_what_cannot_be_opened_afresh_has_no_leases():
+    here, there = socket.socketpair()
+    with here, there:
+        assert "has no locks that belong to this open file" in probe(here.fileno())
+
+
+def run_apart(flags, shell, script, *arguments):
+    """Run a script in a Python of its own, apart from the system by `unshare`; what it printed."""
+    if shutil.which("unshare") is None:
+        pytest.skip("no unshare here")
+    command = ["unshare", "--user", "--map-root-user", *flags, "sh", "-c", shell]
+    command += [sys.executable, script, repr(sys.path), *map(str, arguments)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, pass_fds=arguments, check=False
+    )
+    if done.returncode == 77 or "unshare failed" in done.stderr:
+        pytest.skip("this user may not live apart")
+    assert done.stderr == ""
+    return done.stdout.strip()
+
+
+WITHOUT_PROC = """
+import sys
+sys.path[:] = eval(sys.argv[1])
+from pagebuddy.memory.anonymous import Anonymous
+from pagebuddy.sharing.lease import probe
+print(probe(Anonymous.make(4096).fileno()))
+"""
+
+
+def test_without_proc_there_are_no_leases():
+    told = run_apart(
+        ["--mount"],
+        'mount -t tmpfs none /proc || exit 77; exec "$0" -c "$@"',
+        WITHOUT_PROC,
+    )
+    assert told == "there is no /proc, by which a file can be opened afresh"
+
+
+ELSEWHERE = """
+import os, sys
+sys.path[:] = eval(sys.argv[1])
+from pagebuddy.sharing.lease import is_taken, take
+fd = int(sys.argv[2])
+print(os.getpid() < 10, is_taken(fd, 1), take(fd, 1), is_taken(fd, 2))
+"""
+
+
+def test_another_pid_namespace_sees_the_same(fd, start, holder):
+    child = start(holder(fd))
+    assert child.hear() == "taken"
+    told = run_apart(["--pid", "--fork"], 'exec "$0" -c "$@"', ELSEWHERE, fd)
+    assert told == "True True None False"
+
+
+def test_memory_of_large_pages_can_be_leased_where_there_are_some():
+    try:
+        fd = Anonymous.make("2 MiB", Options(huge="2 MiB")).fileno()
+    except (OutOfPages, ValueError) as refused:
+        pytest.skip(f"no large pages here: {refused}")
+    taken = take(fd, 1)
+    assert is_taken(fd, 1)
+    taken.release()
+    assert not is_taken(fd, 1)
