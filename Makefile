@@ -5,8 +5,8 @@ BIN    := $(VENV)/bin
 
 # A virtual environment installed with and without the compiled engine are two different things.
 MODE := $(if $(filter 1,$(PAGEBUDDY_PURE)),uncompiled,compiled)
-SOURCES := pyproject.toml setup.py src/pagebuddy/_compiled.pyx src/pagebuddy/allocator.py \
-           $(wildcard src/pagebuddy/core/*.py)
+SOURCES := pyproject.toml setup.py src/pagebuddy/_compiled.pyx $(wildcard src/pagebuddy/*.p[yx]*) \
+           $(wildcard src/pagebuddy/core/*.py src/pagebuddy/sharing/*.p*)
 
 .DEFAULT_GOAL := help
 .PHONY: help run replay test lint types tests search bench clean

@@ -12,6 +12,7 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from pagebuddy import Arena as ChosenArena
 from pagebuddy import BuddyAllocator
 
 LONG = os.environ.get("PAGEBUDDY_SEARCH") == "long"
@@ -62,3 +63,10 @@ def Buddy(module: str) -> type[BuddyAllocator]:
     """The `BuddyAllocator` under test."""
     allocator: type[BuddyAllocator] = importlib.import_module(module).BuddyAllocator
     return allocator
+
+
+@pytest.fixture(scope="session")
+def Arena(engine: str) -> type[ChosenArena]:
+    """The `Arena` under test."""
+    name = "pagebuddy._compiled" if engine == "compiled" else "pagebuddy.uncompiled"
+    return type("Arena", (ChosenArena,), {"_engine": importlib.import_module(name)})

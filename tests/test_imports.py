@@ -20,11 +20,9 @@ ROOT = Path(pagebuddy.__file__).parent
 
 LEVELS = [
     {"errors", "arguments"},
-    {"core", "ranges", "memory_maps", "stats"},
+    {"core", "ranges", "memory_maps", "stats", "arena_stats"},
     {
         "allocator",
-        "_compiled",
-        "chosen",
         "dump",
         "geometry",
         "inspection",
@@ -36,8 +34,9 @@ LEVELS = [
         "vectors",
     },
     {"sharing"},
-    {"buffer"},
-    {"arena"},
+    {"arrays", "pages", "buffer", "buffer_allocator"},
+    {"_compiled", "chosen", "uncompiled"},
+    {"arena", "arena_arrays", "arena_upkeep"},
     {"exchange"},
     {"pagebuddy"},
     {"tools", "testing", "__main__"},

@@ -3,7 +3,9 @@
 Runs of pages from any memory, from a region of numbers, or from memory that processes share.
 """
 
-from pagebuddy.chosen import COMPILED, BuddyAllocator
+from pagebuddy.arena import Arena
+from pagebuddy.arena_stats import ArenaStats
+from pagebuddy.chosen import COMPILED, BuddyAllocator, Buffer
 from pagebuddy.errors import (
     ArenaClosed,
     ArenaExists,
@@ -22,6 +24,9 @@ from pagebuddy.stats import Stats
 __version__ = "0.1.0"
 
 __all__ = [
+    "Arena",
+    "Buffer",
+    "ArenaStats",
     "BuddyAllocator",
     "PageRanges",
     "Stats",

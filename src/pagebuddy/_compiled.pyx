@@ -8,9 +8,11 @@ cannot tear, and a look at an int that raises nothing.
 """
 
 cimport cython
+from cpython.buffer cimport PyBuffer_FillInfo
+from cpython.exc cimport PyErr_CheckSignals
 from cpython.memoryview cimport PyMemoryView_GET_BUFFER
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF
+from cpython.ref cimport Py_INCREF, Py_REFCNT
 
 ctypedef unsigned long long u64
 ctypedef long long i64
@@ -138,6 +140,26 @@ include "core/rebuild.py"
 include "core/prove.py"
 include "inspection.py"
 include "allocator.py"
+
+
+include "sharing/words.pxi"
+include "sharing/words.py"
+include "sharing/attachment.py"
+include "sharing/system.pxi"
+include "sharing/lock.py"
+include "sharing/holds.py"
+include "sharing/directory.py"
+include "sharing/takeover.py"
+include "sharing/operation.py"
+include "sharing/reaping.py"
+include "sharing/request.py"
+include "sharing/operations.py"
+include "sharing/proof.py"
+include "sharing/attempt.py"
+include "pages.py"
+include "pages.pxi"
+include "buffer.py"
+include "buffer_allocator.py"
 
 
 # -- calls without options -------------------------------------------------------------------------

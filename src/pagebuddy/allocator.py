@@ -10,7 +10,7 @@ from typing import Any, SupportsIndex, TypeVar
 from pagebuddy import refusals
 from pagebuddy.arguments import LAST_PAGE, PAGE_NUMBERS, power_of_two, whole
 from pagebuddy.core import stand_in as cython
-from pagebuddy.geometry import Geometry, Pages
+from pagebuddy.geometry import Geometry, RangesLike
 from pagebuddy.placement import as_words, carved_words, clear, own_words
 from pagebuddy.vectors import new_vector, words_from, words_of_vector
 
@@ -75,7 +75,7 @@ class BuddyAllocator(Inspection):
 
     def __init__(
         self,
-        ranges: Pages,
+        ranges: RangesLike,
         *,
         page_size: SupportsIndex = 4096,
         max_order: SupportsIndex | None = None,
@@ -102,7 +102,7 @@ class BuddyAllocator(Inspection):
 
     @staticmethod
     def metadata_size(
-        ranges: Pages,
+        ranges: RangesLike,
         *,
         page_size: SupportsIndex = 4096,
         max_order: SupportsIndex | None = None,

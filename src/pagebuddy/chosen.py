@@ -6,29 +6,30 @@ PAGEBUDDY_PURE=1 chooses the uncompiled one; PAGEBUDDY_REQUIRE_COMPILED=1 refuse
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from pagebuddy.allocator import BuddyAllocator
+    from pagebuddy.buffer import Buffer
 
 
-def _choose() -> tuple[type[BuddyAllocator], bool]:
+def _choose() -> tuple[ModuleType, bool]:
     if os.environ.get("PAGEBUDDY_PURE") != "1":
         try:
-            from pagebuddy._compiled import BuddyAllocator
-
-            return BuddyAllocator, True
+            return import_module("pagebuddy._compiled"), True
         except ImportError:
             if os.environ.get("PAGEBUDDY_REQUIRE_COMPILED") == "1":
                 raise
-    from pagebuddy.allocator import BuddyAllocator
+    return import_module("pagebuddy.uncompiled"), False
 
-    return BuddyAllocator, False
 
+ENGINE, COMPILED = _choose()
+"""The module that has the engine's classes, and whether it is the compiled one."""
 
 if not TYPE_CHECKING:
-    BuddyAllocator, COMPILED = _choose()
-else:
-    COMPILED: bool
+    BuddyAllocator, Buffer = ENGINE.BuddyAllocator, ENGINE.Buffer
 
-__all__ = ["COMPILED", "BuddyAllocator"]
+__all__ = ["COMPILED", "ENGINE", "BuddyAllocator", "Buffer"]

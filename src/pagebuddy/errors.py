@@ -99,17 +99,24 @@ class StaleHandle(PageBuddyError, LookupError):
 class CorruptMetadata(PageBuddyError, RuntimeError):
     """Stored bytes that break an invariant; `invariant` names it, `page` tells where, if known."""
 
-    def __init__(self, invariant: str, detail: str = "", page: int | None = None) -> None:
+    def __init__(
+        self,
+        invariant: str,
+        detail: str = "",
+        page: int | None = None,
+        advice: str = "recover() rebuilds all but the records of live spans",
+    ) -> None:
         self.invariant = invariant
         self.detail = detail
         self.page = page
-        super().__init__(invariant, detail, page)
+        self.advice = advice
+        super().__init__(invariant, detail, page, advice)
 
     def __str__(self) -> str:
         text = f"metadata is corrupt: it does not hold that {self.invariant}"
         if self.detail:
             text += f" ({self.detail})"
-        return text + "; recover() rebuilds all but the records of live spans"
+        return f"{text}; {self.advice}"
 
 
 class OutOfSlots(PageBuddyError, RuntimeError):

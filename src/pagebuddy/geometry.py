@@ -36,7 +36,7 @@ from pagebuddy.core.words import (
 from pagebuddy.errors import CorruptMetadata
 from pagebuddy.ranges import PageRanges
 
-Pages: TypeAlias = "PageRanges | SupportsIndex | Iterable[tuple[SupportsIndex, SupportsIndex]]"
+RangesLike: TypeAlias = "PageRanges | SupportsIndex | Iterable[tuple[SupportsIndex, SupportsIndex]]"
 """What an allocator is built from: page ranges in any form, or a number of pages."""
 
 CACHE_LINE_WORDS = 8
@@ -66,7 +66,7 @@ class Geometry:
     @classmethod
     def of(
         cls,
-        ranges: Pages,
+        ranges: RangesLike,
         page_size: object = 4096,
         max_order: object = None,
     ) -> Geometry:

@@ -189,7 +189,7 @@ class Inspection(State):
         if Geometry.read(self.words_owner) != self.geometry:
             raise CorruptMetadata("the geometry is what it was")
         settle(self)
-        prove(self)
+        prove(self, True)
         if self.fault:
             raise self._corrupt()
 

@@ -7,6 +7,7 @@ from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
     from .arith import size
+    from .rebuild import ever_split
     from .spans import length
     from .state import State, fail, node_at, place_of, use, use_node
     from .stripe import bit_word, is_free
@@ -77,11 +78,14 @@ def prove_clean(s: State, begin: u64, end: u64) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def prove_pages(s: State) -> u64:
-    """Walk the pages of the section in use; the number of its free blocks."""
+def prove_pages(s: State, begin: u64, end: u64, clean: u64) -> u64:
+    """Walk the section in use from a place to another; the number of free blocks.
+
+    That nothing is stored inside spans and blocks is looked at for the nodes below `clean`.
+    """
     count: u64 = 0
-    place: u64 = s.first_place
-    while place < s.end_place and s.fault == 0:
+    place: u64 = begin
+    while place < end and s.fault == 0:
         node: u64 = node_at(s, place)
         if is_live(s.links[node]):
             n: u64 = length(s, node)
@@ -97,7 +101,7 @@ def prove_pages(s: State) -> u64:
                 fail(s, F_MERGED, node)
             n = size(k)
             count += 1
-        prove_clean(s, node + 1, node + n)
+        prove_clean(s, node + 1, node + n if node + n < clean else clean)
         place += n
     return count
 
@@ -105,11 +109,11 @@ def prove_pages(s: State) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def bits_set(s: State) -> u64:
-    """How many bits of the section in use are set."""
+def bits_set(s: State, end: u64) -> u64:
+    """How many bits of the section in use are set for blocks below a place."""
     count: u64 = 0
     bit: u64 = 2 * s.first_place
-    while bit < 2 * s.end_place:
+    while bit < 2 * end:
         word: u64 = s.words[bit_word(s, bit)]
         while word:
             word &= word - 1
@@ -121,8 +125,11 @@ def bits_set(s: State) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def prove(s: State) -> cython.void:
-    """Prove every invariant. Nothing may be aside."""
+def prove(s: State, thorough: cython.bint) -> cython.void:
+    """Prove every invariant. Nothing may be aside.
+
+    Unless thorough, words that only a span above the high water could have changed are not looked at.
+    """
     listed: u64 = 0
     k: u64 = 0
     while k <= s.top and s.fault == 0:
@@ -140,10 +147,12 @@ def prove(s: State) -> cython.void:
     i: u64 = 0
     while i < s.n_sections and s.fault == 0:
         use(s, i)
-        free: u64 = prove_pages(s)
-        if s.fault == 0 and bits_set(s) != free:
+        end: u64 = s.end_place if thorough else ever_split(s, s.words[H_HIGH_WATER])
+        clean: u64 = s.end_node if thorough else s.words[H_HIGH_WATER]
+        free: u64 = prove_pages(s, s.first_place, end, clean)
+        if s.fault == 0 and bits_set(s, end) != free:
             fail(s, F_BIT, s.first_node)
-        found += free
+        found += free + prove_pages(s, end, s.end_place, clean)
         i += 1
     if s.fault == 0 and found != listed:
         fail(s, F_LIST, 0)

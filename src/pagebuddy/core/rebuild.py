@@ -57,21 +57,30 @@ def check_records(s: State, high: u64, thorough: cython.bint) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
+def ever_split(s: State, high: u64) -> u64:
+    """The place in the section in use from which on every block is as it was laid out at first.
+
+    That is the end of the largest block that has the high water: nothing behind it was ever split.
+    """
+    if high <= s.first_node:
+        return s.first_place
+    end: u64 = (place_of(s, high - 1) >> s.top) + 1 << s.top
+    return end if end < s.end_place else s.end_place
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
 def rebuild_section(s: State, high: u64, thorough: cython.bint) -> cython.void:
     """Make the bits and links of the section in use, what was live being below `high`.
 
-    Above the largest block that has the high water nothing was ever split: what lies there is as it
-    was laid out at first, and is not looked at, but linked again.
+    What was never split is not looked at, but linked again.
     """
-    clear: u64 = s.first_place
-    if high > s.first_node:
-        clear = (place_of(s, high - 1) >> s.top) + 1 << s.top
-        if clear > s.end_place:
-            clear = s.end_place
-        bit: u64 = 2 * s.first_place
-        while bit < 2 * clear:
-            s.words[bit_word(s, bit)] = 0
-            bit = (bit | 63) + 1
+    clear: u64 = ever_split(s, high)
+    bit: u64 = 2 * s.first_place
+    while bit < 2 * clear:
+        s.words[bit_word(s, bit)] = 0
+        bit = (bit | 63) + 1
     scatter(s, clear, s.end_place - clear)
     place: u64 = s.first_place
     gap: u64 = place

@@ -11,6 +11,7 @@ _T = TypeVar("_T")
 compiled = False
 p_ulonglong = memoryview
 p_uchar = memoryview
+p_void: TypeAlias = Any
 void: TypeAlias = None
 bint = bool
 
@@ -20,7 +21,12 @@ def cfunc(thing: _T) -> _T:
     return thing
 
 
-cclass = inline = nogil = cfunc
+cclass = final = inline = nogil = no_gc = no_gc_clear = cfunc
+
+
+def freelist(n: int) -> Callable[[_T], _T]:
+    """Return a decorator that does nothing."""
+    return cfunc
 
 
 def cast(kind: object, value: Any) -> Any:

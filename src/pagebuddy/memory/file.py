@@ -28,6 +28,7 @@ class File(Linked):
     """
 
     KIND = "a file"
+    outlasts_power = True
     SUPPORTS = frozenset({"reserve", "populate", "mode"})
 
     @classmethod

@@ -50,12 +50,12 @@ class Lease:
     lease was inherited: then parent and child share it, and it lasts until both have let go.
     """
 
-    __slots__ = ("_address", "_n_bytes")
+    __slots__ = ("address", "n_bytes")
 
     def __init__(self, address: int, n_bytes: int) -> None:
         """Take over a mapping that keeps a locked file open. For `take` and `visit`."""
-        self._address = address
-        self._n_bytes = n_bytes
+        self.address = address
+        self.n_bytes = n_bytes
 
     def release(self) -> None:
         """End it, as far as this address space is concerned. A second call does nothing.
@@ -63,14 +63,14 @@ class Lease:
         In a forked child, only for an inherited lease: where another has none, its address may by now be
         that of something else.
         """
-        if self._n_bytes:
-            system.unmap(self._address, self._n_bytes)
-            self._n_bytes = 0
+        if self.n_bytes:
+            system.unmap(self.address, self.n_bytes)
+            self.n_bytes = 0
 
     def set_inherited(self, inherited: bool) -> None:
         """Say whether children that are forked from now on go on with it. Raises OSError."""
         advice = system.DO_FORK if inherited else system.DONT_FORK
-        system.advise(self._address, self._n_bytes, advice)
+        system.advise(self.address, self.n_bytes, advice)
 
 
 def take(fd: int, slot: int, *, inherited: bool = False) -> Lease | None:

@@ -1,0 +1,101 @@
+"""Looking at an arena, and keeping it in order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pagebuddy.arena_stats import ArenaStats
+from pagebuddy.sharing import answers, listing
+from pagebuddy.sharing.words import OP_MEASURE, OP_REAP, OP_REPAIR, OP_VERIFY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pagebuddy.sharing.listing import BufferRow, ProcessRow
+
+# How many bytes are taken out of use at a time to be given back to the system.
+_TRIM_BYTES = 16 << 20
+
+
+class ArenaUpkeep:
+    """The part of `Arena` for those who watch and mend."""
+
+    @property
+    def _open(self) -> Any:
+        """The attachment, unless it was closed."""
+        raise NotImplementedError
+
+    def stats(self) -> ArenaStats:
+        """Return the figures of this moment. Cost: a walk through what was ever used."""
+        a = self._open
+        request = a.request(rows=64)
+        a.perform(request, OP_MEASURE)
+        figures = request.answer
+        slots = list(listing.slots_of(a))
+        return ArenaStats(
+            n_pages=a.layout.n_pages,
+            used=a.layout.n_pages - figures["free"],
+            free=figures["free"],
+            largest_free=figures["longest"],
+            free_blocks=tuple(request.filled),
+            n_spans=figures["n"],
+            page_size=a.layout.page_size,
+            processes=len(slots),
+            dead=sum(not alive for _, alive in slots),
+            tickets=figures["n_bytes"],
+            kept=figures["flag"],
+        )
+
+    def buffers(self) -> Iterator[BufferRow]:
+        """Yield a row for each live buffer: offset, n_pages, nbytes, kept, key, holders, tickets."""
+        return listing.buffers_of(self._open)
+
+    def processes(self) -> list[ProcessRow]:
+        """Return a row for each process: what it holds, and whether it is alive."""
+        return listing.processes_of(self._open)
+
+    def verify(self) -> None:
+        """Prove every invariant. Raises `CorruptMetadata` that names the one that does not hold."""
+        a = self._open
+        request = a.request()
+        a.perform(request, OP_VERIFY)
+        found = request.answer
+        if found["flag"]:
+            raise answers.corrupt(found["flag"], found["node"])
+
+    def recover(self) -> None:
+        """Rebuild all but the truth from the truth: the records, holds, keys and tickets.
+
+        This happens by itself after a process was killed at work; here it is for what `verify` found.
+        """
+        a = self._open
+        a.perform(a.request(), OP_REPAIR)
+
+    def reap(self) -> int:
+        """Free what the dead held; return how many dead processes there were.
+
+        This happens by itself when a process attaches, and where an allocation would fail otherwise.
+        """
+        a = self._open
+        request = a.request()
+        a.perform(request, OP_REAP)
+        return request.answer["n"]  # type: ignore[no-any-return]
+
+    def trim(self) -> int:
+        """Give pages that are free, but were used, back to the system; return how many bytes that freed.
+
+        They cost nothing until they are used again, and are then zero. Others may allocate meanwhile.
+        """
+        a = self._open
+        at, freed = 0, 0
+        while (taken := a.take_free(at, max(_TRIM_BYTES // a.layout.page_size, 1))) is not None:
+            freed += a.medium.trim(a.layout.data_at + taken.offset, taken.capacity)
+            at = taken.offset + taken.capacity
+            taken.release()
+            if at >= a.layout.data_bytes:
+                break
+        return freed
+
+    def flush(self) -> None:
+        """Return when all that was stored would survive a power cut, if this is a file."""
+        self._open.medium.flush()

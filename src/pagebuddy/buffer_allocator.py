@@ -1,0 +1,348 @@
+"""BufferAllocator: hands out buffers of one arena. It is this process's attachment to it.
+
+`Arena` is what people see; this is the part of it on the path of every allocation.
+"""
+
+import os
+import sys
+import time
+from typing import Any
+
+from pagebuddy.core import stand_in as cython
+from pagebuddy.memory import sizes
+from pagebuddy.sharing import answers
+
+if not cython.compiled:
+    from pagebuddy.allocator import small
+    from pagebuddy.buffer import Buffer, made_buffer
+    from pagebuddy.core.rebuild import rebuild
+    from pagebuddy.core.state import use
+    from pagebuddy.core.words import N_HEADS, is_live, pages_in, u64, words_of
+    from pagebuddy.pages import pages_over
+    from pagebuddy.sharing.attachment import Attachment
+    from pagebuddy.sharing.attempt import alloc_pages, attempt
+    from pagebuddy.sharing.gate import Gate
+    from pagebuddy.sharing.holds import holds
+    from pagebuddy.sharing.request import Request
+    from pagebuddy.sharing.words import (
+        LOCKED,
+        NO_PAGES,
+        OP_ALLOC,
+        OP_DETACH,
+        OP_FIND,
+        OP_JOIN,
+        OP_MEASURE,
+        OP_REAP,
+        OP_TAKE_FREE,
+        PATIENCE,
+        SLICE,
+        hold_bit,
+        hold_word,
+    )
+
+
+@cython.no_gc_clear
+@cython.cclass
+class BufferAllocator(Attachment):
+    """An arena as this process has it attached: made by `sharing.attaching`, used by `Arena` objects."""
+
+    __weakref__: object
+
+    if cython.compiled:
+
+        def __cinit__(self) -> None:
+            self.fd = self.lock_fd = -1
+
+    def __init__(self, layout: Any, medium: Any, local_memory: Any) -> None:
+        """Work on a medium that has this layout. `local_memory` is a zeroed word a page."""
+        memory = medium.memory
+        words = memory[: layout.data_at].cast("Q")
+        geometry = layout.geometry
+        metadata = words[layout.metadata_at : layout.holds_at]
+        table = memoryview(geometry.table())
+        self._layout = layout
+        self._medium = medium
+        self._memory = words
+        self.local_memory = local_memory
+        self.words_owner = metadata
+        self.table_owner = table
+        self.base = words_of(words)
+        self.slots = words_of(words[layout.slots_at :])
+        self.words = words_of(metadata)
+        self.links = words_of(metadata[geometry.links_at :])
+        self.table = words_of(table)
+        self.holds = words_of(words[layout.holds_at :])
+        self.entries = words_of(words[layout.entries_at :])
+        self.tickets = words_of(words[layout.tickets_at :])
+        self.local = words_of(local_memory)
+        self.n_sections = 1
+        self.total = layout.n_pages
+        self.n_nodes = N_HEADS + self.total
+        self.top = layout.max_order
+        self.n_slots = layout.n_slots
+        self.n_entries = layout.n_entries
+        self.n_tickets = layout.n_tickets
+        self.words_of_holds = layout.words_of_holds
+        self.data_address = medium.address + layout.data_at
+        self.page_bits = layout.page_size.bit_length() - 1
+        self.lock_kind = layout.lock & 0xFFFF_FFFF
+        self.fd = self.lock_fd = -1
+        self.device = self.inode = 0
+        if medium.shared:
+            self.fd = medium.fileno()
+            self.device, self.inode = medium.identity
+        if cython.compiled:
+            self.gate = new_gate()  # type: ignore[name-defined]  # noqa: F821
+        else:
+            self.gate = Gate()
+            self.deferred = []
+            self.lease = None
+            self.fault = self.fault_node = self.seen_fault = self.seen_node = 0
+        use(self, 0)
+        self.be(0)
+
+    def be(self, slot: int, lease: Any = None) -> None:
+        """Have this slot from now on, and its lease."""
+        self.slot = slot
+        self.my_word = hold_word(slot)
+        self.my_bit = hold_bit(slot)
+        if lease is not None:
+            self.lease = lease
+            self.lease_address, self.lease_bytes = lease.address, lease.n_bytes
+
+    def lay_out(self) -> None:
+        """Make everything free, in an arena that nobody can see yet."""
+        rebuild(self, N_HEADS, False)
+
+    def lock_through(self, fd: int) -> None:
+        """Lock the arena's byte through this descriptor, which is then this object's."""
+        self.lock_fd = fd
+
+    if cython.compiled:
+
+        def __dealloc__(self) -> None:
+            detach(self)
+
+    # -- operations ------------------------------------------------------------------------------
+
+    def perform(self, request: Request, operation: u64, timeout: Any = None) -> u64:
+        """Carry out an operation; return what it answers, if the caller must tell answers apart.
+
+        Meanwhile other threads run, and signals are handled. Raises what `answers` says, TimeoutError
+        after `timeout` seconds among them.
+        """
+        answer: u64 = attempt(self, request, operation, 0)
+        if answer == LOCKED:
+            answer = self._perform_later(request, operation, timeout)
+        if answer > NO_PAGES:
+            raise answers.error_for(self, answer, request)
+        return answer
+
+    @cython.cfunc
+    def _perform_later(self, request: Request, operation: u64, timeout: Any) -> u64:
+        """`perform` where another has the lock."""
+        answer: u64 = LOCKED
+        end = None if timeout is None else time.monotonic() + timeout
+        while answer == LOCKED:
+            wait: u64 = SLICE
+            if end is not None:
+                left = end - time.monotonic()
+                if left <= 0:
+                    raise answers.timed_out(self, timeout)
+                wait = min(SLICE, int(left * 1000) + 1)
+            if cython.compiled:
+                with cython.nogil:  # type: ignore[attr-defined]
+                    answer = attempt(self, request, operation, wait)
+                handle_signals()  # type: ignore[name-defined]  # noqa: F821
+            else:
+                answer = attempt(self, request, operation, wait)
+        return answer
+
+    def alloc(
+        self,
+        nbytes: Any,
+        *,
+        align: Any = None,
+        zero: bool = False,
+        keep: Any = None,
+        timeout: Any = None,
+    ) -> Buffer:
+        """Return a new `Buffer`; `Arena.alloc` tells all about it."""
+        n_bytes = small(nbytes)
+        if (
+            align is None
+            and not zero
+            and keep is None
+            and 0 < n_bytes <= self.total << self.page_bits
+        ):
+            n: u64 = ((n_bytes - 1) >> self.page_bits) + 1
+            pages = new_pages(self, n)
+            node: u64 = alloc_pages(self, n)
+            if node >= N_HEADS:
+                return made_buffer(self, filled(self, pages, node, n, n_bytes), node, n, n_bytes)
+        return self._alloc_slowly(nbytes, align, zero, keep, timeout)
+
+    @cython.cfunc
+    def _alloc_slowly(self, nbytes: Any, align: Any, zero: Any, keep: Any, timeout: Any) -> Buffer:
+        """`alloc` for everything but a plain number of bytes that can be had at once."""
+        n_bytes = sizes.bytes_of(nbytes, "nbytes")
+        request: Request = self._request(n_bytes, align)
+        key = None if keep is None or keep is False else answers.checked_key(keep)
+        wait = answers.seconds(timeout)
+        if request.n > self.total:
+            raise self._no_pages(request)
+        pages = new_pages(self, request.n)
+        n = request.n
+        answer = self.perform(request, OP_ALLOC, wait)
+        if answer == NO_PAGES:
+            self.perform(Request(), OP_REAP, wait)
+            answer = self.perform(request, OP_ALLOC, wait)
+        if answer == NO_PAGES:
+            raise self._no_pages(request)
+        buffer = made_buffer(
+            self, filled(self, pages, request.node, n, n_bytes), request.node, n, n_bytes
+        )
+        if zero:
+            # What was never used is zero as it is, and untouched pages stay so.
+            used = n_bytes - min(n_bytes, request.free << self.page_bits)
+            zero_out(buffer.view[:used])
+        if key is not None:
+            buffer.keep(keep)
+        return buffer
+
+    def _request(self, n_bytes: int, align: Any) -> Request:
+        """What is to be asked for an allocation."""
+        n = -(-n_bytes // self.layout.page_size)
+        if align is None:
+            return Request(n=n)
+        return Request(n=n, align=max(answers.alignment(align) >> self.page_bits, 1))
+
+    def _no_pages(self, request: Request) -> Exception:
+        """Why an allocation failed."""
+        where = "" if request.align == 1 else f"at a multiple of {request.align} pages"
+        figures: Request = Request(rows=64)
+        self.perform(figures, OP_MEASURE)
+        return answers.no_pages(
+            request.n, figures.free, figures.longest, self.layout.page_size, where
+        )
+
+    def joined(self, offset: int) -> Buffer:
+        """Return one more object for the live buffer at an offset."""
+        request: Request = Request(N_HEADS + (offset >> self.page_bits))
+        self.perform(request, OP_JOIN)
+        return self.made(request, request.n << self.page_bits)
+
+    def found(self, key: str) -> Buffer:
+        """Return one more object for the buffer that is kept under a key."""
+        request: Request = Request(key=key)
+        self.perform(request, OP_FIND)
+        return self.made(request, request.n_bytes)
+
+    def take_free(self, offset: int, n_pages: int) -> Any:
+        """Return a buffer of the first free pages from an offset on that were ever used, or None."""
+        request: Request = Request(N_HEADS + (offset >> self.page_bits), n_pages)
+        if self.perform(request, OP_TAKE_FREE) == NO_PAGES:
+            return None
+        return self.made(request, request.n << self.page_bits)
+
+    def made(self, request: Request, n_bytes: u64) -> Buffer:
+        """Return a buffer object for the pages of a request, which this process holds."""
+        pages = filled(self, new_pages(self, request.n), request.node, request.n, n_bytes)
+        return made_buffer(self, pages, request.node, request.n, n_bytes)
+
+    def buffer_over(self, pages: Any) -> Any:
+        """Return one more object for what `pages_of` an array is; None if it is none of this arena's."""
+        node: u64 = node_of_pages(self, pages)
+        if node == 0:
+            return None
+        n = pages_in(self.links[node])
+        return made_buffer(self, pages, node, n, asked_of(pages))
+
+    @property
+    def layout(self) -> Any:
+        """Where everything lies."""
+        return self._layout
+
+    @property
+    def medium(self) -> Any:
+        """Where the bytes come from."""
+        return self._medium
+
+    @property
+    def memory(self) -> Any:
+        """All words before the pages."""
+        return self._memory
+
+    def fileno(self) -> int:
+        """The descriptor of the arena's file."""
+        return self.fd
+
+    def request(self, **asked: Any) -> Request:
+        """Return a request of this engine's."""
+        return Request(**asked)
+
+    # -- looking ---------------------------------------------------------------------------------
+
+    def locks_by(self, kind: int) -> bool:
+        """Whether the arena's lock is of that kind."""
+        return bool(self.lock_kind == kind)
+
+    def words_of_engine(self) -> memoryview:
+        """The engine's metadata: what `BuddyAllocator.attach` takes."""
+        return self.words_owner
+
+    def is_kept(self, node: u64) -> bool:
+        """Whether the buffer at a node is kept."""
+        return bool(holds(self, node, 0))
+
+    def is_live(self, node: u64) -> bool:
+        """Whether a live buffer starts at a node."""
+        return N_HEADS <= node < self.n_nodes and bool(is_live(self.links[node]))
+
+    @property
+    def figures(self) -> dict[str, int]:
+        """What those who make and end this must know."""
+        return {"slot": self.slot, "seen_fault": self.seen_fault, "seen_node": self.seen_node}
+
+
+if not cython.compiled:
+
+    def mutex_of_this_build() -> int:
+        """Whose mutex this is: nobody's."""
+        return 0
+
+    def new_pages(a: Attachment, n: int) -> Any:
+        """Uncompiled, what exports the bytes is made when their place is known."""
+        return None
+
+    def filled(a: Attachment, pages: Any, node: int, n: int, asked: int) -> Any:
+        """What exports the bytes of n pages at a node, which end with it."""
+        return pages_over(a, node, n << a.page_bits, asked)
+
+    def node_of_pages(a: Attachment, pages: Any) -> int:
+        """The node of what exports pages of this arena; 0 for anything else."""
+        return pages.node if getattr(pages, "attachment", None) is a else 0
+
+    def asked_of(pages: Any) -> int:
+        """The bytes that were asked for."""
+        return pages.asked  # type: ignore[no-any-return]
+
+    def zero_out(view: memoryview) -> None:
+        """Store zero in all bytes."""
+        step = 1 << 20
+        zeros = bytes(step)
+        for at in range(0, len(view), step):
+            view[at : at + step] = zeros[: len(view) - at]
+
+    def detach(a: Any, finalizing: Any = sys.is_finalizing) -> None:
+        """Free the slot, and let go of the lease and the lock. At exit the lease ends by itself."""
+        if finalizing() or a.fd < 0:
+            return
+        if a.slot:
+            attempt(a, Request(), OP_DETACH, PATIENCE)
+        if a.lease is not None:
+            a.lease.release()
+        if a.lock_fd >= 0:
+            os.close(a.lock_fd)
+
+    BufferAllocator.__del__ = detach  # type: ignore[attr-defined]

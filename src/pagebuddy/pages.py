@@ -1,0 +1,82 @@
+"""Pages: what keeps a buffer's memory alive, and ends this process's hold when it dies.
+
+Whoever makes a view of a buffer keeps its Pages alive, by an export or by a mere reference. So the pages
+return when this object dies, and never because somebody counted exports.
+"""
+
+from typing import Any
+
+from pagebuddy.core import stand_in as cython
+
+if not cython.compiled:
+    import weakref
+    from ctypes import c_char
+
+    from pagebuddy.core.words import N_HEADS, u64
+    from pagebuddy.sharing.attachment import Attachment
+    from pagebuddy.sharing.attempt import drop_pages
+    from pagebuddy.sharing.deferred import defer
+    from pagebuddy.sharing.words import LOCKED, OWN_LOCK, PATIENCE
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def address_of_node(a: Attachment, node: u64) -> u64:
+    """Where a buffer's first byte is in this process."""
+    return a.data_address + ((node - N_HEADS) << a.page_bits)
+
+
+@cython.exceptval(check=False)
+@cython.cfunc
+def drop(a: Attachment, node: u64) -> cython.void:
+    """End the hold of a local object that is gone; later, if that cannot be done now."""
+    answer: u64 = drop_pages(a, node, 0)
+    if answer == LOCKED:
+        if cython.compiled:
+            with cython.nogil:  # type: ignore[attr-defined]
+                answer = drop_pages(a, node, PATIENCE)
+        else:
+            answer = drop_pages(a, node, PATIENCE)
+    if answer in (LOCKED, OWN_LOCK):
+        defer(a, node)
+
+
+if cython.compiled:
+
+    @cython.no_gc
+    @cython.freelist(256)
+    @cython.final
+    @cython.cclass
+    class Pages:
+        """A hold on a buffer, and its bytes. Without references that could form a cycle."""
+
+        attachment: Attachment
+        node: u64  # 0 as long as there is no hold
+        n_bytes: u64  # whole pages
+        asked: u64  # the bytes that were asked for
+
+        def __dealloc__(self) -> None:
+            if self.node:
+                drop(self.attachment, self.node)
+
+        def __getbuffer__(self, view: cython.pointer(Py_buffer), flags: cython.int) -> None:  # type: ignore  # noqa: F821
+            fill_buffer(  # type: ignore  # noqa: F821
+                view, self, address_of_node(self.attachment, self.node), self.n_bytes, flags
+            )
+
+else:
+
+    def pages_over(a: Attachment, node: int, n_bytes: int, asked: int) -> Any:
+        """Return an array of ctypes over a buffer's bytes: every view of it keeps it, as it is.
+
+        At exit nothing is done: what is left goes with the lease.
+        """
+        array: Any = (c_char * n_bytes).from_address(address_of_node(a, node))
+        array.attachment, array.node, array.asked = a, node, asked
+        weakref.finalize(array, drop, a, node).atexit = False
+        return array
+
+    def tell_asked(pages: Any, asked: int) -> None:
+        """Remember the bytes that were asked for."""
+        pages.asked = asked

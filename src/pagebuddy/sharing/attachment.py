@@ -1,0 +1,97 @@
+"""A process's attachment to an arena: where the words are, and what is this process's own."""
+
+from typing import Any
+
+from pagebuddy.core import stand_in as cython
+
+if not cython.compiled:
+    from pagebuddy.core.state import State
+    from pagebuddy.core.words import N_HEADS, i64, u64
+    from pagebuddy.sharing.words import ENTRY_WORDS, SLOT_WORDS, TICKET_WORDS
+
+
+@cython.cclass
+class Attachment(State):
+    """The words of an arena as this process has them mapped, its slot, and its local counts.
+
+    There is one for each arena in a process. These hold:
+    - Everything but `slot`, `lease` and the local counts is set once.
+    - `local[node - N_HEADS]` is one less than the number of local objects that use the buffer there;
+      it is changed under the arena's lock alone.
+    - What is deferred is a hold that nobody needs any more, and counts as a hold until it is ended.
+    """
+
+    base: cython.p_ulonglong  # the arena's first word
+    slots: cython.p_ulonglong
+    holds: cython.p_ulonglong
+    entries: cython.p_ulonglong
+    tickets: cython.p_ulonglong
+    local: cython.p_ulonglong
+
+    n_slots: u64
+    n_entries: u64
+    n_tickets: u64
+    words_of_holds: u64  # of each page
+    data_address: u64
+    page_bits: u64
+
+    slot: u64  # 0 as long as this process has none
+    my_word: u64  # in a buffer's holds
+    my_bit: u64
+
+    lock_kind: u64
+    fd: i64  # the arena's file, or -1
+    lock_fd: i64  # the same file, opened afresh to be locked, or -1
+    device: u64
+    inode: u64
+    # Threads of this process, where the arena's lock is for processes alone; and deferred ends.
+    gate: cython.p_void
+    deferred: cython.p_void
+
+    # The memory must live as long as the pointers into it; the rest is for those who make and end this.
+    _memory: Any
+    _medium: Any
+    _layout: Any
+    local_memory: Any
+    lease: Any
+    lease_address: u64
+    lease_bytes: u64
+    # The fault that an operation found, for the error that tells it.
+    seen_fault: u64
+    seen_node: u64
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def holds_at(a: Attachment, node: u64) -> u64:
+    """Where the words of holds of a buffer are."""
+    return (node - N_HEADS) * a.words_of_holds
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def slot_at(slot: u64) -> u64:
+    """Where a slot's words are."""
+    return slot * SLOT_WORDS
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def entry_at(index: u64) -> u64:
+    """Where the words of a directory entry are."""
+    return index * ENTRY_WORDS
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def ticket_at(index: u64) -> u64:
+    """Where the words of a ticket are."""
+    return index * TICKET_WORDS

@@ -1,0 +1,155 @@
+"""Operations, whole: enter, do, leave. The arena's lock is taken and given back within one call."""
+
+from pagebuddy.core import stand_in as cython
+
+if not cython.compiled:
+    from pagebuddy.core.words import u64
+    from pagebuddy.sharing.attachment import Attachment
+    from pagebuddy.sharing.guarded import guarded
+    from pagebuddy.sharing.holds import end_hold
+    from pagebuddy.sharing.operation import enter, leave
+    from pagebuddy.sharing.operations import (
+        do_alloc,
+        do_alloc_told,
+        do_find,
+        do_join,
+        do_keep,
+        do_list_buffers,
+        do_list_entries,
+        do_measure,
+        do_resize,
+        do_take_free,
+        do_unkeep,
+    )
+    from pagebuddy.sharing.proof import prove_arena
+    from pagebuddy.sharing.reaping import begin_slot, end_slot, reap
+    from pagebuddy.sharing.request import Request
+    from pagebuddy.sharing.takeover import take_over
+    from pagebuddy.sharing.words import (
+        DONE,
+        NO_PAGES,
+        OP_ALLOC,
+        OP_ATTACH,
+        OP_BUFFERS,
+        OP_DETACH,
+        OP_DROP,
+        OP_ENTRIES,
+        OP_FIND,
+        OP_JOIN,
+        OP_KEEP,
+        OP_MEASURE,
+        OP_REAP,
+        OP_REPAIR,
+        OP_RESIZE,
+        OP_TAKE_FREE,
+        OP_UNKEEP,
+        OP_VERIFY,
+    )
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def do_attach(a: Attachment, r: Request) -> u64:
+    """Take a slot whose lease this process has, the dead being reaped first; NO_PAGES if it is taken."""
+    reap(a)
+    return DONE if begin_slot(a, r.slot) else NO_PAGES
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def do_verify(a: Attachment, r: Request) -> u64:
+    """Prove everything; the fault is told in `flag` and `node`, and nothing is mended."""
+    prove_arena(a)
+    r.flag = a.fault
+    r.node = a.fault_node
+    a.fault = 0
+    return DONE
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def carry_out(a: Attachment, r: Request, operation: u64) -> u64:
+    """The operation itself."""
+    if operation == OP_ALLOC:
+        return do_alloc_told(a, r)
+    if operation == OP_DROP:
+        end_hold(a, r.node)
+    elif operation == OP_JOIN:
+        return do_join(a, r)
+    elif operation == OP_FIND:
+        return do_find(a, r)
+    elif operation == OP_KEEP:
+        return do_keep(a, r)
+    elif operation == OP_UNKEEP:
+        return do_unkeep(a, r)
+    elif operation == OP_RESIZE:
+        return do_resize(a, r)
+    elif operation == OP_TAKE_FREE:
+        return do_take_free(a, r)
+    elif operation == OP_MEASURE:
+        return do_measure(a, r)
+    elif operation == OP_BUFFERS:
+        return do_list_buffers(a, r)
+    elif operation == OP_ENTRIES:
+        return do_list_entries(a, r)
+    elif operation == OP_VERIFY:
+        return do_verify(a, r)
+    elif operation == OP_ATTACH:
+        return do_attach(a, r)
+    elif operation == OP_DETACH:
+        end_slot(a, a.slot)
+    elif operation == OP_REAP:
+        r.n = reap(a)
+    elif operation == OP_REPAIR:
+        take_over(a)
+    return DONE
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def attempt(a: Attachment, r: Request, operation: u64, milliseconds: u64) -> u64:
+    """Do what is asked, unless another has the lock for longer than that."""
+    answer: u64 = enter(a, operation, milliseconds)
+    if answer:
+        return answer
+    answer = carry_out(a, r, operation)
+    left: u64 = leave(a)
+    return left if left else answer
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def alloc_pages(a: Attachment, n: u64) -> u64:
+    """A new buffer's node, or why there is none just now."""
+    node: u64 = enter(a, OP_ALLOC, 0)
+    if node == DONE:
+        node = do_alloc(a, n, 1)
+        left: u64 = leave(a)
+        if left:
+            return left
+    return node
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def drop_pages(a: Attachment, node: u64, milliseconds: u64) -> u64:
+    """End the hold of one local object."""
+    answer: u64 = enter(a, OP_DROP, milliseconds)
+    if answer == DONE:
+        end_hold(a, node)
+        return leave(a)
+    return answer
+
+
+if not cython.compiled:
+    attempt = guarded(attempt)
+    alloc_pages = guarded(alloc_pages)
+    drop_pages = guarded(drop_pages)

@@ -1,0 +1,281 @@
+"""The layout of an arena: which bytes lie where, computed before anything is stored.
+
+offset 0     header, slots, the engine's metadata, holds, directory, tickets, each on a cache line
+then         the pages, at a multiple of the page size or of the system's, whichever is larger
+"""
+
+from __future__ import annotations
+
+import mmap
+import secrets
+from array import array
+from bisect import bisect_left
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+from pagebuddy.arguments import power_of_two, whole
+from pagebuddy.core.words import BYTE_ORDER, MAX_PAGES, TOP_ORDER
+from pagebuddy.errors import CorruptMetadata
+from pagebuddy.geometry import CACHE_LINE_WORDS, Geometry
+from pagebuddy.memory.sizes import rounded_up
+from pagebuddy.sharing.words import (
+    A_BYTES,
+    A_CHECKSUM,
+    A_DATA,
+    A_ENTRIES,
+    A_ID_HIGH,
+    A_ID_LOW,
+    A_LOCK,
+    A_MAGIC,
+    A_MAX_ORDER,
+    A_PAGE_SIZE,
+    A_PAGES,
+    A_SLOTS,
+    A_TICKETS,
+    A_VERSION,
+    ARENA_MAGIC,
+    ARENA_VERSION,
+    ARENA_WORDS,
+    ENTRY_WORDS,
+    FIRST_WORD_SLOTS,
+    LOCK_FILE,
+    SLOT_WORDS,
+    TICKET_WORDS,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+WORD = 8
+LEAST_PAGE_SIZE = 64
+LARGEST_PAGE_SIZE = 1 << 40
+MOST_SLOTS = 1 << 10
+
+# Blocks of 2^18 pages, a GiB of 4 KiB pages: what recovery reads beyond what was ever used is at most
+# one block, and a run longer than a block is found by scanning.
+_ORDER = 18
+_MOST_BLOCKS = 64
+
+
+def order_for_arena(n_pages: int) -> int:
+    """Return the largest order for an arena of n_pages where none is asked for.
+
+    >>> order_for_arena(5), order_for_arena(1 << 18), order_for_arena(1 << 28)
+    (2, 18, 22)
+    """
+    largest = n_pages.bit_length() - 1
+    return min(largest, max(_ORDER, (n_pages // _MOST_BLOCKS).bit_length() - 1), TOP_ORDER)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The sizes that everything else follows from; the sizes of tables are in entries.
+
+    `lock` is the kind of lock and, for a mutex, whose: see `lock_word`.
+    """
+
+    page_size: int
+    n_pages: int
+    max_order: int
+    n_slots: int
+    n_entries: int
+    n_tickets: int
+    lock: int
+    arena_id: int
+
+    @classmethod
+    def of(
+        cls,
+        n_bytes: int,
+        *,
+        page_size: object = 4096,
+        max_order: object = None,
+        slots: object = 48,
+        lock: int = 0,
+    ) -> Layout:
+        """Return the layout of an arena from which n_bytes can be allocated, rounded up to pages.
+
+        Raises TypeError and ValueError for what cannot be.
+        """
+        size = power_of_two(page_size, "page_size", most=LARGEST_PAGE_SIZE)
+        if size < LEAST_PAGE_SIZE:
+            raise ValueError(f"page_size is {size}; it must be at least {LEAST_PAGE_SIZE}")
+        n_pages = -(-n_bytes // size)
+        if n_pages > MAX_PAGES:
+            raise ValueError(
+                f"size is {n_bytes}, which is {n_pages} pages of {size} bytes; an arena has at most "
+                f"{MAX_PAGES}: choose a larger page_size"
+            )
+        order = order_for_arena(n_pages) if max_order is None else max_order
+        return cls(
+            page_size=size,
+            n_pages=n_pages,
+            max_order=whole(order, "max_order", most=TOP_ORDER),
+            n_slots=slots_in_words(whole(slots, "slots", least=2, most=MOST_SLOTS)),
+            n_entries=min(max(n_pages // 64, 256), 65536),
+            n_tickets=min(max(n_pages // 16, 1024), 1 << 20),
+            lock=lock,
+            arena_id=secrets.randbits(128),
+        )
+
+    @classmethod
+    def within(cls, n_bytes: int, *, page_size: object, max_order: object) -> Layout:
+        """Return the layout of the largest arena that lies within n_bytes, for one process.
+
+        Raises ValueError where there is no room for a page.
+        """
+
+        def scaled(n_pages: int) -> Layout:
+            layout = cls.of(
+                n_pages * size, page_size=page_size, max_order=max_order, slots=FIRST_WORD_SLOTS
+            )
+            few = max(n_pages // 16, 4)
+            return replace(layout, n_slots=2, n_entries=few, n_tickets=few)
+
+        size = cls.of(1, page_size=page_size, max_order=max_order).page_size
+        most = min(n_bytes // size, MAX_PAGES)
+        n_pages = bisect_left(range(1, most + 1), True, key=lambda n: scaled(n).n_bytes > n_bytes)
+        if n_pages == 0:
+            raise ValueError(
+                f"memory has {n_bytes} bytes; an arena of one page of {size} needs {scaled(1).n_bytes}"
+            )
+        return scaled(n_pages)
+
+    @property
+    def geometry(self) -> Geometry:
+        """The engine's."""
+        return Geometry(self.page_size, self.max_order, ((0, self.n_pages),))
+
+    @property
+    def words_of_holds(self) -> int:
+        """How many words of holds a page has."""
+        return 1 + -(-max(self.n_slots - FIRST_WORD_SLOTS, 0) // 64)
+
+    @property
+    def slots_at(self) -> int:
+        """The word where the slots start."""
+        return ARENA_WORDS
+
+    @property
+    def metadata_at(self) -> int:
+        """The word where the engine's metadata starts."""
+        return self.slots_at + SLOT_WORDS * self.n_slots
+
+    @property
+    def holds_at(self) -> int:
+        """The word where the holds start."""
+        return rounded_up(self.metadata_at + self.geometry.n_words, CACHE_LINE_WORDS)
+
+    @property
+    def entries_at(self) -> int:
+        """The word where the directory starts."""
+        return rounded_up(self.holds_at + self.words_of_holds * self.n_pages, CACHE_LINE_WORDS)
+
+    @property
+    def tickets_at(self) -> int:
+        """The word where the tickets start."""
+        return self.entries_at + ENTRY_WORDS * self.n_entries
+
+    @property
+    def data_at(self) -> int:
+        """The byte where the pages start."""
+        words = self.tickets_at + TICKET_WORDS * self.n_tickets
+        # For one process the memory may lie anywhere, and be small: no more than words are aligned.
+        grain = max(self.page_size, mmap.PAGESIZE) if self.lock else LEAST_PAGE_SIZE
+        return rounded_up(words * WORD, grain)
+
+    @property
+    def data_bytes(self) -> int:
+        """How many bytes the pages have."""
+        return self.n_pages * self.page_size
+
+    @property
+    def n_bytes(self) -> int:
+        """How many bytes the arena has, everything included."""
+        return self.data_at + self.data_bytes
+
+    def header(self) -> array[int]:
+        """Return the fixed words."""
+        header = array("Q", [0] * (A_CHECKSUM + 1))
+        header[A_MAGIC] = ARENA_MAGIC
+        header[A_VERSION] = BYTE_ORDER << 32 | ARENA_VERSION
+        header[A_BYTES] = self.n_bytes
+        header[A_PAGE_SIZE] = self.page_size
+        header[A_PAGES] = self.n_pages
+        header[A_MAX_ORDER] = self.max_order
+        header[A_SLOTS] = self.n_slots
+        header[A_ENTRIES] = self.n_entries
+        header[A_TICKETS] = self.n_tickets
+        header[A_LOCK] = self.lock
+        header[A_ID_LOW] = self.arena_id & (1 << 64) - 1
+        header[A_ID_HIGH] = self.arena_id >> 64
+        header[A_DATA] = self.data_at
+        header[A_CHECKSUM] = _checksum(header)
+        return header
+
+    @classmethod
+    def read(cls, words: Sequence[int], n_bytes: int) -> Layout:
+        """Return the layout that a header tells, if all of it is sound and n_bytes are there.
+
+        Raises `CorruptMetadata`. Nothing but the header is read.
+        """
+        if len(words) <= A_CHECKSUM or words[A_MAGIC] != ARENA_MAGIC:
+            raise _unsound("it starts with an arena's mark", "this is something else")
+        if words[A_VERSION] != BYTE_ORDER << 32 | ARENA_VERSION:
+            raise _unsound(
+                f"it is of version {ARENA_VERSION} and of this machine's byte order",
+                f"the word is {words[A_VERSION]:#x}",
+            )
+        if _checksum(words) != words[A_CHECKSUM]:
+            raise _unsound("its header has its checksum", "the header was changed, or is torn")
+        layout = cls(
+            page_size=words[A_PAGE_SIZE],
+            n_pages=words[A_PAGES],
+            max_order=words[A_MAX_ORDER],
+            n_slots=words[A_SLOTS],
+            n_entries=words[A_ENTRIES],
+            n_tickets=words[A_TICKETS],
+            lock=words[A_LOCK],
+            arena_id=words[A_ID_HIGH] << 64 | words[A_ID_LOW],
+        )
+        layout._check(words[A_DATA], words[A_BYTES], n_bytes)
+        return layout
+
+    def _check(self, data_at: int, told: int, there: int) -> None:
+        """Refuse what a checksum cannot: a header that was written so, and makes no sense."""
+        sound = (
+            self.page_size.bit_count() == 1
+            and LEAST_PAGE_SIZE <= self.page_size <= LARGEST_PAGE_SIZE
+            and 0 < self.n_pages <= MAX_PAGES
+            and self.max_order <= TOP_ORDER
+            and 2 <= self.n_slots <= MOST_SLOTS + 64
+            and 0 < self.n_entries <= 1 << 20
+            and 0 < self.n_tickets <= 1 << 20
+            and self.lock & 0xFFFF_FFFF <= LOCK_FILE
+        )
+        if not sound or (data_at, told) != (self.data_at, self.n_bytes):
+            raise _unsound("its header makes sense", "its sizes contradict each other")
+        if there < told:
+            raise _unsound("it is as long as it says", f"{there} of {told} bytes are there")
+
+
+def slots_in_words(wanted: int) -> int:
+    """Return how many slots there are if at least so many are wanted: their bits fill whole words.
+
+    >>> slots_in_words(2), slots_in_words(49), slots_in_words(113)
+    (48, 112, 176)
+    """
+    return FIRST_WORD_SLOTS + rounded_up(max(wanted - FIRST_WORD_SLOTS, 0), 64)
+
+
+def _checksum(words: Sequence[int]) -> int:
+    return crc32(array("Q", words[:A_CHECKSUM]).tobytes())
+
+
+def _unsound(invariant: str, detail: str) -> CorruptMetadata:
+    return CorruptMetadata(
+        f"this is a sound arena: {invariant}",
+        detail,
+        advice="give the name, path or descriptor of an arena, or make a new one",
+    )

@@ -1,0 +1,278 @@
+"""What the operations on an arena do, each between `enter` and `leave`."""
+
+from pagebuddy.core import stand_in as cython
+
+if not cython.compiled:
+    from pagebuddy.core.aside import settle
+    from pagebuddy.core.search import measure, next_run
+    from pagebuddy.core.spans import commit, length, next_live, resize, take, take_aligned
+    from pagebuddy.core.state import node_at, place_of, use_node
+    from pagebuddy.core.tree import claim
+    from pagebuddy.core.words import (
+        H_COUNTS,
+        N_HEADS,
+        NO_PAGE,
+        low,
+        store,
+        u64,
+    )
+    from pagebuddy.sharing.attachment import Attachment, entry_at, holds_at
+    from pagebuddy.sharing.directory import find_key, find_node, forget, keep
+    from pagebuddy.sharing.holds import (
+        hold_alone,
+        holds,
+        is_buffer,
+        is_the_buffer,
+        join_hold,
+    )
+    from pagebuddy.sharing.request import Request
+    from pagebuddy.sharing.takeover import next_buffer
+    from pagebuddy.sharing.words import (
+        A_TOUCHED,
+        DONE,
+        ENTRY_BYTES,
+        ENTRY_GENERATION,
+        ENTRY_KEY,
+        ENTRY_NODE,
+        ENTRY_STATE,
+        KEY_WORDS,
+        NO_PAGES,
+        NOT_FOUND,
+        NOT_LIVE,
+        SHARED,
+        tickets_in,
+    )
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def touch(a: Attachment, end: u64) -> cython.void:
+    """Remember that pages below a node may hold anything: no others do."""
+    if end > a.base[A_TOUCHED]:
+        store(a.base, A_TOUCHED, end)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def do_alloc(a: Attachment, n: u64, align: u64) -> u64:
+    """Make a buffer of n pages, at most all there are, held by this process; its node, or NO_PAGES."""
+    node: u64 = take(a, n) if align == 1 else take_aligned(a, n, align)
+    if node == 0 or a.fault:
+        return NO_PAGES
+    hold_alone(a, node)
+    touch(a, node + n)
+    commit(a, node, n)
+    return node
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def do_alloc_told(a: Attachment, r: Request) -> u64:
+    """`do_alloc` that also tells in `free` how many of the pages were never used before."""
+    touched: u64 = a.base[A_TOUCHED]
+    node: u64 = do_alloc(a, r.n, r.align)
+    if node == NO_PAGES:
+        return NO_PAGES
+    r.node = node
+    end: u64 = node + r.n
+    r.free = 0 if end <= touched else end - (touched if touched > node else node)
+    return DONE
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def do_take_free(a: Attachment, r: Request) -> u64:
+    """Make a buffer of the first free pages from a node on that were ever used, n at most."""
+    settle(a)
+    end: u64 = a.base[A_TOUCHED]
+    if r.node >= end or not use_node(a, r.node) or a.fault:
+        return NO_PAGES
+    next_run(a, place_of(a, r.node), r.n)
+    node: u64 = node_at(a, a.run_begin)
+    if a.fault or a.run_begin >= a.end_place or node >= end:
+        return NO_PAGES
+    n: u64 = a.run_end - a.run_begin
+    if n > r.n:
+        n = r.n
+    if n > end - node:
+        n = end - node
+    claim(a, a.run_begin, n)
+    if a.fault:
+        return NO_PAGES
+    hold_alone(a, node)
+    commit(a, node, n)
+    r.node = node
+    r.n = n
+    return DONE
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def do_join(a: Attachment, r: Request) -> u64:
+    """One object more for the live buffer at a node; its pages and generation."""
+    if not is_buffer(a, r.node):
+        return NOT_LIVE
+    r.n = length(a, r.node)
+    r.generation = low(a.links[r.node])
+    join_hold(a, r.node)
+    return DONE
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def do_find(a: Attachment, r: Request) -> u64:
+    """`do_join` for the buffer that is kept under a key; its bytes as well."""
+    index: u64 = find_key(a, r.key)
+    if index == a.n_entries:
+        return NOT_FOUND
+    at: u64 = entry_at(index)
+    r.node = a.entries[at + ENTRY_NODE]
+    r.n_bytes = a.entries[at + ENTRY_BYTES]
+    if not is_the_buffer(a, r.node, a.entries[at + ENTRY_GENERATION]):
+        return NOT_FOUND
+    return do_join(a, r)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def do_keep(a: Attachment, r: Request) -> u64:
+    """Keep the live buffer at a node under a key."""
+    if not is_buffer(a, r.node):
+        return NOT_LIVE
+    return keep(a, r.node, r.n_bytes, r.key, r.flag != 0)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def do_unkeep(a: Attachment, r: Request) -> u64:
+    """Keep a buffer no longer."""
+    index: u64 = a.n_entries
+    if is_buffer(a, r.node) and holds(a, r.node, 0):
+        index = find_node(a, r.node)
+    if index == a.n_entries:
+        return NOT_FOUND
+    forget(a, index)
+    return DONE
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def is_held_by_me_alone(a: Attachment, node: u64) -> cython.bint:
+    """Whether one object of this process uses a buffer, and nobody else."""
+    at: u64 = holds_at(a, node)
+    i: u64 = 0
+    while i < a.words_of_holds:
+        if a.holds[at + i] != (a.my_bit if i == a.my_word else 0):
+            return False
+        i += 1
+    return a.local[node - N_HEADS] == 0
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def do_resize(a: Attachment, r: Request) -> u64:
+    """Make a buffer n pages long, in place; NO_PAGES where the pages behind are not free.
+
+    `flag` says that no view of its pages can be there: only then it may be made shorter. `slot` is 1
+    where the caller makes a second object for the same pages.
+    """
+    if not is_buffer(a, r.node):
+        return NOT_LIVE
+    was: u64 = length(a, r.node)
+    if r.n < was and (r.flag == 0 or not is_held_by_me_alone(a, r.node)):
+        return SHARED
+    if r.n > was and r.n <= a.total:
+        touch(a, r.node + r.n if r.node + r.n < a.n_nodes else a.n_nodes)
+    if r.n > a.total or not resize(a, r.node, r.n):
+        return NO_PAGES
+    if holds(a, r.node, 0):
+        index: u64 = find_node(a, r.node)
+        if index < a.n_entries:
+            store(a.entries, entry_at(index) + ENTRY_BYTES, r.n_bytes)
+    a.local[r.node - N_HEADS] += r.slot
+    return DONE
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def do_measure(a: Attachment, r: Request) -> u64:
+    """Figures: free pages, the longest free run, buffers (n), kept ones (flag), tickets (n_bytes).
+
+    The first rows are the counts of free blocks, order by order.
+    """
+    settle(a)
+    measure(a, 0, NO_PAGE)
+    r.free = a.free_pages
+    r.longest = a.longest_run
+    r.n = r.flag = r.n_bytes = 0
+    node: u64 = next_live(a, N_HEADS)
+    while node and a.fault == 0:
+        r.n += 1
+        r.flag += holds(a, node, 0)
+        r.n_bytes += tickets_in(a.holds[holds_at(a, node)])
+        node = next_buffer(a, node)
+    r.n_rows = 0
+    while r.n_rows <= a.top:
+        r.rows[r.n_rows] = a.words[H_COUNTS + r.n_rows]
+        r.n_rows += 1
+    return DONE
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def do_list_buffers(a: Attachment, r: Request) -> u64:
+    """The buffers from a node on, as many as there is room for: node, pages, generation, holds."""
+    width: u64 = 3 + a.words_of_holds
+    room: u64 = r.n_rows
+    r.n_rows = 0
+    # The buffer that starts here may be gone since the last call, and its pages be inside another.
+    node: u64 = next_live(a, N_HEADS if r.node < N_HEADS else r.node)
+    while node and r.n_rows + width <= room and a.fault == 0:
+        r.rows[r.n_rows] = node
+        r.rows[r.n_rows + 1] = length(a, node)
+        r.rows[r.n_rows + 2] = low(a.links[node])
+        i: u64 = 0
+        while i < a.words_of_holds:
+            r.rows[r.n_rows + 3 + i] = a.holds[holds_at(a, node) + i]
+            i += 1
+        r.n_rows += width
+        node = next_buffer(a, node)
+    r.node = node
+    return DONE
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def do_list_entries(a: Attachment, r: Request) -> u64:
+    """The directory from the entry `slot` on: node, generation, bytes, key; `slot` is then the next."""
+    width: u64 = 3 + KEY_WORDS
+    room: u64 = r.n_rows
+    r.n_rows = 0
+    while r.slot < a.n_entries and r.n_rows + width <= room:
+        at: u64 = entry_at(r.slot)
+        if a.entries[at + ENTRY_STATE]:
+            r.rows[r.n_rows] = a.entries[at + ENTRY_NODE]
+            r.rows[r.n_rows + 1] = a.entries[at + ENTRY_GENERATION]
+            r.rows[r.n_rows + 2] = a.entries[at + ENTRY_BYTES]
+            i: u64 = 0
+            while i < KEY_WORDS:
+                r.rows[r.n_rows + 3 + i] = a.entries[at + ENTRY_KEY + i]
+                i += 1
+            r.n_rows += width
+        r.slot += 1
+    return DONE

@@ -1,0 +1,54 @@
+"""What a process tells of itself, for people: nothing is decided by it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from pagebuddy.sharing.words import (
+    SLOT_NAME,
+    SLOT_NAME_BYTES,
+    SLOT_NAMESPACE,
+    SLOT_PID,
+    SLOT_START,
+)
+
+
+def pid_namespace() -> tuple[int, int]:
+    """Return the device and the inode of this process's pid namespace; zeros where there are none."""
+    try:
+        status = os.stat("/proc/self/ns/pid")
+    except OSError:
+        return 0, 0
+    return status.st_dev, status.st_ino
+
+
+def start_time() -> int:
+    """Return when this process started, in ticks since the machine did; 0 where nothing tells."""
+    try:
+        line = Path("/proc/self/stat").read_text()
+    except OSError:
+        return 0
+    # The second field is the command in parentheses, and may have any characters in it.
+    return int(line.rpartition(")")[2].split()[19])
+
+
+def own_name() -> str:
+    """Return what this process runs: the last part of its script's path, or of its interpreter's."""
+    return os.path.basename(sys.argv[0] if sys.argv and sys.argv[0] else sys.executable)
+
+
+def describe(slot: memoryview) -> None:
+    """Store in a slot's words what people want to know of this process."""
+    slot[SLOT_PID] = os.getpid()
+    slot[SLOT_START] = start_time()
+    slot[SLOT_NAMESPACE] = pid_namespace()[1]
+    name = own_name().encode("utf-8", "replace")[:SLOT_NAME_BYTES].ljust(SLOT_NAME_BYTES, b"\0")
+    slot[SLOT_NAME:] = memoryview(name).cast("Q")
+
+
+def name_in(slot: memoryview) -> str:
+    """Return the name that a slot's words tell."""
+    text: bytes = slot[SLOT_NAME:].tobytes()
+    return text.rstrip(b"\0").decode("utf-8", "replace")

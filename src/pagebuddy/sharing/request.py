@@ -1,0 +1,88 @@
+"""A request: what one operation on an arena is asked, and what it answers."""
+
+from array import array
+from typing import Any
+
+from pagebuddy.core import stand_in as cython
+
+if not cython.compiled:
+    from pagebuddy.core.words import u64, words_of
+
+KEY_BYTES = 48
+
+
+def key_words(key: str) -> memoryview:
+    """Return a key of at most 47 ASCII characters as words, padded with zeros."""
+    return memoryview(key.encode("ascii").ljust(KEY_BYTES, b"\0")).cast("Q")
+
+
+@cython.cclass
+class Request:
+    """What an operation is asked, and what it answers. Which of these it uses, the operation says.
+
+    `rows` is room for words: an operation that fills it sets `n_rows` to the words that it stored, and
+    `node` to where the next call goes on, or to 0.
+    """
+
+    node: u64
+    n: u64
+    align: u64
+    n_bytes: u64
+    slot: u64
+    flag: u64
+    generation: u64
+    free: u64
+    longest: u64
+    n_rows: u64
+    key: cython.p_ulonglong
+    rows: cython.p_ulonglong
+    key_owner: Any
+    rows_owner: Any
+
+    def __init__(
+        self,
+        node: int = 0,
+        n: int = 0,
+        n_bytes: int = 0,
+        align: int = 1,
+        slot: int = 0,
+        flag: int = 0,
+        key: str = "",
+        rows: int = 0,
+    ) -> None:
+        self.node = node
+        self.n = n
+        self.n_bytes = n_bytes
+        self.align = align
+        self.slot = slot
+        self.flag = flag
+        self.generation = self.free = self.longest = 0
+        self.n_rows = rows
+        self.key_owner = key_words(key)
+        self.rows_owner = memoryview(array("Q", bytes(8 * max(rows, 1))))
+        self.key = words_of(self.key_owner)
+        self.rows = words_of(self.rows_owner)
+
+    @property
+    def answer(self) -> dict[str, int]:
+        """All figures, by name."""
+        return {
+            "node": self.node,
+            "n": self.n,
+            "n_bytes": self.n_bytes,
+            "slot": self.slot,
+            "flag": self.flag,
+            "generation": self.generation,
+            "free": self.free,
+            "longest": self.longest,
+        }
+
+    def rows_view(self) -> memoryview:
+        """The words of `rows` that were stored, as they are."""
+        view: memoryview = self.rows_owner[: self.n_rows]
+        return view
+
+    @property
+    def filled(self) -> list[int]:
+        """The words of `rows` that were stored."""
+        return self.rows_view().tolist()

@@ -1,0 +1,8 @@
+"""The engine's classes as they run uncompiled: what `_compiled` has compiled."""
+
+from pagebuddy.allocator import BuddyAllocator
+from pagebuddy.buffer import Buffer
+from pagebuddy.buffer_allocator import BufferAllocator, mutex_of_this_build
+from pagebuddy.sharing.request import Request
+
+__all__ = ["BuddyAllocator", "Buffer", "BufferAllocator", "Request", "mutex_of_this_build"]
