@@ -192,6 +192,13 @@ class Buffer:
         copy.view[:] = self.view
         return copy  # type: ignore[no-any-return]
 
+    def __reduce__(self) -> Any:
+        """Travel as a handle: whoever unpickles it, once, holds the same pages."""
+        from pagebuddy.sharing.sending import claim, send
+
+        self._check()
+        return claim, (send(self._allocator, self.node, self.n_bytes),)
+
     def __repr__(self) -> str:
         if self.released:
             return "<Buffer, released>"

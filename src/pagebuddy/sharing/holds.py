@@ -108,6 +108,9 @@ def end_hold(a: Attachment, node: u64) -> cython.void:
     if not is_buffer(a, node) or a.holds[at] & a.my_bit == 0:
         fail(a, F_RECORD, node)
         return
+    if a.sticky:
+        # A child that shares the slot may still use it.
+        return
     store(a.holds, at, a.holds[at] & ~a.my_bit)
     free_if_unused(a, node)
 

@@ -172,6 +172,8 @@ def is_held_by_me_alone(a: Attachment, node: u64) -> cython.bint:
     """Whether one object of this process uses a buffer, and nobody else."""
     at: u64 = holds_at(a, node)
     i: u64 = 0
+    if a.sticky:
+        return False
     while i < a.words_of_holds:
         if a.holds[at + i] != (a.my_bit if i == a.my_word else 0):
             return False
