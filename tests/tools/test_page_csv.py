@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pagebuddy.tools.events import MAX_ORDER, MAX_PFN, BadLine, Events
-from pagebuddy.tools.page_csv import parse, render
+from pagebuddy.tools.events import MAX_ORDER, MAX_PFN, BadLine
+from pagebuddy.tools.page_csv import parse
 
 
 def rows(events):
@@ -103,29 +102,3 @@ def test_whole_columns_at_once_read_as_line_by_line_does(lines):
     except BadLine as bad:
         result = bad.index
     assert result == one_by_one(text)
-
-
-EVENTS = st.lists(st.tuples(st.booleans(), st.integers(0, MAX_PFN), st.integers(0, MAX_ORDER)))
-
-
-@given(EVENTS, st.integers(0, 10**18), st.integers(0, 10**18))
-def test_what_is_written_is_read(story, failed, lost):
-    is_alloc, pfn, order = zip(*story, strict=True) if story else ((), (), ())
-    written = Events(
-        np.array(is_alloc, "?"), np.array(pfn, "u8"), np.array(order, "u1"), failed, lost
-    )
-    text = render(written)
-    assert rows(parse(text)) == rows(written)
-    assert (parse(text).failed, parse(text).lost) == (failed, lost)
-    lines = [b"%s,%d,%d" % (kind.encode(), pfn, order) for kind, pfn, order in rows(written)]
-    assert [line for line in text.split(b"\n") if line[:1] not in (b"#", b"")] == lines
-
-
-@pytest.mark.parametrize("note", [b"# lost x", b"#lost 3", b"# lost 3 events", b"# lost -3"])
-def test_other_comments_note_nothing(note):
-    assert parse(b"alloc,1,2\n" + note + b"\n").lost == 0
-
-
-def test_notes_add_up():
-    events = parse(b"# lost 3\n# failed 1\nalloc,1,2\n# lost 4\n")
-    assert (events.lost, events.failed, events.pfn.tolist()) == (7, 1, [1])

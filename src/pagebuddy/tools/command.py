@@ -25,7 +25,7 @@ def build() -> typer.Typer:
     """The command with all its verbs."""
     import typer
 
-    from pagebuddy.tools.record_command import record_command
+    from pagebuddy.tools.recording.record_command import record_command
     from pagebuddy.tools.replay_command import replay_command
 
     app = typer.Typer(

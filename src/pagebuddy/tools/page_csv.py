@@ -1,24 +1,20 @@
 """Page traces as CSV: a header `event,pfn,order`, then lines such as `alloc,2005299,0`.
 
 `event` is `alloc` or `free`; the other two are decimal. Empty lines and lines that start with `#`
-are skipped, but for what a recorder notes of what has no line: `# lost 12`, events that its buffer
-had no room for, and `# failed 3`, allocations that the recorded system could not serve. A whole
-stretch of text is read and written at once, by columns of numpy arrays.
+are skipped, but for a recorder's notes. A whole stretch of text is read at once, by columns of
+numpy arrays.
 """
 
 from __future__ import annotations
-
-import re
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pagebuddy.tools.events import MAX_ORDER, MAX_PFN, ORDERS, PAGE_NUMBERS, BadLine, Events, quote
+from pagebuddy.tools.recorder_notes import noted
 
 HEADER = b"event,pfn,order"
 COMMA, NEWLINE, HASH = b",\n#"
-
-_NOTE = re.compile(rb"^# (lost|failed) (\d{1,19})$", re.MULTILINE)
 
 # The longest field that can be right has 19 digits. Read this far behind any place without a bound.
 MAX_DIGITS = 19
@@ -56,54 +52,7 @@ def parse(text: bytes) -> Events:
     if not good.all():
         worst = int(np.argmin(good))
         raise _explain(int(kept[worst]), text[int(starts[worst]) : int(ends[worst])])
-    noted = {b"lost": 0, b"failed": 0}
-    if b"#" in text:
-        for what, count in _NOTE.findall(text):
-            noted[what] += int(count)
-    return Events(is_alloc, pfn, order.astype(np.uint8), noted[b"failed"], noted[b"lost"])
-
-
-def render(events: Events) -> bytes:
-    """The lines of these events, without the header; `parse` reads them. About 0.1 µs a line.
-
-    >>> render(Events(np.array([True, False]), np.array([256, 7], "u8"), np.array([0, 10], "u1")))
-    b'alloc,256,0\\nfree,7,10\\n'
-    >>> render(Events(np.array([], "?"), np.array([], "u8"), np.array([], "u1"), failed=3))
-    b'# failed 3\\n'
-    """
-    n = events.pfn.size
-    kind = np.where(events.is_alloc[:, None], _letters(b"alloc,"), _letters(b"free,\0"))
-    columns = (
-        kind,
-        _digits(events.pfn),
-        np.full((n, 1), COMMA, np.uint8),
-        _digits(events.order.astype(np.uint64)),
-        np.full((n, 1), NEWLINE, np.uint8),
-    )
-    chars = np.concatenate(columns, axis=1)
-    notes = [
-        b"# %s %d\n" % (what, count)
-        for what, count in ((b"failed", events.failed), (b"lost", events.lost))
-        if count
-    ]
-    lines: bytes = chars[chars != 0].tobytes()
-    return lines + b"".join(notes)
-
-
-def _letters(text: bytes) -> NDArray[np.uint8]:
-    return np.frombuffer(text, np.uint8)
-
-
-def _digits(values: NDArray[np.uint64]) -> NDArray[np.uint8]:
-    """A row of decimal digits for each number, with zero bytes before the first."""
-    width = len(str(int(values.max(initial=0))))
-    digits = np.zeros((values.size, width), np.uint8)
-    rest = values
-    for i in reversed(range(width)):
-        shown = rest > 0 if i < width - 1 else True
-        rest, digit = np.divmod(rest, np.uint64(10))
-        digits[:, i] = np.where(shown, digit + np.uint64(ord("0")), 0)
-    return digits
+    return Events(is_alloc, pfn, order.astype(np.uint8), *noted(text))
 
 
 def _equals(

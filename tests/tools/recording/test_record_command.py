@@ -275,7 +275,7 @@ def test_who_is_not_root(tracing, tmp_path):
     path = tmp_path / "t.csv"
     # Loaded first, as what is root's may not be readable afterwards.
     script = (
-        "import os; from pagebuddy.tools.recording import record; "
+        "import os; from pagebuddy.tools.recording.record import record; "
         "from pagebuddy.tools.refusal import plain_refusals; "
         "os.setgroups([]); os.setresgid(*[65534] * 3); os.setresuid(*[65534] * 3)\n"
         f"with plain_refusals(): record({str(path)!r}, ['true'])"

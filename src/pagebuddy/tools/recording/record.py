@@ -6,12 +6,10 @@ import os
 from dataclasses import asdict, dataclass
 from time import monotonic
 
-from pagebuddy.tools import tracefs
-from pagebuddy.tools.child import Child
-from pagebuddy.tools.events import Events
-from pagebuddy.tools.timed_events import TimedEvents
-from pagebuddy.tools.timeline import Timeline
-from pagebuddy.tools.trace_writer import TraceWriter
+from pagebuddy.tools.recording import tracefs
+from pagebuddy.tools.recording.child import Child
+from pagebuddy.tools.recording.event_order import EventOrder
+from pagebuddy.tools.recording.trace_writer import TraceWriter
 
 BUFFER_SIZE = 8 << 20
 
@@ -62,12 +60,12 @@ def record(
     """
     writer = TraceWriter(path)
     with Child(command) as child, writer, tracefs.Instance(tracefs.find(), buffer_size) as instance:
-        timeline = Timeline()
+        in_order = EventOrder()
 
         def follow() -> bool:
             """Write down what there is to read; is there more?"""
             round_ = instance.read()
-            writer.write(_untimed(timeline.add(round_)))
+            writer.write(in_order.add(round_))
             return not all(read.drained for read in round_)
 
         instance.start()
@@ -80,7 +78,8 @@ def record(
         seconds = monotonic() - since
         while follow():
             pass
-        writer.write(_untimed(timeline.rest())._replace(lost=instance.lost()))
+        writer.write(in_order.rest())
+        writer.write_lost(instance.lost())
         size = writer.publish()
     return Recording(
         trace=os.fspath(path),
@@ -92,14 +91,4 @@ def record(
         bytes=size,
         interrupted=child.interrupted,
         exit_code=child.exit_code,
-    )
-
-
-def _untimed(events: TimedEvents) -> Events:
-    served = events.served
-    return Events(
-        events.is_alloc[served],
-        events.pfn[served],
-        events.order[served],
-        failed=served.size - int(served.sum()),
     )

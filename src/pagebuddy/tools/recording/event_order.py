@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pagebuddy.tools.timed_events import TimedEvents
+from pagebuddy.tools.recording.timed_events import TimedEvents
 
 
 class Read(NamedTuple):
@@ -16,7 +16,7 @@ class Read(NamedTuple):
     drained: bool
 
 
-class Timeline:
+class EventOrder:
     """Events by their times, given on as soon as none can come that belongs before them.
 
     A buffer that was drained will give only what happened after the reading, so after every time
@@ -25,12 +25,12 @@ class Timeline:
 
     >>> def at(*times):
     ...     return TimedEvents(np.array(times, "u8"), *(np.zeros(len(times), "u8"),) * 4)
-    >>> line = Timeline()
-    >>> line.add([Read(at(1, 5), True), Read(at(2, 9), True)]).time.tolist()
+    >>> order = EventOrder()
+    >>> order.add([Read(at(1, 5), True), Read(at(2, 9), True)]).time.tolist()
     []
-    >>> line.add([Read(at(10), True), Read(at(11), True)]).time.tolist()
+    >>> order.add([Read(at(10), True), Read(at(11), True)]).time.tolist()
     [1, 2, 5, 9]
-    >>> line.rest().time.tolist()
+    >>> order.rest().time.tolist()
     [10, 11]
     """
 

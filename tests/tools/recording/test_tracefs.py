@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pagebuddy.tools import ftrace, tracefs
-from pagebuddy.tools.timed_events import TimedEvents
-from pagebuddy.tools.timeline import Timeline
+from pagebuddy.tools import ftrace
+from pagebuddy.tools.recording import tracefs
+from pagebuddy.tools.recording.event_order import EventOrder
+from pagebuddy.tools.recording.timed_events import TimedEvents
 
 MOUNTS = """\
 sysfs /sys sysfs rw,nosuid 0 0
@@ -38,14 +39,14 @@ def touch(n_pages):
     memory.close()
 
 
-def drain(instance, timeline):
+def drain(instance, in_order):
     parts = []
     more = True
     while more:
         reads = instance.read()
-        parts.append(timeline.add(reads))
+        parts.append(in_order.add(reads))
         more = not all(read.drained for read in reads)
-    return [*parts, timeline.rest()]
+    return [*parts, in_order.rest()]
 
 
 def test_it_reads_what_the_kernel_prints(tracing):
@@ -56,7 +57,7 @@ def test_it_reads_what_the_kernel_prints(tracing):
         subprocess.run([sys.executable, "-S", "-c", "pass"], check=True, timeout=60)
         instance.stop()
         printed = ftrace.parse((instance._folder / "trace").read_bytes())
-        read = TimedEvents.joined(drain(instance, Timeline()))
+        read = TimedEvents.joined(drain(instance, EventOrder()))
         assert instance.lost() == printed.lost == 0
     assert read.time.size > 20_000
     served = read.served
@@ -67,15 +68,15 @@ def test_it_reads_what_the_kernel_prints(tracing):
 
 def test_nothing_is_read_twice_or_left_out_while_it_is_written(tracing):
     """Read round by round meanwhile: as many events as the kernel counted, in order."""
-    timeline = Timeline()
+    in_order = EventOrder()
     with tracefs.Instance(tracing, 8 << 20) as instance:
         instance.start()
         parts = []
         for _ in range(20):
             touch(500)
-            parts.append(timeline.add(instance.read()))
+            parts.append(in_order.add(instance.read()))
         instance.stop()
-        parts += drain(instance, timeline)
+        parts += drain(instance, in_order)
         counted = 0
         for processor in (instance._folder / "per_cpu").iterdir():
             stats = dict(
@@ -94,7 +95,7 @@ def test_lost_events_are_counted(tracing):
         instance.start()
         touch(20_000)
         instance.stop()
-        events = TimedEvents.joined(drain(instance, Timeline()))
+        events = TimedEvents.joined(drain(instance, EventOrder()))
         stats = "".join(path.read_text() for path in instance._folder.glob("per_cpu/*/stats"))
         # What was there first stays: a page's worth is overwritten to make room for one.
         assert set(re.findall(r"^overrun: (\d+)$", stats, re.MULTILINE)) == {"0"}

@@ -10,9 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from pagebuddy.tools.event_format import EventFormat, PageLayout
-from pagebuddy.tools.ring_buffer import Decoder
-from pagebuddy.tools.timeline import Read
+from pagebuddy.tools.recording.event_format import EventFormat, PageLayout
+from pagebuddy.tools.recording.event_order import Read
+from pagebuddy.tools.recording.ring_buffer import Decoder
 
 if TYPE_CHECKING:
     from typing import Self

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pagebuddy.tools.event_format import EventFormat, PageLayout, Place
+from pagebuddy.tools.recording.event_format import EventFormat, PageLayout, Place
 
 PAGE = """\
 	field: u64 timestamp;	offset:0;	size:8;	signed:0;

@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from pagebuddy.memory.sizes import bytes_of
-from pagebuddy.tools.child import NotStarted
-from pagebuddy.tools.recording import BUFFER_SIZE, Recording, record
+from pagebuddy.tools.recording.child import NotStarted
+from pagebuddy.tools.recording.record import BUFFER_SIZE, Recording, record
 from pagebuddy.tools.refusal import plain_refusals, refuse
 from pagebuddy.tools.units import counted, in_bytes
 

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pagebuddy.tools.timed_events import TimedEvents
-from pagebuddy.tools.timeline import Read, Timeline
+from pagebuddy.tools.recording.event_order import EventOrder, Read
+from pagebuddy.tools.recording.timed_events import TimedEvents
 
 
 def at(times):
@@ -22,24 +22,24 @@ def at(times):
 
 
 def test_a_buffer_not_drained_holds_the_others_back():
-    line = Timeline()
-    assert line.add([Read(at([1, 50]), True), Read(at([2, 3]), False)]).time.tolist() == []
-    assert line.add([Read(at([60]), True), Read(at([4, 5]), False)]).time.tolist() == [
+    order = EventOrder()
+    assert order.add([Read(at([1, 50]), True), Read(at([2, 3]), False)]).time.tolist() == []
+    assert order.add([Read(at([60]), True), Read(at([4, 5]), False)]).time.tolist() == [
         1,
         2,
         3,
         4,
         5,
     ]
-    assert line.add([Read(at([]), True), Read(at([6]), True)]).time.tolist() == [6, 50, 60]
-    assert line.rest().time.tolist() == []
+    assert order.add([Read(at([]), True), Read(at([6]), True)]).time.tolist() == [6, 50, 60]
+    assert order.rest().time.tolist() == []
 
 
 def test_a_buffer_that_gave_pages_without_events_holds_everything_back():
-    line = Timeline()
-    line.add([Read(at([1]), True), Read(at([]), True)])
-    assert line.add([Read(at([2]), True), Read(at([]), False)]).time.size == 0
-    assert line.rest().time.tolist() == [1, 2]
+    order = EventOrder()
+    order.add([Read(at([1]), True), Read(at([]), True)])
+    assert order.add([Read(at([2]), True), Read(at([]), False)]).time.size == 0
+    assert order.rest().time.tolist() == [1, 2]
 
 
 @given(st.data())
@@ -48,7 +48,7 @@ def test_rounds_become_one_order(data):
     n_buffers = data.draw(st.integers(1, 3))
     limit = data.draw(st.integers(1, 4))
     buffers = [[] for _ in range(n_buffers)]
-    line, now, given_on, everything = Timeline(), 0, [], []
+    order, now, given_on, everything = EventOrder(), 0, [], []
 
     def pass_time():
         nonlocal now
@@ -63,8 +63,8 @@ def test_rounds_become_one_order(data):
             pass_time()
             taken, buffer[:] = buffer[:limit], buffer[limit:]
             reads.append(Read(at(taken), drained=len(taken) < limit))
-        given_on += line.add(reads).time.tolist()
-    given_on += line.rest().time.tolist()
+        given_on += order.add(reads).time.tolist()
+    given_on += order.rest().time.tolist()
     for buffer in buffers:
         for time in buffer:
             everything.remove(time)

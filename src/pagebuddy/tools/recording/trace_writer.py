@@ -9,8 +9,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from pagebuddy.tools import page_csv
-from pagebuddy.tools.events import Events
+import numpy as np
+
+from pagebuddy.tools.page_csv import HEADER
+from pagebuddy.tools.recorder_notes import note
+from pagebuddy.tools.recording.page_lines import lines
+from pagebuddy.tools.recording.timed_events import TimedEvents
 
 if TYPE_CHECKING:
     from typing import Self
@@ -26,16 +30,17 @@ class TraceWriter:
     the name is no file's, OSError where the folder cannot be written to. `n_allocs`, `n_frees`,
     `failed` and `lost` count what was written.
 
-    >>> import tempfile
-    >>> from pagebuddy.tools.trace import Trace
-    >>> from pagebuddy.tools.page_csv import parse
+    >>> import gzip, tempfile
+    >>> import numpy as np
+    >>> times, kinds, served = np.array([1, 2], "u8"), np.array([True, False]), np.array([True] * 2)
+    >>> events = TimedEvents(times, kinds, served, np.array([256, 256], "u8"), np.zeros(2, "u1"))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "trace.csv.gz")
     ...     with TraceWriter(path) as writer:
-    ...         writer.write(parse(b"alloc,256,0\\nfree,256,0\\n"))
+    ...         writer.write(events)
     ...         _ = writer.publish()
-    ...     [events.pfn.tolist() for events in Trace(path)], os.listdir(folder)
-    ([[256, 256]], ['trace.csv.gz'])
+    ...     gzip.decompress(path.read_bytes()), os.listdir(folder)
+    (b'event,pfn,order\\nalloc,256,0\\nfree,256,0\\n', ['trace.csv.gz'])
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -57,7 +62,7 @@ class TraceWriter:
                 f"cannot write {self.path}: there is no folder {self.path.parent}"
             ) from error
         try:
-            self._put(page_csv.HEADER + b"\n")
+            self._put(HEADER + b"\n")
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -72,14 +77,21 @@ class TraceWriter:
         self._file.close()
         self._draft.unlink(missing_ok=True)
 
-    def write(self, events: Events) -> None:
-        """Add events, and what they count as failed and lost. OSError where the disk is full."""
-        n_allocs = int(events.is_alloc.sum())
+    def write(self, events: TimedEvents) -> None:
+        """Add events, and note those not served. OSError where the disk is full."""
+        failed = int(np.count_nonzero(~events.served))
+        if failed:
+            events = events.take(events.served)
+        n_allocs = int(np.count_nonzero(events.is_alloc))
         self.n_allocs += n_allocs
         self.n_frees += events.pfn.size - n_allocs
-        self.failed += events.failed
-        self.lost += events.lost
-        self._put(page_csv.render(events))
+        self.failed += failed
+        self._put(lines(events.is_alloc, events.pfn, events.order) + note("failed", failed))
+
+    def write_lost(self, count: int) -> None:
+        """Note that so many events were lost. OSError where the disk is full."""
+        self.lost += count
+        self._put(note("lost", count))
 
     def publish(self) -> int:
         """Let it appear under its name, whole; its size in bytes. OSError where the disk is full."""

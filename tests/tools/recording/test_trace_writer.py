@@ -10,15 +10,15 @@ import stat
 import numpy as np
 import pytest
 
-from pagebuddy.tools.events import Events
+from pagebuddy.tools.recording.timed_events import TimedEvents
+from pagebuddy.tools.recording.trace_writer import TraceWriter
 from pagebuddy.tools.trace import Trace
-from pagebuddy.tools.trace_writer import TraceWriter
 
 
-def some(n=3, **counts):
-    return Events(
-        np.arange(n) % 2 == 0, np.arange(n, dtype=np.uint64) + 7, np.zeros(n, "u1"), **counts
-    )
+def some(n=3, n_failed=0):
+    served = np.arange(n + n_failed) < n
+    page = np.arange(n + n_failed, dtype=np.uint64) + 7
+    return TimedEvents(page, page % 2 == 1, served, page, np.zeros(n + n_failed, np.uint8))
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])
@@ -27,7 +27,8 @@ def test_a_trace_that_replay_reads(tmp_path, name):
     with TraceWriter(path) as writer:
         writer.write(some())
         writer.write(some(0))
-        writer.write(some(70_000, failed=2, lost=5))
+        writer.write(some(70_000, n_failed=2))
+        writer.write_lost(5)
         size = writer.publish()
     assert (writer.n_allocs, writer.n_frees, writer.failed, writer.lost) == (35_002, 35_001, 2, 5)
     trace = Trace(path)

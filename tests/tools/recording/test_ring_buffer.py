@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pagebuddy.tools.event_format import EventFormat, PageLayout
-from pagebuddy.tools.ring_buffer import Decoder
-from pagebuddy.tools.timed_events import TimedEvents
+from pagebuddy.tools.recording.event_format import EventFormat, PageLayout
+from pagebuddy.tools.recording.ring_buffer import Decoder
+from pagebuddy.tools.recording.timed_events import TimedEvents
 
 PAGE = """\
 	field: u64 timestamp;	offset:0;	size:8;	signed:0;

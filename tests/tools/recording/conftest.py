@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pagebuddy.tools import tracefs
+from pagebuddy.tools.recording import tracefs
 
 # What another user of tracefs would see changed.
 STATE = (

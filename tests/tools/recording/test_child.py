@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from pagebuddy.tools.child import Child, NotStarted
+from pagebuddy.tools.recording.child import Child, NotStarted
 
 SECONDS = 60
 
