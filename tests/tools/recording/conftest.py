@@ -34,10 +34,10 @@ def mounted_tracefs(tmp_path_factory):
         where, ours = tracefs.find(), False
     except OSError:
         where, ours = tmp_path_factory.mktemp("tracefs"), True
-        done = subprocess.run(
-            ["mount", "-t", "tracefs", "nodev", where], capture_output=True, timeout=60
-        )
-        if done.returncode:
+        mount = ["mount", "-t", "tracefs", "nodev", where]
+        try:
+            subprocess.run(mount, capture_output=True, timeout=60, check=True)
+        except (OSError, subprocess.CalledProcessError):
             pytest.skip("tracefs is not mounted and cannot be")
     try:
         (where / "instances" / "pagebuddy-0-probe").mkdir()
