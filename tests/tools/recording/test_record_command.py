@@ -16,6 +16,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -268,29 +269,29 @@ def test_buffers_that_the_kernel_has_no_room_for(tracing, tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_who_is_not_root(tracing, tmp_path):
-    tmp_path.chmod(0o777)
-    for folder in tmp_path.parents[:2]:
-        folder.chmod(0o755)
-    path = tmp_path / "t.csv"
+def test_who_is_not_root(tracing):
     # Loaded first, as what is root's may not be readable afterwards.
     script = (
         "import os; from pagebuddy.tools.recording.record import record; "
         "from pagebuddy.tools.refusal import plain_refusals; "
         "os.setgroups([]); os.setresgid(*[65534] * 3); os.setresuid(*[65534] * 3)\n"
-        f"with plain_refusals(): record({str(path)!r}, ['true'])"
+        "with plain_refusals(): record('t.csv', ['true'])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        env=ENVIRONMENT,
-        encoding="utf-8",
-        timeout=SECONDS,
-    )
+    # Not below pytest's own folder, which is root's alone.
+    with TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            capture_output=True,
+            cwd=folder,
+            env=ENVIRONMENT,
+            encoding="utf-8",
+            timeout=SECONDS,
+        )
+        assert os.listdir(folder) == []
     assert done.returncode == 2
     assert done.stderr.startswith("pagebuddy: only root may record the kernel's pages (")
     assert done.stderr.endswith("run it with sudo\n")
-    assert os.listdir(tmp_path) == []
 
 
 def test_what_is_refused_first(tmp_path):
