@@ -227,7 +227,7 @@ class Buffer:
     def _is_unseen(self) -> cython.bint:
         """Whether no object but this one refers to the pages."""
         if cython.compiled:
-            return not self.served and n_references(self.pages) == 1  # type: ignore  # noqa: F821
+            return not self.served and references_to_pages(self) == 1  # type: ignore  # noqa: F821
         return not self.served and sys.getrefcount(self.pages) == 2
 
     @cython.cfunc

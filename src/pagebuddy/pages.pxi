@@ -40,10 +40,6 @@ cdef u64 node_of_pages(Attachment a, object pages) noexcept:
     return 0
 
 
-cdef inline Py_ssize_t n_references(object pages) noexcept:
-    return Py_REFCNT(pages)
-
-
 cdef int handle_signals() except -1:
     return PyErr_CheckSignals()
 
