@@ -1,0 +1,147 @@
+"""Memory as a drawing: what is on the sheet, and that all of it is."""
+
+from __future__ import annotations
+
+from array import array
+
+import pytest
+
+from pagebuddy import BuddyAllocator, PageRanges
+from pagebuddy.tools.drawing import MONO_WIDTH, letters
+from pagebuddy.tools.grid import Row
+from pagebuddy.tools.layout import Layout
+from pagebuddy.tools.palette import N_HOLDERS, USED, holder_colour, order_colours
+from pagebuddy.tools.sheet import sheet, used_boxes
+
+WIDTHS = [320, 480, 640, 860, 1600]
+
+
+def some_layout(n_holders=3):
+    buddy = BuddyAllocator(PageRanges([(1, 0x9E), (0x100, 0x4000)]), max_order=10)
+    rows = [(buddy.alloc(n), n, [f"worker {i % n_holders}"]) for i, n in enumerate([1, 5, 9] * 40)]
+    for page, n, _ in rows[::5]:
+        buddy.free(page, n_pages=n)
+    return Layout.of(buddy, [row for i, row in enumerate(rows) if i % 5])
+
+
+def empty(n=64):
+    return Layout.of(BuddyAllocator(n))
+
+
+def full(n=64):
+    buddy = BuddyAllocator(n)
+    return Layout.of(buddy, [(buddy.alloc(n), n, ["one"])])
+
+
+def far():
+    return Layout.of(BuddyAllocator(PageRanges([(2**64 - 100, 100)]), page_size=1 << 30))
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("by_holder", [False, True])
+@pytest.mark.parametrize(
+    "layout",
+    [some_layout(), some_layout(40), empty(), full(), empty(1), full(1), empty(1 << 22), far()],
+    ids=[
+        "worn",
+        "many holders",
+        "empty",
+        "full",
+        "empty page",
+        "full page",
+        "empty and large",
+        "far",
+    ],
+)
+def test_all_is_on_the_sheet(layout, width, by_holder):
+    drawing = sheet(layout, title="Memory " * 12, by_holder=by_holder, width=width)
+    assert drawing.width == width
+    assert 0 < drawing.height < 2000
+    for box in drawing.boxes:
+        assert box.width > 0
+        assert box.height > 0
+        assert box.left >= 0
+        assert box.left + box.width <= width + 0.01
+        assert box.top >= 0
+        assert box.top + box.height <= drawing.height
+    for words in drawing.words:
+        wide = len(words.text) * words.size * (MONO_WIDTH if words.mono else 0.55)
+        start = {"start": words.x, "middle": words.x - wide / 2, "end": words.x - wide}
+        assert start[words.anchor] >= 0, words
+        assert start[words.anchor] + wide <= width + 1, words
+        assert words.size / 2 <= words.y <= drawing.height - words.size / 2
+
+
+@pytest.mark.parametrize("by_holder", [False, True])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_words_lie_on_others(width, by_holder):
+    words = sheet(some_layout(), title="Memory", by_holder=by_holder, width=width).words
+    taken = []
+    for line in words:
+        wide = len(line.text) * line.size * (MONO_WIDTH if line.mono else 0.5)
+        left = line.x - (wide if line.anchor == "end" else 0)
+        for other, start, end, size in taken:
+            apart = left >= end or left + wide <= start or abs(line.y - other.y) >= size * 0.9
+            assert apart, (line, other)
+        taken.append((line, left, left + wide, line.size))
+
+
+def test_the_colours_are_those_of_what_is_there():
+    layout = some_layout()
+    fills = [box.fill for box in sheet(layout, title="Memory").boxes]
+    assert USED in fills
+    for order, count in enumerate(layout.n_blocks):
+        # A swatch in the key, and a box where such blocks are the largest in a cell.
+        assert fills.count(order_colours(10)[order]) >= (2 if count and order >= 2 else 1), order
+
+
+def test_the_area_of_a_colour_is_its_share():
+    """By holder, on cells of one page: as many pages, as much area."""
+    buddy = BuddyAllocator(512)
+    rows = [(buddy.alloc(n), n, [name]) for n, name in ((100, "a"), (50, "b"), (30, "a"))]
+    drawing = sheet(Layout.of(buddy, rows), title="Memory", by_holder=True, width=600)
+    area = {
+        fill: sum(box.width * box.height for box in drawing.boxes if box.fill == fill)
+        - (18 * 11)  # its swatch
+        for fill in (holder_colour(0), holder_colour(1), "quiet")
+    }
+    total = sum(area.values())
+    shares = [round(512 * area[fill] / total) for fill in area]
+    assert shares == [130, 50, 332]
+
+
+def test_a_holder_beyond_the_colours_is_one_of_the_others():
+    layout = some_layout(N_HOLDERS + 3)
+    texts = [words.text for words in sheet(layout, title="Memory", by_holder=True).words]
+    assert "3 others" in texts
+    assert sum(text.startswith("worker") for text in texts) == N_HOLDERS
+
+
+def test_used_parts_fill_cells_from_below():
+    """Here `y` goes down: the box of what is used ends where the cell ends."""
+    row = Row(
+        0,
+        array("Q", [4, 4, 4, 0]),
+        array("Q", [0, 3, 4, 0]),
+        array("b", [-1, 1, 2, -1]),
+        array("l", [0, 1, -1, -1]),
+    )
+    boxes = list(used_boxes(row, 100.0, 10.0, 5.0, 1.0, by_holder=True))
+    assert boxes == [
+        (100.0, 10.0, 5.0, 1.0, holder_colour(0)),
+        (105.0, 10.75, 5.0, 0.25, holder_colour(1)),
+    ]
+    assert {box.fill for box in used_boxes(row, 0.0, 0.0, 1.0, 1.0, by_holder=False)} == {USED}
+
+
+@pytest.mark.parametrize("width", [0, -5, 319.9, float("nan")])
+def test_too_little_width_is_refused(width):
+    with pytest.raises(ValueError, match="a picture needs 320 pixels or more"):
+        sheet(empty(), title="Memory", width=width)
+
+
+def test_a_long_title_takes_lines():
+    title = "An arena with a name that says a lot " * 3
+    texts = [words.text for words in sheet(empty(), title=title, width=320).words if words.bold]
+    assert " ".join(texts) == title.strip()
+    assert max(map(len, texts)) <= letters(320 - 28, 15)
