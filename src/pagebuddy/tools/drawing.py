@@ -14,6 +14,9 @@ HALF_HEIGHT = 0.36
 Anchor = Literal["start", "middle", "end"]
 
 
+MIN_WIDTH, USUAL_WIDTH = 320.0, 860.0
+
+
 class Box(NamedTuple):
     """A filled rectangle. `fill` is a colour, #rrggbb, or one of the palette's tones of ink."""
 
@@ -62,6 +65,12 @@ class Drawing:
                 bold = ink == "ink"
                 self.words.append(Words(margin, y - 0.7 * size, line, size, ink, bold=bold))
         return y + 7
+
+
+def check_width(width: float) -> None:
+    """Raise `ValueError` for a sheet too narrow to draw on."""
+    if not width >= MIN_WIDTH:
+        raise ValueError(f"the width is {width}; a picture needs {MIN_WIDTH:g} pixels or more")
 
 
 def letters(width: float, size: float) -> int:

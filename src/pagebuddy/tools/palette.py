@@ -59,14 +59,14 @@ def _on_ramp(share: float) -> str:
     return "#" + "".join(f"{channel:02x}" for channel in mixed)
 
 
-def is_dark(colour: str) -> bool:
-    """Must text on this colour be light?
+def ink_on(colour: str) -> str:
+    """The colour of text on a colour: black or white.
 
-    >>> is_dark("#101010"), is_dark("#f4e3a1")
-    (True, False)
+    >>> ink_on("#101010"), ink_on("#f4e3a1")
+    ('#ffffff', '#000000')
     """
     red, green, blue = _channels(colour)
-    return 299 * red + 587 * green + 114 * blue < 128_000
+    return "#ffffff" if 299 * red + 587 * green + 114 * blue < 128_000 else "#000000"
 
 
 def _channels(colour: str) -> tuple[int, int, int]:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from pagebuddy.tools.grid import Grid, Row, describe, grid
 from pagebuddy.tools.layout import Layout
-from pagebuddy.tools.palette import N_HOLDERS, USED, holder_colour, is_dark, order_colours
+from pagebuddy.tools.palette import N_HOLDERS, USED, holder_colour, ink_on, order_colours
 from pagebuddy.tools.units import counted, in_bytes
 
 # From nothing used to all used, in between by thirds of the share.
@@ -151,7 +151,7 @@ class Picture:
             if line.cell_len + 4 > room:
                 yield line
                 line = Text()
-            line.append(f" {order:2} ", Style(color=_ink_on(colour), bgcolor=colour))
+            line.append(f" {order:2} ", Style(color=ink_on(colour), bgcolor=colour))
         yield line
 
 
@@ -167,11 +167,7 @@ def _held(shade: int, holder: int, coloured: bool) -> Style:
     if not coloured or shade == 0:
         return Style.null()
     colour = holder_colour(holder)
-    return Style(color=_ink_on(colour), bgcolor=colour)
-
-
-def _ink_on(colour: str) -> str:
-    return "#ffffff" if is_dark(colour) else "#000000"
+    return Style(color=ink_on(colour), bgcolor=colour)
 
 
 def _indented(text: Text, columns: int) -> Padding:

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pagebuddy.tools.drawing import HALF_HEIGHT, Drawing
+from pagebuddy.tools.drawing import HALF_HEIGHT, USUAL_WIDTH, Drawing
 from pagebuddy.tools.layout import Layout
 from pagebuddy.tools.palette import DARK, LIGHT, TONES, Theme
-from pagebuddy.tools.sheet import USUAL_WIDTH, sheet
+from pagebuddy.tools.sheet import sheet
 from pagebuddy.tools.svg import as_svg
 
 if TYPE_CHECKING:

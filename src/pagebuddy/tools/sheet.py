@@ -6,7 +6,15 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby, pairwise
 from typing import TypeVar
 
-from pagebuddy.tools.drawing import MONO_WIDTH, Box, Drawing, Words, letters
+from pagebuddy.tools.drawing import (
+    MONO_WIDTH,
+    USUAL_WIDTH,
+    Box,
+    Drawing,
+    Words,
+    check_width,
+    letters,
+)
 from pagebuddy.tools.grid import Grid, Line, Row, describe, grid
 from pagebuddy.tools.key import KEY_WIDTH, draw_key, key_height
 from pagebuddy.tools.layout import Layout
@@ -14,8 +22,6 @@ from pagebuddy.tools.palette import USED, holder_colour, order_colours
 from pagebuddy.tools.units import counted, in_bytes
 
 _T = TypeVar("_T")
-
-MIN_WIDTH, USUAL_WIDTH = 320.0, 860.0
 
 _MARGIN, _GAP = 14.0, 26.0
 _KEY_BESIDE = 640.0  # on a sheet narrower than this the key goes below
@@ -42,8 +48,7 @@ def sheet(
     >>> drawing.width, [words.text for words in drawing.words][:1]
     (860.0, ['Memory'])
     """
-    if not width >= MIN_WIDTH:
-        raise ValueError(f"the width is {width}; a picture needs {MIN_WIDTH:g} pixels or more")
+    check_width(width)
     drawing = Drawing(title, width)
     end = max((first + n for first, n in layout.ranges), default=1)
     digits = len(f"{(end - 1) * layout.page_size:#x}")

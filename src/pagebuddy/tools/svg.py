@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from html import escape
 from itertools import groupby
 
-from pagebuddy.tools.drawing import HALF_HEIGHT, Drawing, Words
+from pagebuddy.tools.drawing import HALF_HEIGHT, Box, Drawing, Words
 from pagebuddy.tools.palette import DARK, LIGHT, TONES
 
 # Named apart from whatever else is on a page that the file may be put into.
@@ -47,16 +47,21 @@ def _lines(drawing: Drawing, alone: bool) -> Iterator[str]:
         yield f"<style>{_STYLE}</style>"
         yield '<rect class="pagebuddy-paper" width="100%" height="100%"/>'
     for fill, boxes in groupby(drawing.boxes, key=lambda box: box.fill):
-        path = "".join(
-            f"M{_number(box.left)} {_number(box.top)}h{_number(box.width)}v{_number(box.height)}"
-            f"h{_number(-box.width)}z"
-            for box in boxes
-        )
+        path = "".join(map(_outline, boxes))
         # Without soft edges, so that no seams show between boxes that touch.
         yield f'<path shape-rendering="crispEdges"{_fill(fill)} d="{path}"/>'
     for words in drawing.words:
         yield _text(words)
     yield "</svg>"
+
+
+def _outline(box: Box) -> str:
+    # Edges are rounded, not lengths: where one box ends the next begins.
+    left, top, right, bottom = (
+        round(edge, 2) for edge in (box.left, box.top, box.left + box.width, box.top + box.height)
+    )
+    wide, high = _number(right - left), _number(bottom - top)
+    return f"M{_number(left)} {_number(top)}h{wide}v{high}h{_number(left - right)}z"
 
 
 def _text(words: Words) -> str:
