@@ -15,7 +15,7 @@ from pagebuddy.tools.units import in_bytes
 
 _MARGIN = len("order 10 ")
 _MIN_COLUMNS, _MAX_COLUMNS = 16, 128
-_WORDS_ROOM = 2  # around what is written on a block
+_FILL_AROUND = 2  # of what is written on a block, so much of the block is seen
 _FILLS = {Kind.FREE: "·", Kind.USED: "█", Kind.SPLIT: "─", Kind.OUTSIDE: " "}
 _ASCII_FILLS = {Kind.FREE: ".", Kind.USED: "#", Kind.SPLIT: "-", Kind.OUTSIDE: " "}
 
@@ -35,12 +35,12 @@ class TreePicture:
     the block of order 4 at page 0: 64 KiB from 0x0
     <BLANKLINE>
     order  4 ─────────── 0 split ───────────
-    order  3 ─── 0 split ─── ···· 8 free ···
+    order  3 ─── 0 split ─── ··· 8 free ····
     order  2 ██ 0 ██ ── 4 ──
     order  1         ─── ···
     order  0         █ ·
     <BLANKLINE>
-    ─ split  · free  █ used  numbers are pages
+    ─ split  █ used  · free  numbers are pages
     <BLANKLINE>
     page 5, free at order 0, cannot merge: its buddy, page 4, is used
     page 6, free at order 1, cannot merge: its buddy, page 4, is split
@@ -82,34 +82,34 @@ class TreePicture:
                 line.append_text(self._block(node, width, fills, coloured))
             yield line
         yield Text()
-        yield Text.assemble(
-            *(
-                part
-                for kind in (Kind.SPLIT, Kind.FREE, Kind.USED)
-                for part in (fills[kind], f" {kind.value}  ")
-            ),
-            "numbers are pages",
-        )
+        yield _legend(fills, coloured)
         yield Text()
         for told in (*left_out(levels), *tree.explained()):
             yield Text(told)
 
     def _block(self, node: Node, width: int, fills: dict[Kind, str], coloured: bool) -> Text:
         """A block in so many columns, one less where that leaves any, so that blocks stand apart."""
-        style = self._style(node) if coloured else Style.null()
+        bar, ink = self._styles(node) if coloured else (Style.null(), Style.null())
         wide = width - 1 if width > 1 else width
-        fill = fills[node.kind]
-        for words in (f"{node.first} {node.kind.value}", f"{node.first}", ""):
-            if len(words) + 2 * _WORDS_ROOM <= wide:
+        for words in (f" {node.first} {node.kind.value} ", f" {node.first} "):
+            if len(words) + _FILL_AROUND <= wide and node.kind is not Kind.OUTSIDE:
                 break
-        if node.kind is Kind.OUTSIDE or not words:
-            return Text(fill * wide, style)
-        return Text(f" {words} ".center(wide, fill), style)
+        else:
+            words = ""
+        before = (wide - len(words)) // 2
+        after = wide - before - len(words)
+        fill = fills[node.kind]
+        return Text.assemble((fill * before, bar), (words, ink), (fill * after, bar))
 
-    def _style(self, node: Node) -> Style:
-        if node.kind is Kind.SPLIT:
-            return Style(dim=True)
-        if node.kind is Kind.OUTSIDE:
-            return Style.null()
+    def _styles(self, node: Node) -> tuple[Style, Style]:
+        """Of the bar, which need not be seen on its own colour, and of the words on it."""
+        if node.kind in (Kind.SPLIT, Kind.OUTSIDE):
+            return Style(dim=True), Style(dim=True)
         colour = self._colours[node.order] if node.kind is Kind.FREE else USED
-        return Style(color=ink_on(colour), bgcolor=colour)
+        return Style(color=colour, bgcolor=colour), Style(color=ink_on(colour), bgcolor=colour)
+
+
+def _legend(fills: dict[Kind, str], coloured: bool) -> Text:
+    free = "in colour: free" if coloured else f"{fills[Kind.FREE]} free"
+    used = (fills[Kind.USED], USED if coloured else "")
+    return Text.assemble(f"{fills[Kind.SPLIT]} split  ", used, f" used  {free}  numbers are pages")
