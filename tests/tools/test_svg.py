@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from itertools import pairwise
 
 import pytest
 
@@ -57,6 +59,16 @@ def test_in_a_page_it_changes_nothing_else_and_takes_the_ink_from_around():
     for theme in (LIGHT, DARK):
         assert theme.ink not in text
         assert theme.paper not in text
+
+
+def test_no_seam_is_left_where_boxes_touch():
+    third = 100 / 3 - 0.001
+    boxes = [Box(i * third, i * third, third, third, "ink") for i in range(9)]
+    edges = re.findall(r"M(\S+) (\S+)h(\S+)v(\S+)h", as_svg(Drawing("", 300, 300, boxes)))
+    numbers = [[round(float(number) * 100) for number in edge] for edge in edges]
+    assert len(numbers) == 9
+    for (x, y, wide, high), (next_x, next_y, *_) in pairwise(numbers):
+        assert (x + wide, y + high) == (next_x, next_y)
 
 
 @pytest.mark.parametrize("text", ["a <b> & \"c\" 'd'", "]]>", "\x00\x1b[31m", "\ud800", "日本 🐍"])

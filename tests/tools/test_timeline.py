@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import xml.etree.ElementTree as ElementTree
+from itertools import pairwise
 
 import pytest
 from rich.console import Console
@@ -61,8 +62,9 @@ def test_moments_are_evenly_apart_and_not_too_many(n, most):
     assert at[0] == 0
     assert at[-1] == n
     assert at[:-1] == list(range(0, n, timeline.apart))
-    if len(at) < most // 2:
-        assert timeline.apart == 16
+    doublings = (timeline.apart // 16).bit_length() - 1
+    assert timeline.apart == 16 << doublings
+    assert doublings == 0 or n // (timeline.apart // 2) >= most
 
 
 def test_looking_changes_nothing(Buddy):
@@ -189,6 +191,14 @@ def test_areas_are_shares():
     panel = area[USED] + area[colours[4]] + area[colours[5]] + area[colours[6]]
     shares = [area[fill] / panel for fill in (USED, *colours[4:])]
     assert shares == pytest.approx([1 / 8, 1 / 8, 1 / 4, 1 / 2], abs=0.01)
+    stacks = {}
+    for box in drawing.boxes:
+        if box.fill in (USED, *colours) and box.width != 12:
+            stacks.setdefault(box.left, []).append(box)
+    assert len(stacks) == 11
+    for stack in stacks.values():
+        for below, above in pairwise(stack):
+            assert above.top + above.height == pytest.approx(below.top)
 
 
 def test_what_is_all_free_is_left_out_and_told():

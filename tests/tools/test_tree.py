@@ -103,6 +103,13 @@ def test_what_is_told_is_what_happens(seed):
     assert told_of
 
 
+def test_the_smallest_free_blocks_are_told_of_first():
+    buddy = BuddyAllocator(64)
+    buddy.alloc_at(33, 1)
+    told = [line for line in Tree(Layout.of(buddy)).explained() if "cannot merge" in line]
+    assert [line.split(",")[0] for line in told] == ["page 32", "page 34", "page 36"]
+
+
 def test_the_block_shown_unless_told_is_one_that_was_split():
     buddy = BuddyAllocator(64, max_order=3)
     buddy.alloc(19)

@@ -107,7 +107,7 @@ class Tree:
         if inside == 0:
             return Node(first, order, Kind.OUTSIDE)
         spans = layout.spans_in(first, end)
-        if inside < end - first or len(spans) > 1:
+        if inside < end - first:
             return Node(first, order, Kind.SPLIT)
         if not spans:
             return Node(first, order, Kind.USED)
