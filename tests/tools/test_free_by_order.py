@@ -58,3 +58,10 @@ def test_colour_where_there_is_colour():
     assert f"48;2;{red};{green};{blue}m" in text
     assert "48;2" not in shown(layout)
     assert "#" * 10 in shown(layout, encoding="ascii")
+
+
+@pytest.mark.parametrize("width", [1, 10, 39])
+def test_too_narrow_a_terminal(width):
+    lines = shown(with_blocks(9, 8, 8), width=width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert len(lines) == 12

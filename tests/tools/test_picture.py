@@ -160,3 +160,12 @@ def test_empty_and_full(by_holder, n_pages, full):
     text = shown(Layout.of(buddy, rows), by_holder=by_holder)
     cells = {c for line in text.splitlines() if line[:2] == "0x" for c in line.split(" ")[1]}
     assert cells == ({"A"} if by_holder else {"█"}) if full else {"·"}
+
+
+@pytest.mark.parametrize("by_holder", [False, True])
+@pytest.mark.parametrize("width", range(1, 24))
+def test_too_narrow_a_terminal_is_told(layout, width, by_holder):
+    lines = shown(layout, width=width, by_holder=by_holder).splitlines()
+    assert max(map(len, lines)) <= width
+    told = "".join(lines).replace(" ", "").startswith("cutoff:thisneeds19columns")
+    assert told == (width < 19)

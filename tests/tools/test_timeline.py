@@ -229,3 +229,8 @@ def test_a_replay_fills_it_and_goes_as_without(Buddy, tmp_path):
     assert timeline.moments[-1] == (timed.operations, timed.end)
     assert max(moment.stats.used for moment in timeline.moments) <= timed.peak.used
     assert len(timeline.moments) > 4
+
+
+@pytest.mark.parametrize("width", [1, 10, 39])
+def test_too_narrow_a_terminal(worn, width):
+    assert max(map(len, shown(worn, width=width).splitlines())) <= width

@@ -214,3 +214,10 @@ def test_areas_on_a_sheet_are_shares():
 def test_a_sheet_too_narrow():
     with pytest.raises(ValueError, match="the width is 300; a picture needs 320 pixels or more"):
         tree_sheet(Tree(Layout.of(worn(1))), width=300)
+
+
+@pytest.mark.parametrize("width", [1, 10, 24])
+def test_too_narrow_a_terminal_is_told(width):
+    lines = shown(TreePicture(Layout.of(worn(1))), width=width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert "cutoff:thisneeds25columns" in "".join(lines).replace(" ", "")

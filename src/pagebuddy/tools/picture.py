@@ -65,9 +65,11 @@ class Picture:
         room = max(options.max_width - margin, _MIN_COLUMNS)
         columns = min(1 << (room.bit_length() - 1), _MAX_COLUMNS)
         drawn = grid(layout, columns=columns, max_lines=self.max_lines)
+        yield from cut_off(options, margin + columns)
         for line in drawn.lines:
             if isinstance(line, Row):
-                text = Text(f"0x{line.first * layout.page_size:0{digits}x} ")
+                address = f"0x{line.first * layout.page_size:0{digits}x} "
+                text = Text(address, no_wrap=True, overflow="crop")
                 text.append_text(self._cells(line, shades, coloured))
                 text.rstrip()
                 yield text
@@ -153,6 +155,12 @@ class Picture:
                 line = Text()
             line.append(f" {order:2} ", Style(color=ink_on(colour), bgcolor=colour))
         yield line
+
+
+def cut_off(options: ConsoleOptions, needed: int) -> Iterator[Text]:
+    """Say so if a picture is cut off on the right for lack of columns."""
+    if options.max_width < needed:
+        yield Text(f"cut off: this needs {needed} columns")
 
 
 def _letter(shade: int, holder: int, shades: str) -> str:

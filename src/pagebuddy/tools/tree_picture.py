@@ -10,6 +10,7 @@ from rich.text import Text
 
 from pagebuddy.tools.layout import Layout
 from pagebuddy.tools.palette import USED, ink_on, order_colours
+from pagebuddy.tools.picture import cut_off
 from pagebuddy.tools.tree import Kind, Node, Tree, left_out
 from pagebuddy.tools.units import in_bytes
 
@@ -71,6 +72,7 @@ class TreePicture:
             f"{in_bytes(size << tree.order)} from {tree.first * size:#x}"
         )
         yield Text()
+        yield from cut_off(options, _MARGIN + columns)
         levels = tree.levels[: columns.bit_length()]
         for level in levels:
             order = level[0].order
