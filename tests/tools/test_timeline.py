@@ -203,10 +203,10 @@ def test_areas_are_shares():
 
 def test_what_is_all_free_is_left_out_and_told():
     buddy, timeline = BuddyAllocator(1 << 14, max_order=4), Timeline()
-    buddy.alloc(100)
+    buddy.alloc(400)
     timeline.look(buddy)
     texts = [words.text for words in timeline_sheet(timeline, title="Memory").words]
-    assert "used, and free by order of the block; above 512 KiB of 64 MiB all is free" in texts
+    assert "used, and free by order of the block; above 1.79 MiB of 64 MiB all is free" in texts
 
 
 def test_a_replay_fills_it_and_goes_as_without(Buddy, tmp_path):

@@ -30,7 +30,7 @@ def entries(layout: Layout, *, by_holder: bool) -> Iterator[Entry | None]:
     """The lines of the key from top to bottom, None where some room is left."""
     size = layout.page_size
     used = layout.n_pages - layout.n_free
-    if by_holder:
+    if by_holder and layout.holders:
         yield from _holders(layout)
         yield None
     else:

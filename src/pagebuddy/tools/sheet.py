@@ -56,7 +56,8 @@ def sheet(
     beside = width >= _KEY_BESIDE
     room = width - left - _MARGIN - (KEY_WIDTH + _GAP if beside else 0)
     columns = _MAX_COLUMNS
-    while columns > 8 and room / columns < _NARROWEST_CELL:
+    longest = max((n for _, n in layout.ranges), default=0)
+    while columns > 8 and (room / columns < _NARROWEST_CELL or 2 * longest <= columns):
         columns //= 2
     drawn = grid(layout, columns=columns, max_lines=_MAX_LINES)
     top = drawing.heading(_MARGIN, _told(drawn, layout.page_size, by_holder))

@@ -20,6 +20,8 @@ _BOLD_WIDER = 1.1
 _SWATCH = 30.0
 # Above what is used and what is broken up, so much of the scale shows free blocks of the top order.
 _ROOM_ABOVE = 1.15
+# However little that is, the scale shows this share of memory.
+_FINEST = 64
 _LINE = 1.5
 
 
@@ -67,7 +69,7 @@ def _memory(drawing: Drawing, timeline: Timeline, top: float) -> float:
     broken = max(
         stats.n_pages - (_pages_of(order)(stats) if order else 0) for _, stats in timeline.moments
     )
-    scale = min(n_pages, max(_ROOM_ABOVE * broken, 1))
+    scale = min(n_pages, max(_ROOM_ABOVE * broken, n_pages / _FINEST))
     told = "used, and free by order of the block"
     if scale < n_pages:
         told += f"; above {in_bytes(int(scale) * size)} of {in_bytes(n_pages * size)} all is free"
