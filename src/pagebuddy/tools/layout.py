@@ -55,13 +55,19 @@ class Layout:
         >>> Layout.of(buddy, rows).holders
         ('several', 'a')
         """
-        return cls.from_rows(
+        layout = cls.from_rows(
             buddy.ranges.joined(),
             buddy.free_blocks(),
-            ((first, n, ()) for first, n in buddy.spans()) if spans is None else spans,
+            () if spans is None else spans,
             page_size=buddy.page_size,
             max_order=buddy.max_order,
         )
+        if spans is None:
+            # In order and nobody's: a replay has a quarter of a million of them.
+            for first, n in buddy.spans():
+                layout.span_first.append(first)
+                layout.span_n.append(n)
+        return layout
 
     @classmethod
     def from_rows(
@@ -78,7 +84,6 @@ class Layout:
         Blocks and spans may come in any order. A span with one holder is told by its name, one with
         more is held by "several", one with none by "nobody told" if any other has a holder.
         """
-        free = sorted(free_blocks)
         live = sorted((first, n, _holder(holders)) for first, n, holders in spans)
         pages: Counter[str] = Counter()
         for _, n, name in live:
@@ -87,6 +92,7 @@ class Layout:
         if names == [NOBODY]:
             names = []
         place = {name: i for i, name in enumerate(names)}
+        free = sorted(free_blocks)
         return cls(
             ranges=list(ranges),
             free_first=array("Q", [first for first, _ in free]),
