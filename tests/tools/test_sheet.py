@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import io
+import random
 from array import array
 
 import pytest
+from rich.console import Console
 
 from pagebuddy import BuddyAllocator, PageRanges
 from pagebuddy.tools.drawing import letters
 from pagebuddy.tools.grid import Row
 from pagebuddy.tools.layout import Layout
 from pagebuddy.tools.palette import N_HOLDERS, USED, holder_colour, order_colours
+from pagebuddy.tools.picture import Picture
 from pagebuddy.tools.sheet import sheet, used_boxes
+from pagebuddy.tools.tree import Tree
+from pagebuddy.tools.tree_sheet import tree_sheet
 
 WIDTHS = [320, 480, 640, 860, 1600]
 
@@ -118,3 +124,19 @@ def test_a_long_title_takes_lines():
     texts = [words.text for words in sheet(empty(), title=title, width=320).words if words.bold]
     assert " ".join(texts) == title.strip()
     assert max(map(len, texts)) <= letters(320 - 28, 15)
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_rows_that_do_not_agree_are_drawn_all_the_same(check_sheet, seed):
+    """As of an arena that others change while its blocks and buffers are read."""
+    chance = random.Random(seed)
+    blocks = [(chance.randrange(600), chance.randrange(6)) for _ in range(30)]
+    free = [(first >> order << order, order) for first, order in blocks]
+    spans = [(chance.randrange(600), chance.randint(1, 50), ["ab"[i % 2]]) for i in range(20)]
+    ranges = [(0, 100), (130, 400)]
+    layout = Layout.from_rows(ranges, free, spans, page_size=4096, max_order=6)
+    for by_holder in (False, True):
+        check_sheet(sheet(layout, title="Memory", by_holder=by_holder, width=500))
+        Console(file=io.StringIO()).print(Picture(layout, by_holder=by_holder))
+    for page in (0, 131, 500):
+        check_sheet(tree_sheet(Tree(layout, page)))

@@ -181,6 +181,8 @@ def _row(layout: Layout, columns: int, bits: int, base: int, low: int, high: int
         for covered in range(cell, min(cell + max((1 << order) >> bits, 1), columns)):
             n_free[covered] += min(1 << order, 1 << bits)
             largest[covered] = max(largest[covered], order)
+    # Rows read while others were at work may tell of more than there is.
+    n_free = array("Q", map(min, n_free, n_pages))
     return Row(low, n_pages, n_free, largest, _holders(layout, columns, bits, base, low, high))
 
 
