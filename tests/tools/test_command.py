@@ -126,11 +126,27 @@ def test_quiet(small):
 
 @pytest.mark.parametrize("moment", ["fullest", "end"])
 def test_picture_in_a_file(small, tmp_path, moment):
-    pytest.importorskip("matplotlib")
     picture = tmp_path / "memory.svg"
     arguments = ("replay", small[0], "--picture", picture, "--at", moment, "-q")
     assert run(*arguments) == (0, "", "")
     assert "<svg" in picture.read_text()
+
+
+def test_over_time(small, tmp_path):
+    picture = tmp_path / "time.svg"
+    code, text, complaint = run("replay", small[0], "--over-time", picture)
+    assert (code, complaint) == (0, "")
+    assert max(map(len, text.splitlines())) <= 80
+    *_, used, largest, unusable, operations = text.splitlines()
+    assert used.startswith("used ")
+    assert used.rstrip().endswith("2.25 MiB, 56.3 %")
+    assert largest.rstrip().endswith("4 MiB")
+    assert unusable.rstrip().endswith("100 % at order 10")
+    assert operations.rstrip() == "operations    5 from left to right"
+    assert "5 operations from left to right" in picture.read_text()
+    assert run("replay", small[0], "--over-time", picture, "-q") == (0, "", "")
+    told = refused("replay", tmp_path / "none.csv", "--over-time", "time.txt")
+    assert told.startswith("cannot draw time.txt: ")
 
 
 def test_without_a_memory_map_the_trace_tells_the_memory(small):
@@ -266,7 +282,7 @@ def test_without_the_extras_it_names_them(tmp_path):
     assert told.endswith("pip install 'pagebuddy[cli]'")
     (tmp_path / "matplotlib.py").write_text("raise ModuleNotFoundError(name='matplotlib')")
     path = f"{PACKAGES}{os.pathsep}{tmp_path}"
-    told = refused("replay", SAMPLE, "--picture", tmp_path / "a.svg", code=1, PYTHONPATH=path)
+    told = refused("replay", SAMPLE, "--picture", tmp_path / "a.png", code=1, PYTHONPATH=path)
     assert told.endswith("pip install 'pagebuddy[plot]'")
 
 

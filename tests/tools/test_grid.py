@@ -28,7 +28,7 @@ def some_layout(seed):
             live.append(buddy.alloc(chance.randint(1, 12)))
         if live and chance.random() < 0.4:
             buddy.free(live.pop(chance.randrange(len(live))))
-    return Layout.of(buddy)
+    return Layout.of(buddy, [(first, n, [chance.choice("abc")]) for first, n in buddy.spans()])
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -37,6 +37,8 @@ def test_it_shows_each_page_once_and_as_it_is(seed, columns, max_lines):
     layout = some_layout(seed)
     blocks = zip(layout.free_first.tolist(), layout.free_order.tolist(), strict=True)
     free = {page: order for first, order in blocks for page in range(first, first + (1 << order))}
+    spans = zip(layout.span_first, layout.span_n, layout.span_holder, strict=True)
+    held = {page: holder for first, n, holder in spans for page in range(first, first + n)}
     drawn = grid(layout, columns=columns, max_lines=max_lines)
     cell, row = drawn.pages_per_cell, drawn.pages_per_cell * columns
     ranges = iter(layout.ranges)
@@ -64,6 +66,11 @@ def test_it_shows_each_page_once_and_as_it_is(seed, columns, max_lines):
             assert line.n_pages.tolist() == [len(pages) for pages in cells]
             assert line.n_free.tolist() == [len(inside) for inside in orders]
             assert line.free_block.tolist() == [max(inside, default=-1) for inside in orders]
+            holders = [[held[p] for p in pages if p in held] for pages in cells]
+            most = [
+                max(inside, key=lambda i: (inside.count(i), -i), default=-1) for inside in holders
+            ]
+            assert line.holder.tolist() == most
             page = min(base + row, end)
     assert page == end
     assert next(ranges, None) is None

@@ -9,13 +9,14 @@ from rich.console import Console
 
 from pagebuddy import BuddyAllocator, PageRanges
 from pagebuddy.tools.layout import Layout
-from pagebuddy.tools.palette import order_colours
+from pagebuddy.tools.palette import N_HOLDERS, holder_colour, order_colours
 from pagebuddy.tools.picture import Picture
 
 
-def shown(layout, *, width=80, encoding="utf-8", **options):
+def shown(layout, *, width=80, encoding="utf-8", by_holder=False, **options):
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-    Console(file=file, width=width, **options).print(Picture(layout))
+    picture = Picture(layout, by_holder=by_holder)
+    Console(file=file, width=width, **options).print(picture)
     file.flush()
     return file.buffer.getvalue().decode(encoding)
 
@@ -93,3 +94,78 @@ def test_lightness_rises_with_the_order():
         ]
         lightness = [0.299 * red + 0.587 * green + 0.114 * blue for red, green, blue in channels]
         assert lightness == sorted(set(lightness))
+
+
+def held(n_holders):
+    """Spans of two pages with a free page behind each, one after the other by another holder."""
+    buddy = BuddyAllocator(512)
+    rows = []
+    for i in range(120):
+        rows.append((buddy.alloc(3), 2, [f"worker {i % n_holders}"]))
+        buddy.resize(rows[-1][0], 2)
+    return Layout.of(buddy, rows)
+
+
+@pytest.mark.parametrize("width", [24, 40, 80, 200])
+def test_by_holder_it_fits_the_width(width):
+    lines = shown(held(3), width=width, by_holder=True).splitlines()
+    assert max(map(len, lines)) <= width
+
+
+def test_letters_tell_who_holds_most():
+    buddy = BuddyAllocator(64)
+    rows = [(buddy.alloc(16), 16, ["big"]), (buddy.alloc(1), 1, ["small"])]
+    rows.append((buddy.alloc_at(30, 4), 4, ["small", "big"]))
+    text = shown(Layout.of(buddy, rows), width=20, by_holder=True)
+    lines = [line.split()[1] for line in text.splitlines() if line.startswith("0x")]
+    assert lines[:5] == ["AAAAAAAA", "AAAAAAAA", "C·······", "······BB", "BB······"]
+    told = " ".join(text.split())
+    assert "A big: 64 KiB in 1 span" in told
+    assert "B several: 16 KiB in 1 span" in told
+    assert "C small: 4 KiB in 1 span" in told
+
+
+def test_small_letters_where_some_is_free():
+    buddy = BuddyAllocator(1 << 12)
+    rows = [(buddy.alloc_at(page, 1), 1, ["one"]) for page in range(0, 1 << 11, 2)]
+    text = shown(Layout.of(buddy, rows), by_holder=True)
+    assert "aaaaaaaa" in text
+    assert "A one: 4 MiB in 1,024 spans" in text
+
+
+def test_beyond_the_colours_holders_are_others():
+    layout = held(N_HOLDERS + 4)
+    text = shown(layout, by_holder=True)
+    assert "Z 4 others: " in text
+    assert text.count(" worker ") == N_HOLDERS
+    coloured = shown(layout, by_holder=True, force_terminal=True, color_system="truecolor")
+    for place in range(N_HOLDERS + 1):
+        red, green, blue = (int(holder_colour(place)[i : i + 2], 16) for i in (1, 3, 5))
+        assert f"48;2;{red};{green};{blue}m" in coloured
+
+
+def test_by_holder_without_any_told_it_is_as_ever(layout):
+    plain = [line for line in shown(layout).splitlines() if line.startswith("0x")]
+    assert [
+        line for line in shown(layout, by_holder=True).splitlines() if line[:2] == "0x"
+    ] == plain
+
+
+@pytest.mark.parametrize("by_holder", [False, True])
+@pytest.mark.parametrize("n_pages", [1, 7, 1 << 20])
+@pytest.mark.parametrize("full", [False, True])
+def test_empty_and_full(by_holder, n_pages, full):
+    buddy = BuddyAllocator(n_pages)
+    rows = [(buddy.alloc(n_pages), n_pages, ["all"])] if full else []
+    text = shown(Layout.of(buddy, rows), by_holder=by_holder)
+    cells = {c for line in text.splitlines() if line[:2] == "0x" for c in line.split(" ")[1]}
+    assert cells == ({"A"} if by_holder else {"█"}) if full else {"·"}
+
+
+@pytest.mark.parametrize("by_holder", [False, True])
+@pytest.mark.parametrize("width", range(1, 24))
+def test_too_narrow_a_terminal_is_told(layout, width, by_holder):
+    lines = shown(layout, width=width, by_holder=by_holder).splitlines()
+    assert max(map(len, lines)) <= width
+    told = "".join(lines).replace(" ", "").startswith("cutoff:thisneeds19columns")
+    assert told == (width < 19)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
+from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 from pagebuddy.tools.layout import Layout
 from pagebuddy.tools.units import in_bytes
@@ -20,14 +20,16 @@ _FINEST = 1 / 64
 class Row(NamedTuple):
     """A row of cells. `first` is its first page that is in the range.
 
-    For each cell: `n_pages` of it inside the range, `n_free` of them, and the order of the largest
-    `free_block` that lies in it or that it lies in, -1 where nothing is free.
+    For each cell: `n_pages` of it inside the range, `n_free` of them, the order of the largest
+    `free_block` that lies in it or that it lies in, -1 where nothing is free, and the `holder` of
+    most of what is used there, a place in the layout's `holders`, -1 where none is told.
     """
 
     first: int
-    n_pages: NDArray[np.int64]
-    n_free: NDArray[np.int64]
-    free_block: NDArray[np.int64]
+    n_pages: array[int]
+    n_free: array[int]
+    free_block: array[int]
+    holder: array[int]
 
 
 class Fold(NamedTuple):
@@ -90,9 +92,10 @@ def grid(layout: Layout, *, columns: int, max_lines: int) -> Grid:
     >>> drawn.pages_per_cell, drawn.lines[2].n_free.tolist()
     (2, [0, 0, 2, 2, 2, 2, 2, 2])
     """
-    runs = [_runs(layout, first, n) for first, n in layout.ranges]
-    smallest = layout.n_pages * _FINEST / (columns * max_lines)
-    bits = max(int(smallest).bit_length() - 1, 0)
+    smallest = int(layout.n_pages * _FINEST / (columns * max_lines))
+    bits = max(smallest.bit_length() - 1, 0)
+    # Only what is longer than a row can be folded.
+    runs = [_runs(layout, first, n, columns << bits) for first, n in layout.ranges]
     while True:
         length = columns << bits
         plan = [
@@ -106,32 +109,41 @@ def grid(layout: Layout, *, columns: int, max_lines: int) -> Grid:
         bits += 1
 
 
-def _runs(layout: Layout, first: int, n: int) -> NDArray[np.int64]:
-    """Where free blocks of one order follow one another: start and end, as offsets, and order."""
-    offset, order = layout.within(first, first + n)
-    end = offset + (1 << order)
-    breaks = np.flatnonzero((end[:-1] != offset[1:]) | (order[:-1] != order[1:]))
-    start = np.concatenate(([0], breaks + 1))[: offset.size]
-    stop = np.concatenate((breaks, [offset.size - 1]))[: offset.size]
-    return np.stack((offset[start], end[stop], order[start]), axis=1)
+def _runs(layout: Layout, first: int, n: int, longer: int) -> list[tuple[int, int, int]]:
+    """Where free blocks of one order follow one another on more pages than `longer`.
+
+    Start and end, as offsets, and order.
+    """
+    runs: list[tuple[int, int, int]] = []
+    start = end = 0
+    last = -1
+    for i in layout.blocks_in(first, first + n):
+        offset, order = layout.free_first[i] - first, layout.free_order[i]
+        if offset != end or order != last:
+            if end - start > longer:
+                runs.append((start, end, last))
+            start, last = offset, order
+        end = offset + (1 << order)
+    if end - start > longer:
+        runs.append((start, end, last))
+    return runs
 
 
-def _plan(first: int, n: int, length: int, runs: NDArray[np.int64]) -> list[_Stretch]:
+def _plan(first: int, n: int, length: int, runs: list[tuple[int, int, int]]) -> list[_Stretch]:
     """Which rows of a range to draw, and which to fold, if a row has this many pages."""
     base = first // length
     shift = first - base * length
-    start, end = runs[:, 0] + shift, runs[:, 1] + shift
-    # A row at the range's edge may lie outside it in part and still show nothing new.
-    row = np.where(runs[:, 0] == 0, start // length, -(-start // length))
-    row_end = np.where(runs[:, 1] == n, -(-end // length), end // length)
     plan: list[_Stretch] = []
     done = base
-    for i in np.flatnonzero(row_end - row > _MIN_FOLD).tolist():
-        # The first of them is drawn, to show what the others look like.
-        fold = base + int(row[i]) + 1
-        fold_end = base + int(row_end[i])
-        plan += [_Stretch(done, fold), _Stretch(fold, fold_end, int(runs[i, 2]))]
-        done = fold_end
+    for start, end, order in runs:
+        # A row at the range's edge may lie outside it in part and still show nothing new.
+        row = (start + shift) // length if start == 0 else -(-(start + shift) // length)
+        row_end = -(-(end + shift) // length) if end == n else (end + shift) // length
+        if row_end - row > _MIN_FOLD:
+            # The first of them is drawn, to show what the others look like.
+            fold, fold_end = base + row + 1, base + row_end
+            plan += [_Stretch(done, fold), _Stretch(fold, fold_end, order)]
+            done = fold_end
     last = -(-(first + n) // length)
     return [*plan, _Stretch(done, last)] if done < last else plan
 
@@ -142,41 +154,52 @@ def _n_lines(stretch: _Stretch) -> int:
 
 def _lines(layout: Layout, columns: int, bits: int, plan: list[list[_Stretch]]) -> Iterator[Line]:
     length = columns << bits
-    last = None
+    end = None
     for (first, n), stretches in zip(layout.ranges, plan, strict=True):
-        if last is not None:
-            yield Hole(first - last)
-        last = first + n
+        if end is not None:
+            yield Hole(first - end)
+        end = first + n
         for start, stop, order in stretches:
-            low, high = max(start * length, first), min(stop * length, last)
             if order >= 0:
-                yield Fold(high - low, order)
+                yield Fold(min(stop * length, end) - max(start * length, first), order)
             else:
-                yield from _rows(layout, columns, bits, start * length, low, high)
+                for base in range(start * length, stop * length, length):
+                    low, high = max(base, first), min(base + length, end)
+                    yield _row(layout, columns, bits, base, low, high)
 
 
-def _rows(layout: Layout, columns: int, bits: int, base: int, low: int, high: int) -> Iterator[Row]:
-    """The rows from page `base` on, in which the pages from `low` to before `high` are.
+def _row(layout: Layout, columns: int, bits: int, base: int, low: int, high: int) -> Row:
+    """The row from page `base` on, of which the pages from `low` to before `high` are there."""
+    edges = [min(max(base + (i << bits), low), high) for i in range(columns + 1)]
+    n_pages = array("Q", [end - start for start, end in pairwise(edges)])
+    n_free = array("Q", [0]) * columns
+    largest = array("b", [-1]) * columns
+    for i in layout.blocks_in(low, high):
+        order = layout.free_order[i]
+        # A block and a cell or row that overlap lie one inside the other: aligned powers of two.
+        cell = max(layout.free_first[i] - base, 0) >> bits
+        for covered in range(cell, min(cell + max((1 << order) >> bits, 1), columns)):
+            n_free[covered] += min(1 << order, 1 << bits)
+            largest[covered] = max(largest[covered], order)
+    # Rows read while others were at work may tell of more than there is.
+    n_free = array("Q", map(min, n_free, n_pages))
+    return Row(low, n_pages, n_free, largest, _holders(layout, columns, bits, base, low, high))
 
-    A block and a cell that overlap lie one inside the other: both are aligned powers of two.
-    """
-    n_rows = -(-(high - base) // (columns << bits))
-    edges = np.arange(n_rows * columns + 1) << bits
-    n_pages = np.diff(np.clip(edges, low - base, high - base))
-    n_free = np.zeros(n_pages.size, np.int64)
-    largest = np.full(n_pages.size, -1)
 
-    offset, order = layout.within(low, high)
-    cell = (offset + (low - base)) >> bits
-    small = order <= bits
-    np.add.at(n_free, cell[small], 1 << order[small])
-    np.maximum.at(largest, cell[small], order[small])
-    for i in np.flatnonzero(~small).tolist():
-        covered = slice(cell[i], cell[i] + (1 << (order[i] - bits)))
-        n_free[covered] = 1 << bits
-        largest[covered] = order[i]
-
-    for i in range(n_rows):
-        cells = slice(i * columns, (i + 1) * columns)
-        start = max(base + i * (columns << bits), low)
-        yield Row(start, n_pages[cells], n_free[cells], largest[cells])
+def _holders(layout: Layout, columns: int, bits: int, base: int, low: int, high: int) -> array[int]:
+    """Who holds the most of each cell; of two who hold the same, whoever holds more in all."""
+    most = array("l", [-1]) * columns
+    if not layout.holders:
+        return most
+    held: list[Counter[int]] = [Counter() for _ in range(columns)]
+    for i in layout.spans_in(low, high):
+        start = max(layout.span_first[i], low)
+        end = min(layout.span_first[i] + layout.span_n[i], high)
+        for cell in range((start - base) >> bits, ((end - 1 - base) >> bits) + 1):
+            edge = base + (cell << bits)
+            inside = min(end, edge + (1 << bits)) - max(start, edge)
+            held[cell][layout.span_holder[i]] += inside
+    for cell, pages in enumerate(held):
+        if pages:
+            most[cell] = min(pages, key=lambda holder: (-pages[holder], holder))
+    return most

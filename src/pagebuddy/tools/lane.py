@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pagebuddy import BuddyAllocator
 from pagebuddy.tools.pairing import NO_PAGE, Operations
+from pagebuddy.tools.timeline import Timeline
 
 
 class Lane:
@@ -18,9 +19,11 @@ class Lane:
     A slot without a span, or whose allocation failed, has `NO_PAGE`.
     """
 
-    def __init__(self, buddy: BuddyAllocator) -> None:
+    def __init__(self, buddy: BuddyAllocator, timeline: Timeline | None = None) -> None:
         self.buddy = buddy
+        self.timeline = timeline
         self.seconds = 0.0
+        self.look()
         self._pages = np.full(0, NO_PAGE, np.uint64)
 
     def grow(self, n_slots: int) -> None:
@@ -29,8 +32,21 @@ class Lane:
         if n_slots > self._pages.size:
             self._pages = np.append(self._pages, np.full(new, NO_PAGE, np.uint64))
 
+    def look(self) -> None:
+        """Have the timeline look, if there is one."""
+        if self.timeline is not None:
+            self.timeline.look(self.buddy)
+
     def run(self, encoded: NDArray[np.uint64]) -> None:
-        """Run operations in one native loop, and time it."""
+        """Run operations in one native loop, or in pieces between looks, and time it."""
+        start = 0
+        for stop in self.timeline.stops(encoded.size) if self.timeline is not None else ():
+            self._run(encoded[start:stop])
+            self.look()
+            start = stop
+        self._run(encoded[start:])
+
+    def _run(self, encoded: NDArray[np.uint64]) -> None:
         begin = perf_counter()
         self.buddy.run(encoded, self._pages)
         self.seconds += perf_counter() - begin

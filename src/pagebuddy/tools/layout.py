@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pagebuddy import BuddyAllocator
+
+SpanRow = tuple[int, int, Iterable[object]]
+"""A live span: first page, number of pages, and who holds it."""
+
+SEVERAL, NOBODY = "several", "nobody told"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Page ranges and the free blocks in them; every other page of the ranges is used.
+    """Page ranges, the free blocks in them, and the live spans; every page not free is used.
 
     `ranges` are (first page, number of pages), ascending, touching ones joined. `free_first` and
     `free_order` are the free blocks by address, an entry a block, apart from each other and
-    inside the ranges. `page_size` is in bytes.
+    inside the ranges. `span_first`, `span_n` and `span_holder` are the live spans by address; the
+    last is a place in `holders`, which has the one with the most pages first. Where nobody was told
+    to hold anything, `holders` is empty and `span_holder` too. `page_size` is in bytes.
 
     >>> buddy = BuddyAllocator(16)
     >>> page = buddy.alloc(8)
@@ -26,17 +34,76 @@ class Layout:
     """
 
     ranges: list[tuple[int, int]]
-    free_first: NDArray[np.uint64]
-    free_order: NDArray[np.int64]
+    free_first: array[int]
+    free_order: array[int]
+    span_first: array[int]
+    span_n: array[int]
+    span_holder: array[int]
+    holders: tuple[str, ...]
     page_size: int
     max_order: int
 
     @classmethod
-    def of(cls, buddy: BuddyAllocator) -> Layout:
-        """How an allocator's memory lies now; what it has aside is settled. O(free blocks)."""
-        blocks = np.array(list(buddy.free_blocks()), np.uint64).reshape(-1, 2)
-        first, order = blocks[:, 0].copy(), blocks[:, 1].astype(np.int64)
-        return cls(buddy.ranges.joined(), first, order, buddy.page_size, buddy.max_order)
+    def of(cls, buddy: BuddyAllocator, spans: Iterable[SpanRow] | None = None) -> Layout:
+        """How an allocator's memory lies now; what it has aside is settled.
+
+        `spans` tells who holds what; without it the allocator's own spans are taken, held by nobody
+        in particular. O(free blocks and spans).
+
+        >>> buddy = BuddyAllocator(16)
+        >>> rows = [(buddy.alloc(2), 2, ["a"]), (buddy.alloc(6), 6, ["b", "a"])]
+        >>> Layout.of(buddy, rows).holders
+        ('several', 'a')
+        """
+        layout = cls.from_rows(
+            buddy.ranges.joined(),
+            buddy.free_blocks(),
+            () if spans is None else spans,
+            page_size=buddy.page_size,
+            max_order=buddy.max_order,
+        )
+        if spans is None:
+            # In order and nobody's: a replay has a quarter of a million of them.
+            for first, n in buddy.spans():
+                layout.span_first.append(first)
+                layout.span_n.append(n)
+        return layout
+
+    @classmethod
+    def from_rows(
+        cls,
+        ranges: Iterable[tuple[int, int]],
+        free_blocks: Iterable[tuple[int, int]],
+        spans: Iterable[SpanRow],
+        *,
+        page_size: int,
+        max_order: int,
+    ) -> Layout:
+        """The same from plain rows: page ranges, free blocks (first page, order), and spans.
+
+        Blocks and spans may come in any order. A span with one holder is told by its name, one with
+        more is held by "several", one with none by "nobody told" if any other has a holder.
+        """
+        live = sorted((first, n, _holder(holders)) for first, n, holders in spans)
+        pages: Counter[str] = Counter()
+        for _, n, name in live:
+            pages[name] += n
+        names = sorted(pages, key=lambda name: (-pages[name], name))
+        if names == [NOBODY]:
+            names = []
+        place = {name: i for i, name in enumerate(names)}
+        free = sorted(free_blocks)
+        return cls(
+            ranges=list(ranges),
+            free_first=array("Q", [first for first, _ in free]),
+            free_order=array("b", [order for _, order in free]),
+            span_first=array("Q", [first for first, _, _ in live]),
+            span_n=array("Q", [n for _, n, _ in live]),
+            span_holder=array("l", [place[name] for _, _, name in live] if place else []),
+            holders=tuple(names),
+            page_size=page_size,
+            max_order=max_order,
+        )
 
     @property
     def n_pages(self) -> int:
@@ -46,7 +113,7 @@ class Layout:
     @property
     def n_free(self) -> int:
         """The free pages."""
-        return int((1 << self.free_order).sum())
+        return sum(1 << order for order in self.free_order)
 
     @property
     def top_order(self) -> int:
@@ -55,16 +122,34 @@ class Layout:
         return min(self.max_order, longest.bit_length() - 1)
 
     @property
-    def n_blocks(self) -> NDArray[np.int64]:
+    def n_blocks(self) -> array[int]:
         """How many free blocks there are of each order, from 0 to `top_order`."""
-        return np.bincount(self.free_order, minlength=self.top_order + 1)
+        counts = Counter(self.free_order)
+        return array("Q", [counts[order] for order in range(self.top_order + 1)])
 
-    def within(self, first: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The free blocks that start from page `first` to before `end`, as offsets and orders.
+    @property
+    def held(self) -> list[tuple[int, int]]:
+        """Of each holder, in the order of `holders`: how many spans and how many pages it holds."""
+        held = [(0, 0)] * len(self.holders)
+        for n, i in zip(self.span_n, self.span_holder, strict=False):
+            held[i] = held[i][0] + 1, held[i][1] + n
+        return held
 
-        O(log blocks).
-        """
-        low = np.searchsorted(self.free_first, np.uint64(first))
-        high = np.searchsorted(self.free_first, np.uint64(end - 1), side="right")
-        offsets = (self.free_first[low:high] - np.uint64(first)).astype(np.int64)
-        return offsets, self.free_order[low:high]
+    def blocks_in(self, first: int, end: int) -> range:
+        """The free blocks with a page from `first` to before `end`, as indices. O(log blocks)."""
+        low = bisect_right(self.free_first, first)
+        if low and self.free_first[low - 1] + (1 << self.free_order[low - 1]) > first:
+            low -= 1
+        return range(low, bisect_left(self.free_first, end))
+
+    def spans_in(self, first: int, end: int) -> range:
+        """The live spans with a page from `first` to before `end`, as indices. O(log spans)."""
+        low = bisect_right(self.span_first, first)
+        if low and self.span_first[low - 1] + self.span_n[low - 1] > first:
+            low -= 1
+        return range(low, bisect_left(self.span_first, end))
+
+
+def _holder(holders: Iterable[object]) -> str:
+    names = [str(holder) for holder in holders]
+    return SEVERAL if len(names) > 1 else names[0] if names else NOBODY

@@ -16,6 +16,7 @@ from pagebuddy.tools.layout import Layout
 from pagebuddy.tools.owners import OwnerMap
 from pagebuddy.tools.pairing import NO_PAGE, Operations, Pairing
 from pagebuddy.tools.replay_result import ReplayResult
+from pagebuddy.tools.timeline import Timeline
 from pagebuddy.tools.trace import Trace
 
 
@@ -27,8 +28,12 @@ def replay(
     max_order: int = 10,
     allocator: type[BuddyAllocator] = BuddyAllocator,
     progress: Callable[[float], None] | None = None,
+    timeline: Timeline | None = None,
 ) -> ReplayResult:
     """Replay a trace on these page ranges; `progress` is told the share done, from 0 to 1.
+
+    A `timeline` that is given is filled. Its looks change nothing and are not timed, but leave caches
+    cold: the operations take longer.
 
     Only the order of events, their sizes, and which free belongs to which allocation come from
     the trace; where each span lies is the allocator's choice. Each stretch runs twice, on two
@@ -48,7 +53,7 @@ def replay(
     >>> result.events, result.failures, result.overlaps, result.peak.used, result.end.used
     (3, 0, 0, 513, 512)
     """
-    replaying = _Replay(allocator, ranges, page_size, max_order)
+    replaying = _Replay(allocator, ranges, page_size, max_order, timeline)
     for events in trace:
         replaying.follow(events)
         if progress is not None:
@@ -65,11 +70,12 @@ class _Replay:
         ranges: PageRanges,
         page_size: int,
         max_order: int,
+        timeline: Timeline | None,
     ) -> None:
         self.allocator = allocator
         self.pairing = Pairing()
         self.watched = Lane(allocator(ranges, page_size=page_size, max_order=max_order))
-        self.measured = Lane(allocator(ranges, page_size=page_size, max_order=max_order))
+        self.measured = Lane(allocator(ranges, page_size=page_size, max_order=max_order), timeline)
         self.owners = OwnerMap(ranges)
         self.fullest = _words(self.measured.buddy).copy()
         self.allocs = self.frees = self.failures = 0
@@ -118,6 +124,7 @@ class _Replay:
     def result(self, trace: Trace) -> ReplayResult:
         """Check everything and sum up."""
         self.seconds += perf_counter() - self.since
+        self.measured.look()
         watched, measured = self.watched.buddy, self.measured.buddy
         if not np.array_equal(_words(watched), _words(measured)):
             raise CorruptMetadata("the same operations leave the same metadata")

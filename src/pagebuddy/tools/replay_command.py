@@ -20,6 +20,8 @@ from pagebuddy.tools.refusal import MissingExtra, plain_refusals
 from pagebuddy.tools.replay import replay
 from pagebuddy.tools.replay_result import ReplayResult
 from pagebuddy.tools.report import Report
+from pagebuddy.tools.timeline import Timeline
+from pagebuddy.tools.timeline_picture import TimelinePicture
 from pagebuddy.tools.trace import Trace
 from pagebuddy.tools.units import in_bytes, in_percent
 
@@ -63,6 +65,10 @@ def replay_command(
         Path | None,
         typer.Option(metavar="FILE", help="Draw the memory into a .svg, .png or .pdf file, too."),
     ] = None,
+    over_time: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw what became of the memory over time, likewise."),
+    ] = None,
     at: Annotated[Moment, typer.Option(help="Which moment to draw.")] = Moment.FULLEST,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the figures as JSON, and nothing else.")
@@ -87,21 +93,25 @@ def replay_command(
       pagebuddy replay data/kernel-server.csv.gz --memory-map data/iomem.txt
       pagebuddy replay trace.csv --max-order 18
       pagebuddy replay trace.csv --json > figures.json
-      pagebuddy replay trace.csv --at end --picture end.svg
+      pagebuddy replay trace.csv --at end --picture end.svg --over-time all.svg
 
     Exit code: 0; 1 if the allocator broke an invariant; 2 if something given is wrong.
     """
     with plain_refusals():
-        if picture is not None:
-            _check_picture(picture)
+        for path in (picture, over_time):
+            if path is not None:
+                _check_picture(path)
+        timeline = Timeline() if over_time is not None else None
         recording = Trace(trace)
         ranges = _ranges(recording, memory_map, page_size)
-        result = _replay(recording, ranges, page_size, max_order, show=not quiet)
+        result = _replay(recording, ranges, page_size, max_order, timeline, show=not quiet)
         layout = result.fullest if at is Moment.FULLEST else result.final
         if picture is not None:
             from pagebuddy.tools.plot import draw
 
             draw(layout, picture, title=_title(result, at))
+        if over_time is not None and timeline is not None:
+            _draw_timeline(timeline, over_time)
     if as_json:
         typer.echo(json.dumps(result.as_dict(), indent=2))
     elif not quiet:
@@ -109,6 +119,9 @@ def replay_command(
         console.print(Report(result))
         console.print(Text(_title(result, at), style="bold"))
         console.print(Picture(layout))
+        if timeline is not None:
+            console.print()
+            console.print(TimelinePicture(timeline))
     if result.overlaps:
         raise typer.Exit(1)
 
@@ -120,10 +133,19 @@ def _check_picture(path: Path) -> None:
     check_name(path)
     if not path.absolute().parent.is_dir():
         raise ValueError(f"cannot draw {path}: there is no folder {path.parent}")
+    if path.suffix.lower() == ".svg":
+        return
     try:
         import matplotlib  # noqa: F401
     except ImportError:
         raise MissingExtra("plot") from None
+
+
+def _draw_timeline(timeline: Timeline, path: Path) -> None:
+    from pagebuddy.tools.plot import save
+    from pagebuddy.tools.timeline_sheet import timeline_sheet
+
+    save(timeline_sheet(timeline, title="Memory over time"), path)
 
 
 def _ranges(trace: Trace, memory_map: Path | None, page_size: int) -> PageRanges:
@@ -133,10 +155,18 @@ def _ranges(trace: Trace, memory_map: Path | None, page_size: int) -> PageRanges
 
 
 def _replay(
-    trace: Trace, ranges: PageRanges, page_size: int, max_order: int, *, show: bool
+    trace: Trace,
+    ranges: PageRanges,
+    page_size: int,
+    max_order: int,
+    timeline: Timeline | None,
+    *,
+    show: bool,
 ) -> ReplayResult:
     """Replay, with a progress bar on stderr where that is a terminal."""
-    run = partial(replay, trace, ranges, page_size=page_size, max_order=max_order)
+    run = partial(
+        replay, trace, ranges, page_size=page_size, max_order=max_order, timeline=timeline
+    )
     console = Console(stderr=True)
     if not (show and console.is_terminal):
         return run()
