@@ -22,7 +22,7 @@ class Columns:
     """Lines of text with a fixed number of fields, and the fields as arrays with an entry a line.
 
     Empty lines and lines that start with `#` are left out. `good` tells which of the other lines
-    have as many fields as they should; of the rest the fields are anybody's guess. About 0.1 µs a
+    have as many fields as they should; of the rest the fields are anybody's guess. From 0.1 µs a
     line.
 
     >>> lines = Columns(b"alloc,7,0\\n\\nfree,0x1f\\n", 3)
