@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import pickle
 import pty
 import resource
 import subprocess
@@ -77,8 +78,9 @@ def test_tables_and_picture(small):
     assert figures.pop("with parsing").endswith("ns each")
     assert figures == {
         "trace": trace.name,
+        "format": "page CSV",
         "memory": "1 MiB in 1 page range",
-        "allocator": f"pages of 4 KiB, orders 0 to 10, {engine}",
+        "allocator": f"pages of 4 KiB, orders 0 to 10, whole blocks, {engine}",
         "events": "6, of which 4 allocations and 1 free replayed",
         "skipped": "1 free without a recorded allocation",
         "failures": "1 allocation found no room",
@@ -162,6 +164,144 @@ def test_the_ftrace_sample():
     assert "no page given out twice, every invariant holds" in text
 
 
+BYTES = ["alloc,1,10000", "alloc,2,70000", "free,1,", "alloc,3,0", "alloc,4,123", "free,2,70000"]
+RMM = [
+    "7,10:00:00.000001,allocate,0x7f0000000000,10000,0x2",
+    "7,10:00:00.000003,allocate,0x7f0000010000,70000,0x2",
+    "7,10:00:00.000002,free,0x7f0000000000,10000,0x2",
+    "8,10:00:00.000004,allocate failure,(nil),1099511627776,0x2",
+    "8,10:00:00.000005,allocate,0x7f0000020000,123,0x2",
+    "8,10:00:00.000006,free,0x7f0000010000,70000,0x2",
+]
+TORCH = [
+    {"action": action, "addr": addr, "size": size, "stream": 0, "time_us": time}
+    for time, (action, addr, size) in enumerate(
+        [
+            ("alloc", 0x7F00, 10240),
+            ("alloc", 0xFF00, 70144),
+            ("free_requested", 0x7F00, 10240),
+            ("free_completed", 0x7F00, 10240),
+            ("alloc", 0x7F00, 512),
+            ("free_completed", 0xFF00, 70144),
+        ]
+    )
+]
+
+
+@pytest.fixture
+def in_bytes(tmp_path):
+    """Traces in bytes, one of each format, of much the same."""
+    paths = {name: tmp_path / name for name in ("bytes.csv", "rmm.csv", "torch.pickle")}
+    paths["bytes.csv"].write_text("\n".join(["op,id,bytes", *BYTES]))
+    header = "Thread,Time,Action,Pointer,Size,Stream"
+    paths["rmm.csv"].write_bytes(gzip.compress("\n".join([header, *RMM]).encode()))
+    paths["torch.pickle"].write_bytes(pickle.dumps({"segments": [], "device_traces": [TORCH]}))
+    return paths
+
+
+IN_BYTES = {
+    "bytes.csv": {
+        "format": "byte CSV",
+        "events": "6, of which 4 allocations and 2 frees replayed",
+        "empty": "1 allocation of no bytes, which take no page",
+        "fullest": "21 pages, 84 KiB, 32.8 % used, in 2 spans",
+        "rounding": "at the fullest 5.88 KiB of 84 KiB used is waste, 7.0 %",
+    },
+    "rmm.csv": {
+        "format": "RMM log",
+        "events": "5, of which 3 allocations and 2 frees replayed",
+        "out of order": "1 event earlier than the one before, replayed as they stand",
+        "recorded": "1 allocation had failed already",
+        "fullest": "21 pages, 84 KiB, 32.8 % used, in 2 spans",
+        "rounding": "at the fullest 5.88 KiB of 84 KiB used is waste, 7.0 %",
+    },
+    "torch.pickle": {
+        "format": "PyTorch snapshot",
+        "events": "5, of which 3 allocations and 2 frees replayed",
+        "fullest": "21 pages, 84 KiB, 32.8 % used, in 2 spans",
+        "rounding": "at the fullest 5.5 KiB of 84 KiB used is waste, 6.5 %",
+    },
+}
+
+
+@pytest.mark.parametrize("name", IN_BYTES)
+def test_other_peoples_traces(in_bytes, name):
+    code, text, complaint = run("replay", in_bytes[name])
+    assert (code, complaint) == (0, "")
+    lines = [line.rstrip() for line in text.splitlines()]
+    assert max(map(len, lines)) <= 80
+    figures = dict(line.split("  ", 1) for line in lines[: lines.index("")] if line[0] != " ")
+    figures = {key: value.strip() for key, value in figures.items()}
+    told = IN_BYTES[name]
+    assert {key: figures.get(key) for key in told} == told
+    assert figures["memory"] == "256 KiB in 1 page range"
+    assert "orders 0 to 6, exact spans" in figures["allocator"]
+    assert set(figures) - set(told) <= {
+        *("trace", "memory", "allocator", "failures", "checked", "in the end"),
+        *("in the core", "with parsing"),
+    }
+
+
+def test_side_by_side(in_bytes):
+    options = ("--page-size", "512,4KiB", "--policy", "exact,blocks", "--memory", "1 MiB")
+    code, text, complaint = run("replay", in_bytes["rmm.csv"], *options)
+    assert (code, complaint) == (0, "")
+    lines = [line.rstrip() for line in text.splitlines()]
+    assert max(map(len, lines)) <= 80
+    assert "…" not in text
+    start = next(i for i, line in enumerate(lines) if "policy" in line)
+    # page, highest order, policy, failed, used, rounding
+    assert [line.split()[:9] for line in lines[start + 2 : start + 6]] == [
+        ["512", "bytes", "11", "exact", "0", "78.5", "KiB", "0.5", "%"],
+        ["512", "bytes", "11", "blocks", "0", "144", "KiB", "45.7", "%"],
+        ["4", "KiB", "8", "exact", "0", "84", "KiB", "7.0", "%"],
+        ["4", "KiB", "8", "blocks", "0", "144", "KiB", "45.7", "%"],
+    ]
+
+
+def test_side_by_side_as_json(small):
+    code, text, _ = run("replay", small[0], "--max-order", "5,6,10", "--json")
+    assert code == 0
+    found = json.loads(text)
+    assert [(each["max_order"], each["policy"]) for each in found] == [
+        (5, "blocks"),
+        (6, "blocks"),
+        (10, "blocks"),
+    ]
+    assert [each["failures"] for each in found] == [3, 1, 0]
+
+
+def test_lines_in_any_order(in_bytes, small):
+    """Nothing can be said about such a trace but how much of it made sense."""
+    for path, told in (
+        (small[0], "2 frees without a recorded allocation"),
+        (in_bytes["bytes.csv"], "2 frees without a recorded allocation"),
+    ):
+        header, *lines = path.read_text().splitlines()
+        path.write_text("\n".join([header, *reversed(lines)]))
+        code, text, complaint = run("replay", path, "--memory", "64 MiB")
+        assert (code, complaint) == (0, "")
+        assert told in text
+        assert "no page given out twice" in text
+
+
+def test_a_snapshot_that_would_run_something(tmp_path):
+    path = tmp_path / "snapshot.pickle"
+    path.write_bytes(b"\x80\x02cos\nsystem\n(S'touch harm'\ntR.")
+    told = refused("replay", path, folder=tmp_path)
+    assert told.startswith(f"{path}: this pickle is more than data: it names os.system; ")
+    assert not (tmp_path / "harm").exists()
+
+
+def test_one_of_several_devices(tmp_path):
+    path = tmp_path / "snapshot.pickle"
+    path.write_bytes(pickle.dumps({"segments": [], "device_traces": [TORCH, [], TORCH[:1]]}))
+    assert refused("replay", path).endswith("memory of devices 0, 2; choose one with --device")
+    code, text, _ = run("replay", path, "--device", 2)
+    assert code == 0
+    assert "1, of which 1 allocation and 0 frees replayed" in text
+
+
 @pytest.mark.skipif(not COMPILED, reason="a million events take too long uncompiled")
 def test_the_server_on_its_own_memory():
     trace = ROOT / "data" / "kernel-server.csv.gz"
@@ -189,7 +329,7 @@ def test_events_that_could_not_be_replayed_are_told(tmp_path):
         "recorded      1 allocation had failed already",
         "lost          12 events while recording",
         "skipped       1 allocation of a page still live",
-        "differing     1 free told another order than the allocation",
+        "differing     1 free told another size than the allocation",
     ):
         assert told in text
 
@@ -201,11 +341,31 @@ def test_no_events(tmp_path, small):
     assert code == 0
     assert "0, of which 0 allocations and 0 frees replayed" in text
     assert refused("replay", path).startswith(f"{path}: there are no events")
+    code, text, _ = run("replay", path, "--memory-map", small[1], "--max-order", "3,4")
+    assert code == 0
+    assert "0, of which 0 allocations and 0 frees replayed" in text
+
+
+@pytest.mark.parametrize("name", IN_BYTES)
+def test_no_events_in_bytes(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(
+        {
+            "bytes.csv": b"op,id,bytes\n",
+            "rmm.csv": b"Thread,Time,Action,Pointer,Size,Stream\n",
+            "torch.pickle": pickle.dumps({"segments": [], "device_traces": [[]]}),
+        }[name]
+    )
+    assert refused("replay", path).startswith(f"{path}: there are no events")
+    code, text, _ = run("replay", path, "--memory", "1MiB")
+    assert code == 0
+    assert "0, of which 0 allocations and 0 frees replayed" in text
+    assert "costs nothing" in text
 
 
 BAD_TRACES = {
     "a column too many": (b"event,pfn,order,cpu\n", ", line 1: found 'event,pfn,order,cpu'; "),
-    "other columns": (b"op,id,bytes\n1,2,3\n", ", line 1: found 'op,id,bytes'; "),
+    "other columns": (b"op,bytes,id\n1,2,3\n", ", line 1: found 'op,bytes,id'; "),
     "empty": (b"", ": the file is empty; "),
     "negative": (b"event,pfn,order\nalloc,5,0\nfree,-5,0\n", ", line 3: pfn is '-5'; "),
     "order": (b"event,pfn,order\nalloc,5,32\n", ", line 2: order is '32'; "),
@@ -216,6 +376,13 @@ BAD_TRACES = {
         b"#\n sh-7 [000] . 1.5: mm_page_free: page=0 pfn=x order=0\n",
         ", line 2: pfn is 'x'; ",
     ),
+    "bytes": (b"op,id,bytes\nalloc,1,1\nalloc,2,1 KiB\n", ", line 3: bytes is '1 KiB'; "),
+    "RMM": (
+        b"Thread,Time,Action,Pointer,Size,Stream\n1,x,free,0x1\n",
+        ", line 2: found '1,x,free,0x1'; ",
+    ),
+    "pickle": (pickle.dumps({"device_traces": []})[:-3], ": the pickle cannot be read "),
+    "another pickle": (pickle.dumps([1, 2]), ": this is no snapshot: "),
     "noise": (b"\x1f\x8b\x08\x00garbage", ", line 1: the gzip data "),
     "cut short": (gzip.compress(HEADER.encode() * 9)[:-9], ", line "),
 }
@@ -249,10 +416,15 @@ def test_a_memory_map_without_ram_or_not_there(tmp_path):
 
 def test_figures_that_make_no_sense():
     assert refused("replay", SAMPLE, "--page-size", 4097).startswith("page_size is 4097; ")
-    for arguments in (("--max-order", 32), ("--at", "noon")):
-        code, text, complaint = run("replay", SAMPLE, *arguments)
-        assert (code, text) == (2, "")
-        assert arguments[0] in complaint
+    assert refused("replay", SAMPLE, "--max-order", 32).startswith("max_order is '32'; ")
+    assert refused("replay", SAMPLE, "--policy", "best").startswith("policy is 'best'; ")
+    assert refused("replay", SAMPLE, "--memory", "1 KiB").startswith("the memory of 1024 bytes ")
+    assert refused("replay", SAMPLE, "--device", "0").endswith("leave the device out")
+    told = refused("replay", SAMPLE, "--memory", "1 MiB", "--memory-map", IOMEM)
+    assert told == "give --memory or --memory-map, not both"
+    code, text, complaint = run("replay", SAMPLE, "--at", "noon")
+    assert (code, text) == (2, "")
+    assert "--at" in complaint
 
 
 def test_more_memory_than_there_is_metadata_for(tmp_path, small):
@@ -275,6 +447,10 @@ def test_a_picture_that_cannot_be_drawn_is_refused_first(tmp_path):
     assert refused("replay", missing, "--picture", path).endswith(
         f"there is no folder {path.parent}"
     )
+    path = tmp_path / "memory.svg"
+    for option in ("--picture", "--over-time"):
+        told = refused("replay", missing, option, path, "--max-order", "9,10")
+        assert told.startswith("cannot draw 2 replays as one picture; ")
 
 
 def test_without_the_extras_it_names_them(tmp_path):

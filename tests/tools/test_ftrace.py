@@ -13,7 +13,7 @@ HEAD = b"            sh-1000    [001] .....  3026.173400: "
 def rows(text):
     events = parse(text)
     return list(
-        zip(events.is_alloc.tolist(), events.pfn.tolist(), events.order.tolist(), strict=True)
+        zip(events.is_alloc.tolist(), events.key.tolist(), events.size.tolist(), strict=True)
     )
 
 
@@ -64,12 +64,12 @@ def test_an_allocation_without_a_page_had_failed(fields):
     """It is the number that tells: the page's address is all zeros in a recording without it."""
     text = HEAD + b"mm_page_alloc: " + fields + b" order=4 migratetype=0\n"
     events = parse(text + HEAD + b"mm_page_alloc: page=0000000000000000 pfn=0x5 order=0\n")
-    assert (events.failed, events.pfn.tolist()) == (1, [5])
+    assert (events.failed, events.key.tolist()) == (1, [5])
 
 
 def test_lost_events_are_counted():
     events = parse(b"CPU:1 [LOST 1234 EVENTS]\nCPU:0 [LOST 6 EVENTS]\n")
-    assert (events.lost, events.pfn.size) == (1240, 0)
+    assert (events.lost, events.key.size) == (1240, 0)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pagebuddy.tools.page_csv import parse
 
 def rows(events):
     kinds = ["alloc" if is_alloc else "free" for is_alloc in events.is_alloc.tolist()]
-    return list(zip(kinds, events.pfn.tolist(), events.order.tolist(), strict=True))
+    return list(zip(kinds, events.key.tolist(), events.size.tolist(), strict=True))
 
 
 @pytest.mark.parametrize(

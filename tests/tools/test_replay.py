@@ -10,7 +10,7 @@ import pytest
 
 from pagebuddy import COMPILED, BuddyAllocator, CorruptMetadata, PageRanges
 from pagebuddy import allocator as uncompiled
-from pagebuddy.tools import text_file
+from pagebuddy.tools import content
 from pagebuddy.tools.replay import replay
 from pagebuddy.tools.trace import Trace
 
@@ -52,7 +52,7 @@ def test_a_small_trace(Buddy, tmp_path):
     )
     result = replay(trace, PageRanges([(0, 64)]), max_order=6, allocator=Buddy)
     assert (result.events, result.allocs, result.frees) == (7, 3, 1)
-    assert (result.skipped_allocs, result.skipped_frees, result.differing_orders) == (1, 2, 1)
+    assert (result.skipped_allocs, result.skipped_frees, result.differing_sizes) == (1, 2, 1)
     assert (result.failures, result.overlaps) == (0, 0)
     assert (result.peak.used, result.peak.n_spans) == (12, 2)
     assert result.peak.free_blocks == (0, 0, 1, 0, 1, 1, 0)
@@ -101,7 +101,7 @@ def test_the_peak_is_exact(Buddy, random_trace, monkeypatch):
                 # A copy: to look at the free blocks settles what is aside.
                 highest, at_highest = used, bytes(buddy.metadata)
     fullest = Buddy.attach(bytearray(at_highest))
-    monkeypatch.setattr(text_file, "BLOCK", 5_000)  # so that there are many stretches
+    monkeypatch.setattr(content, "BLOCK", 5_000)  # so that there are many stretches
     result = replay(random_trace, MEMORY, max_order=9, allocator=Buddy)
     assert (result.failures, result.overlaps) == (failures, 0)
     assert failures > 0
@@ -119,12 +119,12 @@ def test_stretches_do_not_change_the_result(Buddy, random_trace, monkeypatch):
         return {name: value for name, value in figures.items() if not name.endswith("seconds")}
 
     whole = result()
-    monkeypatch.setattr(text_file, "BLOCK", 100)
+    monkeypatch.setattr(content, "BLOCK", 100)
     assert result() == whole
 
 
 def test_progress(Buddy, random_trace, monkeypatch):
-    monkeypatch.setattr(text_file, "BLOCK", 5_000)
+    monkeypatch.setattr(content, "BLOCK", 5_000)
     shares = []
     replay(random_trace, MEMORY, allocator=Buddy, progress=shares.append)
     assert len(shares) > 5
@@ -198,7 +198,7 @@ def test_the_ftrace_sample_on_a_real_memory_map(Buddy):
 )
 def test_the_recorded_traces_on_a_real_memory_map(name, peak, end):
     result = replay(Trace(DATA / name), IOMEM, allocator=BuddyAllocator)
-    assert (result.failures, result.overlaps, result.differing_orders) == (0, 0, 0)
+    assert (result.failures, result.overlaps, result.differing_sizes) == (0, 0, 0)
     assert result.operations + result.skipped_frees + result.skipped_allocs == result.events
     assert (result.peak.used, result.end.used) == (peak, end)
     assert result.compiled

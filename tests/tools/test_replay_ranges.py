@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pagebuddy.tools.replay_ranges import from_map, from_trace
-from pagebuddy.tools.trace import Trace
+from pagebuddy import PageRanges
+from pagebuddy.tools.replay_ranges import from_map, from_size, from_trace
+from pagebuddy.tools.trace import Trace, TraceError
+from pagebuddy.tools.variant import Policy, Variant
 
 
 def write(path, text):
@@ -53,15 +55,61 @@ def test_no_such_map(tmp_path):
         from_map(tmp_path / "none", 4096)
 
 
-def test_from_the_trace(tmp_path):
+def from_pages(path, *variants):
+    return [list(ranges) for ranges in from_trace(Trace(path), variants)]
+
+
+def test_page_orders_tell_from_where_to_where(tmp_path):
     path = write(tmp_path / "t.csv", "event,pfn,order\nalloc,5000,0\nalloc,8000,9\n")
-    assert list(from_trace(Trace(path))) == [(4096, 5120)]
+    assert from_pages(path, Variant(PageRanges())) == [[(4096, 5120)]]
+    small, large = (Variant(PageRanges(), page_size=n) for n in (512, 1 << 23))
+    assert from_pages(path, small, large) == [[(4096 * 8, 5120 * 8)], [(2, 3)]]
 
 
-def test_pages_too_far_apart(tmp_path):
-    path = write(tmp_path / "t.csv", f"event,pfn,order\nalloc,5,0\nalloc,{2**62},9\n")
+def test_the_recorded_pages_may_be_larger(tmp_path):
+    path = write(tmp_path / "t.csv", "event,pfn,order\nalloc,5000,0\nalloc,8000,9\n")
+    (ranges,) = from_trace(Trace(path, page_size=65536), [Variant(PageRanges())])
+    assert list(ranges) == [(4096 * 16, 5120 * 16)]
+
+
+def test_bytes_tell_how_much_is_live_at_once(tmp_path):
+    rows = ["alloc,1,4096", "alloc,2,12289", "free,1,", "alloc,3,1", "free,2,", "alloc,9,20000"]
+    path = write(tmp_path / "t.csv", "op,id,bytes\n" + "\n".join(rows))
+    ranges = PageRanges()
+    exact, blocks = Variant(ranges), Variant(ranges, policy=Policy.BLOCKS)
+    large = Variant(ranges, page_size=65536)
+    # 1 and 4 pages, then 1 and 5: 6 of 4 KiB. In blocks 1 and 8: 9. Twice that:
+    assert from_pages(path, exact) == [[(0, 16)]]
+    assert from_pages(path, exact, blocks) == [[(0, 32)]] * 2
+    assert from_pages(path, exact, large) == [[(0, 64)], [(0, 4)]]
+
+
+def test_bytes_of_nothing_still_have_a_page(tmp_path):
+    path = write(tmp_path / "t.csv", "op,id,bytes\nalloc,1,0\n")
+    assert from_pages(path, Variant(PageRanges())) == [[(0, 1)]]
+
+
+@pytest.mark.parametrize("header", ["event,pfn,order", "op,id,bytes"])
+def test_no_events_tell_nothing(tmp_path, header):
+    path = write(tmp_path / "t.csv", f"{header}\n")
+    with pytest.raises(TraceError, match="there are no events"):
+        from_pages(path, Variant(PageRanges()))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [f"event,pfn,order\nalloc,5,0\nalloc,{2**62},9\n", f"op,id,bytes\nalloc,1,{2**60}\n"],
+)
+def test_more_than_one_range_can_be(tmp_path, text):
+    path = write(tmp_path / "t.csv", text)
     with pytest.raises(ValueError, match="give a memory map"):
-        from_trace(Trace(path))
+        from_pages(path, Variant(PageRanges()))
+
+
+def test_a_size():
+    assert list(from_size(100_000, 4096)) == [(0, 24)]
+    with pytest.raises(ValueError, match="smaller than a page of 4096"):
+        from_size(4095, 4096)
 
 
 def test_the_recorded_map():

@@ -12,7 +12,7 @@ from rich.console import Console
 from pagebuddy import PageRanges
 from pagebuddy.allocator import BuddyAllocator
 from pagebuddy.tools import replay_command
-from pagebuddy.tools.replay import replay
+from pagebuddy.tools.replay import compare, replay
 from pagebuddy.tools.report import Report
 from pagebuddy.tools.trace import Trace
 
@@ -48,11 +48,13 @@ def test_an_overlap_cannot_be_overlooked(path):
 
 
 def test_an_overlap_is_an_exit_code(path, monkeypatch, capsys):
-    arguments = {"trace": path, "memory_map": None, "page_size": 4096, "max_order": 10}
+    arguments = {"trace": path, "memory_map": None, "memory": None, "device": None}
+    arguments |= {"page_size": "4096", "recorded_page_size": "4096"}
+    arguments |= {"max_order": None, "policy": None}
     arguments |= {"picture": None, "at": replay_command.Moment.END, "as_json": True, "quiet": True}
     replay_command.replay_command(**arguments)
     assert '"overlaps": 0' in capsys.readouterr().out
-    monkeypatch.setattr(replay_command, "replay", partial(replay, allocator=GivesTwice))
+    monkeypatch.setattr(replay_command, "compare", partial(compare, allocator=GivesTwice))
     with pytest.raises(typer.Exit) as caught:
         replay_command.replay_command(**arguments)
     assert caught.value.exit_code == 1

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import os
 import random
+import threading
 from pathlib import Path
 
 import pytest
 
-from pagebuddy.tools import text_file
+from pagebuddy.tools import content
+from pagebuddy.tools.events import UNTOLD, Unit
 from pagebuddy.tools.trace import Trace, TraceError
 
 DATA = Path(__file__).parents[2] / "data"
@@ -86,7 +89,7 @@ def test_it_streams(tmp_path, many, compress):
     shares, sizes = [], []
     for events in trace:
         shares.append(trace.done)
-        sizes.append(events.pfn.size)
+        sizes.append(events.key.size)
     assert max(sizes) < 100_000 < sum(sizes) == 200_000
     assert shares == sorted(shares)
     assert shares[0] < shares[-1] == 1.0
@@ -96,8 +99,8 @@ def test_stretches_do_not_change_what_is_read(tmp_path, many, monkeypatch):
     path = tmp_path / "t.gz"
     path.write_bytes(gzip.compress(many[: many.index(b"\n", 200_000) + 1]))
     whole = read(path)
-    monkeypatch.setattr(text_file, "BLOCK", 1000)
-    monkeypatch.setattr(text_file, "COMPRESSED_BLOCK", 777)
+    monkeypatch.setattr(content, "BLOCK", 1000)
+    monkeypatch.setattr(content, "COMPRESSED_BLOCK", 777)
     assert len(list(Trace(path))) > 100
     assert read(path) == whole
 
@@ -119,7 +122,7 @@ def test_empty(tmp_path):
     assert wrong(path).found == "the file is empty"
 
 
-@pytest.mark.parametrize("text", [b"op,id,bytes\n1,2,3\n", b"\x7fELF\x02\n", b"alloc,1,2\n"])
+@pytest.mark.parametrize("text", [b"op,bytes,id\n1,2,3\n", b"\x7fELF\x02\n", b"alloc,1,2\n"])
 def test_unknown_columns(tmp_path, text):
     path = tmp_path / "t.csv"
     path.write_bytes(text)
@@ -173,10 +176,92 @@ def test_a_line_without_an_end(tmp_path):
     assert (error.line, error.found) == (5, "a line without an end")
 
 
-def test_extent(tmp_path):
+RMM = b"Thread,Time,Action,Pointer,Size,Stream\n"
+FORMATS = {
+    "page CSV": (SMALL, [(True, 256, 0), (True, 512, 9), (False, 256, 0)]),
+    "byte CSV": (b"op,id,bytes\nalloc,7,100\nfree,0x7,\n", [(True, 7, 100), (False, 7, UNTOLD)]),
+    "RMM log": (RMM + b"9,10:00:00.000001,allocate,0x7f00,1500,0x0\n", [(True, 0x7F00, 1500)]),
+    "ftrace text": (
+        b"# tracer: nop\n sh-7 [000] .... 1.5: mm_page_free: page=0 pfn=0x1f order=2\n",
+        [(False, 31, 2)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("compress", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_the_content_tells_the_format(tmp_path, name, compress):
+    text, expected = FORMATS[name]
+    path = tmp_path / "anything"
+    path.write_bytes(compress(text))
+    assert read(path) == expected
+    trace = Trace(path)
+    list(trace)
+    assert trace.format == name
+    assert trace.unit is (Unit.BYTES if name in ("byte CSV", "RMM log") else Unit.ORDERS)
+
+
+def test_sizes_in_bytes(tmp_path):
+    path = tmp_path / "t.csv"
+    for text, page_size, expected in (
+        (SMALL, 4096, [4096, 4096 << 9]),
+        (SMALL, 65536, [65536, 65536 << 9]),
+        (FORMATS["byte CSV"][0], 4096, [100]),
+    ):
+        path.write_bytes(text)
+        trace = Trace(path, page_size=page_size)
+        (events,) = trace
+        assert trace.bytes_of(events.size[events.is_alloc]).tolist() == expected
+
+
+def test_only_snapshots_have_devices(tmp_path):
     path = tmp_path / "t.csv"
     path.write_bytes(SMALL)
-    assert Trace(path).extent() == (256, 1024)
-    path.write_bytes(HEADER)
-    with pytest.raises(TraceError, match="there are no events"):
-        Trace(path).extent()
+    with pytest.raises(TraceError, match="this is page CSV; only snapshots"):
+        list(Trace(path, device=0))
+
+
+def test_the_recorded_page_size_is_a_power_of_two(tmp_path):
+    with pytest.raises(ValueError, match="recorded page size is 5000"):
+        Trace(tmp_path, page_size=5000)
+
+
+def disordered(path, text):
+    path.write_bytes(text)
+    trace = Trace(path)
+    list(trace)
+    return trace.disordered
+
+
+def test_lines_out_of_order_are_counted(tmp_path, monkeypatch):
+    path = tmp_path / "t"
+    head = b" sh-7 [000] .... %s: mm_page_free: page=0 pfn=0x1f order=2\n"
+    times = [b"9.000002", b"9.000001", b"9.000001", b"1:2", b"10.500000", b"9.900000"]
+    text = b"# tracer: nop\n" + b"".join(head % time for time in times)
+    for block in (1 << 20, 70):
+        monkeypatch.setattr(content, "BLOCK", block)
+        assert disordered(path, text) == 2
+    assert disordered(path, SMALL) == 0  # there is no time in it
+
+
+def test_midnight_is_not_out_of_order(tmp_path):
+    line = b"1,%s,allocate,0x100,1,0\n"
+    times = [b"23:59:59.999999", b"00:00:00.000000", b"00:00:01.000000", b"00:00:00.500000"]
+    text = RMM + b"".join(line % time for time in times)
+    assert disordered(tmp_path / "t", text) == 1
+
+
+def test_the_recorded_traces_are_in_order():
+    trace = Trace(DATA / "ftrace-sample.txt.gz")
+    list(trace)
+    assert trace.disordered == 0
+
+
+def test_a_pipe_will_do(tmp_path):
+    """Nothing is read twice, so a trace may come from another program."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = threading.Thread(target=path.write_bytes, args=(gzip.compress(SMALL),))
+    writer.start()
+    assert len(read(path)) == 3
+    writer.join()

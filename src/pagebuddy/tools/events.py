@@ -1,36 +1,77 @@
-"""What a trace holds: page allocations and frees, in the order they happened."""
+"""What a trace holds: allocations and frees, in the order they happened."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from enum import Enum
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pagebuddy.memory.sizes import LARGEST_SIZE
+
 MAX_ORDER = 31
 MAX_PFN = 2**63 - 1
+MAX_BYTES = LARGEST_SIZE
 
 PAGE_NUMBERS = f"a whole number from 0 to {MAX_PFN}"
 ORDERS = f"a whole number from 0 to {MAX_ORDER}"
+SIZES = f"a whole number from 0 to {MAX_BYTES}"
+
+UNTOLD = -1
+"""The size of a free that tells none."""
+
+NO_TIMES = np.empty(0, np.int64)
+
+
+class Unit(Enum):
+    """What the sizes in a trace are."""
+
+    ORDERS = "orders"
+    BYTES = "bytes"
 
 
 class Events(NamedTuple):
-    """A stretch of a trace as three arrays of one length, an entry an event.
+    """A stretch of a trace as arrays of one length, an entry an event.
 
-    `is_alloc` is True for an allocation, False for a free; `pfn` is the page frame number
-    recorded, of the first page; `order` is log2 of the pages. `failed` allocations of the
-    recorded system and events that its recorder `lost` have no entry and are only counted.
+    `is_alloc` is True for an allocation, False for a free. `key` tells which free belongs to which
+    allocation: the number of the first page frame, an address or an id. `size` is in the unit of
+    the trace, order or bytes; a free may have `UNTOLD`. `time` has when each event happened, as
+    whole numbers in order, or no entry at all where the trace does not tell.
 
-    >>> events = Events(np.array([True, False]), np.array([7, 7], "u8"), np.array([3, 3], "u1"))
+    Without an entry, only counted: allocations of the recorded system that `failed`, and events
+    that its recorder `lost`. `assumed` of the allocations were not recorded, but had to be before.
+
+    >>> events = Events(np.array([True, False]), np.array([7, 7], "u8"), np.array([3, 3]))
     >>> int(events.is_alloc.sum()), events.failed
     (1, 0)
     """
 
     is_alloc: NDArray[np.bool_]
-    pfn: NDArray[np.uint64]
-    order: NDArray[np.uint8]
+    key: NDArray[np.uint64]
+    size: NDArray[np.int64]
     failed: int = 0
     lost: int = 0
+    assumed: int = 0
+    time: NDArray[np.int64] = NO_TIMES
+
+
+class Format(NamedTuple):
+    """A format of lines of text.
+
+    Its `name`, for people; the `unit` of its sizes; whether it is the format of a file with this
+    first line; whether that line is a header, which `parse` is not given; and `parse`, which makes
+    events of whole lines and raises `BadLine`. A clock that tells `day` units of time and starts
+    again at 0 has gone on, not back, where it falls by more than half of that.
+    """
+
+    name: str
+    unit: Unit
+    recognise: Callable[[bytes], bool]
+    has_header: bool
+    parse: Callable[[bytes], Events]
+    day: int | None = None
 
 
 class TraceError(ValueError):

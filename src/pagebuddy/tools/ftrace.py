@@ -1,8 +1,8 @@
 """Page traces as the kernel writes them: ftrace text, and what `trace-cmd report` makes of it.
 
-Of all events only `mm_page_alloc` and `mm_page_free` are read, and of those the page frame number
-and the order. `mm_page_free_batched` is skipped: the kernel reports the same free as
-`mm_page_free` too.
+Of all events only `mm_page_alloc` and `mm_page_free` are read, and of those the page frame number,
+the order, and the time, which only tells whether lines are in order. `mm_page_free_batched` is
+skipped: the kernel reports the same free as `mm_page_free` too.
 """
 
 from __future__ import annotations
@@ -11,11 +11,23 @@ import re
 
 import numpy as np
 
-from pagebuddy.tools.events import MAX_ORDER, MAX_PFN, ORDERS, PAGE_NUMBERS, BadLine, Events, quote
+from pagebuddy.tools.events import (
+    MAX_ORDER,
+    MAX_PFN,
+    ORDERS,
+    PAGE_NUMBERS,
+    BadLine,
+    Events,
+    Format,
+    Unit,
+    quote,
+)
 
-# The digit and colon end the time stamp: a process's name, which comes before, may hold anything
-# else.
+# The time stamp ends with a digit and a colon: a process's name, which comes before, may hold
+# anything else.
 _EVENT = re.compile(rb"\d: +(?:kmem:)?mm_page_(alloc|free): +([^\n]*)")
+_LONGEST_TIME = 19  # with its colon: what is longer is no time, and no 64-bit number
+_TIME = re.compile(rb"(\d+)\.?(\d*):")
 _FIELDS = re.compile(rb"page=(\S+) +pfn=(\S+) +order=(\S+)")
 _LOST = re.compile(rb"LOST (\d+) EVENTS")
 # Comments and what trace-cmd starts with, a task and its processor, any event with its time.
@@ -46,12 +58,13 @@ def parse(text: bytes) -> Events:
     About 1.5 µs a line.
 
     >>> events = parse(b"sh-7 [000] .... 1.5: mm_page_free: page=0 pfn=0x1f order=2\\n")
-    >>> events.is_alloc.tolist(), events.pfn.tolist(), events.order.tolist()
+    >>> events.is_alloc.tolist(), events.key.tolist(), events.size.tolist()
     ([False], [31], [2])
     """
     is_alloc: list[bool] = []
     pfns: list[int] = []
     orders: list[int] = []
+    times: list[int] = []
     failed = 0
     for event in _EVENT.finditer(text):
         kind, rest = event.groups()
@@ -70,13 +83,15 @@ def parse(text: bytes) -> Events:
         is_alloc.append(kind == b"alloc")
         pfns.append(pfn)
         orders.append(order)
+        times.append(_time(text, event))
     lost = sum(int(count) for count in _LOST.findall(text))
     return Events(
         np.array(is_alloc, np.bool_),
         np.array(pfns, np.uint64),
-        np.array(orders, np.uint8),
+        np.array(orders, np.int64),
         failed,
         lost,
+        time=np.array(times, np.int64),
     )
 
 
@@ -91,5 +106,16 @@ def _number(text: bytes) -> int | None:
         return None
 
 
+def _time(text: bytes, event: re.Match[bytes]) -> int:
+    """When an event happened, in the units of its clock; -1 where that is no number of theirs."""
+    end = event.start() + 2
+    start = text.rfind(b" ", max(end - _LONGEST_TIME, 0), end) + 1
+    stamp = _TIME.fullmatch(text, start, end)
+    return int(stamp[1] + stamp[2]) if stamp else -1
+
+
 def _bad(text: bytes, event: re.Match[bytes], found: str, advice: str) -> BadLine:
     return BadLine(text.count(b"\n", 0, event.start()), found, advice)
+
+
+FORMAT = Format("ftrace text", Unit.ORDERS, recognise, False, parse)

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagebuddy import BuddyAllocator
-from pagebuddy.tools.pairing import NO_PAGE, Operations
+from pagebuddy.tools.pairing import Operations
 from pagebuddy.tools.timeline import Timeline
+
+NO_PAGE = 2**64 - 1
 
 
 class Lane:
@@ -51,7 +53,9 @@ class Lane:
         self.buddy.run(encoded, self._pages)
         self.seconds += perf_counter() - begin
 
-    def watch(self, operations: Operations, encoded: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    def watch(
+        self, operations: Operations, encoded: NDArray[np.uint64], cuts: list[int]
+    ) -> NDArray[np.uint64]:
         """Run operations and return the first page of the span of each; `NO_PAGE` where it failed.
 
         `run` forgets the page of a span that it frees again. So the operations run in pieces, cut
@@ -59,7 +63,7 @@ class Lane:
         """
         page = self._pages[operations.slot]
         allocs = np.flatnonzero(operations.is_alloc)
-        cuts = [0, *_cuts(operations), operations.slot.size]
+        cuts = [0, *cuts, operations.slot.size]
         bounds = np.searchsorted(allocs, cuts).tolist()
         for i, (start, stop) in enumerate(pairwise(cuts)):
             self.run(encoded[start:stop])
@@ -68,15 +72,3 @@ class Lane:
         freed_here = np.flatnonzero(~operations.is_alloc & (operations.alloc_at >= 0))
         page[freed_here] = page[operations.alloc_at[freed_here]]
         return page
-
-
-def _cuts(operations: Operations) -> list[int]:
-    """The fewest places such that no piece between them both allocates and frees a span."""
-    cuts: list[int] = []
-    last = 0
-    frees = np.flatnonzero(~operations.is_alloc & (operations.alloc_at >= 0))
-    for free, alloc in zip(frees.tolist(), operations.alloc_at[frees].tolist(), strict=True):
-        if alloc >= last:
-            cuts.append(free)
-            last = free
-    return cuts

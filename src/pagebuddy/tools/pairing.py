@@ -1,4 +1,4 @@
-"""From events to operations of an allocator: which free belongs to which allocation."""
+"""Which free belongs to which allocation."""
 
 from __future__ import annotations
 
@@ -7,47 +7,49 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pagebuddy.tools.events import Events
-
-NO_PAGE = 2**64 - 1
-ALLOC_ORDER = 2**31
+from pagebuddy.tools.events import UNTOLD, Events
 
 
 class Operations(NamedTuple):
     """Operations for an allocator, an entry an operation, in the order of their events.
 
     `slot` is where the span's first page is kept from its allocation to its free; no slot is
-    allocated to twice in one stretch. `order` is the span's own. `alloc_at` is the index of the
-    allocation that a free belongs to, or -1 where that lies in an earlier stretch; for an
-    allocation it is its own index.
+    allocated to twice in one stretch. `size` is the span's own, in the unit of the trace.
+    `alloc_at` is the index of the allocation that a free belongs to, or -1 where that lies in an
+    earlier stretch; for an allocation it is its own index.
     """
 
     is_alloc: NDArray[np.bool_]
     slot: NDArray[np.int64]
-    order: NDArray[np.int64]
+    size: NDArray[np.int64]
     alloc_at: NDArray[np.int64]
 
-    def encoded(self) -> NDArray[np.uint64]:
-        """The same as `BuddyAllocator.run` takes them."""
-        what = np.where(self.is_alloc, ALLOC_ORDER + self.order, 0)
-        return (what.astype(np.uint64) << np.uint64(32)) | self.slot.astype(np.uint64)
+    def cuts(self) -> list[int]:
+        """The fewest places such that no piece between them both allocates and frees a span."""
+        cuts: list[int] = []
+        last = 0
+        frees = np.flatnonzero(~self.is_alloc & (self.alloc_at >= 0))
+        for free, alloc in zip(frees.tolist(), self.alloc_at[frees].tolist(), strict=True):
+            if alloc >= last:
+                cuts.append(free)
+                last = free
+        return cuts
 
 
 class Pairing:
-    """Pairs frees with their allocations by page frame number, stretch by stretch.
+    """Pairs frees with their allocations by key, stretch by stretch.
 
-    An allocation of a page still live and a free of a page without a recorded allocation become
-    no operation and are counted: `skipped_allocs`, `skipped_frees`. A free that tells another
-    order than its allocation did frees the whole span all the same; `differing_orders` counts
-    those.
+    An allocation of a key still live and a free of a key without a recorded allocation become no
+    operation and are counted: `skipped_allocs`, `skipped_frees`. A free that tells another size
+    than its allocation did frees the whole span all the same; `differing_sizes` counts those.
 
-    These hold: `_pfn` ascends and has every live page frame number once; `_slot` and `_order` are
-    its span's; a slot is in `_slot`, in `_idle`, or not below `n_slots`, and in one of them only.
-    Memory is bounded by the spans live at once and a stretch.
+    These hold: `_key` ascends and has every live key once; `_slot` and `_size` are its span's; a
+    slot is in `_slot`, in `_idle`, or not below `n_slots`, and in one of them only. Memory is
+    bounded by the spans live at once and a stretch.
 
     >>> pairing = Pairing()
-    >>> kinds, pfns = np.array([True, True, False, False]), np.array([5, 5, 5, 6], "u8")
-    >>> operations = pairing.pair(Events(kinds, pfns, np.zeros(4, "u1")))
+    >>> kinds, keys = np.array([True, True, False, False]), np.array([5, 5, 5, 6], "u8")
+    >>> operations = pairing.pair(Events(kinds, keys, np.zeros(4, int)))
     >>> operations.is_alloc.tolist(), operations.alloc_at.tolist()
     ([True, False], [0, 0])
     >>> pairing.skipped_allocs, pairing.skipped_frees
@@ -58,86 +60,86 @@ class Pairing:
         self.n_slots = 0
         self.skipped_allocs = 0
         self.skipped_frees = 0
-        self.differing_orders = 0
-        self._pfn = np.empty(0, np.uint64)
+        self.differing_sizes = 0
+        self._key = np.empty(0, np.uint64)
         self._slot = np.empty(0, np.int64)
-        self._order = np.empty(0, np.int64)
+        self._size = np.empty(0, np.int64)
         self._idle = np.empty(0, np.int64)
 
     def pair(self, events: Events) -> Operations:
         """The operations of the next stretch. n log n in the stretch, linear in the live spans."""
-        # By page frame number, and among the same by time: each run of equal numbers is one story.
-        by_pfn = np.argsort(events.pfn, kind="stable")
-        pfn, is_alloc = events.pfn[by_pfn], events.is_alloc[by_pfn]
-        starts = _starts(pfn)
-        _, known = self._find(pfn[starts])
+        # By key, and among the same by time: each run of equal keys is one story.
+        by_key = np.argsort(events.key, kind="stable")
+        key, is_alloc = events.key[by_key], events.is_alloc[by_key]
+        starts = _starts(key)
+        _, known = self._find(key[starts])
 
-        # Whatever an event was, its page is live after an allocation and is not after a free. So
+        # Whatever an event was, its key is live after an allocation and is not after a free. So
         # an event does something where its kind differs from the one before, or at first from the
         # table.
-        live_before = np.concatenate(([False], is_alloc[:-1]))[: pfn.size]
+        live_before = np.concatenate(([False], is_alloc[:-1]))[: key.size]
         live_before[starts] = known
         acts = np.flatnonzero(is_alloc != live_before)
         skipped_allocs = int(np.count_nonzero(is_alloc & live_before))
         self.skipped_allocs += skipped_allocs
-        self.skipped_frees += pfn.size - acts.size - skipped_allocs
+        self.skipped_frees += key.size - acts.size - skipped_allocs
 
         # Of those that act, allocations and frees alternate in each story.
-        pfn, is_alloc = pfn[acts], is_alloc[acts]
-        told = events.order[by_pfn[acts]].astype(np.int64)
-        starts = _starts(pfn)
-        position = np.arange(pfn.size)
+        key, is_alloc = key[acts], is_alloc[acts]
+        told = events.size[by_key[acts]]
+        starts = _starts(key)
+        position = np.arange(key.size)
         before = position - 1
         before[starts] = -1
         ours = ~is_alloc & (before >= 0)
         tables = ~is_alloc & (before < 0)
-        at, _ = self._find(pfn[tables])
+        at, _ = self._find(key[tables])
 
-        slot = np.empty(pfn.size, np.int64)
+        slot = np.empty(key.size, np.int64)
         slot[is_alloc] = self._take_slots(int(np.count_nonzero(is_alloc)))
         slot[ours] = slot[before[ours]]
         slot[tables] = self._slot[at]
-        order = told.copy()
-        order[ours] = told[before[ours]]
-        order[tables] = self._order[at]
-        self.differing_orders += int(np.count_nonzero(order != told))
+        size = told.copy()
+        size[ours] = told[before[ours]]
+        size[tables] = self._size[at]
+        self.differing_sizes += int(np.count_nonzero((size != told) & (told != UNTOLD)))
 
-        # A story that ends with an allocation leaves its page live.
-        ends = np.append(starts[1:], pfn.size)[: starts.size] - 1
+        # A story that ends with an allocation leaves its key live.
+        ends = np.append(starts[1:], key.size)[: starts.size] - 1
         left = ends[is_alloc[ends]]
-        self._replace(at, pfn[left], slot[left], order[left])
+        self._replace(at, key[left], slot[left], size[left])
         self._idle = np.append(self._idle, slot[~is_alloc])
 
         # From stories back to time.
-        in_time = np.argsort(by_pfn[acts])
+        in_time = np.argsort(by_key[acts])
         time = np.empty_like(in_time)
         time[in_time] = position
-        alloc_at = np.full(pfn.size, -1)
+        alloc_at = np.full(key.size, -1)
         alloc_at[is_alloc] = time[is_alloc]
         alloc_at[ours] = time[before[ours]]
-        return Operations(is_alloc[in_time], slot[in_time], order[in_time], alloc_at[in_time])
+        return Operations(is_alloc[in_time], slot[in_time], size[in_time], alloc_at[in_time])
 
-    def _find(self, pfn: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    def _find(self, key: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
         """Where in the table these numbers are or would be, and which of them are there."""
-        at = np.searchsorted(self._pfn, pfn)
-        known = np.zeros(pfn.size, np.bool_)
-        inside = at < self._pfn.size
-        known[inside] = self._pfn[at[inside]] == pfn[inside]
+        at = np.searchsorted(self._key, key)
+        known = np.zeros(key.size, np.bool_)
+        inside = at < self._key.size
+        known[inside] = self._key[at[inside]] == key[inside]
         return at, known
 
     def _replace(
         self,
         gone: NDArray[np.intp],
-        pfn: NDArray[np.uint64],
+        key: NDArray[np.uint64],
         slot: NDArray[np.int64],
-        order: NDArray[np.int64],
+        size: NDArray[np.int64],
     ) -> None:
         """Take spans from the table, then add some, ascending by page frame number."""
-        kept = np.delete(self._pfn, gone)
-        at = np.searchsorted(kept, pfn)
-        self._pfn = np.insert(kept, at, pfn)
+        kept = np.delete(self._key, gone)
+        at = np.searchsorted(kept, key)
+        self._key = np.insert(kept, at, key)
         self._slot = np.insert(np.delete(self._slot, gone), at, slot)
-        self._order = np.insert(np.delete(self._order, gone), at, order)
+        self._size = np.insert(np.delete(self._size, gone), at, size)
 
     def _take_slots(self, n: int) -> NDArray[np.int64]:
         """Take n slots, idle ones first."""

@@ -13,17 +13,19 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from pagebuddy import PageRanges
-from pagebuddy.tools import replay_ranges
+from pagebuddy.memory.sizes import bytes_of
+from pagebuddy.tools.comparison import Comparison
 from pagebuddy.tools.picture import Picture
 from pagebuddy.tools.refusal import MissingExtra, plain_refusals
-from pagebuddy.tools.replay import replay
+from pagebuddy.tools.replay import compare
 from pagebuddy.tools.replay_result import ReplayResult
+from pagebuddy.tools.replay_variants import variants_of, with_ranges
 from pagebuddy.tools.report import Report
 from pagebuddy.tools.timeline import Timeline
 from pagebuddy.tools.timeline_picture import TimelinePicture
 from pagebuddy.tools.trace import Trace
 from pagebuddy.tools.units import in_bytes, in_percent
+from pagebuddy.tools.variant import Variant
 
 
 class Moment(str, Enum):
@@ -38,8 +40,9 @@ def replay_command(
         Path,
         typer.Argument(
             metavar="TRACE",
-            help="CSV with the columns event,pfn,order, or ftrace text with the events "
-            "mm_page_alloc and mm_page_free; gzipped or not.",
+            help="CSV with the columns event,pfn,order or op,id,bytes, ftrace text with the events "
+            "mm_page_alloc and mm_page_free, a log of RMM's logging adaptor, or a pickled snapshot "
+            "of PyTorch's memory; gzipped or not.",
         ),
     ],
     memory_map: Annotated[
@@ -47,20 +50,44 @@ def replay_command(
         typer.Option(
             metavar="MAP",
             help="The memory to replay on: a copy of /proc/iomem, BIOS e820 lines, or a folder "
-            "like /sys/firmware/memmap. Without it, one range from the lowest to the highest "
-            "page of the trace.",
+            "like /sys/firmware/memmap. Without it, what the trace needs: one range from its "
+            "lowest to its highest page, or a power of two of bytes that holds twice its peak.",
         ),
     ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="The same as one range of this size, '16 GiB' say."),
+    ] = None,
     page_size: Annotated[
-        int,
+        str,
         typer.Option(
-            metavar="BYTES", help="Bytes in a page, a power of two. Orders stay as recorded."
+            metavar="SIZE,…", help="Bytes in a page, a power of two; several are compared."
         ),
-    ] = 4096,
+    ] = "4096",
     max_order: Annotated[
-        int,
-        typer.Option(metavar="N", min=0, max=31, help="The largest block has 2^N pages."),
-    ] = 10,
+        str | None,
+        typer.Option(
+            metavar="N,…",
+            help="The largest block has 2^N pages; several are compared. Unless given, 10 as in "
+            "Linux, or as large as the memory for a trace of bytes.",
+        ),
+    ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POLICY,…",
+            help="How a size becomes pages: exact, as many as it needs, or blocks, a power of two "
+            "of them; several are compared. Unless given, as recorded: blocks for pages, exact "
+            "for bytes.",
+        ),
+    ] = None,
+    recorded_page_size: Annotated[
+        str, typer.Option(metavar="SIZE", help="Bytes in a page of the recorded kernel.")
+    ] = "4096",
+    device: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, help="Whose memory to replay from PyTorch's snapshot."),
+    ] = None,
     picture: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Draw the memory into a .svg, .png or .pdf file, too."),
@@ -82,29 +109,34 @@ def replay_command(
         ),
     ] = False,
 ) -> None:
-    """Replay a recorded page stream, check and time it, draw the memory.
+    """Replay a recorded stream of allocations, check and time it, draw the memory.
 
     Where each page goes is decided anew; when, how much, and what belongs together is from the
     trace. An owner map checks that no page is given out twice.
 
-    The recorded server on its own memory, then the same on larger blocks, as figures, and drawn:
+    The recorded server on its own memory; then as figures, drawn, and side by side: with larger
+    blocks, and a program's bytes in pages of several sizes, rounded up or not:
 
     \b
       pagebuddy replay data/kernel-server.csv.gz --memory-map data/iomem.txt
-      pagebuddy replay trace.csv --max-order 18
       pagebuddy replay trace.csv --json > figures.json
       pagebuddy replay trace.csv --at end --picture end.svg --over-time all.svg
+      pagebuddy replay trace.csv --max-order 9,10,18
+      pagebuddy replay rmm.csv --page-size 4KiB,64KiB --policy exact,blocks
 
     Exit code: 0; 1 if the allocator broke an invariant; 2 if something given is wrong.
     """
     with plain_refusals():
+        variants = variants_of(page_size, max_order, policy)
         for path in (picture, over_time):
             if path is not None:
-                _check_picture(path)
+                _check_picture(path, len(variants))
         timeline = Timeline() if over_time is not None else None
-        recording = Trace(trace)
-        ranges = _ranges(recording, memory_map, page_size)
-        result = _replay(recording, ranges, page_size, max_order, timeline, show=not quiet)
+        recorded = bytes_of(recorded_page_size, "recorded page size")
+        recording = Trace(trace, page_size=recorded, device=device)
+        variants = with_ranges(variants, recording, memory_map, memory)
+        results = _replay(recording, variants, timeline, show=not quiet)
+        result = results[0]
         layout = result.fullest if at is Moment.FULLEST else result.final
         if picture is not None:
             from pagebuddy.tools.plot import draw
@@ -113,24 +145,33 @@ def replay_command(
         if over_time is not None and timeline is not None:
             _draw_timeline(timeline, over_time)
     if as_json:
-        typer.echo(json.dumps(result.as_dict(), indent=2))
+        figures = [result.as_dict() for result in results]
+        typer.echo(json.dumps(figures if len(figures) > 1 else figures[0], indent=2))
     elif not quiet:
         console = Console(highlight=False)
-        console.print(Report(result))
-        console.print(Text(_title(result, at), style="bold"))
-        console.print(Picture(layout))
+        if len(results) > 1:
+            console.print(Comparison(results))
+        else:
+            console.print(Report(result))
+            console.print(Text(_title(result, at), style="bold"))
+            console.print(Picture(layout))
         if timeline is not None:
             console.print()
             console.print(TimelinePicture(timeline))
-    if result.overlaps:
+    if any(result.overlaps for result in results):
         raise typer.Exit(1)
 
 
-def _check_picture(path: Path) -> None:
+def _check_picture(path: Path, n_replays: int) -> None:
     """Refuse before the work what could not be drawn after it."""
     from pagebuddy.tools.plot import check_name
 
     check_name(path)
+    if n_replays > 1:
+        raise ValueError(
+            f"cannot draw {n_replays} replays as one picture; give one page size, one highest "
+            "order and one policy"
+        )
     if not path.absolute().parent.is_dir():
         raise ValueError(f"cannot draw {path}: there is no folder {path.parent}")
     if path.suffix.lower() == ".svg":
@@ -148,25 +189,11 @@ def _draw_timeline(timeline: Timeline, path: Path) -> None:
     save(timeline_sheet(timeline, title="Memory over time"), path)
 
 
-def _ranges(trace: Trace, memory_map: Path | None, page_size: int) -> PageRanges:
-    if memory_map is not None:
-        return replay_ranges.from_map(memory_map, page_size)
-    return replay_ranges.from_trace(trace)
-
-
 def _replay(
-    trace: Trace,
-    ranges: PageRanges,
-    page_size: int,
-    max_order: int,
-    timeline: Timeline | None,
-    *,
-    show: bool,
-) -> ReplayResult:
+    trace: Trace, variants: list[Variant], timeline: Timeline | None, *, show: bool
+) -> list[ReplayResult]:
     """Replay, with a progress bar on stderr where that is a terminal."""
-    run = partial(
-        replay, trace, ranges, page_size=page_size, max_order=max_order, timeline=timeline
-    )
+    run = partial(compare, trace, variants, timeline=timeline)
     console = Console(stderr=True)
     if not (show and console.is_terminal):
         return run()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -11,6 +11,8 @@ from rich.text import Text
 
 from pagebuddy.tools.replay_result import ReplayResult
 from pagebuddy.tools.units import counted, in_bytes, in_percent
+
+SPANS = {"exact": "exact spans", "blocks": "whole blocks"}
 
 _BOTH_FIT = 76
 _MEANING = """\
@@ -29,53 +31,86 @@ class Report:
         self.result = result
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        summary = Table.grid(padding=(0, 2))
-        summary.add_column(style="bold", no_wrap=True)
-        summary.add_column(overflow="fold")
-        for name, text in _figures(self.result):
-            summary.add_row(name, Text(text))
-        yield summary
+        yield in_rows(_figures(self.result))
         yield Text()
         yield _orders(self.result, both=options.max_width >= _BOTH_FIT)
         yield Text(_MEANING, style="dim")
 
 
-def _figures(result: ReplayResult) -> Iterator[tuple[str, str]]:
-    total = result.peak.n_pages
-    ranges = counted(len(result.fullest.ranges), "page range")
+def about_trace(result: ReplayResult) -> Iterator[tuple[str, str]]:
+    """What there is to say of the trace itself: names and texts."""
     yield "trace", result.trace
-    yield "memory", f"{in_bytes(total * result.page_size)} in {ranges}"
-    yield (
-        "allocator",
-        f"pages of {in_bytes(result.page_size)}, orders 0 to {result.max_order}, "
-        + ("compiled" if result.compiled else "not compiled"),
-    )
+    yield "format", result.format
     replayed = f"{counted(result.allocs, 'allocation')} and {counted(result.frees, 'free')}"
     yield "events", f"{result.events:,}, of which {replayed} replayed"
+    if result.assumed:
+        yield "assumed", f"{counted(result.assumed, 'allocation')} from before the recording"
     if result.skipped_frees:
         yield "skipped", f"{counted(result.skipped_frees, 'free')} without a recorded allocation"
     if result.skipped_allocs:
-        yield "skipped", f"{counted(result.skipped_allocs, 'allocation')} of a page still live"
-    if result.differing_orders:
-        frees = counted(result.differing_orders, "free")
-        yield "differing", f"{frees} told another order than the allocation"
+        what = "an id" if result.unit == "bytes" else "a page"
+        yield "skipped", f"{counted(result.skipped_allocs, 'allocation')} of {what} still live"
+    if result.differing_sizes:
+        frees = counted(result.differing_sizes, "free")
+        yield "differing", f"{frees} told another size than the allocation"
+    if result.empty:
+        yield "empty", f"{counted(result.empty, 'allocation')} of no bytes, which take no page"
+    if result.disordered:
+        events = counted(result.disordered, "event")
+        yield "out of order", f"{events} earlier than the one before, replayed as they stand"
     if result.failed_in_trace:
         yield "recorded", f"{counted(result.failed_in_trace, 'allocation')} had failed already"
     if result.lost:
         yield "lost", f"{counted(result.lost, 'event')} while recording"
+
+
+def checked(overlaps: int) -> tuple[str, str]:
+    """What the checks found: a name and a text."""
+    if overlaps:
+        return "OVERLAPS", f"{counted(overlaps, 'page')} given to two spans at once"
+    return "checked", "no page given out twice, every invariant holds"
+
+
+def in_rows(figures: Iterable[tuple[str, str]]) -> Table:
+    """Names and texts as a table for a terminal."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in figures:
+        table.add_row(name, Text(text))
+    return table
+
+
+def _figures(result: ReplayResult) -> Iterator[tuple[str, str]]:
+    yield from about_trace(result)
+    total = result.peak.n_pages
+    ranges = counted(len(result.fullest.ranges), "page range")
+    yield "memory", f"{in_bytes(total * result.page_size)} in {ranges}"
+    yield (
+        "allocator",
+        f"pages of {in_bytes(result.page_size)}, orders 0 to {result.max_order}, "
+        f"{SPANS[result.policy]}, {'compiled' if result.compiled else 'not compiled'}",
+    )
     yield "failures", f"{counted(result.failures, 'allocation')} found no room"
-    if result.overlaps:
-        yield "OVERLAPS", f"{counted(result.overlaps, 'page')} given to two spans at once"
-    else:
-        yield "checked", "no page given out twice, every invariant holds"
+    yield checked(result.overlaps)
     for name, stats in (("fullest", result.peak), ("in the end", result.end)):
         size = in_bytes(stats.used * result.page_size)
         share = in_percent(stats.used / total)
         spans = counted(stats.n_spans, "span")
         yield name, f"{counted(stats.used, 'page')}, {size}, {share} used, in {spans}"
+    if result.unit == "bytes" or result.rounding:
+        yield "rounding", _rounding(result)
     if result.operations:
         yield "in the core", _speed(result.operations, result.core_seconds)
         yield "with parsing", _speed(result.events, result.total_seconds)
+
+
+def _rounding(result: ReplayResult) -> str:
+    if result.rounding == 0:
+        return "costs nothing: at the fullest every page is whole"
+    used = result.peak.used * result.page_size
+    share = in_percent(result.rounding / used)
+    return f"at the fullest {in_bytes(result.rounding)} of {in_bytes(used)} used is waste, {share}"
 
 
 def _speed(events: int, seconds: float) -> str:

@@ -32,7 +32,7 @@ def test_a_trace_that_replay_reads(tmp_path, name):
         size = writer.publish()
     assert (writer.n_allocs, writer.n_frees, writer.failed, writer.lost) == (35_002, 35_001, 2, 5)
     trace = Trace(path)
-    pages = np.concatenate([events.pfn for events in trace])
+    pages = np.concatenate([events.key for events in trace])
     assert pages.tolist() == [7, 8, 9, *range(7, 70_007)]
     assert (trace.failed, trace.lost) == (2, 5)
     assert path.stat().st_size == size

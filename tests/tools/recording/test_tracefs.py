@@ -62,8 +62,8 @@ def test_it_reads_what_the_kernel_prints(tracing):
     assert read.time.size > 20_000
     served = read.served
     assert np.array_equal(read.is_alloc[served], printed.is_alloc)
-    assert np.array_equal(read.pfn[served], printed.pfn)
-    assert np.array_equal(read.order[served], printed.order)
+    assert np.array_equal(read.pfn[served], printed.key)
+    assert np.array_equal(read.order[served], printed.size)
 
 
 def test_nothing_is_read_twice_or_left_out_while_it_is_written(tracing):
