@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pagebuddy.testing.sharing_model.plans import recovery
+from pagebuddy.testing.sharing_model.plans.recovery import recovery
 from pagebuddy.testing.sharing_model.state import (
     ALIVE,
     FREE,
@@ -12,11 +12,11 @@ from pagebuddy.testing.sharing_model.state import (
     UNLOCKED,
     State,
     Violation,
-    Words,
 )
 
 if TYPE_CHECKING:
     from pagebuddy.testing.sharing_model.flaws import Flaw
+    from pagebuddy.testing.sharing_model.words import Words
 
 
 class Checks:
@@ -73,9 +73,12 @@ def living_are_safe(state: State) -> None:
         if process.life != ALIVE:
             continue
         slot = process.slot
-        for page, incarnation, _ in process.views:
-            if words.records[page] != incarnation:
+        for buffer, _ in process.views:
+            page, record = buffer.page, words.live(buffer)
+            if not record:
                 raise Violation(f"P{i} has a view of page {page}, whose block is gone")
+            if record.n_pages < buffer.n_pages:
+                raise Violation(f"P{i} has a view of more of page {page}'s block than it is")
             if slot >= 0 and not words.holds[page] >> slot & 1:
                 raise Violation(f"P{i} has a view of page {page} without a hold")
         if slot >= 0 and not state.leases[slot] >> i & 1:
@@ -85,10 +88,11 @@ def living_are_safe(state: State) -> None:
 def words_agree(state: State) -> None:
     """Nobody is about anything: lists, counts, holds and slots agree with the records."""
     words = state.words
-    named = [ticket.page for ticket in words.tickets if ticket]
+    named = [ticket.buffer.page for ticket in words.tickets if ticket]
+    taken = words.taken()
     free_slots = sum(1 << slot for slot, word in enumerate(state.slots) if word == FREE)
     for page, record in enumerate(words.records):
-        if bool(record) == bool(words.listed[page]):
+        if taken.count(page) + words.listed[page] != 1:
             raise Violation("free list disagrees with records")
         if words.ticket_counts[page] != named.count(page):
             raise Violation("ticket count wrong")

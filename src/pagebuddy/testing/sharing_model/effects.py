@@ -8,16 +8,12 @@ from pagebuddy.testing.sharing_model.plans import plan_of
 from pagebuddy.testing.sharing_model.state import (
     ALIVE,
     UNLOCKED,
-    Handle,
-    Operation,
     Process,
     State,
-    Step,
     Violation,
-    Words,
-    put,
     views_changed,
 )
+from pagebuddy.testing.sharing_model.words import Handle, Step, Words, put
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,9 +71,9 @@ def take_page(state: State, i: int, step: Step) -> State:
     """Unlink a page from the free lists. Nobody alive may view it, and no ticket may name it."""
     page = step.at
     for process in state.processes:
-        if process.life == ALIVE and any(view.page == page for view in process.views):
+        if process.life == ALIVE and any(view.buffer.has(page) for view in process.views):
             raise Violation("page handed out while a living process has a view")
-    if any(ticket and ticket.page == page for ticket in state.words.tickets):
+    if any(ticket and ticket.buffer.has(page) for ticket in state.words.tickets):
         raise Violation("page handed out while ticketed")
     return state._replace(words=state.words.after(Step("listed", page, 0)))
 
@@ -102,11 +98,10 @@ def note_claim(state: State, i: int, step: Step) -> State:
 
 
 def gain_view(state: State, i: int, step: Step) -> State:
-    page, incarnation = step.at, step.value
-    if state.words.records[page] != incarnation:
+    if not state.words.live(step.value):
         raise Violation("view of a page that is not the block it was")
     process = state.processes[i]
-    views = views_changed(process.views, page, incarnation, 1)
+    views = views_changed(process.views, step.value, 1)
     return state.with_process(i, process._replace(views=views))
 
 
@@ -137,9 +132,8 @@ def unlock(state: State, i: int, step: Step) -> State:
 
 
 def pause(state: State, i: int, step: Step) -> State:
-    """Let the lock go, to reap the next page of the same slot later."""
-    again = Operation("reap_page", step.at, step.value)
-    process = state.processes[i]._replace(plan=(), operation=again)
+    """Let the lock go, to do the rest of the operation later."""
+    process = state.processes[i]._replace(plan=(), operation=step.value)
     return unlock_early(state, i, step).with_process(i, process)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pagebuddy.testing.sharing_model.effects import PLAN, UNSEEN, perform
 from pagebuddy.testing.sharing_model.flaws import Flaw
-from pagebuddy.testing.sharing_model.plans import takeover
+from pagebuddy.testing.sharing_model.plans.recovery import takeover
 from pagebuddy.testing.sharing_model.state import (
     ALIVE,
     DEAD,
@@ -59,10 +59,10 @@ def wishes(state: State, i: int, configuration: Configuration) -> Iterator[Move]
     """Yield what an attached process at rest may want."""
     if state.next_incarnation <= configuration.allocs:
         yield Move("wants", i, Operation("alloc"))
-    for page, incarnation, _ in state.processes[i].views:
-        yield Move("drops", i, Operation("drop", page, incarnation))
+    for buffer, _ in state.processes[i].views:
+        yield Move("drops", i, Operation("drop", buffer))
         if state.next_serial <= configuration.sends:
-            yield Move("wants", i, Operation("send", page, incarnation))
+            yield Move("wants", i, Operation("send", buffer))
     for handle in state.handles:
         yield Move("wants", i, Operation("claim", *handle))
     if configuration.fork:
@@ -89,7 +89,7 @@ def after(state: State, move: Move, flaw: Flaw | None) -> State:
     if move.verb == "starts":
         return state.with_process(i, Process(ALIVE, NO_SLOT, operation=move.what))
     if move.verb == "drops":
-        views = views_changed(process.views, move.what.first, move.what.second, -1)
+        views = views_changed(process.views, move.what.first, -1)
         process = process._replace(views=views)
     return state.with_process(i, process._replace(operation=move.what))
 

@@ -1,0 +1,92 @@
+"""Slots: taken, given to a forked child, and freed of the dead."""
+
+from __future__ import annotations
+
+from pagebuddy.testing.sharing_model.flaws import Flaw
+from pagebuddy.testing.sharing_model.plans.steps import (
+    BUSY,
+    DONE,
+    END,
+    REFUSED,
+    UNLOCK,
+    UNLOCK_EARLY,
+    losing,
+)
+from pagebuddy.testing.sharing_model.state import FREE, LIVE, Operation, State
+from pagebuddy.testing.sharing_model.words import Step
+
+
+def attach(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
+    """Get a slot: its lease first, then its state, which is the commit."""
+    if FREE not in state.slots:
+        return REFUSED
+    slot = state.slots.index(FREE)
+    steps = [BUSY, Step("leases", slot, 1 << i), Step("slots", slot, LIVE)]
+    if flaw is Flaw.CHILD_REGISTERS_ITSELF:
+        holds = state.words.holds
+        steps += [
+            Step("holds", view.buffer.page, holds[view.buffer.page] | 1 << slot)
+            for view in state.processes[i].views
+        ]
+    return [*steps, Step("mine", slot), DONE, UNLOCK]
+
+
+def fork(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
+    """Give the child lease, slot and holds, then fork under the lock; or share a sticky slot."""
+    child, mine = operation.first, state.processes[i].slot
+    if flaw is Flaw.CHILD_REGISTERS_ITSELF:
+        return [Step("fork", -1, child), UNLOCK]
+    if FREE not in state.slots:
+        if flaw is Flaw.SHARE_SLOT_NOT_STICKY:
+            return [Step("fork", mine, child), UNLOCK]
+        return [BUSY, Step("sticky", mine, 1), DONE, Step("fork", mine, child), UNLOCK]
+    slot = state.slots.index(FREE)
+    live = [Step("slots", slot, LIVE)]
+    bits = [
+        Step("holds", page, hold | 1 << slot)
+        for page, hold in enumerate(state.words.holds)
+        if hold >> mine & 1
+    ]
+    gained = bits + live if flaw is Flaw.BITS_BEFORE_SLOT else live + bits
+    steps = [BUSY, Step("leases", slot, 1 << i), *gained, DONE]
+    split, let_go = Step("fork", slot, child), Step("end_lease", slot, i)
+    if flaw is Flaw.FORK_UNLOCKED:
+        return [*steps, UNLOCK_EARLY, split, let_go, END]
+    if flaw is Flaw.UNLEASE_BEFORE_FORK:
+        return [*steps, let_go, split, UNLOCK]
+    return [*steps, split, let_go, UNLOCK]
+
+
+def reap(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
+    """End every hold of every dead slot, then free the slot: each step may be repeated."""
+    words, dead = state.words, state.dead_slots()
+    if not dead:
+        return REFUSED
+    steps = [BUSY]
+    for slot in dead:
+        free = Step("slots", slot, FREE)
+        if flaw is Flaw.FREE_SLOT_FIRST:
+            steps.append(free)
+        for page in range(len(words.holds)):
+            if words.holds[page] >> slot & 1:
+                lost = losing(words, page, 1 << slot)
+                for step in lost:
+                    words = words.after(step)
+                steps += lost
+        if state.sticky[slot]:
+            steps.append(Step("sticky", slot, 0))
+        if flaw is not Flaw.FREE_SLOT_FIRST:
+            steps.append(free)
+    return [*steps, DONE, UNLOCK]
+
+
+def reap_page(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
+    """Reap one slot with the lock let go after each page: only the flaws do this."""
+    words, slot, page = state.words, operation.first, operation.second
+    gone = state.slots[slot] != LIVE or state.leases[slot]
+    if flaw is Flaw.CHUNKED_RECHECK and gone:
+        return REFUSED
+    if page == len(words.records):
+        return [BUSY, Step("slots", slot, FREE), DONE, UNLOCK]
+    rest = Operation("reap_page", slot, page + 1)
+    return [BUSY, *losing(words, page, 1 << slot), DONE, Step("pause", value=rest)]
