@@ -14,6 +14,11 @@ EVERY_DAY = {"procs": 2, "slots": 2, "deaths": 1}
 SMALL = {"procs": 2, "born": 1, "slots": 2, "ticks": 0, "sends": 0, "allocs": 1, "deaths": 1}
 ALONE = {"procs": 1, "born": 1, "slots": 1, "ticks": 1, "sends": 1, "allocs": 1, "deaths": 0}
 REAPERS = {**SMALL, "procs": 4, "born": 3, "slots": 3, "fork": False}
+SENDER = {**ALONE, "withdraw": True}
+KEEPER = {**ALONE, "procs": 2, "ticks": 0, "sends": 0, "deaths": 1, "entries": 1, "fork": False}
+MOVER = {**KEEPER, "slots": 2, "entries": 2}
+TWO_KEPT = {**KEEPER, "procs": 1, "pages": 2, "allocs": 2, "entries": 2}
+FINDERS = {**KEEPER, "born": 2, "slots": 2, "deaths": 0}
 
 # The smallest worlds in which the damage shows, and what it is.
 DAMAGE = {
@@ -31,6 +36,21 @@ DAMAGE = {
         {**SMALL, "procs": 3, "slots": 1, "deaths": 2},
         "free list disagrees",
     ),
+    Flaw.WITHDRAW_NO_SERIAL: ({**SENDER, "sends": 2}, "another ticket withdrawn"),
+    Flaw.WITHDRAW_IGNORES_HOLDERS: (SENDER, "whose block is gone"),
+    Flaw.WITHDRAW_LEAVES_BUFFER: (SENDER, "nobody holds"),
+    Flaw.KEEP_STATE_BEFORE_FIELDS: (TWO_KEPT, "not what was kept"),
+    Flaw.KEEP_STATE_BEFORE_HOLD: (MOVER, "not held by the arena"),
+    Flaw.REPLACE_OLD_FIRST: (TWO_KEPT, "not what was kept"),
+    Flaw.UNKEEP_HOLD_FIRST: (KEEPER, "not held by the arena"),
+    Flaw.DROP_IGNORES_KEPT: (KEEPER, "not what was kept"),
+    Flaw.FIND_BEFORE_LOCK: (FINDERS, "not the block it was"),
+    Flaw.LOOKUP_STOPS_AT_FREE: (TWO_KEPT, "not found by its key"),
+    Flaw.OLDER_ENTRY_WINS: (TWO_KEPT, "not what was kept"),
+    Flaw.EMPTY_KEYS_CONFLICT: (TWO_KEPT, "not what was kept"),
+    Flaw.MOVED_KEY_STAYS: (MOVER, "not what was kept"),
+    Flaw.NO_KEPT_SWEEP: (KEEPER, "page lost"),
+    Flaw.SWEEP_BEFORE_DIRECTORY: (KEEPER, "page lost"),
 }
 
 
@@ -51,10 +71,11 @@ def test_a_broken_rule_does_damage(flaw):
     assert result.trace
 
 
-@pytest.mark.parametrize("flaw", DAMAGE, ids=lambda flaw: flaw.value)
-def test_the_same_world_is_sound_without_the_flaw(flaw):
-    bounds, _ = DAMAGE[flaw]
-    result = search(Configuration(**bounds), max_states=20_000)
+@pytest.mark.parametrize(
+    "world", list(dict.fromkeys(Configuration(**bounds) for bounds, _ in DAMAGE.values()))
+)
+def test_the_same_world_is_sound_without_the_flaw(world):
+    result = search(world, max_states=20_000)
     assert result.violation is None, "\n".join(result.trace)
 
 

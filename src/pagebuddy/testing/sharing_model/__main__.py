@@ -13,6 +13,8 @@ from pagebuddy.testing.sharing_model.search import MAX_STATES, search
 
 BOUNDS = {field.name: field.default for field in fields(Configuration) if field.type == "int"}
 
+SWITCHES = {"withdraw": "tickets end unclaimed"}
+
 
 def parser() -> argparse.ArgumentParser:
     """Return what reads the arguments: one for each field of `Configuration`."""
@@ -25,6 +27,8 @@ def parser() -> argparse.ArgumentParser:
     for name, default in BOUNDS.items():
         options.add_argument(f"--{name}", type=int, default=default, help=f"default {default}")
     options.add_argument("--nofork", action="store_true", help="processes do not fork")
+    for name, what in SWITCHES.items():
+        options.add_argument(f"--{name}", action="store_true", help=what)
     names = [flaw.value for flaw in Flaw]
     options.add_argument("--flaw", choices=names, metavar="NAME", help="a rule to break, see below")
     options.add_argument("--max", type=int, default=MAX_STATES, help="states to stop after")
@@ -38,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         configuration = Configuration(
             **{name: getattr(given, name) for name in BOUNDS},
+            **{name: getattr(given, name) for name in SWITCHES},
             fork=not given.nofork,
             flaw=Flaw(given.flaw) if given.flaw else None,
         )

@@ -10,9 +10,11 @@ from pagebuddy.testing.sharing_model.state import (
     FREE,
     LIVE,
     UNLOCKED,
+    Kept,
     State,
     Violation,
 )
+from pagebuddy.testing.sharing_model.words import ARENA, UNUSED
 
 if TYPE_CHECKING:
     from pagebuddy.testing.sharing_model.flaws import Flaw
@@ -24,15 +26,18 @@ class Checks:
 
     def __init__(self, flaw: Flaw | None = None) -> None:
         self.flaw = flaw
-        self.recovered: set[tuple[Words, tuple[int, ...]]] = set()
+        self.recovered: set[tuple[Words, tuple[int, ...], tuple[Kept, ...]]] = set()
 
     def all(self, state: State) -> None:
         """Raise `Violation` for the first promise that does not hold."""
         living_are_safe(state)
         if state.lock == UNLOCKED:
             words_agree(state)
-        if (state.words, state.slots) not in self.recovered:
-            self.recovered.add((state.words, state.slots))
+            if state.words.directory and self.recover(state.words) != state.words:
+                raise Violation("recover changes words that nobody is about")
+        known = (state.words, state.slots, state.kept)
+        if known not in self.recovered:
+            self.recovered.add(known)
             self.recovery_works(state.words)
             self.nothing_is_lost(state)
 
@@ -54,16 +59,36 @@ class Checks:
                 raise Violation("interrupted recover ends elsewhere")
 
     def nothing_is_lost(self, state: State) -> None:
-        """If everybody died now, and the tickets were given up, every page would be free."""
+        """If everybody died now, and tickets and keys were given up, every page would be free.
+
+        With the keys, what is kept would be there, and nothing else.
+        """
         live = sum(1 << slot for slot, word in enumerate(state.slots) if word == LIVE)
         words = self.recover(state.words)
+        kept_are_there(words, state.kept)
         words = words._replace(
             holds=tuple(hold & ~live for hold in words.holds),
             tickets=(None,) * len(words.tickets),
         )
         words = self.recover(words)
+        kept_are_there(words, state.kept)
+        words = words._replace(directory=(UNUSED,) * len(words.directory))
+        words = self.recover(words)
         if any(words.records) or not all(words.listed):
             raise Violation("page lost after everyone is dead and reaped")
+
+
+def kept_are_there(words: Words, kept: tuple[Kept, ...]) -> None:
+    """Recovered, the directory says what was kept; it is live, and the arena holds it."""
+    entries = [entry for entry in words.directory if entry.number]
+    if tuple(sorted(Kept(entry.key, *entry.buffer[:2]) for entry in entries)) != kept:
+        raise Violation("the directory is not what was kept")
+    for entry in entries:
+        record = words.live(entry.buffer)
+        if not record or not words.holds[entry.buffer.page] & ARENA:
+            raise Violation("a kept buffer is not held by the arena")
+        if record.n_pages < entry.buffer.n_pages:
+            raise Violation("a kept buffer is shorter than its entry says")
 
 
 def living_are_safe(state: State) -> None:

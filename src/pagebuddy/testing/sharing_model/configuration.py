@@ -15,6 +15,9 @@ LEAST = {
     "sends": 0,
     "allocs": 0,
     "deaths": 0,
+    "entries": 0,
+    "keys": 0,
+    "replacements": 0,
 }
 
 
@@ -45,8 +48,16 @@ class Configuration:
     """Allocations, all processes together."""
     deaths: int = 2
     """Processes killed."""
+    entries: int = 0
+    """Entries of the directory; without any, nothing is kept."""
+    keys: int = 1
+    """Keys beside the empty one."""
+    replacements: int = 1
+    """How often a key or a buffer is kept anew without a break."""
     fork: bool = True
     """Whether processes fork."""
+    withdraw: bool = False
+    """Whether tickets end unclaimed, one at a time and all at once."""
     flaw: Flaw | None = None
     """The rule that is broken, if one is."""
 

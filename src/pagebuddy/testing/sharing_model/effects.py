@@ -8,6 +8,7 @@ from pagebuddy.testing.sharing_model.plans import plan_of
 from pagebuddy.testing.sharing_model.state import (
     ALIVE,
     UNLOCKED,
+    Kept,
     Process,
     State,
     Violation,
@@ -23,8 +24,18 @@ if TYPE_CHECKING:
 PLAN = Step("plan")
 """The lock is mine and the words are sound: now the operation is planned."""
 
-UNSEEN = {"plan", "next_incarnation", "view", "claimed", "handle"}
-"""What no other process can see when it happens; it needs no state of its own."""
+UNSEEN = {
+    "plan",
+    "next_incarnation",
+    "view",
+    "claimed",
+    "handle",
+    "withdrawn",
+    "kept",
+    "unkept",
+    "missing",
+}
+"""What no other process can see when it happens; it is one with the store before it."""
 
 WORDS = frozenset(Words._fields)
 
@@ -68,13 +79,15 @@ def end_lease(state: State, i: int, step: Step) -> State:
 
 
 def take_page(state: State, i: int, step: Step) -> State:
-    """Unlink a page from the free lists. Nobody alive may view it, and no ticket may name it."""
+    """Unlink a page from the free lists: no living process views it, no ticket or entry names it."""
     page = step.at
     for process in state.processes:
         if process.life == ALIVE and any(view.buffer.has(page) for view in process.views):
             raise Violation("page handed out while a living process has a view")
     if any(ticket and ticket.buffer.has(page) for ticket in state.words.tickets):
         raise Violation("page handed out while ticketed")
+    if any(entry.number and entry.buffer.has(page) for entry in state.words.directory):
+        raise Violation("page handed out while kept")
     return state._replace(words=state.words.after(Step("listed", page, 0)))
 
 
@@ -95,6 +108,29 @@ def note_claim(state: State, i: int, step: Step) -> State:
     if step.value in state.claimed:
         raise Violation("handle claimed twice")
     return state._replace(claimed=tuple(sorted((*state.claimed, step.value))))
+
+
+def note_withdrawal(state: State, i: int, step: Step) -> State:
+    if state.words.tickets[step.at] != step.value:
+        raise Violation("another ticket withdrawn than was meant")
+    return state
+
+
+def note_kept(state: State, i: int, step: Step) -> State:
+    new = Kept(step.at, step.value.page, step.value.incarnation)
+    left = [old for old in state.kept if not (old.key == new.key != 0 or old[1:] == new[1:])]
+    return state._replace(kept=tuple(sorted((*left, new))))
+
+
+def note_unkept(state: State, i: int, step: Step) -> State:
+    left = tuple(old for old in state.kept if old[1:] != step.value[:2])
+    return state._replace(kept=left)
+
+
+def note_missing(state: State, i: int, step: Step) -> State:
+    if any(kept.key == step.at for kept in state.kept):
+        raise Violation("a kept buffer is not found by its key")
+    return state
 
 
 def gain_view(state: State, i: int, step: Step) -> State:
@@ -148,6 +184,10 @@ EFFECTS: dict[str, Callable[[State, int, Step], State]] = {
     "next_serial": count_serial,
     "handle": hand_out,
     "claimed": note_claim,
+    "withdrawn": note_withdrawal,
+    "kept": note_kept,
+    "unkept": note_unkept,
+    "missing": note_missing,
     "view": gain_view,
     "mine": gain_slot,
     "fork": split_process,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pagebuddy.testing.sharing_model.effects import PLAN, UNSEEN, perform
 from pagebuddy.testing.sharing_model.flaws import Flaw
+from pagebuddy.testing.sharing_model.plans.directory import index_of
 from pagebuddy.testing.sharing_model.plans.recovery import takeover
 from pagebuddy.testing.sharing_model.state import (
     ALIVE,
@@ -65,6 +66,12 @@ def wishes(state: State, i: int, configuration: Configuration) -> Iterator[Move]
             yield Move("wants", i, Operation("send", buffer))
     for handle in state.handles:
         yield Move("wants", i, Operation("claim", *handle))
+        if configuration.withdraw:
+            yield Move("wants", i, Operation("withdraw", *handle))
+    if configuration.withdraw and any(state.words.tickets):
+        yield Move("wants", i, Operation("expire"))
+    if configuration.entries:
+        yield from wishes_of_keys(state, i, configuration)
     if configuration.fork:
         for child, other in enumerate(state.processes):
             if other.life == UNBORN:
@@ -75,6 +82,25 @@ def wishes(state: State, i: int, configuration: Configuration) -> Iterator[Move]
             yield Move("wants", i, Operation("reap_page", slot, 0))
         else:
             yield Move("wants", i, Operation("reap"))
+
+
+def wishes_of_keys(state: State, i: int, configuration: Configuration) -> Iterator[Move]:
+    """Yield what a process may want of the directory. Nobody gathers views, so that it ends."""
+    words, views = state.words, state.processes[i].views
+    number = max(entry.number for entry in words.directory)
+    for buffer, _ in views:
+        if number <= configuration.replacements:
+            for key in range(configuration.keys + 1):
+                yield Move("wants", i, Operation("keep", buffer, key))
+        if words.entry_of(buffer) is not None:
+            yield Move("wants", i, Operation("unkeep", buffer))
+    if sum(view.times for view in views) > 1:
+        return
+    for key in range(1, configuration.keys + 1):
+        if configuration.flaw is not Flaw.FIND_BEFORE_LOCK:
+            yield Move("wants", i, Operation("find", key))
+        elif (index := index_of(words, key, None)) is not None:
+            yield Move("wants", i, Operation("find", key, words.directory[index].buffer))
 
 
 def after(state: State, move: Move, flaw: Flaw | None) -> State:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pagebuddy.testing.sharing_model.words import Buffer, Handle, Step, Words, put
+from pagebuddy.testing.sharing_model.words import UNUSED, Buffer, Handle, Step, Words, put
 
 if TYPE_CHECKING:
     from pagebuddy.testing.sharing_model.configuration import Configuration
@@ -53,13 +53,22 @@ class Process(NamedTuple):
         return sum(view.times for view in self.views if view.buffer.same(buffer))
 
 
+class Kept(NamedTuple):
+    """That a buffer is kept under a key, as its last commit has it."""
+
+    key: int
+    page: int
+    incarnation: int
+
+
 class State(NamedTuple):
     """Everything. Shared words outlive their writers; leases and private state do not.
 
     While the lock is free:
     - a page is a live buffer's or in a free list, and not both;
     - a buffer's ticket count is the number of tickets that name it;
-    - a live buffer has a holder or a ticket, and its holders' slots are live.
+    - a live buffer has a holder or a ticket, and its holders' slots are live;
+    - the arena holds a buffer if an entry keeps it, and no two entries have one key or one buffer.
 
     Always:
     - what a living process views is live, and its slot holds it;
@@ -81,6 +90,8 @@ class State(NamedTuple):
     handles: tuple[Handle, ...] = ()
     claimed: tuple[int, ...] = ()
     """The serials claimed so far: known to the model alone."""
+    kept: tuple[Kept, ...] = ()
+    """What the directory must say: known to the model alone."""
 
     def with_process(self, i: int, process: Process) -> State:
         """Return the state with process `i` as given."""
@@ -119,6 +130,7 @@ def first_state(configuration: Configuration) -> State:
             holds=(0,) * pages,
             ticket_counts=(0,) * pages,
             tickets=(None,) * configuration.ticks,
+            directory=(UNUSED,) * configuration.entries,
         ),
         slots=(LIVE,) * born + (FREE,) * unused,
         leases=tuple(1 << i for i in range(born)) + (0,) * unused,

@@ -6,6 +6,9 @@ from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
+ARENA = 1 << 30
+"""The arena's own bit among a buffer's holds: the buffer is kept."""
+
 
 class Buffer(NamedTuple):
     """What a view, a ticket or an entry names: a first page, which of its lives, how many pages."""
@@ -37,6 +40,15 @@ class Ticket(NamedTuple):
     buffer: Buffer
 
 
+class Entry(NamedTuple):
+    """What an entry of the directory says of a kept buffer."""
+
+    number: int
+    """0 if the entry is free; of two entries for one key, or for one buffer, the higher is true."""
+    key: int
+    buffer: Buffer
+
+
 class Handle(NamedTuple):
     """What was pickled: the entry, and what stood in it. Anybody may claim it, at any time."""
 
@@ -56,7 +68,10 @@ class Step(NamedTuple):
 
 
 class Words(NamedTuple):
-    """The shared words that recovery reads or writes. Records, holds and tickets are the truth."""
+    """The shared words that recovery reads or writes.
+
+    Records, holds, tickets and entries are the truth; lists and counts are made from them.
+    """
 
     records: tuple[Record | None, ...]
     """Of each page: the record of the buffer that begins there, if one does."""
@@ -67,11 +82,27 @@ class Words(NamedTuple):
     ticket_counts: tuple[int, ...]
     """Of each page: how many tickets name the buffer that begins there."""
     tickets: tuple[Ticket | None, ...]
+    directory: tuple[Entry, ...]
 
     def after(self, step: Step) -> Words:
         """Return the words after one store in them."""
         changed: dict[str, Any] = {step.what: put(getattr(self, step.what), step.at, step.value)}
         return self._replace(**changed)
+
+    def after_all(self, steps: list[Step]) -> Words:
+        """Return the words after those of the steps that are stores in them."""
+        words = self
+        for step in steps:
+            if step.what in self._fields:
+                words = words.after(step)
+        return words
+
+    def entry_of(self, buffer: Buffer) -> int | None:
+        """Return the index of the entry that keeps a buffer, if one does."""
+        for index, entry in enumerate(self.directory):
+            if entry.number and entry.buffer.same(buffer):
+                return index
+        return None
 
     def live(self, buffer: Buffer) -> Record | None:
         """Return the record of a buffer, if it is live."""
@@ -86,6 +117,10 @@ class Words(NamedTuple):
             if record
             for taken in range(page, page + record.n_pages)
         ]
+
+
+UNUSED = Entry(0, 0, Buffer(page=0, incarnation=0, n_pages=0))
+"""An entry that was never used: no buffer's first incarnation is 0."""
 
 
 def put(values: tuple[T, ...], index: int, value: T) -> tuple[T, ...]:

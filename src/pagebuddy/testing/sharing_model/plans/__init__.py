@@ -2,7 +2,7 @@
 
 The shared words change only under the lock, so an operation is planned when it gets the lock.
 
-- `spans`, `tickets`, `slots`: the operations, by what they are about.
+- `spans`, `tickets`, `directory`, `slots`: the operations, by what they are about.
 - `recovery`: what comes first for who gets the lock from an owner that died.
 - `steps`: what most plans have in common.
 """
@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pagebuddy.testing.sharing_model.plans.directory import find, keep, unkeep
 from pagebuddy.testing.sharing_model.plans.slots import attach, fork, reap, reap_page
 from pagebuddy.testing.sharing_model.plans.spans import alloc, drop
-from pagebuddy.testing.sharing_model.plans.tickets import claim, send
+from pagebuddy.testing.sharing_model.plans.tickets import claim, expire, send, withdraw
 
 if TYPE_CHECKING:
     from pagebuddy.testing.sharing_model.flaws import Flaw
@@ -22,7 +23,13 @@ if TYPE_CHECKING:
     from pagebuddy.testing.sharing_model.words import Step
 
 PLANS: dict[str, Plan] = {
-    plan.__name__: plan for plan in (alloc, drop, send, claim, attach, fork, reap, reap_page)
+    plan.__name__: plan
+    for plan in (
+        *(alloc, drop),
+        *(send, claim, withdraw, expire),
+        *(keep, unkeep, find),
+        *(attach, fork, reap, reap_page),
+    )
 }
 
 

@@ -70,8 +70,7 @@ def reap(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[
         for page in range(len(words.holds)):
             if words.holds[page] >> slot & 1:
                 lost = losing(words, page, 1 << slot)
-                for step in lost:
-                    words = words.after(step)
+                words = words.after_all(lost)
                 steps += lost
         if state.sticky[slot]:
             steps.append(Step("sticky", slot, 0))

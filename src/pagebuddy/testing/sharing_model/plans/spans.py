@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pagebuddy.testing.sharing_model.flaws import Flaw
 from pagebuddy.testing.sharing_model.plans.steps import BUSY, DONE, REFUSED, UNLOCK, freeing
-from pagebuddy.testing.sharing_model.words import Buffer, Record, Step
+from pagebuddy.testing.sharing_model.words import ARENA, Buffer, Record, Step
 
 if TYPE_CHECKING:
     from pagebuddy.testing.sharing_model.state import Operation, State
@@ -41,6 +41,8 @@ def drop(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[
         return REFUSED
     left = words.holds[buffer.page] & ~(1 << me.slot)
     steps = [BUSY, Step("holds", buffer.page, left)]
+    if flaw is Flaw.DROP_IGNORES_KEPT:
+        left &= ~ARENA
     if not left and (not words.ticket_counts[buffer.page] or flaw is Flaw.DROP_IGNORES_TICKETS):
         steps += freeing(words, buffer.page)
     return [*steps, DONE, UNLOCK]

@@ -1,11 +1,11 @@
-"""Tickets: sent and claimed."""
+"""Tickets: sent, claimed and withdrawn."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from pagebuddy.testing.sharing_model.flaws import Flaw
-from pagebuddy.testing.sharing_model.plans.steps import BUSY, DONE, REFUSED, UNLOCK
+from pagebuddy.testing.sharing_model.plans.steps import BUSY, DONE, REFUSED, UNLOCK, freeing
 from pagebuddy.testing.sharing_model.words import Step, Ticket, Words
 
 if TYPE_CHECKING:
@@ -57,3 +57,37 @@ def claim(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list
         Step("view", value=ticket.buffer),
         UNLOCK,
     ]
+
+
+def ending(words: Words, entry: int, ticket: Ticket, flaw: Flaw | None) -> list[Step]:
+    """Return the stores that end a ticket unclaimed; without any hold left the buffer is freed."""
+    page = ticket.buffer.page
+    left = words.ticket_counts[page] - 1
+    steps = [
+        Step("withdrawn", entry, ticket),
+        Step("tickets", entry, None),
+        Step("ticket_counts", page, left),
+    ]
+    held = words.holds[page] and flaw is not Flaw.WITHDRAW_IGNORES_HOLDERS
+    if not left and not held and flaw is not Flaw.WITHDRAW_LEAVES_BUFFER:
+        steps += freeing(words, page)
+    return steps
+
+
+def withdraw(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
+    """End one ticket unclaimed: one that its sender takes back, or that is too old."""
+    entry, ticket = operation.first, operation.second
+    if not fits(state.words, entry, ticket, flaw is Flaw.WITHDRAW_NO_SERIAL):
+        return REFUSED
+    return [BUSY, *ending(state.words, entry, ticket, flaw), DONE, UNLOCK]
+
+
+def expire(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
+    """End all tickets, as a reap does for which every age is too old."""
+    words, steps = state.words, [BUSY]
+    for entry, ticket in enumerate(words.tickets):
+        if ticket:
+            ended = ending(words, entry, ticket, flaw)
+            words = words.after_all(ended)
+            steps += ended
+    return [*steps, DONE, UNLOCK]
