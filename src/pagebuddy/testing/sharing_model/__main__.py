@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from dataclasses import fields
+from textwrap import wrap
 
 from pagebuddy.testing.sharing_model.configuration import Configuration
 from pagebuddy.testing.sharing_model.flaws import Flaw
@@ -13,7 +14,12 @@ from pagebuddy.testing.sharing_model.search import MAX_STATES, search
 
 BOUNDS = {field.name: field.default for field in fields(Configuration) if field.type == "int"}
 
-SWITCHES = {"withdraw": "tickets end unclaimed"}
+SWITCHES = {
+    "withdraw": "tickets end unclaimed",
+    "resize": "buffers grow and shrink",
+    "detach": "processes detach",
+    "lingering": "leases outlast the locks of the killed",
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,14 +57,16 @@ def main(arguments: list[str] | None = None) -> int:
     start = time.monotonic()
     result = search(configuration, given.max)
     seconds = time.monotonic() - start
-    bounds = " ".join(f"{name} {getattr(configuration, name)}" for name in BOUNDS)
+    bounds = [f"{name} {getattr(configuration, name)}" for name in BOUNDS]
+    world = " ".join([*bounds, *(name for name in SWITCHES if getattr(configuration, name))])
     if result.violation:
         outcome = f"VIOLATION: {result.violation}"
     elif result.complete:
         outcome = "COMPLETE, no violation"
     else:
         outcome = "STOPPED, no violation so far"
-    print(f"{outcome} [{given.flaw or 'no flaw'}] {bounds}")
+    print(f"{outcome} [{given.flaw or 'no flaw'}]")
+    print(*wrap(world), sep="\n")
     print(f"{result.states} states, {result.transitions} transitions, {seconds:.1f} s")
     for line in result.trace:
         print("   ", line)

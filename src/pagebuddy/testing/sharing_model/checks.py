@@ -92,7 +92,7 @@ def kept_are_there(words: Words, kept: tuple[Kept, ...]) -> None:
 
 
 def living_are_safe(state: State) -> None:
-    """What a living process views is live and held by its slot, and it has its lease."""
+    """What a living process views is live and held by its slot; it has its lease and its slot."""
     words = state.words
     for i, process in enumerate(state.processes):
         if process.life != ALIVE:
@@ -108,6 +108,8 @@ def living_are_safe(state: State) -> None:
                 raise Violation(f"P{i} has a view of page {page} without a hold")
         if slot >= 0 and not state.leases[slot] >> i & 1:
             raise Violation("a living process lost its lease")
+        if slot >= 0 and state.slots[slot] != LIVE:
+            raise Violation("a living process lost its slot")
 
 
 def words_agree(state: State) -> None:

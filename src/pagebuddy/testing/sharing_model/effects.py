@@ -34,6 +34,7 @@ UNSEEN = {
     "kept",
     "unkept",
     "missing",
+    "resized",
 }
 """What no other process can see when it happens; it is one with the store before it."""
 
@@ -70,6 +71,8 @@ def store_sticky(state: State, i: int, step: Step) -> State:
 
 
 def take_lease(state: State, i: int, step: Step) -> State:
+    if state.leases[step.at]:
+        raise Violation("a lease is taken that another process has")
     return state._replace(leases=put(state.leases, step.at, step.value))
 
 
@@ -141,6 +144,12 @@ def gain_view(state: State, i: int, step: Step) -> State:
     return state.with_process(i, process._replace(views=views))
 
 
+def resize_view(state: State, i: int, step: Step) -> State:
+    (old, new), process = step.value, state.processes[i]
+    views = views_changed(views_changed(process.views, old, -1), new, 1)
+    return state.with_process(i, process._replace(views=views))
+
+
 def gain_slot(state: State, i: int, step: Step) -> State:
     return state.with_process(i, state.processes[i]._replace(slot=step.at))
 
@@ -188,6 +197,7 @@ EFFECTS: dict[str, Callable[[State, int, Step], State]] = {
     "kept": note_kept,
     "unkept": note_unkept,
     "missing": note_missing,
+    "resized": resize_view,
     "view": gain_view,
     "mine": gain_slot,
     "fork": split_process,

@@ -1,7 +1,8 @@
 """The flaws that the model can be given: each breaks one rule, and the search must find the damage.
 
-Three do none in this model: `COMMIT_BEFORE_HOLD` and `CLAIM_TICKET_FIRST`, as nobody reads between the
-two stores but recovery, which ends well either way; `FORK_UNLOCKED`, as processes have one thread.
+Four do none. Of `COMMIT_BEFORE_HOLD`, `CLAIM_TICKET_FIRST` and `REPLACED_HOLD_FIRST` every death ends
+as one by the rule does, as nobody reads between the two stores but recovery; `NO_ENTRY_SWEEP` leaves
+out what no death makes necessary.
 """
 
 from __future__ import annotations
@@ -47,6 +48,17 @@ class Flaw(Enum):
     NO_KEPT_SWEEP = "no_kept_sweep"
     NO_ENTRY_SWEEP = "no_entry_sweep"
     SWEEP_BEFORE_DIRECTORY = "sweep_before_directory"
+    GROW_CUTS = "grow_cuts"
+    GROW_ENTRY_FIRST = "grow_entry_first"
+    SHRINK_IGNORES_HOLDERS = "shrink_ignores_holders"
+    SHRINK_IGNORES_TICKETS = "shrink_ignores_tickets"
+    SHRINK_IGNORES_STICKY = "shrink_ignores_sticky"
+    SHRINK_IGNORES_VIEWS = "shrink_ignores_views"
+    SHRINK_VIEW_LAST = "shrink_view_last"
+    DETACH_LEAVES_HOLDS = "detach_leaves_holds"
+    DETACH_FREES_STICKY = "detach_frees_sticky"
+    DETACH_LEASE_FIRST = "detach_lease_first"
+    LEASE_IGNORED = "lease_ignored"
 
     @property
     def rule(self) -> str:
@@ -86,4 +98,15 @@ RULES = {
     Flaw.NO_KEPT_SWEEP: "recovery ends the arena's hold of a buffer that no entry keeps",
     Flaw.NO_ENTRY_SWEEP: "recovery drops an entry whose buffer is gone",
     Flaw.SWEEP_BEFORE_DIRECTORY: "recovery ends the arena's stray holds before it frees what nobody has",
+    Flaw.GROW_CUTS: "a buffer that another holder grew further is not cut by growing it",
+    Flaw.GROW_ENTRY_FIRST: "a kept buffer's record grows before its entry",
+    Flaw.SHRINK_IGNORES_HOLDERS: "a buffer shrinks only if nobody else holds it",
+    Flaw.SHRINK_IGNORES_TICKETS: "a buffer shrinks only if no ticket names it",
+    Flaw.SHRINK_IGNORES_STICKY: "a buffer shrinks only if its holder's slot is nobody else's",
+    Flaw.SHRINK_IGNORES_VIEWS: "a buffer shrinks only if it has a single view",
+    Flaw.SHRINK_VIEW_LAST: "a view is shortened before the record",
+    Flaw.DETACH_LEAVES_HOLDS: "who detaches ends every hold of its slot, even without a view",
+    Flaw.DETACH_FREES_STICKY: "a slot that others share is not freed by who detaches",
+    Flaw.DETACH_LEASE_FIRST: "a slot is freed while its lease is there",
+    Flaw.LEASE_IGNORED: "a free slot whose lease is still there is passed over",
 }

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pagebuddy.testing.sharing_model.configuration import Configuration
 
 # Plain numbers, as states are hashed millions of times.
-UNBORN, ALIVE, DEAD = range(3)
+UNBORN, ALIVE, DEAD, DYING = range(4)
 FREE, LIVE = range(2)
 UNLOCKED, OWNER_DIED = -1, -2
 NO_SLOT = -1
@@ -39,6 +39,13 @@ class Operation(NamedTuple):
         return " ".join((self.name, ", ".join(given))).rstrip()
 
 
+class Thread(NamedTuple):
+    """What one thread is about."""
+
+    plan: tuple[Step, ...] = ()
+    operation: Operation | None = None
+
+
 class Process(NamedTuple):
     """What one process has for itself; it goes with it."""
 
@@ -47,6 +54,17 @@ class Process(NamedTuple):
     views: tuple[View, ...] = ()
     plan: tuple[Step, ...] = ()
     operation: Operation | None = None
+    other: Thread | None = None
+    """Another thread, which waits; it sees the same views, and has the same slot."""
+
+    def turned(self) -> Process:
+        """Return the process with its other thread at work, and this one waiting."""
+        assert self.other is not None
+        return self._replace(
+            plan=self.other.plan,
+            operation=self.other.operation,
+            other=Thread(self.plan, self.operation),
+        )
 
     def views_of(self, buffer: Buffer) -> int:
         """Return how many views of a buffer there are, of whatever size."""
@@ -72,7 +90,7 @@ class State(NamedTuple):
 
     Always:
     - what a living process views is live, and its slot holds it;
-    - a living process has its lease.
+    - an attached living process has its lease, and its slot is live.
     """
 
     lock: int
@@ -121,6 +139,7 @@ def first_state(configuration: Configuration) -> State:
     """Return the state in which the first processes are attached and nothing is allocated."""
     born, pages = configuration.born, configuration.pages
     unused = configuration.slots - born
+    other = Thread() if configuration.threads > 1 else None
     return State(
         lock=UNLOCKED,
         busy=0,
@@ -136,7 +155,7 @@ def first_state(configuration: Configuration) -> State:
         leases=tuple(1 << i for i in range(born)) + (0,) * unused,
         sticky=(0,) * configuration.slots,
         processes=tuple(
-            Process(ALIVE, i) if i < born else Process(UNBORN, NO_SLOT)
+            Process(ALIVE, i, other=other) if i < born else Process(UNBORN, NO_SLOT)
             for i in range(configuration.procs)
         ),
     )

@@ -17,6 +17,9 @@ class Buffer(NamedTuple):
     incarnation: int
     n_pages: int = 1
 
+    def __str__(self) -> str:
+        return f"buffer {self.incarnation} of {self.n_pages} at page {self.page}"
+
     def same(self, other: Buffer) -> bool:
         """Return whether both are one buffer, whatever their sizes."""
         return self[:2] == other[:2]

@@ -2,7 +2,7 @@
 
 The shared words change only under the lock, so an operation is planned when it gets the lock.
 
-- `spans`, `tickets`, `directory`, `slots`: the operations, by what they are about.
+- `spans`, `sizes`, `tickets`, `directory`, `slots`: the operations, by what they are about.
 - `recovery`: what comes first for who gets the lock from an owner that died.
 - `steps`: what most plans have in common.
 """
@@ -12,7 +12,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pagebuddy.testing.sharing_model.plans.directory import find, keep, unkeep
-from pagebuddy.testing.sharing_model.plans.slots import attach, fork, reap, reap_page
+from pagebuddy.testing.sharing_model.plans.sizes import grow, shrink
+from pagebuddy.testing.sharing_model.plans.slots import (
+    attach,
+    detach,
+    fork,
+    free_slot,
+    reap,
+    reap_page,
+)
 from pagebuddy.testing.sharing_model.plans.spans import alloc, drop
 from pagebuddy.testing.sharing_model.plans.tickets import claim, expire, send, withdraw
 
@@ -25,10 +33,11 @@ if TYPE_CHECKING:
 PLANS: dict[str, Plan] = {
     plan.__name__: plan
     for plan in (
-        *(alloc, drop),
+        *(alloc, drop, grow, shrink),
         *(send, claim, withdraw, expire),
         *(keep, unkeep, find),
-        *(attach, fork, reap, reap_page),
+        *(reap_page, free_slot),  # only the flaws do these
+        *(attach, detach, fork, reap),
     )
 }
 

@@ -1,4 +1,4 @@
-"""Slots: taken, given to a forked child, and freed of the dead."""
+"""Slots: taken, given to a forked child, given back, and freed of the dead."""
 
 from __future__ import annotations
 
@@ -12,15 +12,23 @@ from pagebuddy.testing.sharing_model.plans.steps import (
     UNLOCK_EARLY,
     losing,
 )
-from pagebuddy.testing.sharing_model.state import FREE, LIVE, Operation, State
-from pagebuddy.testing.sharing_model.words import Step
+from pagebuddy.testing.sharing_model.state import FREE, LIVE, NO_SLOT, Operation, State
+from pagebuddy.testing.sharing_model.words import Step, Words
+
+
+def free_slot_of(state: State, flaw: Flaw | None) -> int | None:
+    """Return a free slot whose lease can be had: who left it or died may have it a little longer."""
+    for slot, (word, lease) in enumerate(zip(state.slots, state.leases, strict=True)):
+        if word == FREE and (not lease or flaw is Flaw.LEASE_IGNORED):
+            return slot
+    return None
 
 
 def attach(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
     """Get a slot: its lease first, then its state, which is the commit."""
-    if FREE not in state.slots:
+    slot = free_slot_of(state, flaw)
+    if slot is None:
         return REFUSED
-    slot = state.slots.index(FREE)
     steps = [BUSY, Step("leases", slot, 1 << i), Step("slots", slot, LIVE)]
     if flaw is Flaw.CHILD_REGISTERS_ITSELF:
         holds = state.words.holds
@@ -34,13 +42,13 @@ def attach(state: State, i: int, operation: Operation, flaw: Flaw | None) -> lis
 def fork(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
     """Give the child lease, slot and holds, then fork under the lock; or share a sticky slot."""
     child, mine = operation.first, state.processes[i].slot
-    if flaw is Flaw.CHILD_REGISTERS_ITSELF:
-        return [Step("fork", -1, child), UNLOCK]
-    if FREE not in state.slots:
+    if mine == NO_SLOT or flaw is Flaw.CHILD_REGISTERS_ITSELF:
+        return [Step("fork", NO_SLOT, child), UNLOCK]  # another thread may have detached meanwhile
+    slot = free_slot_of(state, flaw)
+    if slot is None:
         if flaw is Flaw.SHARE_SLOT_NOT_STICKY:
             return [Step("fork", mine, child), UNLOCK]
         return [BUSY, Step("sticky", mine, 1), DONE, Step("fork", mine, child), UNLOCK]
-    slot = state.slots.index(FREE)
     live = [Step("slots", slot, LIVE)]
     bits = [
         Step("holds", page, hold | 1 << slot)
@@ -57,6 +65,36 @@ def fork(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[
     return [*steps, split, let_go, UNLOCK]
 
 
+def emptied(words: Words, slot: int) -> list[Step]:
+    """Return the stores that end every hold of a slot."""
+    steps: list[Step] = []
+    for page in range(len(words.holds)):
+        if words.holds[page] >> slot & 1:
+            steps += losing(words, page, 1 << slot)
+    return steps
+
+
+def detach(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
+    """Give my slot back, without its holds; then, the lock let go, its lease.
+
+    There may be holds without a view: a child has those of objects that only a thread had which it has
+    not. A slot that others share stays as it is until all of them are gone.
+    """
+    mine = state.processes[i].slot
+    left, end_lease = Step("mine", NO_SLOT), Step("end_lease", mine, i)
+    if state.sticky[mine] and flaw is not Flaw.DETACH_FREES_STICKY:
+        return [left, UNLOCK_EARLY, end_lease, END]
+    if flaw is Flaw.DETACH_LEASE_FIRST:
+        return [left, end_lease, Step("pause", value=Operation("free_slot", mine))]
+    lost = [] if flaw is Flaw.DETACH_LEAVES_HOLDS else emptied(state.words, mine)
+    return [BUSY, *lost, left, Step("slots", mine, FREE), DONE, UNLOCK_EARLY, end_lease, END]
+
+
+def free_slot(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
+    """Free a slot whose lease ended before: only a flaw does this."""
+    return [BUSY, Step("slots", operation.first, FREE), DONE, UNLOCK]
+
+
 def reap(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
     """End every hold of every dead slot, then free the slot: each step may be repeated."""
     words, dead = state.words, state.dead_slots()
@@ -67,11 +105,9 @@ def reap(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[
         free = Step("slots", slot, FREE)
         if flaw is Flaw.FREE_SLOT_FIRST:
             steps.append(free)
-        for page in range(len(words.holds)):
-            if words.holds[page] >> slot & 1:
-                lost = losing(words, page, 1 << slot)
-                words = words.after_all(lost)
-                steps += lost
+        lost = emptied(words, slot)
+        words = words.after_all(lost)
+        steps += lost
         if state.sticky[slot]:
             steps.append(Step("sticky", slot, 0))
         if flaw is not Flaw.FREE_SLOT_FIRST:
