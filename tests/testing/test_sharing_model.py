@@ -78,6 +78,7 @@ DAMAGE = {
     Flaw.SHRINK_IGNORES_STICKY: ({**HOLDERS, "slots": 1}, "more of page 0's block"),
     Flaw.SHRINK_IGNORES_VIEWS: (LENDER, "more of page 0's block"),
     Flaw.SHRINK_VIEW_LAST: (LENDER, "more of page 0's block"),
+    Flaw.SIZE_BEFORE_LOCK: ({**LENDER, "threads": 2}, "while ticketed"),
     Flaw.DETACH_LEAVES_HOLDS: ({**THREADS, "detach": True}, "page lost"),
     Flaw.DETACH_FREES_STICKY: (
         {**SMALL, "slots": 1, "deaths": 0, "detach": True},

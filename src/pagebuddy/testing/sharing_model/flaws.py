@@ -55,6 +55,7 @@ class Flaw(Enum):
     SHRINK_IGNORES_STICKY = "shrink_ignores_sticky"
     SHRINK_IGNORES_VIEWS = "shrink_ignores_views"
     SHRINK_VIEW_LAST = "shrink_view_last"
+    SIZE_BEFORE_LOCK = "size_before_lock"
     DETACH_LEAVES_HOLDS = "detach_leaves_holds"
     DETACH_FREES_STICKY = "detach_frees_sticky"
     DETACH_LEASE_FIRST = "detach_lease_first"
@@ -105,6 +106,7 @@ RULES = {
     Flaw.SHRINK_IGNORES_STICKY: "a buffer shrinks only if its holder's slot is nobody else's",
     Flaw.SHRINK_IGNORES_VIEWS: "a buffer shrinks only if it has a single view",
     Flaw.SHRINK_VIEW_LAST: "a view is shortened before the record",
+    Flaw.SIZE_BEFORE_LOCK: "who keeps or sends a buffer reads its size under the lock",
     Flaw.DETACH_LEAVES_HOLDS: "who detaches ends every hold of its slot, even without a view",
     Flaw.DETACH_FREES_STICKY: "a slot that others share is not freed by who detaches",
     Flaw.DETACH_LEASE_FIRST: "a slot is freed while its lease is there",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pagebuddy.testing.sharing_model.flaws import Flaw
 from pagebuddy.testing.sharing_model.words import UNUSED, Buffer, Handle, Step, Words, put
 
 if TYPE_CHECKING:
@@ -65,6 +66,12 @@ class Process(NamedTuple):
             operation=self.other.operation,
             other=Thread(self.plan, self.operation),
         )
+
+    def has(self, buffer: Buffer, flaw: Flaw | None) -> bool:
+        """Return whether there is a view of a buffer, as long as given: another thread may shrink it."""
+        if flaw is Flaw.SIZE_BEFORE_LOCK:
+            return self.views_of(buffer) > 0
+        return any(view.buffer == buffer for view in self.views)
 
     def views_of(self, buffer: Buffer) -> int:
         """Return how many views of a buffer there are, of whatever size."""

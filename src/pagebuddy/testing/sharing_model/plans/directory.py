@@ -38,7 +38,7 @@ def keep(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[
     before = words.entry_of(buffer)
     taken = index_of(words, key, flaw) if key else None
     kept_so = before is not None and (not key or before == taken)
-    if index is None or kept_so or not state.processes[i].views_of(buffer):
+    if index is None or kept_so or not state.processes[i].has(buffer, flaw):
         return REFUSED
     displaced = [words.directory[at] for at in (before, taken) if at is not None]
     entry = Entry(1 + max((old.number for old in displaced), default=0), key, buffer)

@@ -30,7 +30,7 @@ def grow(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[
     """
     words, old = state.words, operation.first
     record, new = words.live(old), old._replace(n_pages=old.n_pages + 1)
-    if not record or old not in [view.buffer for view in state.processes[i].views]:
+    if not record or not state.processes[i].has(old, None):
         return REFUSED
     seen = Step("resized", value=(old, new))
     if record.n_pages >= new.n_pages and flaw is not Flaw.GROW_CUTS:
@@ -54,7 +54,7 @@ def shrink(state: State, i: int, operation: Operation, flaw: Flaw | None) -> lis
     """
     words, me, old = state.words, state.processes[i], operation.first
     record, new = words.live(old), old._replace(n_pages=max(1, old.n_pages - 1))
-    if not record or old not in [view.buffer for view in me.views]:
+    if not record or not me.has(old, None):
         return REFUSED
     others = words.holds[old.page] & ~(1 << me.slot)
     in_use = {

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def send(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
     """Write a ticket; the handle leaves when it stands."""
     words, buffer = state.words, operation.first
-    if None not in words.tickets or not state.processes[i].views_of(buffer):
+    if None not in words.tickets or not state.processes[i].has(buffer, flaw):
         return REFUSED
     entry = words.tickets.index(None)
     ticket = Ticket(state.next_serial, buffer)
