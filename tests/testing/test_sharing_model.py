@@ -42,7 +42,7 @@ THREADS = {**SMALL, "deaths": 0, "threads": 2}
 # The smallest worlds in which the damage shows, and what it is.
 DAMAGE = {
     Flaw.NO_ORPHAN_SWEEP: ({**SMALL, "slots": 1}, "page lost"),
-    Flaw.DROP_IGNORES_TICKETS: (ALONE, "not the block it was"),
+    Flaw.DROP_IGNORES_TICKETS: (ALONE, "nobody is about"),
     Flaw.NO_SERIAL: ({**ALONE, "sends": 2}, "claimed twice"),
     Flaw.CHILD_REGISTERS_ITSELF: ({**SMALL, "slots": 1, "deaths": 0}, "whose block is gone"),
     Flaw.SHARE_SLOT_NOT_STICKY: ({**SMALL, "slots": 1}, "without a hold"),
