@@ -70,7 +70,7 @@ DAMAGE = {
     Flaw.EMPTY_KEYS_CONFLICT: (TWO_KEPT, "not what was kept"),
     Flaw.MOVED_KEY_STAYS: (MOVER, "not what was kept"),
     Flaw.NO_KEPT_SWEEP: (KEEPER, "page lost"),
-    Flaw.SWEEP_BEFORE_DIRECTORY: (KEEPER, "page lost"),
+    Flaw.SWEEP_BEFORE_DIRECTORY: (TWO_KEPT, "not idempotent"),
     Flaw.GROW_CUTS: ({**HOLDERS, "pages": 3}, "more of page 0's block"),
     Flaw.GROW_ENTRY_FIRST: ({**KEEPER, "pages": 2, "resize": True}, "shorter than its entry"),
     Flaw.SHRINK_IGNORES_HOLDERS: (HOLDERS, "more of page 0's block"),
