@@ -56,6 +56,7 @@ DAMAGE = {
         {**SMALL, "procs": 3, "slots": 1, "deaths": 2},
         "free list disagrees",
     ),
+    Flaw.ALLOC_ADDS_HOLD: ({**SMALL, "born": 2, "allocs": 2, "fork": False}, "page lost"),
     Flaw.WITHDRAW_NO_SERIAL: ({**SENDER, "sends": 2}, "another ticket withdrawn"),
     Flaw.WITHDRAW_IGNORES_HOLDERS: (SENDER, "whose block is gone"),
     Flaw.WITHDRAW_LEAVES_BUFFER: (SENDER, "nobody holds"),

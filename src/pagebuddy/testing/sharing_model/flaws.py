@@ -31,6 +31,7 @@ class Flaw(Enum):
     CHUNKED = "chunked"
     CHUNKED_RECHECK = "chunked_recheck"
     BUSY_CLEARED_BEFORE_RECOVER = "busy_cleared_before_recover"
+    ALLOC_ADDS_HOLD = "alloc_adds_hold"
     WITHDRAW_NO_SERIAL = "withdraw_no_serial"
     WITHDRAW_IGNORES_HOLDERS = "withdraw_ignores_holders"
     WITHDRAW_LEAVES_BUFFER = "withdraw_leaves_buffer"
@@ -82,6 +83,7 @@ RULES = {
     Flaw.CHUNKED: "a reap in pieces asks again, after each relock, whether the slot is a dead one",
     Flaw.CHUNKED_RECHECK: "a reap in pieces also compares the slot's generation after each relock",
     Flaw.BUSY_CLEARED_BEFORE_RECOVER: "recovery clears busy last",
+    Flaw.ALLOC_ADDS_HOLD: "an allocation stores its holds whole, as a reap walks live buffers alone",
     Flaw.WITHDRAW_NO_SERIAL: "a ticket that is withdrawn, or too old, is compared by its serial",
     Flaw.WITHDRAW_IGNORES_HOLDERS: "a ticket's end frees a buffer only if nobody holds it",
     Flaw.WITHDRAW_LEAVES_BUFFER: "a ticket's end frees a buffer that nobody holds",

@@ -65,11 +65,13 @@ def fork(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[
     return [*steps, split, let_go, UNLOCK]
 
 
-def emptied(words: Words, slot: int) -> list[Step]:
+def emptied(words: Words, slot: int, flaw: Flaw | None) -> list[Step]:
     """Return the stores that end every hold of a slot."""
     steps: list[Step] = []
-    for page in range(len(words.holds)):
-        if words.holds[page] >> slot & 1:
+    for page, record in enumerate(words.records):
+        # An arena's own reap walks live buffers alone; that does as well, unless the flaw is there.
+        passed_over = flaw is Flaw.ALLOC_ADDS_HOLD and not record
+        if words.holds[page] >> slot & 1 and not passed_over:
             steps += losing(words, page, 1 << slot)
     return steps
 
@@ -86,7 +88,7 @@ def detach(state: State, i: int, operation: Operation, flaw: Flaw | None) -> lis
         return [left, UNLOCK_EARLY, end_lease, END]
     if flaw is Flaw.DETACH_LEASE_FIRST:
         return [left, end_lease, Step("pause", value=Operation("free_slot", mine))]
-    lost = [] if flaw is Flaw.DETACH_LEAVES_HOLDS else emptied(state.words, mine)
+    lost = [] if flaw is Flaw.DETACH_LEAVES_HOLDS else emptied(state.words, mine, flaw)
     return [BUSY, *lost, left, Step("slots", mine, FREE), DONE, UNLOCK_EARLY, end_lease, END]
 
 
@@ -105,7 +107,7 @@ def reap(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[
         free = Step("slots", slot, FREE)
         if flaw is Flaw.FREE_SLOT_FIRST:
             steps.append(free)
-        lost = emptied(words, slot)
+        lost = emptied(words, slot, flaw)
         words = words.after_all(lost)
         steps += lost
         if state.sticky[slot]:

@@ -19,7 +19,8 @@ def alloc(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list
         return REFUSED
     page = words.listed.index(1)
     record = Record(state.next_incarnation)
-    commit = [Step("holds", page, 1 << mine), Step("records", page, record)]
+    left = words.holds[page] if flaw is Flaw.ALLOC_ADDS_HOLD else 0
+    commit = [Step("holds", page, left | 1 << mine), Step("records", page, record)]
     if flaw is Flaw.COMMIT_BEFORE_HOLD:
         commit.reverse()
     return [
