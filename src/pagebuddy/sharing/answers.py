@@ -72,8 +72,6 @@ def error_for(a: Any, answer: int, request: Request) -> Exception:
         return ValueError(
             f"key {key_of(request)!r} is taken; choose another, or keep(key, replace=True)"
         )
-    if answer == words.KEPT:
-        return ValueError("the buffer is kept under another key; call unkeep() first")
     if answer == words.FULL:
         return OutOfSlots(
             f"the directory has room for {a.layout.n_entries} kept buffers, and is full; unkeep some"
