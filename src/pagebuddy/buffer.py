@@ -50,6 +50,7 @@ class Buffer:
     # A consumer of the buffer protocol may keep nothing but this object.
     served: cython.bint
     released: cython.bint
+    shrinking: cython.bint
 
     def __init__(self) -> None:
         raise TypeError("a Buffer is made by an arena: call arena.alloc(nbytes)")
@@ -127,12 +128,17 @@ class Buffer:
         n_bytes = sizes.bytes_of(nbytes, "nbytes")
         n = -(-n_bytes // self._allocator.layout.page_size)
         if n != self.n_pages:
+            # No other thread may come to see the pages meanwhile.
+            self.shrinking = n < self.n_pages
             again = not cython.compiled
-            request = Request(self.node, n, n_bytes, slot=again, flag=self._is_unseen())
-            if self._allocator.perform(request, OP_RESIZE) == NO_PAGES:
-                return False
-            self.n_pages = n
-            self._extend()
+            try:
+                request = Request(self.node, n, n_bytes, slot=again, flag=self._is_unseen())
+                if self._allocator.perform(request, OP_RESIZE) == NO_PAGES:
+                    return False
+                self.n_pages = n
+                self._extend()
+            finally:
+                self.shrinking = False
         self.n_bytes = n_bytes
         tell_asked(self.pages, n_bytes)
         return True
@@ -142,8 +148,9 @@ class Buffer:
 
         A key has 1 to 47 ASCII characters. With `replace` the buffer that has the key so far is kept no
         longer, from one store to the next. A file is flushed before and after, unless told otherwise, so
-        that the buffer is there after a power cut. Raises ValueError for a key that is taken or none,
-        and for a buffer that is kept under another; OutOfSlots where the directory is full.
+        that the buffer is there after a power cut. A buffer that is kept already gets the new key in
+        place of its old one. Raises ValueError for a key that is taken or none, OutOfSlots where the
+        directory is full.
         """
         self._check()
         text = answers.checked_key(key)
@@ -214,6 +221,8 @@ class Buffer:
         """Refuse a buffer that was released."""
         if self.released:
             raise ValueError("this buffer was released; allocate another, or release it later")
+        if self.shrinking:
+            raise BufferError("another thread makes this buffer shorter; wait until it has")
 
     @cython.cfunc
     def _exported(self, n_bytes: u64) -> Any:
@@ -249,7 +258,7 @@ def made_buffer(a: Attachment, pages: Any, node: u64, n: u64, n_bytes: u64) -> B
     buffer.node = node
     buffer.n_pages = n
     buffer.n_bytes = n_bytes
-    buffer.served = buffer.released = False
+    buffer.served = buffer.released = buffer.shrinking = False
     return buffer
 
 

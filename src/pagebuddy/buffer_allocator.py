@@ -168,7 +168,9 @@ class BufferAllocator(Attachment):
             if cython.compiled:
                 with cython.nogil:  # type: ignore[attr-defined]
                     answer = attempt(self, request, operation, wait)
-                handle_signals()  # type: ignore[name-defined]  # noqa: F821
+                if answer == LOCKED:
+                    # Not after it was done: what it answers would be lost.
+                    handle_signals()  # type: ignore[name-defined]  # noqa: F821
             else:
                 answer = attempt(self, request, operation, wait)
         return answer

@@ -115,8 +115,8 @@ def attach(engine: ModuleType, medium: Medium) -> Any:
             if not getattr(medium, "is_linked", lambda: True)():
                 raise ArenaNotFound("the arena was unlinked just now; look for its name again")
             a = _adopted(engine, layout, medium)
-            fd = medium.fileno()
-            if lease.any_is_taken(fd, layout.n_slots) or lease.is_visited(fd):
+            # Visitors do not count: they never lock.
+            if lease.any_is_taken(medium.fileno(), layout.n_slots):
                 _check_namespace(a)
             else:
                 _renew(engine, a)
@@ -184,7 +184,11 @@ def _adopted(engine: ModuleType, layout: Layout, medium: Medium) -> Any:
 
 # Untouched, a word a page costs nothing; a forked child has its own.
 _PRIVATE: dict[str, int] = (
-    {} if sys.platform == "win32" else {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS}
+    {}
+    if sys.platform == "win32"
+    else {
+        "flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0),
+    }
 )
 
 

@@ -90,6 +90,11 @@ class Request:
             "serial": self.serial,
         }
 
+    @property
+    def asked_key(self) -> str:
+        """The key, as text."""
+        return bytes(self.key_owner).rstrip(b"\0").decode("ascii")
+
     def rows_view(self) -> memoryview:
         """The words of `rows` that were stored, as they are."""
         view: memoryview = self.rows_owner[: self.n_rows]

@@ -11,6 +11,7 @@ if not cython.compiled:
     from pagebuddy.core.words import low, store, u64
     from pagebuddy.sharing.attachment import Attachment, holds_at, slot_at, ticket_at
     from pagebuddy.sharing.holds import (
+        bytes_within,
         free_if_unused,
         holds,
         is_buffer,
@@ -91,7 +92,7 @@ def do_send(a: Attachment, r: Request) -> u64:
     store(a.base, A_SERIAL, r.serial)
     store(a.tickets, at + TICKET_NODE, r.node)
     store(a.tickets, at + TICKET_GENERATION, low(a.links[r.node]))
-    store(a.tickets, at + TICKET_BYTES, r.n_bytes)
+    store(a.tickets, at + TICKET_BYTES, bytes_within(a, r.node, r.n_bytes))
     store(a.tickets, at + TICKET_SENT, r.time)
     sender: u64 = low(a.slots[slot_at(a.slot) + SLOT_STATE]) << 32 | a.slot
     store(a.tickets, at + TICKET_SENDER, sender)
@@ -140,6 +141,7 @@ def do_claim(a: Attachment, r: Request) -> u64:
     if not is_the_buffer(a, r.node, a.tickets[at + TICKET_GENERATION]):
         return NOT_LIVE
     r.n = length(a, r.node)
+    r.n_bytes = bytes_within(a, r.node, r.n_bytes)
     join_hold(a, r.node)
     end_ticket(a, r.index)
     return DONE

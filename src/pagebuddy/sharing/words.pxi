@@ -69,7 +69,6 @@ cdef enum:
     NOT_FOUND = 11
     STALE = 12
     FOREIGN = 13
-    KEPT = 15
     NO_TICKETS = 16
     OWNER_DIED = 14
     SLICE = 100

@@ -97,7 +97,6 @@ if not cython.compiled:
     NOT_FOUND = 11
     STALE = 12
     FOREIGN = 13  # this process is not the one that attached
-    KEPT = 15  # already, under another key
     NO_TICKETS = 16
 
     # What the lock answers besides.
