@@ -43,7 +43,9 @@ LEVELS = [
 ]
 
 # What an arena's method takes from a room above it is imported inside that method.
-UPWARDS = {("arena", method) for method in ("dumps", "queue", "record", "_repr_html_")}
+UPWARDS = {("arena", method) for method in ("dumps", "queue", "record")} | {
+    ("arena_upkeep", method) for method in ("_repr_html_", "_repr_svg_")
+}
 
 # All that the core may use besides itself: nothing of an operating system, nothing of text.
 FOR_THE_CORE = {"__future__", "collections", "typing"}

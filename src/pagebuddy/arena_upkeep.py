@@ -33,6 +33,11 @@ class ArenaUpkeep:
         """The attachment, unless it was closed."""
         raise NotImplementedError
 
+    @property
+    def closed(self) -> bool:
+        """Whether this object was closed."""
+        return False
+
     def stats(self) -> ArenaStats:
         """Return the figures of this moment. Cost: a walk through what was ever used."""
         a = self._open
@@ -112,3 +117,17 @@ class ArenaUpkeep:
     def flush(self) -> None:
         """Return when all that was stored would survive a power cut, if this is a file."""
         self._open.medium.flush()
+
+    def _repr_html_(self) -> str | None:
+        """For notebooks: the memory as a picture, by holder, in the colours of the page around it."""
+        from pagebuddy.tools.arenas.arena_layout import layout_of
+        from pagebuddy.tools.notebook import as_html
+
+        return None if self.closed else as_html(layout_of(self), title=repr(self)[1:-1])
+
+    def _repr_svg_(self) -> str | None:
+        """The same picture on a paper of its own."""
+        from pagebuddy.tools.arenas.arena_layout import layout_of
+        from pagebuddy.tools.notebook import as_picture
+
+        return None if self.closed else as_picture(layout_of(self), title=repr(self)[1:-1])

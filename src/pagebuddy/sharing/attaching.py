@@ -78,7 +78,7 @@ def make(engine: ModuleType, layout: Layout, medium: Medium) -> Any:
     Raises `ArenaExists` where its name is taken. Returns the engine's `BufferAllocator`.
     """
     with GATE:
-        a = _adopted(engine, layout, medium)
+        a = adopted(engine, layout, medium)
         words = a.memory
         words[: A_CHECKSUM + 1] = memoryview(layout.header())
         layout.geometry.write(a.words_of_engine())
@@ -114,7 +114,7 @@ def attach(engine: ModuleType, medium: Medium) -> Any:
         with lease.attaching(medium.fileno(), PATIENCE_TO_ATTACH):
             if not getattr(medium, "is_linked", lambda: True)():
                 raise ArenaNotFound("the arena was unlinked just now; look for its name again")
-            a = _adopted(engine, layout, medium)
+            a = adopted(engine, layout, medium)
             # Visitors do not count: they never lock.
             if lease.any_is_taken(medium.fileno(), layout.n_slots):
                 _check_namespace(a)
@@ -172,7 +172,7 @@ def over(engine: ModuleType, memory: Any, page_size: object, max_order: object) 
     return make(engine, layout, medium)
 
 
-def _adopted(engine: ModuleType, layout: Layout, medium: Medium) -> Any:
+def adopted(engine: ModuleType, layout: Layout, medium: Medium) -> Any:
     """The engine's object for an arena, without a slot yet."""
     n_bytes = -(-layout.n_pages * WORD // mmap.PAGESIZE) * mmap.PAGESIZE
     local = memoryview(mmap.mmap(-1, n_bytes, **_PRIVATE)).cast("Q")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol
 
 from pagebuddy.tools.layout import SpanRow
 
@@ -34,8 +34,10 @@ class BufferRow(Protocol):
         """Handles sent and not claimed."""
 
 
-def span_rows(buffers: Iterable[BufferRow], *, page_size: int) -> Iterator[SpanRow]:
-    """Yield first page, pages and holders of each buffer.
+def span_rows(
+    buffers: Iterable[BufferRow], *, page_size: int, names: Mapping[Any, str] | None = None
+) -> Iterator[SpanRow]:
+    """Yield first page, pages and holders of each buffer, by their `names` as far as these are told.
 
     One that no process holds is told to be "sent" while a handle of it is unclaimed, else "kept" if
     it is; else nobody is told, as for one whose holders died and were not reaped yet.
@@ -50,7 +52,7 @@ def span_rows(buffers: Iterable[BufferRow], *, page_size: int) -> Iterator[SpanR
     [(0, 2, [4711]), (2, 1, ['kept']), (3, 1, ['sent'])]
     """
     for row in buffers:
-        holders = list(row.holders)
+        holders = [(names or {}).get(holder, holder) for holder in row.holders]
         if not holders and row.tickets:
             holders = [SENT]
         elif not holders and row.kept:

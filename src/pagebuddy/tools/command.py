@@ -10,6 +10,11 @@ if TYPE_CHECKING:
     import typer
 
 
+ABOUT = (
+    "Look at this machine's arenas and operate them; record and replay what memory went through."
+)
+
+
 def main() -> None:
     """Run the command with the arguments of this process. Exits."""
     try:
@@ -25,17 +30,23 @@ def build() -> typer.Typer:
     """The command with all its verbs."""
     import typer
 
+    from pagebuddy.tools.arenas.ls_command import ls_command
+    from pagebuddy.tools.arenas.map_command import map_command
+    from pagebuddy.tools.arenas.stat_command import stat_command
     from pagebuddy.tools.recording.record_command import record_command
     from pagebuddy.tools.replay_command import replay_command
 
     app = typer.Typer(
-        help="A buddy page allocator: replay what memory went through, measure it, draw it.",
+        help=ABOUT,
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
+    app.command("ls")(ls_command)
+    app.command("stat")(stat_command)
+    app.command("map")(map_command)
     app.command("replay")(replay_command)
     # The first word that is no option starts the command to run, with options of its own.
     app.command("record", context_settings={"allow_interspersed_args": False})(record_command)
@@ -54,6 +65,6 @@ def build() -> typer.Typer:
             False, "--version", callback=tell_version, is_eager=True, help="Tell the version."
         ),
     ) -> None:
-        """A buddy page allocator: replay what memory went through, measure it, draw it."""
+        pass
 
     return app

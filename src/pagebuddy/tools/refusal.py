@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from pagebuddy.errors import PageBuddyError
+from pagebuddy.errors import ArenaNotFound, PageBuddyError
 
 WRONG_INSIDE = 1
 WRONG_INPUT = 2
@@ -38,10 +38,15 @@ def plain_refusals() -> Iterator[None]:
     """Turn errors about what was given, and those of the engine, into refusals."""
     try:
         yield
-    except (MissingExtra, PageBuddyError) as error:
+    except ArenaNotFound as error:
+        refuse(str(error), WRONG_INPUT)
+    except (MissingExtra, PageBuddyError, TimeoutError) as error:
         refuse(str(error), WRONG_INSIDE)
     except MemoryError:
         refuse("there is not enough memory here for the metadata of so many pages", WRONG_INSIDE)
+    except BrokenPipeError:
+        # Whoever read what is printed has seen enough; typer ends silently.
+        raise
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
         refuse(f"{name}{error.strerror or error}", WRONG_INPUT)

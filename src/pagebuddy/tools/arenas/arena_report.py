@@ -1,0 +1,81 @@
+"""An arena's figures, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from pagebuddy.arena_stats import ArenaStats
+from pagebuddy.sharing.listing import ProcessRow
+from pagebuddy.tools.arenas.arena_layout import layout_of
+from pagebuddy.tools.arenas.snapshot import Snapshot
+from pagebuddy.tools.free_by_order import FreeByOrder
+from pagebuddy.tools.report import in_rows
+from pagebuddy.tools.units import counted, in_bytes, in_percent
+
+
+class ArenaReport:
+    """What is used and what is free, who is attached and holds what, free blocks order by order."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.name = snapshot.name
+        self.stats = snapshot.stats()
+        self.processes = snapshot.processes()
+        self.layout = layout_of(snapshot)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield in_rows(_figures(self.name, self.stats))
+        if self.processes:
+            yield Text()
+            yield _table(self.processes)
+        yield Text()
+        yield FreeByOrder(self.layout)
+
+
+def in_a_line(stats: ArenaStats) -> str:
+    """The figures that change, in a line."""
+    used = f"{in_bytes(stats.used_bytes)} used in {counted(stats.n_spans, 'buffer')}"
+    processes = "1 process" if stats.processes == 1 else f"{stats.processes} processes"
+    dead = f", {stats.dead} dead" if stats.dead else ""
+    return f"{used}, largest free {in_bytes(stats.largest_free_bytes)}, {processes}{dead}"
+
+
+def _figures(name: str, stats: ArenaStats) -> Iterator[tuple[str, str]]:
+    yield "arena", name
+    pages = f"{counted(stats.n_pages, 'page')} of {in_bytes(stats.page_size)}"
+    yield "size", f"{in_bytes(stats.n_bytes)} in {pages}"
+    share = in_percent(stats.used / stats.n_pages)
+    yield "used", f"{in_bytes(stats.used_bytes)}, {share}, in {counted(stats.n_spans, 'buffer')}"
+    largest = in_bytes(stats.largest_free_bytes)
+    yield "free", f"{in_bytes(stats.free_bytes)}, of which {largest} in one piece"
+    if stats.kept:
+        yield "kept", f"{counted(stats.kept, 'buffer')}, which outlast their holders"
+    if stats.tickets:
+        yield "on their way", f"{counted(stats.tickets, 'handle')} that nobody claimed yet"
+    if stats.dead:
+        yield "dead", f"{stats.dead} of {stats.processes} attached; see: pagebuddy reap {name}"
+
+
+def _table(processes: list[ProcessRow]) -> Table:
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("slot", justify="right")
+    table.add_column("process", justify="right")
+    table.add_column("name", overflow="fold")
+    table.add_column("state")
+    table.add_column("buffers", justify="right", no_wrap=True)
+    table.add_column("together", justify="right", no_wrap=True)
+    for row in processes:
+        state = "alive" if row.alive else "dead"
+        table.add_row(
+            str(row.slot),
+            str(row.pid or "-"),
+            Text(row.name or "-"),
+            f"{state}, forked" if row.sticky else state,
+            f"{row.buffers:,}",
+            in_bytes(row.nbytes),
+        )
+    return table

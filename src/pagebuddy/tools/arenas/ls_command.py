@@ -1,0 +1,100 @@
+"""The verb `ls`."""
+
+from __future__ import annotations
+
+import json
+from fnmatch import fnmatchcase
+from typing import Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pagebuddy.arena_stats import ArenaStats
+from pagebuddy.errors import ArenaNotFound, CorruptMetadata
+from pagebuddy.tools.arenas.place import Foreign, named_arenas, told
+from pagebuddy.tools.arenas.snapshot import Snapshot
+from pagebuddy.tools.refusal import WRONG_INSIDE, plain_refusals
+from pagebuddy.tools.units import counted, in_bytes
+
+_COLUMNS = ("size", "used", "largest free", "processes", "dead")
+
+
+def ls_command(
+    patterns: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PATTERN", help="Only those named so, such as 'frames*'."),
+    ] = None,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print the figures as JSON: a list, an object for each."),
+    ] = False,
+) -> None:
+    """List the named arenas of this machine.
+
+    They are files in /dev/shm, told from others by how they start. Each is looked at, not attached
+    to: nothing changes, and nobody waits. Of what processes that died had, `pagebuddy reap NAME`
+    frees what nobody else needs.
+
+    \b
+      pagebuddy ls
+      pagebuddy ls 'frames*' --json
+
+    Exit code: 0; 1 if an arena is damaged.
+    """
+    found: list[tuple[str, ArenaStats | str]] = []
+    figures: list[dict[str, object]] = []
+    unreadable = 0
+    with plain_refusals():
+        for path, readable in named_arenas():
+            name = told(path)
+            if not any(fnmatchcase(name, pattern) for pattern in patterns or "*"):
+                continue
+            unreadable += not readable
+            if not readable:
+                continue
+            try:
+                with Snapshot(path) as snapshot:
+                    found.append((name, snapshot.stats()))
+                    figures.append(snapshot.as_dict())
+            except CorruptMetadata as error:
+                found.append((name, str(error)))
+                figures.append({"name": name, "path": path, "error": str(error)})
+            except (ArenaNotFound, Foreign):
+                # Removed, or replaced, since it was found.
+                continue
+    if as_json:
+        typer.echo(json.dumps(figures, indent=2))
+    elif found:
+        _print(found)
+    if unreadable:
+        files = counted(unreadable, "file")
+        typer.echo(f"{files} in /dev/shm may not be read: arenas of others, perhaps", err=True)
+    if any(isinstance(stats, str) for _, stats in found):
+        raise typer.Exit(WRONG_INSIDE)
+
+
+def _print(found: list[tuple[str, ArenaStats | str]]) -> None:
+    console = Console(highlight=False)
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("name", overflow="fold")
+    for column in _COLUMNS:
+        table.add_column(column, justify="right", no_wrap=True)
+    for name, stats in found:
+        if isinstance(stats, str):
+            table.add_row(Text(name), "damaged")
+            continue
+        table.add_row(
+            Text(name),
+            in_bytes(stats.n_bytes),
+            in_bytes(stats.used_bytes),
+            in_bytes(stats.largest_free_bytes),
+            str(stats.processes),
+            str(stats.dead) if stats.dead else "-",
+        )
+    console.print(table)
+    for name, stats in found:
+        if isinstance(stats, str):
+            console.print(Text(f"\n{name} is damaged: {stats}; see: pagebuddy check {name}"))

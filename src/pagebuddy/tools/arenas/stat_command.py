@@ -1,0 +1,87 @@
+"""The verb `stat`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from pagebuddy.errors import ArenaNotFound
+from pagebuddy.tools.arenas.arena_report import ArenaReport, in_a_line
+from pagebuddy.tools.arenas.place import Name, path_of
+from pagebuddy.tools.arenas.snapshot import Snapshot
+from pagebuddy.tools.refusal import plain_refusals
+
+
+def stat_command(
+    name: Name,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Look again and again, until Ctrl-C or the arena is gone."),
+    ] = False,
+    every: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0.01, help="How often to look with --watch.")
+    ] = 1.0,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print the figures as JSON; with --watch an object a line."),
+    ] = False,
+) -> None:
+    """Tell what is used and what is free in an arena, and which processes hold what.
+
+    The arena is looked at, not attached to: nothing changes, and nobody waits.
+
+    \b
+      pagebuddy stat frames
+      pagebuddy stat ./store.pb --json
+      pagebuddy stat frames --watch --every 0.2
+      pagebuddy stat frames --watch --json >> figures.jsonl
+
+    Exit code: 0; 1 if the arena is damaged; 2 if NAME is none.
+    """
+    with plain_refusals():
+        path = path_of(name)
+        looks = _looks(path, every) if watch else iter([_look(path)])
+        if as_json:
+            for report, figures in looks:
+                typer.echo(json.dumps(figures | _attached(report), indent=None if watch else 2))
+        elif not watch:
+            Console(highlight=False).print(next(looks)[0])
+        elif sys.stdout.isatty():
+            with Live(console=Console(highlight=False), auto_refresh=False) as live:
+                for report, _ in looks:
+                    live.update(report, refresh=True)
+        else:
+            for report, _ in looks:
+                typer.echo(f"{time.strftime('%H:%M:%S')}  {in_a_line(report.stats)}")
+
+
+def _attached(report: ArenaReport) -> dict[str, object]:
+    """Who is attached; `processes` is how many there are, as in `stats()`."""
+    return {"attached": [asdict(row) for row in report.processes]}
+
+
+def _look(path: str) -> tuple[ArenaReport, dict[str, object]]:
+    with Snapshot(path) as snapshot:
+        return ArenaReport(snapshot), snapshot.as_dict()
+
+
+def _looks(path: str, every: float) -> Iterator[tuple[ArenaReport, dict[str, object]]]:
+    """One look after the other. The first must find the arena."""
+    yield _look(path)
+    try:
+        while True:
+            sys.stdout.flush()
+            time.sleep(every)
+            yield _look(path)
+    except ArenaNotFound:
+        typer.echo(f"{path} is gone", err=True)
+    except KeyboardInterrupt:
+        return

@@ -1,0 +1,214 @@
+"""The verbs that look: `ls`, `stat` and `map`."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import pytest
+
+from pagebuddy import Arena
+
+SECONDS = 120
+
+
+@pytest.fixture
+def busy(arena, die):
+    """The arena with 8 + 2 + 25 pages used: by this process, a dead one, and kept."""
+    buffers = [arena.alloc(n) for n in (20_000, 10_000)]
+    arena.alloc(100_000, keep="weights")
+    die(8000)
+    yield arena
+    del buffers
+
+
+def test_ls(busy, name, pagebuddy_command):
+    code, text, complaint = pagebuddy_command("ls", f"{name}*")
+    head, _, row = text.splitlines()
+    assert head.split() == ["name", "size", "used", "largest", "free", "processes", "dead"]
+    assert row.split() == [name, "1", "MiB", "140", "KiB", "784", "KiB", "2", "1"]
+    assert code == 0
+    assert "may not be read" in complaint or complaint == ""
+
+
+def test_ls_as_json(busy, name, pagebuddy_command):
+    code, text, _ = pagebuddy_command("ls", name, "--json")
+    (row,) = json.loads(text)
+    told = {"name": name, "path": f"/dev/shm/{name}"} | busy.stats().as_dict()
+    assert (code, row) == (0, told)
+
+
+def test_ls_of_nothing(name, pagebuddy_command):
+    assert pagebuddy_command("ls", name)[:2] == (0, "")
+    code, text, _ = pagebuddy_command("ls", name, "--json")
+    assert (code, json.loads(text)) == (0, [])
+
+
+def test_ls_tells_what_is_damaged(arena, name, pagebuddy_command):
+    with open(f"/dev/shm/{name}", "r+b") as file:
+        file.seek(24)
+        file.write(b"x")
+    code, text, _ = pagebuddy_command("ls", name)
+    assert code == 1
+    assert f"{name} is damaged: " in text
+    assert "header has its checksum" in " ".join(text.split())
+    code, text, _ = pagebuddy_command("ls", name, "--json")
+    assert code == 1
+    assert "checksum" in json.loads(text)[0]["error"]
+
+
+def test_stat(busy, name, pagebuddy_command):
+    code, text, complaint = pagebuddy_command("stat", name)
+    assert (code, complaint) == (0, "")
+    figures, processes, orders = (part.splitlines() for part in text.split("\n\n"))
+    assert [line.split(maxsplit=1) for line in map(str.rstrip, figures)] == [
+        ["arena", name],
+        ["size", "1 MiB in 256 pages of 4 KiB"],
+        ["used", "140 KiB, 13.7 %, in 4 buffers"],
+        ["free", "884 KiB, of which 784 KiB in one piece"],
+        ["kept", "1 buffer, which outlast their holders"],
+        ["dead", f"1 of 2 attached; see: pagebuddy reap {name}"],
+    ]
+    assert processes[0].split() == ["slot", "process", "name", "state", "buffers", "together"]
+    assert processes[2].split()[:2] == ["1", str(os.getpid())]
+    assert processes[2].split()[-4:] == ["alive", "2", "32", "KiB"]
+    assert processes[3].split()[-4:] == ["dead", "1", "8", "KiB"]
+    assert len(orders) == 1 + len(busy.stats().free_blocks)
+
+
+def test_stat_as_json(busy, name, pagebuddy_command):
+    code, text, complaint = pagebuddy_command("stat", name, "--json")
+    figures = json.loads(text)
+    attached = figures.pop("attached")
+    assert (code, complaint) == (0, "")
+    assert figures == {"name": name, "path": f"/dev/shm/{name}"} | busy.stats().as_dict()
+    assert [(row["slot"], row["alive"], row["buffers"]) for row in attached] == [
+        (1, True, 2),
+        (2, False, 1),
+    ]
+
+
+def test_stat_of_a_file_that_nobody_has_open(tmp_path, pagebuddy_command):
+    path = tmp_path / "store.pb"
+    with Arena.file(path, "1 MiB") as arena:
+        arena.alloc(5000, keep="weights")
+    del arena
+    code, text, _ = pagebuddy_command("stat", path, "--json")
+    figures = json.loads(text)
+    assert (code, figures["processes"], figures["used"], figures["kept"]) == (0, 0, 2, 1)
+    code, text, _ = pagebuddy_command("stat", path)
+    assert code == 0
+    assert text.startswith("arena")
+
+
+def watch(surroundings, *arguments, **more):
+    return subprocess.Popen(
+        [sys.executable, "-m", "pagebuddy", "stat", "--watch", "--every", "0.01", *arguments],
+        env=surroundings,
+        stdin=subprocess.DEVNULL,
+        **more,
+    )
+
+
+def test_watching_sees_changes_and_the_end(arena, name, surroundings):
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with watch(surroundings, name, "--json", **pipes) as watcher:
+        assert json.loads(watcher.stdout.readline())["used"] == 0
+        buffer = arena.alloc(5000)
+        while json.loads(watcher.stdout.readline())["used"] != 2:
+            pass
+        arena.unlink()
+        _, complaint = watcher.communicate(timeout=SECONDS)
+    assert (watcher.returncode, complaint) == (0, f"/dev/shm/{name} is gone\n")
+    del buffer
+
+
+def test_watching_piped_is_a_line_each_time_until_interrupted(arena, name, surroundings):
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with watch(surroundings, name, **pipes) as watcher:
+        lines = [watcher.stdout.readline() for _ in range(3)]
+        watcher.send_signal(2)
+        _, complaint = watcher.communicate(timeout=SECONDS)
+    told = "0 bytes used in 0 buffers, largest free 1 MiB, 1 process\n"
+    assert [line.split("  ", 1)[1] for line in lines] == [told] * 3
+    assert (watcher.returncode, complaint) == (0, "")
+
+
+def test_watching_whose_reader_has_seen_enough(arena, name, surroundings):
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    watcher = watch(surroundings, name, **pipes)
+    watcher.stdout.readline()
+    watcher.stdout.close()
+    assert watcher.stderr.read() == ""
+    watcher.stderr.close()
+    assert watcher.wait(timeout=SECONDS) == 1
+
+
+def test_watching_in_a_terminal(arena, name, surroundings):
+    ours, theirs = pty.openpty()
+    try:
+        terminal = surroundings | {"TERM": "xterm", "LINES": "40"}
+        with watch(terminal, name, stdout=theirs, stderr=theirs) as watcher:
+            os.close(theirs)
+            seen = b""
+            while b"alive" not in seen or seen.count(name.encode()) < 2:
+                seen += os.read(ours, 1 << 16)
+            arena.unlink()
+            try:
+                while data := os.read(ours, 1 << 16):
+                    seen += data
+            except OSError:
+                pass  # the other end is closed
+        assert watcher.returncode == 0
+        assert b"is gone" in seen
+    finally:
+        os.close(ours)
+
+
+def test_map(busy, name, pagebuddy_command):
+    code, text, complaint = pagebuddy_command("map", name)
+    title, *rows = text.splitlines()
+    assert (code, complaint) == (0, "")
+    assert title == f"{name}: 140 KiB of 1 MiB used, 13.7 %"
+    assert rows[0].startswith("0x00000 ████")
+    code, text, _ = pagebuddy_command("map", name, "--by", "holder")
+    assert code == 0
+    assert f"B {os.getpid()} " in text
+    assert ": 32 KiB in 2 spans" in text
+    assert "A kept: 100 KiB in 1 span" in text
+    assert "C dead " in text
+
+
+def test_map_as_a_picture(busy, name, pagebuddy_command, tmp_path):
+    for more in ((), ("--by", "holder"), ("--tree", "0", "--order", "4")):
+        path = tmp_path / f"{len(more)}.svg"
+        code, text, complaint = pagebuddy_command("map", name, *more, "--svg", path)
+        assert (code, complaint) == (0, "")
+        assert text
+        ElementTree.parse(path)
+
+
+def test_map_as_a_tree(busy, name, pagebuddy_command):
+    code, text, _ = pagebuddy_command("map", name, "--tree", "7", "--order", "3")
+    assert code == 0
+    assert text.startswith("the block of order 3 at page 0: 32 KiB from 0x0\n")
+    assert pagebuddy_command("map", name, "--tree", "7")[1].startswith("the block of order 8 at")
+
+
+def test_map_of_nothing_used(arena, name, pagebuddy_command):
+    for by in ("order", "holder"):
+        code, text, complaint = pagebuddy_command("map", name, "--by", by)
+        assert (code, complaint) == (0, "")
+        assert text.startswith(f"{name}: 0 bytes of 1 MiB used, 0 %\n")
+
+
+def test_what_map_refuses(arena, name, refused, tmp_path):
+    assert "outside the page ranges" in refused("map", name, "--tree", "256")
+    assert "order" in refused("map", name, "--tree", "0", "--order", "9")
+    assert "--tree PAGE" in refused("map", name, "--order", "2")
+    assert "must end in .svg" in refused("map", name, "--svg", tmp_path / "map.png")
+    assert "No such file" in refused("map", name, "--svg", tmp_path / "none" / "map.svg")
