@@ -30,6 +30,7 @@ def build() -> typer.Typer:
     """The command with all its verbs."""
     import typer
 
+    from pagebuddy.tools.arenas.check_command import check_command
     from pagebuddy.tools.arenas.ls_command import ls_command
     from pagebuddy.tools.arenas.map_command import map_command
     from pagebuddy.tools.arenas.stat_command import stat_command
@@ -47,6 +48,7 @@ def build() -> typer.Typer:
     app.command("ls")(ls_command)
     app.command("stat")(stat_command)
     app.command("map")(map_command)
+    app.command("check")(check_command)
     app.command("replay")(replay_command)
     # The first word that is no option starts the command to run, with options of its own.
     app.command("record", context_settings={"allow_interspersed_args": False})(record_command)

@@ -1,0 +1,113 @@
+"""The verb `check`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pagebuddy.errors import CorruptMetadata
+from pagebuddy.tools.arenas.examination import Examination, examine
+from pagebuddy.tools.arenas.place import Name, path_of, told
+from pagebuddy.tools.arenas.salvage import Found, save
+from pagebuddy.tools.arenas.snapshot import Snapshot
+from pagebuddy.tools.refusal import WRONG_INSIDE, plain_refusals
+from pagebuddy.tools.report import in_rows
+from pagebuddy.tools.units import counted, in_bytes
+
+# So many kept buffers are told by name.
+_TOLD = 20
+
+
+def check_command(
+    name: Name,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--save",
+            metavar="FOLDER",
+            help="Write each buffer that can be found into a file of its own there.",
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print what was found as JSON, every buffer too.")
+    ] = False,
+) -> None:
+    """Prove every invariant of an arena; say what is wrong and what can be saved.
+
+    An arena that nobody is attached to is not touched: a copy is examined. One that is in use is
+    attached to, so that its lock keeps it still; those who died are reaped then.
+
+    \b
+      pagebuddy check frames
+      pagebuddy check ./store.pb --save rescued
+
+    Exit code: 0 if it is sound; 1 if not; 2 if NAME is none.
+    """
+    saved = 0
+    with plain_refusals():
+        path = path_of(name)
+        try:
+            with Snapshot(path, mend=False) as snapshot:
+                found = examine(snapshot)
+                if folder is not None:
+                    saved = save(snapshot, found.buffers, folder)
+        except CorruptMetadata as error:
+            found = Examination(told(path), wrong=[str(error)], mends=False)
+    if as_json:
+        typer.echo(json.dumps(found.as_dict() | {"saved": saved}, indent=2))
+    else:
+        console = Console(highlight=False)
+        console.print(in_rows(_figures(found, folder)))
+        if found.wrong and any(buffer.key for buffer in found.buffers):
+            console.print()
+            console.print(_kept(found.buffers))
+    if found.wrong:
+        raise typer.Exit(WRONG_INSIDE)
+
+
+def _figures(found: Examination, folder: Path | None) -> Iterator[tuple[str, str]]:
+    yield "arena", found.name
+    for wrong in found.wrong:
+        yield "WRONG", wrong
+    if not found.wrong:
+        yield "sound", "every invariant was proved"
+    elif found.mends:
+        yield "mended", "by whoever attaches next, or works there; no buffer is lost"
+    else:
+        yield "mended", "by nothing: save what can be read, and make a new arena"
+    size = in_bytes(sum(buffer.nbytes for buffer in found.buffers))
+    kept = sum(buffer.key is not None for buffer in found.buffers)
+    yield "buffers", f"{counted(len(found.buffers), 'buffer')}, {size}, {kept} of them kept"
+    if doubtful := sum(buffer.doubtful for buffer in found.buffers):
+        what = "whose records are wrong, or with pages that are another's as well"
+        yield "doubtful", f"{counted(doubtful, 'buffer')} {what}"
+    if found.dead:
+        yield (
+            "dead",
+            f"{found.dead} of {found.processes} attached; see: pagebuddy reap {found.name}",
+        )
+    if folder is not None:
+        yield "saved", f"{counted(len(found.buffers), 'file')} in {folder}"
+    elif found.wrong and found.buffers:
+        yield "to save", f"pagebuddy check {found.name} --save FOLDER"
+
+
+def _kept(buffers: list[Found]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(overflow="fold")
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_row("kept as", "offset", "size", style="bold")
+    named = [buffer for buffer in buffers if buffer.key]
+    for buffer in named[:_TOLD]:
+        table.add_row(Text(str(buffer.key)), f"{buffer.offset:#x}", in_bytes(buffer.nbytes))
+    if len(named) > _TOLD:
+        table.add_row(f"and {len(named) - _TOLD} more", "", "")
+    return table

@@ -1,0 +1,91 @@
+"""Whether an arena is sound, and what can be done where it is not."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+
+from pagebuddy.errors import CorruptMetadata
+from pagebuddy.sharing.words import A_BUSY, A_POISONED
+from pagebuddy.tools.arenas.place import attached
+from pagebuddy.tools.arenas.salvage import Found, buffers_in
+from pagebuddy.tools.arenas.snapshot import Snapshot
+
+
+@dataclass
+class Examination:
+    """What was found: `wrong` is empty for a sound arena.
+
+    `mends` says whether whoever attaches or works next makes it sound again, all `buffers` staying as
+    they are; without, what can be saved is what they were.
+    """
+
+    name: str
+    in_use: bool = False
+    wrong: list[str] = field(default_factory=list)
+    mends: bool = True
+    processes: int = 0
+    dead: int = 0
+    buffers: list[Found] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, object]:
+        """All of it, ready for JSON."""
+        buffers = [buffer._asdict() for buffer in self.buffers]
+        return asdict(self) | {"sound": not self.wrong, "buffers": buffers}
+
+
+def examine(snapshot: Snapshot) -> Examination:
+    """Prove every invariant of an arena, of which this is a copy as it is, not mended.
+
+    Where nobody is attached, of the copy: the arena stays untouched. Else of the arena itself, under
+    its lock, by attaching, as a copy might be of two moments.
+    """
+    found = Examination(snapshot.name, in_use=snapshot.is_in_use)
+    found.buffers = buffers_in(snapshot)
+    poisoned, busy = (bool(snapshot.words[at]) for at in (A_POISONED, A_BUSY))
+    if poisoned:
+        found.wrong.append(
+            "its records contradict each other: it was given up by whoever found that"
+        )
+        found.mends = False
+        return found
+    if found.in_use:
+        _prove_in_use(snapshot, found)
+        return found
+    if busy:
+        found.wrong.append("a process died in the middle of an operation")
+        snapshot.words[A_BUSY] = 0
+    try:
+        snapshot.verify()
+    except CorruptMetadata as error:
+        found.wrong.append(_told(error))
+    try:
+        snapshot.recover()
+        _count(snapshot, found)
+    except CorruptMetadata:
+        found.mends = False
+    return found
+
+
+def _prove_in_use(snapshot: Snapshot, found: Examination) -> None:
+    try:
+        with attached(snapshot.path) as arena:
+            arena.verify()
+    except CorruptMetadata as error:
+        found.wrong.append(_told(error))
+    try:
+        with Snapshot(snapshot.path) as now:
+            _count(now, found)
+    except CorruptMetadata:
+        found.mends = False
+
+
+def _count(snapshot: Snapshot, found: Examination) -> None:
+    stats = snapshot.stats()
+    found.processes, found.dead = stats.processes, stats.dead
+    found.buffers = buffers_in(snapshot)
+
+
+def _told(error: CorruptMetadata) -> str:
+    """The invariant that does not hold, and where."""
+    detail = f": {error.detail}" if error.detail else ""
+    return f"it does not hold that {error.invariant}{detail}"

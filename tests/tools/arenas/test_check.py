@@ -1,0 +1,160 @@
+"""The verb `check`: what is wrong with an arena, and what can be saved."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from pagebuddy import Arena
+from pagebuddy.core.words import H_COUNTS, N_HEADS
+from pagebuddy.sharing.words import A_BUSY, A_PAGES, A_POISONED
+
+LIVE = 1 << 63
+
+
+def words_of(arena):
+    """Where the words are that these tests damage: of the engine, and of the first page's record."""
+    layout = arena._attachment.layout
+    return layout.metadata_at, layout.metadata_at + layout.geometry.links_at + N_HEADS
+
+
+@pytest.fixture
+def store(tmp_path):
+    """The path of an arena with two kept buffers that nobody is attached to, and its words' places."""
+    path = tmp_path / "store.pb"
+    with Arena.file(path, "1 MiB") as arena:
+        arena.alloc(5000, keep="weights").view[:3] = b"abc"
+        arena.alloc(9000, keep="../a key").view[:3] = b"xyz"
+        places = words_of(arena)
+    del arena
+    return path, *places
+
+
+def poke(path, at, word):
+    with open(path, "r+b") as file:
+        file.seek(8 * at)
+        file.write(word.to_bytes(8, "little"))
+
+
+def told(text):
+    """What it told, by name; a long line goes on in the next."""
+    figures, name = {}, ""
+    for line in text.split("\n\n")[0].splitlines():
+        if not line.startswith(" "):
+            name, line = line.split(maxsplit=1) if "to save" not in line else ("to save", line[7:])
+            figures.setdefault(name, "")
+        figures[name] = f"{figures[name]} {line.strip()}".strip()
+    return figures
+
+
+def test_a_sound_arena(store, pagebuddy_command):
+    path, *_ = store
+    before = path.read_bytes()
+    code, text, complaint = pagebuddy_command("check", path)
+    assert (code, complaint) == (0, "")
+    assert (
+        told(text)
+        == {
+            "arena": str(path),
+            "sound": "every invariant was proved",
+            "buffers": "2 buffers, 13.7 KiB, 2 of them kept",
+        }
+        or len(str(path)) > 70
+    )
+    assert path.read_bytes() == before
+
+
+def test_one_that_is_in_use(arena, name, die, pagebuddy_command):
+    buffer = arena.alloc(5000)
+    die(5000)
+    code, text, _ = pagebuddy_command("check", name)
+    assert (code, told(text)["sound"]) == (0, "every invariant was proved")
+    assert told(text)["buffers"] == "1 buffer, 8 KiB, 0 of them kept"
+    del buffer
+
+
+def damage(store, kind):
+    path, engine, record = store
+    if "count" in kind:
+        poke(path, engine + H_COUNTS, 77)
+    if "busy" in kind:
+        poke(path, A_BUSY, 2 << 32 | 1)
+    if kind == "record inside":
+        poke(path, record + 1, LIVE | 1 << 32 | 1)
+    elif kind == "too long":
+        poke(path, record, LIVE | 4000 << 32 | 1)
+    elif kind == "poisoned":
+        poke(path, A_POISONED, 1)
+    elif kind == "header":
+        poke(path, A_PAGES, 99)
+    elif kind == "cut":
+        os.truncate(path, 4096)
+    return path
+
+
+KINDS = {
+    # kind: what is wrong, whether it is mended, how many buffers can be saved
+    "count": ("the count of an order is the number of its free blocks", True, 2),
+    "too long": ("a live span has at least one page", False, 2),
+    "busy": ("a process died in the middle of an operation", True, 2),
+    "busy, count": ("the count of an order is the number of its free blocks", True, 2),
+    "poisoned": ("its records contradict each other", False, 2),
+    "header": ("its header has its checksum", False, 0),
+    "cut": ("it is as long as it says", False, 0),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_damaged_arena(store, kind, pagebuddy_command, tmp_path):
+    path = damage(store, kind)
+    before = path.read_bytes()
+    wrong, mends, n_buffers = KINDS[kind]
+    code, text, complaint = pagebuddy_command("check", path)
+    assert (code, complaint) == (1, "")
+    figures = told(text)
+    assert wrong in figures["WRONG"]  # all of them, one behind the other
+    assert ("whoever attaches next" in figures["mended"]) is mends
+    assert figures["buffers"].startswith(f"{n_buffers} buffers, ")
+    assert ("to save" in figures) is (n_buffers > 0)
+    assert ("weights" in text) is (n_buffers > 0)
+
+    saved = tmp_path / "saved"
+    code, text, _ = pagebuddy_command("check", path, "--json", "--save", saved)
+    found = json.loads(text)
+    assert (code, found["sound"], found["mends"], found["saved"]) == (1, False, mends, n_buffers)
+    assert wrong in found["wrong"][-1]
+    assert len(found["wrong"]) == 1 + kind.count(",")
+    files = sorted(os.listdir(saved)) if n_buffers else []
+    assert files == ["0x0-weights", "0x4000-..%2Fa%20key"][:n_buffers]
+    if files:
+        assert (saved / files[0]).read_bytes() == b"abc" + bytes(4997)
+        assert (saved / files[1]).read_bytes() == b"xyz" + bytes(8997)
+    assert path.read_bytes() == before
+
+
+def test_buffers_that_overlap_are_doubtful(store, pagebuddy_command):
+    code, text, _ = pagebuddy_command("check", damage(store, "record inside"), "--json")
+    found = json.loads(text)
+    assert (code, found["sound"]) == (1, False)
+    rows = [(row["offset"], row["n_pages"], row["doubtful"]) for row in found["buffers"]]
+    assert rows == [(0, 2, True), (4096, 1, True), (16384, 3, False)]
+
+
+def test_an_arena_in_use_that_is_damaged(arena, name, pagebuddy_command):
+    engine, _ = words_of(arena)
+    arena.alloc(5000, keep="weights")
+    arena._attachment.memory[engine + H_COUNTS] += 7
+    code, text, _ = pagebuddy_command("check", name)
+    assert code == 1
+    assert "the count of an order" in told(text)["WRONG"]
+    assert told(text)["mended"].startswith("by whoever attaches next")
+    arena.recover()
+    assert pagebuddy_command("check", name)[0] == 0
+
+
+def test_nothing_is_written_over(store, pagebuddy_command, refused, tmp_path):
+    path, *_ = store
+    assert pagebuddy_command("check", path, "--save", tmp_path / "saved")[0] == 0
+    assert "File exists" in refused("check", path, "--save", tmp_path / "saved")
