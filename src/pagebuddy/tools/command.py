@@ -33,6 +33,8 @@ def build() -> typer.Typer:
     from pagebuddy.tools.arenas.check_command import check_command
     from pagebuddy.tools.arenas.ls_command import ls_command
     from pagebuddy.tools.arenas.map_command import map_command
+    from pagebuddy.tools.arenas.reap_command import reap_command
+    from pagebuddy.tools.arenas.rm_command import rm_command
     from pagebuddy.tools.arenas.stat_command import stat_command
     from pagebuddy.tools.recording.record_command import record_command
     from pagebuddy.tools.replay_command import replay_command
@@ -49,6 +51,8 @@ def build() -> typer.Typer:
     app.command("stat")(stat_command)
     app.command("map")(map_command)
     app.command("check")(check_command)
+    app.command("reap")(reap_command)
+    app.command("rm")(rm_command)
     app.command("replay")(replay_command)
     # The first word that is no option starts the command to run, with options of its own.
     app.command("record", context_settings={"allow_interspersed_args": False})(record_command)

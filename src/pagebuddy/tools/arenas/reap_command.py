@@ -1,0 +1,58 @@
+"""The verb `reap`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from pagebuddy.tools.arenas.place import Name, attached, path_of
+from pagebuddy.tools.arenas.snapshot import Snapshot
+from pagebuddy.tools.refusal import plain_refusals
+from pagebuddy.tools.units import counted, in_bytes
+
+
+def reap_command(
+    name: Name,
+    unclaimed_after: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            help="End handles, too, that were sent so long ago and that nobody claimed.",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Free what processes held that died.
+
+    It happens by itself whenever a process attaches, and where room would be short otherwise; here
+    it happens now. What a living process holds, and what is kept, stays.
+
+    \b
+      pagebuddy reap frames
+      pagebuddy reap frames --unclaimed-after 60
+
+    Exit code: 0; 1 if the arena is damaged; 2 if NAME is none.
+    """
+    with plain_refusals():
+        path = path_of(name)
+        with Snapshot(path) as snapshot:
+            before = snapshot.stats()
+        with attached(path) as arena:
+            arena.reap(unclaimed_after=unclaimed_after)
+            after = arena.stats()
+    # Others may have allocated meanwhile.
+    figures = {
+        "reaped": max(before.dead - after.dead, 0),
+        "ended": max(before.tickets - after.tickets, 0),
+        "freed_bytes": max(before.used_bytes - after.used_bytes, 0),
+    }
+    if as_json:
+        typer.echo(json.dumps(figures, indent=2))
+        return
+    dead = "1 dead process" if figures["reaped"] == 1 else f"{figures['reaped']} dead processes"
+    handles = f", ended {counted(figures['ended'], 'handle')}" if figures["ended"] else ""
+    freed = in_bytes(figures["freed_bytes"])
+    typer.echo(f"reaped {dead}{handles}: {freed} freed, {in_bytes(after.used_bytes)} used")
