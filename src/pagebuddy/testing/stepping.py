@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 from pagebuddy.memory.anonymous import Anonymous
+from pagebuddy.sharing.words import A_BUSY
 
 _TRACEME = 0
 _STEP = 9
