@@ -57,6 +57,14 @@ class Buffer:
     def __init__(self) -> None:
         raise TypeError("a Buffer is made by an arena: call arena.alloc(nbytes)")
 
+    if not cython.compiled:
+
+        def __init_subclass__(cls) -> None:
+            raise TypeError("a Buffer has no subclasses; keep one in an attribute")
+
+        def __new__(cls) -> Any:
+            raise TypeError("a Buffer is made by an arena: call arena.alloc(nbytes)")
+
     if cython.compiled:
 
         def __getbuffer__(self, view: cython.pointer(Py_buffer), flags: cython.int) -> None:  # type: ignore  # noqa: F821
@@ -265,7 +273,7 @@ class Buffer:
 @cython.cfunc
 def made_buffer(a: Attachment, pages: Any, node: u64, n: u64, n_bytes: u64) -> Buffer:
     """A buffer object for pages that are held."""
-    buffer: Buffer = Buffer.__new__(Buffer)
+    buffer: Buffer = Buffer.__new__(Buffer) if cython.compiled else object.__new__(Buffer)
     buffer.attachment = a
     buffer.pages = pages
     buffer.node = node
