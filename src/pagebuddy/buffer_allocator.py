@@ -27,6 +27,7 @@ if not cython.compiled:
     from pagebuddy.sharing.holds import holds
     from pagebuddy.sharing.request import Request
     from pagebuddy.sharing.words import (
+        LOCK_MUTEX,
         LOCKED,
         NO_PAGES,
         OP_ALLOC,
@@ -62,6 +63,7 @@ class BufferAllocator(Attachment):
         geometry = layout.geometry
         metadata = words[layout.metadata_at : layout.holds_at]
         table = memoryview(geometry.table())
+        self.owners = (memory.obj, table.obj, local_memory.obj)
         self._layout = layout
         self._medium = medium
         self._memory = words
@@ -371,5 +373,7 @@ if not cython.compiled:
             a.lease.release()
         if a.lock_fd >= 0:
             os.close(a.lock_fd)
+        # A finalizer may still call it, and the descriptor's number may soon mean another file.
+        a.lock_kind = LOCK_MUTEX
 
     BufferAllocator.__del__ = detach  # type: ignore[attr-defined]
