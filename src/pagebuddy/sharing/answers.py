@@ -67,10 +67,10 @@ def error_for(a: Any, answer: int, request: Request) -> Exception:
         page = figures["node"] - words_first_node()
         return BadFree(page, "free", f"there is no buffer at page {page}: is it gone?")
     if answer == words.NOT_FOUND:
-        return KeyError(request.asked_key)
+        return KeyError(request.key_text)
     if answer == words.TAKEN:
         return ValueError(
-            f"key {request.asked_key!r} is taken; choose another, or keep(key, replace=True)"
+            f"key {request.key_text!r} is taken; choose another, or keep(key, replace=True)"
         )
     if answer == words.FULL:
         return OutOfSlots(
