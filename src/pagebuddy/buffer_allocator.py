@@ -41,7 +41,9 @@ if not cython.compiled:
     )
 
 
-@cython.no_gc_clear
+# Unseen by the garbage collector, its bases too: in a cycle it would end the mapping before this lets go
+# of its slot.
+@cython.no_gc
 @cython.cclass
 class BufferAllocator(Attachment):
     """An arena as this process has it attached: made by `sharing.attaching`, used by `Arena` objects."""
@@ -98,6 +100,7 @@ class BufferAllocator(Attachment):
             self.deferred = []
             self.lease = None
             self.fault = self.fault_node = self.seen_fault = self.seen_node = 0
+            _MAPPED[id(self)] = memory
         use(self, 0)
         self.be(0)
 
@@ -336,7 +339,10 @@ if not cython.compiled:
 
     def detach(a: Any, finalizing: Any = sys.is_finalizing) -> None:
         """Free the slot, and let go of the lease and the lock. At exit the lease ends by itself."""
-        if finalizing() or a.fd < 0:
+        if finalizing():
+            return
+        memory = _MAPPED.pop(id(a), None)
+        if memory is None or a.fd < 0:
             return
         if a.slot:
             attempt(a, Request(), OP_DETACH, PATIENCE)
@@ -344,5 +350,9 @@ if not cython.compiled:
             a.lease.release()
         if a.lock_fd >= 0:
             os.close(a.lock_fd)
+
+    # The memory of each arena, for the garbage collector to see that it is needed: in a cycle it would
+    # end the mapping before the arena lets go of its slot.
+    _MAPPED: dict[int, memoryview] = {}
 
     BufferAllocator.__del__ = detach  # type: ignore[attr-defined]
