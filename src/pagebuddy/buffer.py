@@ -126,13 +126,15 @@ class Buffer:
         self._check()
         n_bytes = sizes.bytes_of(nbytes, "nbytes")
         n = -(-n_bytes // self._allocator.layout.page_size)
-        if n != self.n_pages:
-            again = not cython.compiled
+        # The directory tells how long a kept buffer is.
+        if n != self.n_pages or self.kept:
+            again = n != self.n_pages and not cython.compiled
             request = Request(self.node, n, n_bytes, slot=again, flag=self._is_unseen())
             if self._allocator.perform(request, OP_RESIZE) == NO_PAGES:
                 return False
-            self.n_pages = n
-            self._extend()
+            if n != self.n_pages:
+                self.n_pages = n
+                self._extend()
         self.n_bytes = n_bytes
         tell_asked(self.pages, n_bytes)
         return True
@@ -146,7 +148,7 @@ class Buffer:
         and for a buffer that is kept under another; OutOfSlots where the directory is full.
         """
         self._check()
-        text = answers.checked_key(key)
+        text = answers.key_to_keep(key)
         if flush:
             self._allocator.medium.flush()
         request = Request(self.node, n_bytes=self.n_bytes, key=text, flag=bool(replace))
@@ -220,7 +222,7 @@ class Buffer:
     def _is_unseen(self) -> cython.bint:
         """Whether no object but this one refers to the pages."""
         if cython.compiled:
-            return not self.served and n_references(self.pages) == 1  # type: ignore  # noqa: F821
+            return not self.served and n_references(cython.cast(cython.p_void, self.pages)) == 1  # type: ignore  # noqa: F821
         return not self.served and sys.getrefcount(self.pages) == 2
 
     @cython.cfunc

@@ -40,8 +40,13 @@ cdef u64 node_of_pages(Attachment a, object pages) noexcept:
     return 0
 
 
-cdef inline Py_ssize_t n_references(object pages) noexcept:
-    return Py_REFCNT(pages)
+cdef extern from "Python.h":
+    Py_ssize_t references_to "Py_REFCNT"(PyObject *thing)
+
+
+cdef inline Py_ssize_t n_references(void *pages) noexcept:
+    """How many references there are: asked by address, as to hand on an object is one more."""
+    return references_to(<PyObject *> pages)
 
 
 cdef int handle_signals() except -1:
