@@ -176,6 +176,7 @@ class BufferAllocator(Attachment):
             align is None
             and not zero
             and keep is None
+            and timeout is None
             and 0 < n_bytes <= self.total << self.page_bits
         ):
             n: u64 = ((n_bytes - 1) >> self.page_bits) + 1
@@ -190,7 +191,7 @@ class BufferAllocator(Attachment):
         """`alloc` for everything but a plain number of bytes that can be had at once."""
         n_bytes = sizes.bytes_of(nbytes, "nbytes")
         request: Request = self._request(n_bytes, align)
-        key = None if keep is None or keep is False else answers.checked_key(keep)
+        key = None if keep is None or keep is False else answers.key_to_keep(keep)
         wait = answers.seconds(timeout)
         if request.n > self.total:
             raise self._no_pages(request)
@@ -255,6 +256,10 @@ class BufferAllocator(Attachment):
 
     def buffer_over(self, pages: Any) -> Any:
         """Return one more object for what `pages_of` an array is; None if it is none of this arena's."""
+        if isinstance(pages, Buffer):
+            # A consumer of its buffer protocol kept the object and no more.
+            buffer: Buffer = pages
+            pages = buffer.pages
         node: u64 = node_of_pages(self, pages)
         if node == 0:
             return None

@@ -59,10 +59,10 @@ def error_for(a: Any, answer: int, request: Request) -> Exception:
         page = figures["node"] - words_first_node()
         return BadFree(page, "free", f"there is no buffer at page {page}: is it gone?")
     if answer == words.NOT_FOUND:
-        return KeyError(key_of(request))
+        return KeyError(request.key_text)
     if answer == words.TAKEN:
         return ValueError(
-            f"key {key_of(request)!r} is taken; choose another, or keep(key, replace=True)"
+            f"key {request.key_text!r} is taken; choose another, or keep(key, replace=True)"
         )
     if answer == words.KEPT:
         return ValueError("the buffer is kept under another key; call unkeep() first")
@@ -83,11 +83,6 @@ def error_for(a: Any, answer: int, request: Request) -> Exception:
     return OSError("the arena's lock cannot be had: the system refuses it, or it was destroyed")
 
 
-def key_of(request: Request) -> str:
-    """The key of a request, as text."""
-    return bytes(request.key_owner).rstrip(b"\0").decode("ascii")
-
-
 def seconds(timeout: Any) -> float | None:
     """A time to wait, checked. Raises TypeError and ValueError."""
     if timeout is None:
@@ -103,12 +98,17 @@ def seconds(timeout: Any) -> float | None:
     return time
 
 
-def checked_key(key: Any) -> str:
+def key_to_keep(key: Any) -> str:
     """Return a key as text, "" for True. Raises TypeError and ValueError."""
-    if key is True:
-        return ""
-    if not isinstance(key, str):
+    if key is not True and not isinstance(key, str):
         raise TypeError(f"key is {key!r}; it must be text, or True for none")
+    return "" if key is True else checked_key(key)
+
+
+def checked_key(key: Any) -> str:
+    """Return a key that something may be kept under. Raises TypeError and ValueError."""
+    if not isinstance(key, str):
+        raise TypeError(f"key is {key!r}; it must be text")
     if not 1 <= len(key) <= MOST_KEY or not key.isascii() or "\0" in key:
         raise ValueError(f"key is {key!r}; it must have 1 to {MOST_KEY} ASCII characters")
     return key
