@@ -145,17 +145,19 @@ class Buffer:
             raise BufferError("another thread resizes this buffer; wait until it has")
         # Whatever another thread lets go of, while this one waits for the lock.
         pages = self.pages
-        if n != self.n_pages:
+        # The directory tells how long a kept buffer is.
+        if n != self.n_pages or self.kept:
             self.resizing = True
             self.shrinking = n < self.n_pages
             try:
-                again = not cython.compiled
+                again = n != self.n_pages and not cython.compiled
                 unseen = self.shrinking and self._is_unseen()
                 request = Request(self.node, n, n_bytes, slot=again, flag=unseen)
                 if self._allocator.perform(request, OP_RESIZE) == NO_PAGES:
                     return False
-                self.n_pages = n
-                pages = self._extended(pages)
+                if n != self.n_pages:
+                    self.n_pages = n
+                    pages = self._extended(pages)
             finally:
                 self.resizing = self.shrinking = False
         self.n_bytes = n_bytes
@@ -172,7 +174,7 @@ class Buffer:
         directory is full.
         """
         self._check()
-        text = answers.checked_key(key)
+        text = answers.key_to_keep(key)
         if flush:
             self._allocator.medium.flush()
         request = Request(self.node, n_bytes=self.n_bytes, key=text, flag=bool(replace))

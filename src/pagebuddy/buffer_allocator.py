@@ -44,14 +44,10 @@ if not cython.compiled:
     )
 
 
-@cython.no_gc
+@cython.no_gc_clear
 @cython.cclass
 class BufferAllocator(Attachment):
-    """An arena as this process has it attached: made by `sharing.attaching`, used by `Arena` objects.
-
-    Its end works on the memory once more. So the memory must not be garbage together with it: compiled,
-    the collector does not see what it refers to; uncompiled, `_USED` refers to it as well.
-    """
+    """An arena as this process has it attached: made by `sharing.attaching`, used by `Arena` objects."""
 
     __weakref__: object
 
@@ -102,7 +98,6 @@ class BufferAllocator(Attachment):
         if cython.compiled:
             self.gate = new_gate()  # type: ignore[name-defined]  # noqa: F821
         else:
-            _USED[id(self)] = words, local_memory, table
             self.gate = Gate()
             self.deferred = []
             self.next_ticket = self.fork_slot = 0
@@ -197,6 +192,7 @@ class BufferAllocator(Attachment):
             align is None
             and not zero
             and keep is None
+            and timeout is None
             and 0 < n_bytes <= self.total << self.page_bits
         ):
             n: u64 = ((n_bytes - 1) >> self.page_bits) + 1
@@ -211,7 +207,7 @@ class BufferAllocator(Attachment):
         """`alloc` for everything but a plain number of bytes that can be had at once."""
         n_bytes = sizes.bytes_of(nbytes, "nbytes")
         request: Request = self._request(n_bytes, align)
-        key = None if keep is None or keep is False else answers.checked_key(keep)
+        key = None if keep is None or keep is False else answers.key_to_keep(keep)
         wait = answers.seconds(timeout)
         if request.n > self.total:
             raise self._no_pages(request)
@@ -276,6 +272,10 @@ class BufferAllocator(Attachment):
 
     def buffer_over(self, pages: Any) -> Any:
         """Return one more object for what `pages_of` an array is; None if it is none of this arena's."""
+        if isinstance(pages, Buffer):
+            # A consumer of its buffer protocol kept the object and no more.
+            buffer: Buffer = pages
+            pages = buffer.pages
         node: u64 = node_of_pages(self, pages)
         if node == 0:
             return None
@@ -368,18 +368,10 @@ if not cython.compiled:
         for at in range(0, len(view), step):
             view[at : at + step] = zeros[: len(view) - at]
 
-    _USED: dict[int, Any] = {}
-
-    def detach(a: Any, finalizing: Any = sys.is_finalizing, used: Any = _USED) -> None:
+    def detach(a: Any, finalizing: Any = sys.is_finalizing) -> None:
         """Free the slot, and let go of the lease and the lock. At exit the lease ends by itself."""
-        if finalizing():
+        if finalizing() or a.fd < 0:
             return
-        if a.fd >= 0:
-            leave_slot(a)
-        used.pop(id(a), None)
-
-    def leave_slot(a: Any) -> None:
-        """The part of `detach` for an arena that others may be attached to."""
         if a.slot:
             attempt(a, Request(), OP_DETACH, PATIENCE)
         if a.lease is not None:

@@ -1,132 +1,139 @@
-"""A named arena, and a second process that overwrites whatever is free in it."""
+"""Arenas of every kind, names that nobody else has, other processes, and a count of what is left."""
 
 from __future__ import annotations
 
 import gc
 import os
+import secrets
 import subprocess
 import sys
 from contextlib import suppress
-from itertools import count
 from pathlib import Path
 
 import pytest
 
-from pagebuddy.memory.named import path_of
+import pagebuddy
+from pagebuddy.memory.named import FOLDER
 
-NUMBERS = count()
+OURS = f"pagebuddy-arena-{os.getpid()}-"
+
+PRELUDE = """
+import os, sys
+import pagebuddy
+from pagebuddy import *
+
+def say(*words):
+    print(*words, flush=True)
+
+def hear():
+    return sys.stdin.readline().strip()
+"""
 
 
-@pytest.fixture(scope="session")
-def environment(engine):
-    """What a process needs in order to have the same engine."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("PAGEBUDDY_")}
-    needed = "PAGEBUDDY_PURE" if engine == "uncompiled" else "PAGEBUDDY_REQUIRE_COMPILED"
-    return kept | {needed: "1"}
+class Other:
+    """Another process, which runs a program with the same engine; both say and hear lines."""
+
+    def __init__(self, engine, program, *arguments, fds=()):
+        environment = dict(os.environ, PYTHONPATH=str(Path(pagebuddy.__file__).parents[1]))
+        environment.pop("PAGEBUDDY_PURE", None)
+        if engine == "uncompiled":
+            environment["PAGEBUDDY_PURE"] = "1"
+        self.process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", PRELUDE + program, *map(str, arguments)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+            pass_fds=fds,
+        )
+        self.pid = self.process.pid
+
+    def say(self, word=""):
+        self.process.stdin.write(f"{word}\n")
+        self.process.stdin.flush()
+
+    def hear(self):
+        """Wait for a line; "" if it has ended."""
+        return self.process.stdout.readline().strip()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def end(self):
+        """Wait until it has ended by itself; its exit status."""
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
+        return self.process.wait(timeout=60)
+
+    def close(self):
+        self.kill()
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
+        self.process.stdout.close()
 
 
-@pytest.fixture(scope="session")
-def stranger(environment):
-    """A function that lets another process overwrite all that is free in an arena of that name."""
-    process = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("stranger.py"))],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
+@pytest.fixture
+def start(engine):
+    """Start another process with a program; whatever still runs at the end is ended."""
+    others = []
 
-    def overwrite(name):
-        process.stdin.write(f"{name}\n")
-        process.stdin.flush()
-        return int(process.stdout.readline())
+    def start(program, *arguments, fds=()):
+        others.append(Other(engine, program, *arguments, fds=fds))
+        return others[-1]
 
-    yield overwrite
-    process.stdin.close()
-    process.wait()
-    process.stdout.close()
+    yield start
+    for other in others:
+        other.close()
 
 
 @pytest.fixture
 def name():
-    """A name for an arena, which is gone afterwards."""
-    name = f"pagebuddy-test-{os.getpid()}-{next(NUMBERS)}"
+    """A name for an arena that no other test uses; it is free again afterwards."""
+    name = f"{OURS}{secrets.token_hex(8)}"
     yield name
+    path = Path(FOLDER, name)
     with suppress(FileNotFoundError):
-        os.unlink(path_of(name))
+        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 @pytest.fixture
-def arena(Arena, name):
-    """An arena of 64 pages with a name."""
-    return Arena.create(name, "256 KiB", lock="file")
+def path(tmp_path):
+    """Where the file of an arena may be."""
+    return tmp_path / "store.pb"
 
 
 @pytest.fixture
-def overwrite(arena, name, stranger):
-    """A function: another process writes 0xFF to all that is free; how many pages these were."""
-    return lambda: stranger(name)
+def make(Arena, name, path):
+    """How to make an arena of each kind, by its name."""
+    return {
+        "anonymous": Arena,
+        "named": lambda size, **options: Arena.create(name, size, **options),
+        "file": lambda size, **options: Arena.file(path, size, **options),
+    }
+
+
+@pytest.fixture(params=["anonymous", "named", "file", "given"])
+def arena(request, Arena, make):
+    """An arena of a MiB, or a little less where its tables lie in it, of each kind."""
+    if request.param == "given":
+        return Arena.over(bytearray(1 << 20))
+    return make[request.param]("1 MiB")
 
 
 @pytest.fixture
-def _without_gc():
-    """Nothing is found by the garbage collector: what ends, ends by itself."""
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
+def left_behind(tmp_path):
+    """Count the descriptors, the mappings of files and the files of this process."""
 
+    def count():
+        gc.collect()
+        maps = Path("/proc/self/maps").read_text().splitlines()
+        ours = ("/memfd:pagebuddy", FOLDER, str(tmp_path))
+        return {
+            "descriptors": len(os.listdir("/proc/self/fd")),
+            "mappings": sum(any(place in line for place in ours) for line in maps),
+            "named": sorted(name for name in os.listdir(FOLDER) if name.startswith(OURS)),
+            "files": sorted(os.listdir(tmp_path)),
+        }
 
-LETTING_GO = {
-    "deleted": lambda buffer: None,
-    "released": lambda buffer: buffer.release(),
-    "left": lambda buffer: buffer.__exit__(None, None, None),
-    "released twice": lambda buffer: (buffer.release(), buffer.release()),
-}
-
-
-@pytest.fixture(params=["Buffer", "Buffer.view", "Buffer.array"])
-def source(request, engine):
-    """What a view is made of, from a buffer."""
-    if request.param == "Buffer.view":
-        return lambda buffer: buffer.view
-    if request.param == "Buffer.array":
-        pytest.importorskip("numpy")
-        return lambda buffer: buffer.array()
-    if engine == "uncompiled" and sys.version_info < (3, 12):
-        pytest.skip("a Buffer cannot export itself here")
-    return lambda buffer: buffer
-
-
-@pytest.fixture
-def has_wrapper(request, engine, source):
-    """Whether a memoryview refers to a wrapper of the interpreter's around a Buffer's `__buffer__`."""
-    by_itself = request.node.callspec.params["source"] == "Buffer"
-    return by_itself and engine == "uncompiled"
-
-
-@pytest.fixture
-def prove(arena, overwrite, source, _without_gc):
-    """A function that proves of a kind of view, by how it is made and read, that it keeps its pages.
-
-    Another process overwrites all that is free once the buffers were let go of, each in another way.
-    When the views die all is free at once.
-    """
-
-    def prove(make, read=bytes):
-        views = {}
-        for number, (way, let_go) in enumerate(LETTING_GO.items()):
-            buffer = arena.alloc(10_000)
-            buffer.view[:] = bytes((i + number) * 7 % 251 for i in range(10_000))
-            expected = bytes(read(make(source(buffer))))
-            assert b"\xff" not in expected
-            views[way] = make(source(buffer)), expected
-            let_go(buffer)
-            del buffer
-        arena.close()
-        assert overwrite() == 64 - 3 * len(views)
-        assert [way for way, (view, was) in views.items() if bytes(read(view)) != was] == []
-        views.clear()
-        assert overwrite() == 64
-
-    return prove
+    return count

@@ -117,12 +117,17 @@ def seconds(timeout: Any, name: str = "timeout") -> float | None:
     return time
 
 
-def checked_key(key: Any) -> str:
+def key_to_keep(key: Any) -> str:
     """Return a key as text, "" for True. Raises TypeError and ValueError."""
-    if key is True:
-        return ""
-    if not isinstance(key, str):
+    if key is not True and not isinstance(key, str):
         raise TypeError(f"key is {key!r}; it must be text, or True for none")
+    return "" if key is True else checked_key(key)
+
+
+def checked_key(key: Any) -> str:
+    """Return a key that something may be kept under. Raises TypeError and ValueError."""
+    if not isinstance(key, str):
+        raise TypeError(f"key is {key!r}; it must be text")
     if not 1 <= len(key) <= MOST_KEY or not key.isascii() or "\0" in key:
         raise ValueError(f"key is {key!r}; it must have 1 to {MOST_KEY} ASCII characters")
     return key
