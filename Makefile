@@ -35,6 +35,7 @@ search: $(VENV)/.dev-$(MODE) ## longer searches for faults: more examples, more 
 	PAGEBUDDY_SEARCH=long $(BIN)/python -m pytest
 
 bench: $(VENV)/.dev-$(MODE) ## measure beside what else there is, and without the checks; print a table
+	-$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	PAGEBUDDY_UNCHECKED=1 $(BIN)/python setup.py --quiet build_ext --inplace
 	$(BIN)/python -m benchmarks
 
