@@ -158,6 +158,7 @@ include "sharing/proof.py"
 include "sharing/attempt.py"
 include "pages.py"
 include "pages.pxi"
+include "arrays.py"
 include "buffer.py"
 include "buffer_allocator.py"
 
