@@ -9,7 +9,7 @@ SOURCES := pyproject.toml setup.py src/pagebuddy/_compiled.pyx $(wildcard src/pa
            $(wildcard src/pagebuddy/core/*.py src/pagebuddy/sharing/*.p*)
 
 .DEFAULT_GOAL := help
-.PHONY: help run replay test lint types tests search bench clean
+.PHONY: help run replay test lint types tests search storm bench clean
 
 help: ## say what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -33,6 +33,11 @@ tests: $(VENV)/.dev-$(MODE)
 
 search: $(VENV)/.dev-$(MODE) ## longer searches for faults: more examples, more kills, more flipped bits
 	PAGEBUDDY_SEARCH=long $(BIN)/python -m pytest
+
+storm: $(VENV)/.dev-$(MODE) ## kill processes that share an arena for three minutes; nothing may go wrong
+	$(BIN)/python -m pagebuddy.testing.storm --seconds 60
+	$(BIN)/python -m pagebuddy.testing.storm --seconds 60 --lock file
+	PAGEBUDDY_PURE=1 $(BIN)/python -m pagebuddy.testing.storm --seconds 60
 
 bench: $(VENV)/.dev-$(MODE) ## measure beside what else there is, and without the checks; print a table
 	-$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'

@@ -12,7 +12,7 @@ from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.memoryview cimport PyMemoryView_GET_BUFFER
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF, Py_REFCNT
+from cpython.ref cimport Py_INCREF
 
 ctypedef unsigned long long u64
 ctypedef long long i64
@@ -155,11 +155,14 @@ include "sharing/reaping.py"
 include "sharing/request.py"
 include "sharing/operations.py"
 include "sharing/proof.py"
+include "sharing/tickets.py"
+include "sharing/forking.py"
 include "sharing/attempt.py"
 include "pages.py"
 include "pages.pxi"
 include "arrays.py"
 include "buffer.py"
+include "buffer.pxi"
 include "buffer_allocator.py"
 
 

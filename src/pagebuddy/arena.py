@@ -322,8 +322,16 @@ class Arena(ArenaArrays, ArenaUpkeep):
 
         The memory is let go of when the last buffer, view and array of it is gone. Nothing is unlinked.
         """
+        if self._attachment is not None:
+            attaching.let_go(self._attachment)
         self._attachment = None
         self.__dict__.pop("alloc", None)
+
+    def __reduce__(self) -> Any:
+        """Travel as a name or a path; an anonymous arena by descriptor, between processes that run."""
+        from pagebuddy.sharing.passing import arena_found, descriptor_of
+
+        return arena_found, (type(self), *descriptor_of(self._open))
 
     def __enter__(self) -> Self:
         self._open  # noqa: B018

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from pagebuddy.arena_stats import ArenaStats
 from pagebuddy.sharing import answers, listing
-from pagebuddy.sharing.words import OP_MEASURE, OP_REAP, OP_REPAIR, OP_VERIFY
+from pagebuddy.sharing.process import now
+from pagebuddy.sharing.words import (
+    OP_MEASURE,
+    OP_REAP,
+    OP_REAP_TICKETS,
+    OP_REPAIR,
+    OP_VERIFY,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,14 +79,19 @@ class ArenaUpkeep:
         a = self._open
         a.perform(a.request(), OP_REPAIR)
 
-    def reap(self) -> int:
+    def reap(self, *, unclaimed_after: float | None = None) -> int:
         """Free what the dead held; return how many dead processes there were.
 
-        This happens by itself when a process attaches, and where an allocation would fail otherwise.
+        This happens by itself when a process attaches, and where an allocation, a handle or a slot would
+        not be had otherwise. With `unclaimed_after` handles that were made at least so many seconds ago,
+        and not claimed yet, end as well: whoever claims one later gets `StaleHandle`.
         """
         a = self._open
+        age = answers.seconds(unclaimed_after, "unclaimed_after")
         request = a.request()
         a.perform(request, OP_REAP)
+        if age is not None:
+            a.perform(a.request(time=now(), longest=math.ceil(age * 1000)), OP_REAP_TICKETS)
         return request.answer["n"]  # type: ignore[no-any-return]
 
     def trim(self) -> int:

@@ -51,6 +51,7 @@ class Buffer:
     # A consumer of the buffer protocol may keep nothing but this object.
     served: cython.bint
     released: cython.bint
+    shrinking: cython.bint
 
     def __init__(self) -> None:
         raise TypeError("a Buffer is made by an arena: call arena.alloc(nbytes)")
@@ -126,12 +127,17 @@ class Buffer:
         n_bytes = sizes.bytes_of(nbytes, "nbytes")
         n = -(-n_bytes // self._allocator.layout.page_size)
         if n != self.n_pages:
+            # No other thread may come to see the pages meanwhile.
+            self.shrinking = n < self.n_pages
             again = not cython.compiled
-            request = Request(self.node, n, n_bytes, slot=again, flag=self._is_unseen())
-            if self._allocator.perform(request, OP_RESIZE) == NO_PAGES:
-                return False
-            self.n_pages = n
-            self._extend()
+            try:
+                request = Request(self.node, n, n_bytes, slot=again, flag=self._is_unseen())
+                if self._allocator.perform(request, OP_RESIZE) == NO_PAGES:
+                    return False
+                self.n_pages = n
+                self._extend()
+            finally:
+                self.shrinking = False
         self.n_bytes = n_bytes
         tell_asked(self.pages, n_bytes)
         return True
@@ -141,8 +147,9 @@ class Buffer:
 
         A key has 1 to 47 ASCII characters. With `replace` the buffer that has the key so far is kept no
         longer, from one store to the next. A file is flushed before and after, unless told otherwise, so
-        that the buffer is there after a power cut. Raises ValueError for a key that is taken or none,
-        and for a buffer that is kept under another; OutOfSlots where the directory is full.
+        that the buffer is there after a power cut. A buffer that is kept already gets the new key in
+        place of its old one. Raises ValueError for a key that is taken or none, OutOfSlots where the
+        directory is full.
         """
         self._check()
         text = answers.checked_key(key)
@@ -191,6 +198,13 @@ class Buffer:
         copy.view[:] = self.view
         return copy  # type: ignore[no-any-return]
 
+    def __reduce__(self) -> Any:
+        """Travel as a handle: whoever unpickles it, once, holds the same pages."""
+        from pagebuddy.sharing.sending import claim, send
+
+        self._check()
+        return claim, (send(self._allocator, self.node, self.n_bytes),)
+
     def __repr__(self) -> str:
         if self.released:
             return "<Buffer, released>"
@@ -206,6 +220,8 @@ class Buffer:
         """Refuse a buffer that was released."""
         if self.released:
             raise ValueError("this buffer was released; allocate another, or release it later")
+        if self.shrinking:
+            raise BufferError("another thread makes this buffer shorter; wait until it has")
 
     @cython.cfunc
     def _exported(self, n_bytes: u64) -> Any:
@@ -219,7 +235,7 @@ class Buffer:
     def _is_unseen(self) -> cython.bint:
         """Whether no object but this one refers to the pages."""
         if cython.compiled:
-            return not self.served and n_references(self.pages) == 1  # type: ignore  # noqa: F821
+            return not self.served and references_to_pages(self) == 1  # type: ignore  # noqa: F821
         return not self.served and sys.getrefcount(self.pages) == 2
 
     @cython.cfunc
@@ -241,7 +257,7 @@ def made_buffer(a: Attachment, pages: Any, node: u64, n: u64, n_bytes: u64) -> B
     buffer.node = node
     buffer.n_pages = n
     buffer.n_bytes = n_bytes
-    buffer.served = buffer.released = False
+    buffer.served = buffer.released = buffer.shrinking = False
     return buffer
 
 

@@ -20,8 +20,10 @@ if not cython.compiled:
     from pagebuddy.core.state import use
     from pagebuddy.core.words import N_HEADS, i64, is_live, pages_in, u64, words_of
     from pagebuddy.pages import pages_over
+    from pagebuddy.sharing import lease
     from pagebuddy.sharing.attachment import Attachment
     from pagebuddy.sharing.attempt import alloc_pages, attempt
+    from pagebuddy.sharing.fork_hooks import mind_forks
     from pagebuddy.sharing.gate import Gate
     from pagebuddy.sharing.holds import holds
     from pagebuddy.sharing.request import Request
@@ -97,19 +99,32 @@ class BufferAllocator(Attachment):
         else:
             self.gate = Gate()
             self.deferred = []
+            self.next_ticket = self.fork_slot = 0
+            self.fork_locked = self.sticky = False
             self.lease = None
             self.fault = self.fault_node = self.seen_fault = self.seen_node = 0
         use(self, 0)
         self.be(0)
 
-    def be(self, slot: int, lease: Any = None) -> None:
-        """Have this slot from now on, and its lease."""
+    def be(self, slot: int) -> None:
+        """Have this slot from now on."""
         self.slot = slot
         self.my_word = hold_word(slot)
         self.my_bit = hold_bit(slot)
-        if lease is not None:
-            self.lease = lease
-            self.lease_address, self.lease_bytes = lease.address, lease.n_bytes
+
+    def take_lease(self, slot: int) -> bool:
+        """Take the lease of a slot; False where somebody has it."""
+        return bool(take_own_lease(self, slot))
+
+    def drop_lease(self) -> None:
+        """Let go of the lease again."""
+        drop_own_lease(self)
+
+    def mind_forks(self) -> None:
+        """Be prepared for forks of this process from now on."""
+        arena_id = self.layout.arena_id
+        if not mind_forks(self, arena_id >> 64, arena_id & (1 << 64) - 1):
+            raise MemoryError
 
     def lay_out(self) -> None:
         """Make everything free, in an arena that nobody can see yet."""
@@ -154,7 +169,9 @@ class BufferAllocator(Attachment):
             if cython.compiled:
                 with cython.nogil:  # type: ignore[attr-defined]
                     answer = attempt(self, request, operation, wait)
-                handle_signals()  # type: ignore[name-defined]  # noqa: F821
+                if answer == LOCKED:
+                    # Not after it was done: what it answers would be lost.
+                    handle_signals()  # type: ignore[name-defined]  # noqa: F821
             else:
                 answer = attempt(self, request, operation, wait)
         return answer
@@ -336,6 +353,16 @@ if not cython.compiled:
     def mutex_of_this_build() -> int:
         """Whose mutex this is: nobody's."""
         return 0
+
+    def take_own_lease(a: Any, slot: int) -> bool:
+        """Take the lease of a free slot."""
+        a.lease = lease.take(a.fd, slot)
+        return a.lease is not None
+
+    def drop_own_lease(a: Any) -> None:
+        """Let go of the lease."""
+        a.lease.release()
+        a.lease = None
 
     def new_pages(a: Attachment, n: int) -> Any:
         """Uncompiled, what exports the bytes is made when their place is known."""

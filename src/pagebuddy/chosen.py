@@ -9,6 +9,8 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from pagebuddy.sharing import attaching
+
 if TYPE_CHECKING:
     from types import ModuleType
 
@@ -27,6 +29,7 @@ def _choose() -> tuple[ModuleType, bool]:
 
 
 ENGINE, COMPILED = _choose()
+attaching.use_engine(ENGINE)
 """The module that has the engine's classes, and whether it is the compiled one."""
 
 if not TYPE_CHECKING:

@@ -40,10 +40,6 @@ cdef u64 node_of_pages(Attachment a, object pages) noexcept:
     return 0
 
 
-cdef inline Py_ssize_t n_references(object pages) noexcept:
-    return Py_REFCNT(pages)
-
-
 cdef int handle_signals() except -1:
     return PyErr_CheckSignals()
 
@@ -61,6 +57,7 @@ cdef void detach(Attachment a) noexcept:
     """Free the slot, and let go of the lease and the lock; the memory goes with its last view."""
     cdef u64 answer
     cdef Request request = Request.__new__(Request)
+    delist(<void *> a)
     if a.slot and a.fd >= 0:
         answer = attempt(a, request, OP_DETACH, 0)
         if answer == LOCKED:
@@ -72,3 +69,23 @@ cdef void detach(Attachment a) noexcept:
         pass
     free(a.gate)
     a.gate = NULL
+
+
+cdef bint take_own_lease(Attachment a, u64 slot) noexcept:
+    """Take the lease of a free slot, no fork coming between."""
+    a.lease_address = attached_lease(a.fd, slot, &a.lease_bytes)
+    return a.lease_address != 0
+
+
+cdef void drop_own_lease(Attachment a) noexcept:
+    let_go(at_address(a.lease_address), a.lease_bytes, -1)
+    a.lease_address = a.lease_bytes = 0
+
+
+cdef bint mind_forks(Attachment a, u64 high, u64 low_) noexcept:
+    """From now on, forks see this attachment, until `detach`."""
+    return enlist(<void *> a, high, low_)
+
+
+begin_presence()
+handle_forks(<on_attachment> prepare_fork, <on_attachment> resume_parent, <on_attachment> begin_child)

@@ -28,6 +28,7 @@ class File(Linked):
     """
 
     KIND = "a file"
+    FOUND_BY = "f"
     outlasts_power = True
     SUPPORTS = frozenset({"reserve", "populate", "mode"})
 
@@ -49,6 +50,11 @@ class File(Linked):
         Raises `ArenaNotFound`, and ValueError for what cannot be trusted: see `open_sound`.
         """
         return cls._opened(_absolute(path), options)
+
+    @property
+    def place(self) -> str:
+        """What `open` takes to find it."""
+        return self.path
 
     def flush(self) -> None:
         """Write everything to the disk, the file's name too; return when it is there.

@@ -32,6 +32,7 @@ class Named(Linked):
     """
 
     KIND = "named memory"
+    FOUND_BY = "n"
     SUPPORTS = frozenset({"reserve", "populate", "transparent", "mode"})
 
     @classmethod
@@ -51,6 +52,11 @@ class Named(Linked):
         Raises `ArenaNotFound`, and ValueError for what cannot be trusted: see `open_sound`.
         """
         return cls._opened(path_of(name), options)
+
+    @property
+    def place(self) -> str:
+        """What `open` takes to find it."""
+        return os.path.basename(self.path)
 
     def _room(self, fd: int) -> int | None:
         limits = (room.in_memory(), room.in_file_system(fd))

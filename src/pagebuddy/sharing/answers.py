@@ -7,7 +7,15 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from pagebuddy.arguments import power_of_two
-from pagebuddy.errors import BadFree, CorruptMetadata, OutOfPages, OutOfSlots
+from pagebuddy.errors import (
+    ArenaClosed,
+    BadFree,
+    CorruptMetadata,
+    OutOfPages,
+    OutOfSlots,
+    OutOfTickets,
+    StaleHandle,
+)
 from pagebuddy.invariants import INVARIANTS
 from pagebuddy.memory.sizes import bytes_of
 from pagebuddy.sharing import words
@@ -59,16 +67,29 @@ def error_for(a: Any, answer: int, request: Request) -> Exception:
         page = figures["node"] - words_first_node()
         return BadFree(page, "free", f"there is no buffer at page {page}: is it gone?")
     if answer == words.NOT_FOUND:
-        return KeyError(key_of(request))
+        return KeyError(request.asked_key)
     if answer == words.TAKEN:
         return ValueError(
-            f"key {key_of(request)!r} is taken; choose another, or keep(key, replace=True)"
+            f"key {request.asked_key!r} is taken; choose another, or keep(key, replace=True)"
         )
-    if answer == words.KEPT:
-        return ValueError("the buffer is kept under another key; call unkeep() first")
     if answer == words.FULL:
         return OutOfSlots(
             f"the directory has room for {a.layout.n_entries} kept buffers, and is full; unkeep some"
+        )
+    if answer == words.STALE:
+        return StaleHandle(
+            "the handle's ticket is gone: it was claimed or withdrawn before, or nobody claimed it in "
+            "time; pickle the buffer once for each receiver"
+        )
+    if answer == words.NO_TICKETS:
+        return OutOfTickets(
+            f"the arena has {a.layout.n_tickets} tickets, {words.MOST_TICKETS_EACH} for one buffer, and "
+            "no free one; claim some, or end those that nobody will claim: reap(unclaimed_after=seconds)"
+        )
+    if answer == words.FOREIGN:
+        return ArenaClosed(
+            "the arena was attached by the process that this one was forked or cloned from, and cannot "
+            "be used here: attach again, or make another"
         )
     if answer == words.SHARED:
         return BufferError(
@@ -83,23 +104,16 @@ def error_for(a: Any, answer: int, request: Request) -> Exception:
     return OSError("the arena's lock cannot be had: the system refuses it, or it was destroyed")
 
 
-def key_of(request: Request) -> str:
-    """The key of a request, as text."""
-    return bytes(request.key_owner).rstrip(b"\0").decode("ascii")
-
-
-def seconds(timeout: Any) -> float | None:
+def seconds(timeout: Any, name: str = "timeout") -> float | None:
     """A time to wait, checked. Raises TypeError and ValueError."""
     if timeout is None:
         return None
     try:
         time = float(timeout)
     except (TypeError, ValueError):
-        raise TypeError(
-            f"timeout is {timeout!r}; it must be a number of seconds, or None"
-        ) from None
+        raise TypeError(f"{name} is {timeout!r}; it must be a number of seconds, or None") from None
     if math.isnan(time) or time < 0:
-        raise ValueError(f"timeout is {timeout!r}; it must not be negative")
+        raise ValueError(f"{name} is {timeout!r}; it must not be negative")
     return time
 
 

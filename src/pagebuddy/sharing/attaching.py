@@ -5,7 +5,6 @@ from __future__ import annotations
 import mmap
 import os
 import sys
-import threading
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
@@ -13,8 +12,9 @@ from pagebuddy.core.words import N_HEADS
 from pagebuddy.errors import ArenaNotFound, OutOfSlots
 from pagebuddy.memory.given import Given
 from pagebuddy.sharing import lease
+from pagebuddy.sharing.fork_gate import GATE
 from pagebuddy.sharing.layout import WORD, Layout
-from pagebuddy.sharing.process import describe, pid_namespace
+from pagebuddy.sharing.process import describe, now, pid_namespace
 from pagebuddy.sharing.words import (
     A_BUSY,
     A_CHECKSUM,
@@ -45,8 +45,10 @@ PATIENCE_TO_ATTACH = 10.0
 # The arenas that this process is attached to, by engine, device and inode.
 _ATTACHED: WeakValueDictionary[tuple[str, int, int], Any] = WeakValueDictionary()
 
-GATE = threading.RLock()
-"""Attaching and forking exclude each other: a fork would copy a lease in the making."""
+# Those that a handle made this process attach to.
+_KEPT: set[Any] = set()
+
+_engine: list[ModuleType] = []
 
 
 def lock_word(engine: ModuleType, lock: object) -> int:
@@ -86,6 +88,7 @@ def make(engine: ModuleType, layout: Layout, medium: Medium) -> Any:
         if a.locks_by(LOCK_NONE):
             words[layout.slots_at + SLOT_WORDS + SLOT_STATE] = 1 << 63
             a.be(1)
+            a.mind_forks()
         else:
             _renew_lock(engine, a)
             words[A_BUSY] = 0
@@ -112,14 +115,52 @@ def attach(engine: ModuleType, medium: Medium) -> Any:
             if not getattr(medium, "is_linked", lambda: True)():
                 raise ArenaNotFound("the arena was unlinked just now; look for its name again")
             a = _adopted(engine, layout, medium)
-            fd = medium.fileno()
-            if lease.any_is_taken(fd, layout.n_slots) or lease.is_visited(fd):
+            # Visitors do not count: they never lock.
+            if lease.any_is_taken(medium.fileno(), layout.n_slots):
                 _check_namespace(a)
             else:
                 _renew(engine, a)
             _take_slot(a)
         _ATTACHED[_key(engine, medium)] = a
         return a
+
+
+def place_of(a: Any) -> str:
+    """Return how others find the arena, as handles tell it."""
+    kind = getattr(a.medium, "FOUND_BY", "-")
+    return "-" if kind == "-" else kind + a.medium.place
+
+
+def attach_place(place: str) -> Any:
+    """Attach to the arena that is found so, by the engine in use."""
+    from pagebuddy.memory.file import File
+    from pagebuddy.memory.named import Named
+
+    medium = Named.open(place[1:]) if place[:1] == Named.FOUND_BY else File.open(place[1:])
+    return attach(_engine[0], medium)
+
+
+def known_by_id(arena_id: int) -> Any:
+    """Return this process's attachment to the arena of that id, or None."""
+    for a in list(_ATTACHED.values()):
+        if a.layout.arena_id == arena_id:
+            return a
+    return None
+
+
+def keep_attached(a: Any) -> None:
+    """Stay attached though no object of the caller's says so."""
+    _KEPT.add(a)
+
+
+def let_go(a: Any) -> None:
+    """Stay attached only as long as something of the arena is in use."""
+    _KEPT.discard(a)
+
+
+def use_engine(engine: ModuleType) -> None:
+    """Attach with this engine where the caller does not say which."""
+    _engine[:] = [engine]
 
 
 def over(engine: ModuleType, memory: Any, page_size: object, max_order: object) -> Any:
@@ -143,7 +184,11 @@ def _adopted(engine: ModuleType, layout: Layout, medium: Medium) -> Any:
 
 # Untouched, a word a page costs nothing; a forked child has its own.
 _PRIVATE: dict[str, int] = (
-    {} if sys.platform == "win32" else {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS}
+    {}
+    if sys.platform == "win32"
+    else {
+        "flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0),
+    }
 )
 
 
@@ -213,18 +258,19 @@ def _take_slot(a: Any) -> None:
             at = a.layout.slots_at + slot * SLOT_WORDS
             if is_live_slot(a.memory[at + SLOT_STATE]):
                 continue
-            taken = lease.take(a.fileno(), slot)
-            if taken is None:
+            if not a.take_lease(slot):
                 continue
+            asked = a.request(slot=slot, time=now())
             try:
-                answer = a.perform(a.request(slot=slot), OP_ATTACH, PATIENCE_TO_ATTACH)
+                answer = a.perform(asked, OP_ATTACH, PATIENCE_TO_ATTACH)
             except BaseException:
-                taken.release()
+                a.drop_lease()
                 raise
             if answer == NO_PAGES:
-                taken.release()
+                a.drop_lease()
                 continue
-            a.be(slot, taken)
+            a.be(slot)
+            a.mind_forks()
             describe(a.memory[at : at + SLOT_WORDS])
             return
         a.perform(a.request(), OP_REAP, PATIENCE_TO_ATTACH)

@@ -56,6 +56,16 @@ class Attachment(State):
     lease: Any
     lease_address: u64
     lease_bytes: u64
+    next_ticket: u64  # where to look first for a free one
+
+    # A fork that is under way, and whether this slot is shared with a child.
+    fork_slot: u64
+    fork_locked: cython.bint
+    sticky: cython.bint
+    child_lease: Any
+    child_lease_address: u64
+    child_lease_bytes: u64
+
     # The fault that an operation found, for the error that tells it.
     seen_fault: u64
     seen_node: u64

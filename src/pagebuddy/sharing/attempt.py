@@ -25,12 +25,20 @@ if not cython.compiled:
     from pagebuddy.sharing.reaping import begin_slot, end_slot, reap
     from pagebuddy.sharing.request import Request
     from pagebuddy.sharing.takeover import take_over
+    from pagebuddy.sharing.tickets import (
+        do_claim,
+        do_reap_tickets,
+        do_send,
+        do_withdraw,
+        restamp_tickets,
+    )
     from pagebuddy.sharing.words import (
         DONE,
         NO_PAGES,
         OP_ALLOC,
         OP_ATTACH,
         OP_BUFFERS,
+        OP_CLAIM,
         OP_DETACH,
         OP_DROP,
         OP_ENTRIES,
@@ -39,11 +47,14 @@ if not cython.compiled:
         OP_KEEP,
         OP_MEASURE,
         OP_REAP,
+        OP_REAP_TICKETS,
         OP_REPAIR,
         OP_RESIZE,
+        OP_SEND,
         OP_TAKE_FREE,
         OP_UNKEEP,
         OP_VERIFY,
+        OP_WITHDRAW,
     )
 
 
@@ -53,6 +64,7 @@ if not cython.compiled:
 def do_attach(a: Attachment, r: Request) -> u64:
     """Take a slot whose lease this process has, the dead being reaped first; NO_PAGES if it is taken."""
     reap(a)
+    restamp_tickets(a, r.time)
     return DONE if begin_slot(a, r.slot) else NO_PAGES
 
 
@@ -100,9 +112,18 @@ def carry_out(a: Attachment, r: Request, operation: u64) -> u64:
     elif operation == OP_ATTACH:
         return do_attach(a, r)
     elif operation == OP_DETACH:
-        end_slot(a, a.slot)
+        if not a.sticky:
+            end_slot(a, a.slot)
     elif operation == OP_REAP:
         r.n = reap(a)
+    elif operation == OP_SEND:
+        return do_send(a, r)
+    elif operation == OP_CLAIM:
+        return do_claim(a, r)
+    elif operation == OP_WITHDRAW:
+        return do_withdraw(a, r)
+    elif operation == OP_REAP_TICKETS:
+        return do_reap_tickets(a, r)
     elif operation == OP_REPAIR:
         take_over(a)
     return DONE

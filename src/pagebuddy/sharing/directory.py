@@ -26,7 +26,6 @@ if not cython.compiled:
         ENTRY_NODE,
         ENTRY_STATE,
         FULL,
-        KEPT,
         KEY_WORDS,
         TAKEN,
         words_from_at,
@@ -134,9 +133,13 @@ def forget(a: Attachment, index: u64) -> cython.void:
 def keep(
     a: Attachment, node: u64, n_bytes: u64, key: cython.p_ulonglong, replace: cython.bint
 ) -> u64:
-    """Enter a live buffer under a key, perhaps an empty one; DONE, KEPT, TAKEN or FULL."""
-    if holds(a, node, 0):
-        return DONE if has_key(a, find_node(a, node), key) else KEPT
+    """Enter a live buffer under a key, perhaps an empty one; DONE, TAKEN or FULL.
+
+    One that is kept already gets the new key, if it is one, in place of the old one.
+    """
+    former: u64 = find_node(a, node) if holds(a, node, 0) else a.n_entries
+    if former < a.n_entries and (key[0] == 0 or has_key(a, former, key)):
+        return DONE
     old: u64 = find_key(a, key) if key[0] else a.n_entries
     if old < a.n_entries and not replace:
         return TAKEN
@@ -155,6 +158,8 @@ def keep(
     store(a.entries, at + ENTRY_NODE, node)
     add_hold(a, node, 0)
     store(a.entries, at + ENTRY_STATE, 1 + number)
+    if former < a.n_entries:
+        store(a.entries, entry_at(former) + ENTRY_STATE, 0)
     if old < a.n_entries:
         forget(a, old)
     return DONE
@@ -183,3 +188,21 @@ def drop_older(a: Attachment, index: u64) -> cython.bint:
         other = next_place(a, other)
         tried += 1
     return False
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def drop_former(a: Attachment, index: u64, node: u64) -> cython.bint:
+    """Of the entries for one buffer, free all but the newest; True if this one was freed.
+
+    An earlier one has given the buffer its bit, if there is one.
+    """
+    if not holds(a, node, 0):
+        return False
+    other: u64 = find_node(a, node)
+    older: u64 = index
+    if a.entries[entry_at(other) + ENTRY_STATE] < a.entries[entry_at(index) + ENTRY_STATE]:
+        older = other
+    store(a.entries, entry_at(older) + ENTRY_STATE, 0)
+    return older == index

@@ -3,7 +3,7 @@
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
-    from pagebuddy.core.spans import give
+    from pagebuddy.core.spans import give, length
     from pagebuddy.core.state import fail, use_node
     from pagebuddy.core.words import F_RECORD, N_HEADS, is_live, low, store, u64
     from pagebuddy.sharing.attachment import Attachment, holds_at
@@ -108,8 +108,21 @@ def end_hold(a: Attachment, node: u64) -> cython.void:
     if not is_buffer(a, node) or a.holds[at] & a.my_bit == 0:
         fail(a, F_RECORD, node)
         return
+    if a.sticky:
+        # A child that shares the slot may still use it.
+        return
     store(a.holds, at, a.holds[at] & ~a.my_bit)
     free_if_unused(a, node)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def bytes_within(a: Attachment, node: u64, n_bytes: u64) -> u64:
+    """What is told to be a live buffer's bytes, or all of its pages' if that cannot be."""
+    most: u64 = length(a, node) << a.page_bits
+    return n_bytes if 0 < n_bytes <= most else most
 
 
 @cython.nogil

@@ -15,7 +15,15 @@ if not cython.compiled:
     from pagebuddy.core.words import u64
     from pagebuddy.sharing.attachment import Attachment
     from pagebuddy.sharing.gate import byte_give, byte_take, gate_give, gate_take
-    from pagebuddy.sharing.words import DONE, LOCK_FILE, LOCK_MUTEX, LOCK_NONE, UNLOCKABLE
+    from pagebuddy.sharing.words import (
+        DONE,
+        FOREIGN,
+        LOCK_FILE,
+        LOCK_FOREIGN,
+        LOCK_MUTEX,
+        LOCK_NONE,
+        UNLOCKABLE,
+    )
 
     def mutex_take(words: memoryview, milliseconds: u64) -> u64:
         """Uncompiled there is no mutex: `attach` refuses an arena that has one."""
@@ -34,6 +42,8 @@ def lock_elsewise(a: Attachment, milliseconds: u64) -> u64:
     """`lock` for arenas without a mutex."""
     if cython.compiled and a.lock_kind == LOCK_NONE:
         return DONE
+    if a.lock_kind == LOCK_FOREIGN:
+        return FOREIGN
     answer: u64 = gate_take(a.gate, milliseconds)
     if answer == DONE and a.lock_kind == LOCK_FILE:
         answer = byte_take(a.lock_fd, milliseconds)

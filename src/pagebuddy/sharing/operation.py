@@ -9,6 +9,7 @@ from pagebuddy.core import stand_in as cython
 if not cython.compiled:
     from pagebuddy.core.words import store, u64
     from pagebuddy.sharing.attachment import Attachment
+    from pagebuddy.sharing.child import is_present
     from pagebuddy.sharing.deferred import next_deferred
     from pagebuddy.sharing.holds import end_hold
     from pagebuddy.sharing.lock import lock, mutex_mend, unlock
@@ -18,6 +19,7 @@ if not cython.compiled:
         A_POISONED,
         CORRUPT,
         DONE,
+        FOREIGN,
         LOCK_MUTEX,
         OWNER_DIED,
         POISONED,
@@ -60,6 +62,8 @@ def end_deferred(a: Attachment) -> cython.void:
 @cython.cfunc
 def enter(a: Attachment, operation: u64, milliseconds: u64) -> u64:
     """Begin an operation: DONE, and the lock is ours, or why not."""
+    if not is_present():
+        return FOREIGN
     answer: u64 = lock(a, milliseconds)
     if answer != DONE and answer != OWNER_DIED:
         return answer

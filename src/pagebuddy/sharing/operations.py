@@ -19,6 +19,7 @@ if not cython.compiled:
     from pagebuddy.sharing.attachment import Attachment, entry_at, holds_at
     from pagebuddy.sharing.directory import find_key, find_node, forget, keep
     from pagebuddy.sharing.holds import (
+        bytes_within,
         hold_alone,
         holds,
         is_buffer,
@@ -138,6 +139,7 @@ def do_find(a: Attachment, r: Request) -> u64:
     r.n_bytes = a.entries[at + ENTRY_BYTES]
     if not is_the_buffer(a, r.node, a.entries[at + ENTRY_GENERATION]):
         return NOT_FOUND
+    r.n_bytes = bytes_within(a, r.node, r.n_bytes)
     return do_join(a, r)
 
 
@@ -148,7 +150,7 @@ def do_keep(a: Attachment, r: Request) -> u64:
     """Keep the live buffer at a node under a key."""
     if not is_buffer(a, r.node):
         return NOT_LIVE
-    return keep(a, r.node, r.n_bytes, r.key, r.flag != 0)
+    return keep(a, r.node, bytes_within(a, r.node, r.n_bytes), r.key, r.flag != 0)
 
 
 @cython.nogil
@@ -172,6 +174,8 @@ def is_held_by_me_alone(a: Attachment, node: u64) -> cython.bint:
     """Whether one object of this process uses a buffer, and nobody else."""
     at: u64 = holds_at(a, node)
     i: u64 = 0
+    if a.sticky:
+        return False
     while i < a.words_of_holds:
         if a.holds[at + i] != (a.my_bit if i == a.my_word else 0):
             return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 
 from pagebuddy.sharing.words import (
@@ -52,3 +53,8 @@ def name_in(slot: memoryview) -> str:
     """Return the name that a slot's words tell."""
     text: bytes = slot[SLOT_NAME:].tobytes()
     return text.rstrip(b"\0").decode("utf-8", "replace")
+
+
+def now() -> int:
+    """Return the time in ms that tickets tell: CLOCK_MONOTONIC's, the same in every process."""
+    return time.monotonic_ns() // 1_000_000

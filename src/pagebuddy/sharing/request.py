@@ -33,6 +33,9 @@ class Request:
     generation: u64
     free: u64
     longest: u64
+    index: u64  # of a ticket
+    serial: u64
+    time: u64  # ms
     n_rows: u64
     key: cython.p_ulonglong
     rows: cython.p_ulonglong
@@ -49,6 +52,10 @@ class Request:
         flag: int = 0,
         key: str = "",
         rows: int = 0,
+        index: int = 0,
+        serial: int = 0,
+        time: int = 0,
+        longest: int = 0,
     ) -> None:
         self.node = node
         self.n = n
@@ -56,7 +63,11 @@ class Request:
         self.align = align
         self.slot = slot
         self.flag = flag
-        self.generation = self.free = self.longest = 0
+        self.generation = self.free = 0
+        self.index = index
+        self.serial = serial
+        self.time = time
+        self.longest = longest
         self.n_rows = rows
         self.key_owner = key_words(key)
         self.rows_owner = memoryview(array("Q", bytes(8 * max(rows, 1))))
@@ -75,7 +86,14 @@ class Request:
             "generation": self.generation,
             "free": self.free,
             "longest": self.longest,
+            "index": self.index,
+            "serial": self.serial,
         }
+
+    @property
+    def asked_key(self) -> str:
+        """The key, as text."""
+        return bytes(self.key_owner).rstrip(b"\0").decode("ascii")
 
     def rows_view(self) -> memoryview:
         """The words of `rows` that were stored, as they are."""

@@ -7,6 +7,7 @@ and locks that belong to an open file; elsewhere an arena serves one process.
 cdef extern from *:
     """
     #include <errno.h>
+    #include <stdio.h>
     #include <stdlib.h>
     #include <string.h>
     #define PB_DONE 0
@@ -21,6 +22,7 @@ cdef extern from *:
       #include <pthread.h>
       #include <sys/mman.h>
       #include <sys/stat.h>
+      #include <sys/statvfs.h>
       #include <time.h>
       #include <unistd.h>
 
@@ -40,6 +42,20 @@ cdef extern from *:
         #define PB_MACHINE (100 + sizeof(long))
       #endif
       typedef char pb_mutex_fits[sizeof(pthread_mutex_t) <= 48 ? 1 : -1];
+
+      /* A page that a raw clone, which runs no handlers, finds zero: its operations are refused. */
+      static volatile unsigned char *pb_presence;
+      static int pb_is_present(void) { return !pb_presence || *pb_presence; }
+      static void pb_present_again(void) { if (pb_presence) *pb_presence = 1; }
+      static void pb_begin_presence(void) {
+      #if defined(MADV_WIPEONFORK)
+          void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+          if (page == MAP_FAILED) return;
+          if (madvise(page, 4096, MADV_WIPEONFORK)) { munmap(page, 4096); return; }
+          pb_presence = page;
+          *pb_presence = 1;
+      #endif
+      }
 
       /* Whose mutex it is: the C library, the machine, the size. */
       static pb_u64 pb_mutex_kind(void) {
@@ -137,6 +153,76 @@ cdef extern from *:
           struct stat status;
           return fd >= 0 && fstat(fd, &status) == 0 && (pb_u64)status.st_dev == device
                  && (pb_u64)status.st_ino == inode; }
+      /* A lease: the byte locked through a fresh open file, which a mapping keeps. 0 where that cannot be. */
+      static pb_u64 pb_take_lease(int fd, pb_u64 slot, int inherited, pb_u64 *n_bytes) {
+          char path[32];
+          struct statvfs status;
+          void *address = MAP_FAILED;
+          int own;
+          snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+          own = open(path, O_RDWR | O_CLOEXEC);
+          if (own < 0) return 0;
+          if (pb_byte(own, F_OFD_SETLK, F_WRLCK, PB_FIRST_BYTE + (long long)slot, NULL) == 0
+              && fstatvfs(own, &status) == 0) {
+              *n_bytes = status.f_bsize > 4096 ? status.f_bsize : (pb_u64)sysconf(_SC_PAGESIZE);
+              address = mmap(NULL, *n_bytes, PROT_NONE, MAP_SHARED, own, 0);
+              if (address != MAP_FAILED && !inherited && madvise(address, *n_bytes, MADV_DONTFORK)) {
+                  munmap(address, *n_bytes);
+                  address = MAP_FAILED; } }
+          close(own);
+          return address == MAP_FAILED ? 0 : (pb_u64)(size_t)address; }
+      static void pb_inherit(pb_u64 address, pb_u64 n_bytes, int inherited) {
+          madvise((void *)(size_t)address, n_bytes, inherited ? MADV_DOFORK : MADV_DONTFORK); }
+      static int pb_reopened(int fd) {
+          char path[32];
+          snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+          return open(path, O_RDWR | O_CLOEXEC); }
+      static pb_u64 pb_own_pid(void) { return (pb_u64)getpid(); }
+
+      /* Every attachment of this process, in the order of arenas' ids: the order in which a fork locks. */
+      typedef void (*pb_handler)(void *);
+      typedef struct pb_attached {
+          struct pb_attached *next; void *attachment; pb_u64 high, low; } pb_attached;
+      static pb_attached *pb_first_attached;
+      static pthread_mutex_t pb_attaching = PTHREAD_MUTEX_INITIALIZER;
+      static pb_handler pb_prepare, pb_resume, pb_begin;
+      static void pb_each(pb_handler handler) {
+          pb_attached *each;
+          for (each = pb_first_attached; each; each = each->next) handler(each->attachment); }
+      static void pb_before_fork(void) { pthread_mutex_lock(&pb_attaching); pb_each(pb_prepare); }
+      static void pb_in_parent(void) { pb_each(pb_resume); pthread_mutex_unlock(&pb_attaching); }
+      static void pb_in_child(void) {
+          pb_present_again();
+          pb_each(pb_begin);
+          pthread_mutex_init(&pb_attaching, NULL); }
+      static int pb_handle_forks(pb_handler prepare, pb_handler resume, pb_handler begin) {
+          pb_prepare = prepare; pb_resume = resume; pb_begin = begin;
+          return pthread_atfork(pb_before_fork, pb_in_parent, pb_in_child); }
+      static int pb_enlist(void *attachment, pb_u64 high, pb_u64 low) {
+          pb_attached **at = &pb_first_attached, *one = malloc(sizeof *one);
+          if (!one) return 0;
+          one->attachment = attachment; one->high = high; one->low = low;
+          pthread_mutex_lock(&pb_attaching);
+          while (*at && ((*at)->high < high || ((*at)->high == high && (*at)->low < low))) at = &(*at)->next;
+          one->next = *at;
+          *at = one;
+          pthread_mutex_unlock(&pb_attaching);
+          return 1; }
+      static void pb_delist(void *attachment) {
+          pb_attached **at = &pb_first_attached, *one;
+          pthread_mutex_lock(&pb_attaching);
+          while (*at && (*at)->attachment != attachment) at = &(*at)->next;
+          one = *at;
+          if (one) { *at = one->next; free(one); }
+          pthread_mutex_unlock(&pb_attaching); }
+      static pb_u64 pb_attach_lease(int fd, pb_u64 slot, pb_u64 *n_bytes) {
+          pb_u64 address;
+          /* A fork in between would copy the descriptor, and the lease would outlast this process. */
+          pthread_mutex_lock(&pb_attaching);
+          address = pb_take_lease(fd, slot, 0, n_bytes);
+          pthread_mutex_unlock(&pb_attaching);
+          return address; }
+
       static void pb_let_go(void *address, pb_u64 n_bytes, int fd) {
           if (n_bytes) munmap(address, n_bytes);
           if (fd >= 0) close(fd); }
@@ -154,7 +240,88 @@ cdef extern from *:
       static void pb_byte_give(int fd) {}
       static int pb_lease_is_taken(int fd, pb_u64 slot) { return 1; }
       static int pb_is_file(int fd, pb_u64 device, pb_u64 inode) { return 0; }
+      /* A lease: the byte locked through a fresh open file, which a mapping keeps. 0 where that cannot be. */
+      static pb_u64 pb_take_lease(int fd, pb_u64 slot, int inherited, pb_u64 *n_bytes) {
+          char path[32];
+          struct statvfs status;
+          void *address = MAP_FAILED;
+          int own;
+          snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+          own = open(path, O_RDWR | O_CLOEXEC);
+          if (own < 0) return 0;
+          if (pb_byte(own, F_OFD_SETLK, F_WRLCK, PB_FIRST_BYTE + (long long)slot, NULL) == 0
+              && fstatvfs(own, &status) == 0) {
+              *n_bytes = status.f_bsize > 4096 ? status.f_bsize : (pb_u64)sysconf(_SC_PAGESIZE);
+              address = mmap(NULL, *n_bytes, PROT_NONE, MAP_SHARED, own, 0);
+              if (address != MAP_FAILED && !inherited && madvise(address, *n_bytes, MADV_DONTFORK)) {
+                  munmap(address, *n_bytes);
+                  address = MAP_FAILED; } }
+          close(own);
+          return address == MAP_FAILED ? 0 : (pb_u64)(size_t)address; }
+      static void pb_inherit(pb_u64 address, pb_u64 n_bytes, int inherited) {
+          madvise((void *)(size_t)address, n_bytes, inherited ? MADV_DOFORK : MADV_DONTFORK); }
+      static int pb_reopened(int fd) {
+          char path[32];
+          snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+          return open(path, O_RDWR | O_CLOEXEC); }
+      static pb_u64 pb_own_pid(void) { return (pb_u64)getpid(); }
+
+      /* Every attachment of this process, in the order of arenas' ids: the order in which a fork locks. */
+      typedef void (*pb_handler)(void *);
+      typedef struct pb_attached {
+          struct pb_attached *next; void *attachment; pb_u64 high, low; } pb_attached;
+      static pb_attached *pb_first_attached;
+      static pthread_mutex_t pb_attaching = PTHREAD_MUTEX_INITIALIZER;
+      static pb_handler pb_prepare, pb_resume, pb_begin;
+      static void pb_each(pb_handler handler) {
+          pb_attached *each;
+          for (each = pb_first_attached; each; each = each->next) handler(each->attachment); }
+      static void pb_before_fork(void) { pthread_mutex_lock(&pb_attaching); pb_each(pb_prepare); }
+      static void pb_in_parent(void) { pb_each(pb_resume); pthread_mutex_unlock(&pb_attaching); }
+      static void pb_in_child(void) {
+          pb_present_again();
+          pb_each(pb_begin);
+          pthread_mutex_init(&pb_attaching, NULL); }
+      static int pb_handle_forks(pb_handler prepare, pb_handler resume, pb_handler begin) {
+          pb_prepare = prepare; pb_resume = resume; pb_begin = begin;
+          return pthread_atfork(pb_before_fork, pb_in_parent, pb_in_child); }
+      static int pb_enlist(void *attachment, pb_u64 high, pb_u64 low) {
+          pb_attached **at = &pb_first_attached, *one = malloc(sizeof *one);
+          if (!one) return 0;
+          one->attachment = attachment; one->high = high; one->low = low;
+          pthread_mutex_lock(&pb_attaching);
+          while (*at && ((*at)->high < high || ((*at)->high == high && (*at)->low < low))) at = &(*at)->next;
+          one->next = *at;
+          *at = one;
+          pthread_mutex_unlock(&pb_attaching);
+          return 1; }
+      static void pb_delist(void *attachment) {
+          pb_attached **at = &pb_first_attached, *one;
+          pthread_mutex_lock(&pb_attaching);
+          while (*at && (*at)->attachment != attachment) at = &(*at)->next;
+          one = *at;
+          if (one) { *at = one->next; free(one); }
+          pthread_mutex_unlock(&pb_attaching); }
+      static pb_u64 pb_attach_lease(int fd, pb_u64 slot, pb_u64 *n_bytes) {
+          pb_u64 address;
+          /* A fork in between would copy the descriptor, and the lease would outlast this process. */
+          pthread_mutex_lock(&pb_attaching);
+          address = pb_take_lease(fd, slot, 0, n_bytes);
+          pthread_mutex_unlock(&pb_attaching);
+          return address; }
+
       static void pb_let_go(void *address, pb_u64 n_bytes, int fd) {}
+      static int pb_is_present(void) { return 1; }
+      static void pb_begin_presence(void) {}
+      static pb_u64 pb_take_lease(int fd, pb_u64 slot, int inherited, pb_u64 *n_bytes) { return 0; }
+      static pb_u64 pb_attach_lease(int fd, pb_u64 slot, pb_u64 *n_bytes) { return 0; }
+      static void pb_inherit(pb_u64 address, pb_u64 n_bytes, int inherited) {}
+      static int pb_reopened(int fd) { return -1; }
+      static pb_u64 pb_own_pid(void) { return 0; }
+      typedef void (*pb_handler)(void *);
+      static int pb_handle_forks(pb_handler prepare, pb_handler resume, pb_handler begin) { return 0; }
+      static int pb_enlist(void *attachment, pb_u64 high, pb_u64 low) { return 1; }
+      static void pb_delist(void *attachment) {}
     #endif
 
     /* Deferred ends: threads push without a lock, whoever has the arena's lock takes them all. */
@@ -205,6 +372,17 @@ cdef extern from *:
     bint lease_is_taken "pb_lease_is_taken"(int fd, u64 slot) nogil
     bint is_file "pb_is_file"(int fd, u64 device, u64 inode) nogil
     void let_go "pb_let_go"(void *address, u64 n_bytes, int fd) nogil
+    bint is_present "pb_is_present"() nogil
+    void begin_presence "pb_begin_presence"() nogil
+    u64 taken_lease "pb_take_lease"(int fd, u64 slot, int inherited, u64 *n_bytes) nogil
+    u64 attached_lease "pb_attach_lease"(int fd, u64 slot, u64 *n_bytes) nogil
+    void inherit "pb_inherit"(u64 address, u64 n_bytes, int inherited) nogil
+    int reopened "pb_reopened"(int fd) nogil
+    u64 own_pid "pb_own_pid"() nogil
+    ctypedef void (*on_attachment "pb_handler")(void *) noexcept nogil
+    int handle_forks "pb_handle_forks"(on_attachment, on_attachment, on_attachment) nogil
+    bint enlist "pb_enlist"(void *attachment, u64 high, u64 low) nogil
+    void delist "pb_delist"(void *attachment) nogil
     void push_deferred "pb_defer"(void **ends, u64 node) nogil
     u64 pop_deferred "pb_next_deferred"(void **ends) nogil
     void *at_address "pb_at"(u64 address) nogil
@@ -230,6 +408,37 @@ cdef inline void defer(Attachment a, u64 node) noexcept nogil:
 
 cdef inline u64 next_deferred(Attachment a) noexcept nogil:
     return pop_deferred(&a.deferred)
+
+
+cdef bint take_child_lease(Attachment a, u64 slot) noexcept nogil:
+    a.child_lease_address = taken_lease(a.fd, slot, 1, &a.child_lease_bytes)
+    return a.child_lease_address != 0
+
+
+cdef void drop_child_lease(Attachment a) noexcept nogil:
+    let_go(at_address(a.child_lease_address), a.child_lease_bytes, -1)
+
+
+cdef void adopt_lease(Attachment a) noexcept nogil:
+    a.lease_address = a.child_lease_address
+    a.lease_bytes = a.child_lease_bytes
+    inherit(a.lease_address, a.lease_bytes, 0)
+
+
+cdef void share_lease(Attachment a) noexcept nogil:
+    inherit(a.lease_address, a.lease_bytes, 1)
+
+
+cdef void renew_locks(Attachment a) noexcept nogil:
+    free(a.gate)
+    a.gate = new_gate()
+    if a.lock_kind == LOCK_FILE and a.lock_fd >= 0:
+        let_go(NULL, 0, a.lock_fd)
+        a.lock_fd = reopened(a.fd)
+
+
+cdef bint is_in_new_namespace() noexcept nogil:
+    return own_pid() == 1
 
 
 def mutex_of_this_build():

@@ -12,7 +12,7 @@ if not cython.compiled:
     from pagebuddy.core.spans import length, next_live
     from pagebuddy.core.words import H_HIGH_WATER, N_HEADS, store, u64
     from pagebuddy.sharing.attachment import Attachment, entry_at, holds_at, ticket_at
-    from pagebuddy.sharing.directory import drop_older
+    from pagebuddy.sharing.directory import drop_former, drop_older
     from pagebuddy.sharing.holds import add_hold, free_if_unused, is_buffer, is_the_buffer
     from pagebuddy.sharing.words import (
         A_NUMBER,
@@ -64,7 +64,7 @@ def recount(a: Attachment) -> cython.void:
             node = a.entries[at + ENTRY_NODE]
             if not is_the_buffer(a, node, a.entries[at + ENTRY_GENERATION]):
                 store(a.entries, at + ENTRY_STATE, 0)
-            elif not drop_older(a, i):
+            elif not drop_older(a, i) and not drop_former(a, i, node):
                 add_hold(a, node, 0)
         i += 1
     i = 0

@@ -30,6 +30,7 @@ cdef enum:
     LOCK_NONE = 0
     LOCK_MUTEX = 1
     LOCK_FILE = 2
+    LOCK_FOREIGN = 3
     SLOT_WORDS = 8
     SLOT_STATE = 0
     SLOT_STICKY = 1
@@ -68,10 +69,11 @@ cdef enum:
     NOT_FOUND = 11
     STALE = 12
     FOREIGN = 13
-    KEPT = 15
+    NO_TICKETS = 16
     OWNER_DIED = 14
     SLICE = 100
     PATIENCE = 1000
+    FORK_PATIENCE = 10000
     OP_ALLOC = 1
     OP_DROP = 2
     OP_JOIN = 3
@@ -92,6 +94,7 @@ cdef enum:
     OP_WITHDRAW = 18
     OP_FORK = 19
     OP_REPAIR = 20
+    OP_REAP_TICKETS = 21
     F_ORPHAN = 32
     F_HOLDER = 33
     F_TICKETS = 34

@@ -52,6 +52,7 @@ if not cython.compiled:
     LOCK_NONE = 0  # one process alone
     LOCK_MUTEX = 1
     LOCK_FILE = 2
+    LOCK_FOREIGN = 3  # never stored: a process that must not touch the arena any more
 
     SLOT_WORDS = 8
     SLOT_STATE = 0  # 63: live; 31..0 generation, one more at each use
@@ -96,7 +97,7 @@ if not cython.compiled:
     NOT_FOUND = 11
     STALE = 12
     FOREIGN = 13  # this process is not the one that attached
-    KEPT = 15  # already, under another key
+    NO_TICKETS = 16
 
     # What the lock answers besides.
     OWNER_DIED = 14
@@ -106,6 +107,8 @@ if not cython.compiled:
     # How long the end of an object waits, as the lock's owner may have been stopped: its hold then lasts
     # until the next operation of this process.
     PATIENCE = 1000
+    # How long a fork waits before the child shares its parent's slot.
+    FORK_PATIENCE = 10000
 
     # Operations, as `busy` tells them. What only looks at the arena is one as well: the engine's lists
     # are settled for it.
@@ -129,6 +132,7 @@ if not cython.compiled:
     OP_WITHDRAW = 18
     OP_FORK = 19
     OP_REPAIR = 20
+    OP_REAP_TICKETS = 21
 
     # Invariants of arenas, beside the engine's.
     F_ORPHAN = 32

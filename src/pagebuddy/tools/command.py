@@ -25,6 +25,7 @@ def build() -> typer.Typer:
     """The command with all its verbs."""
     import typer
 
+    from pagebuddy.tools.recording.record_command import record_command
     from pagebuddy.tools.replay_command import replay_command
 
     app = typer.Typer(
@@ -36,6 +37,8 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.command("replay")(replay_command)
+    # The first word that is no option starts the command to run, with options of its own.
+    app.command("record", context_settings={"allow_interspersed_args": False})(record_command)
 
     def tell_version(wanted: bool) -> None:
         if wanted:

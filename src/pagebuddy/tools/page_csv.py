@@ -1,7 +1,8 @@
 """Page traces as CSV: a header `event,pfn,order`, then lines such as `alloc,2005299,0`.
 
 `event` is `alloc` or `free`; the other two are decimal. Empty lines and lines that start with `#`
-are skipped. A whole stretch of text is read at once, by columns of numpy arrays.
+are skipped, but for a recorder's notes. A whole stretch of text is read at once, by columns of
+numpy arrays.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagebuddy.tools.events import MAX_ORDER, MAX_PFN, ORDERS, PAGE_NUMBERS, BadLine, Events, quote
+from pagebuddy.tools.recorder_notes import noted
 
 HEADER = b"event,pfn,order"
 COMMA, NEWLINE, HASH = b",\n#"
@@ -50,7 +52,7 @@ def parse(text: bytes) -> Events:
     if not good.all():
         worst = int(np.argmin(good))
         raise _explain(int(kept[worst]), text[int(starts[worst]) : int(ends[worst])])
-    return Events(is_alloc, pfn, order.astype(np.uint8))
+    return Events(is_alloc, pfn, order.astype(np.uint8), *noted(text))
 
 
 def _equals(

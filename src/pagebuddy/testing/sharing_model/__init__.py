@@ -2,7 +2,8 @@
 
 - `flaws`: the rules that can be broken on purpose, by name.
 - `configuration`: how large the searched world is.
-- `state`: what is shared, what the system keeps, what each process has for itself.
+- `words`: the shared words, and what stands in them.
+- `state`: the words, what the system keeps, what each process has for itself.
 - `plans`: each operation as a tuple of single stores.
 - `effects`: what one step of a plan changes.
 - `moves`: what can happen next, in every state.

@@ -6,12 +6,20 @@ import argparse
 import sys
 import time
 from dataclasses import fields
+from textwrap import wrap
 
 from pagebuddy.testing.sharing_model.configuration import Configuration
 from pagebuddy.testing.sharing_model.flaws import Flaw
 from pagebuddy.testing.sharing_model.search import MAX_STATES, search
 
 BOUNDS = {field.name: field.default for field in fields(Configuration) if field.type == "int"}
+
+SWITCHES = {
+    "withdraw": "tickets end unclaimed",
+    "resize": "buffers grow and shrink",
+    "detach": "processes detach",
+    "lingering": "leases outlast the locks of the killed",
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,6 +33,8 @@ def parser() -> argparse.ArgumentParser:
     for name, default in BOUNDS.items():
         options.add_argument(f"--{name}", type=int, default=default, help=f"default {default}")
     options.add_argument("--nofork", action="store_true", help="processes do not fork")
+    for name, what in SWITCHES.items():
+        options.add_argument(f"--{name}", action="store_true", help=what)
     names = [flaw.value for flaw in Flaw]
     options.add_argument("--flaw", choices=names, metavar="NAME", help="a rule to break, see below")
     options.add_argument("--max", type=int, default=MAX_STATES, help="states to stop after")
@@ -38,6 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         configuration = Configuration(
             **{name: getattr(given, name) for name in BOUNDS},
+            **{name: getattr(given, name) for name in SWITCHES},
             fork=not given.nofork,
             flaw=Flaw(given.flaw) if given.flaw else None,
         )
@@ -46,14 +57,16 @@ def main(arguments: list[str] | None = None) -> int:
     start = time.monotonic()
     result = search(configuration, given.max)
     seconds = time.monotonic() - start
-    bounds = " ".join(f"{name} {getattr(configuration, name)}" for name in BOUNDS)
+    bounds = [f"{name} {getattr(configuration, name)}" for name in BOUNDS]
+    world = " ".join([*bounds, *(name for name in SWITCHES if getattr(configuration, name))])
     if result.violation:
         outcome = f"VIOLATION: {result.violation}"
     elif result.complete:
         outcome = "COMPLETE, no violation"
     else:
         outcome = "STOPPED, no violation so far"
-    print(f"{outcome} [{given.flaw or 'no flaw'}] {bounds}")
+    print(f"{outcome} [{given.flaw or 'no flaw'}]")
+    print(*wrap(world), sep="\n")
     print(f"{result.states} states, {result.transitions} transitions, {seconds:.1f} s")
     for line in result.trace:
         print("   ", line)

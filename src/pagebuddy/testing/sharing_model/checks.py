@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pagebuddy.testing.sharing_model.plans import recovery
+from pagebuddy.testing.sharing_model.plans.recovery import recovery
 from pagebuddy.testing.sharing_model.state import (
     ALIVE,
     FREE,
     LIVE,
     UNLOCKED,
+    Kept,
     State,
     Violation,
-    Words,
 )
+from pagebuddy.testing.sharing_model.words import ARENA
 
 if TYPE_CHECKING:
     from pagebuddy.testing.sharing_model.flaws import Flaw
+    from pagebuddy.testing.sharing_model.words import Words
 
 
 class Checks:
@@ -24,15 +26,18 @@ class Checks:
 
     def __init__(self, flaw: Flaw | None = None) -> None:
         self.flaw = flaw
-        self.recovered: set[tuple[Words, tuple[int, ...]]] = set()
+        self.recovered: set[tuple[Words, tuple[int, ...], tuple[Kept, ...]]] = set()
 
     def all(self, state: State) -> None:
         """Raise `Violation` for the first promise that does not hold."""
         living_are_safe(state)
         if state.lock == UNLOCKED:
             words_agree(state)
-        if (state.words, state.slots) not in self.recovered:
-            self.recovered.add((state.words, state.slots))
+            if self.recover(state.words) != state.words:
+                raise Violation("recover changes words that nobody is about")
+        known = (state.words, state.slots, state.kept)
+        if known not in self.recovered:
+            self.recovered.add(known)
             self.recovery_works(state.words)
             self.nothing_is_lost(state)
 
@@ -54,41 +59,64 @@ class Checks:
                 raise Violation("interrupted recover ends elsewhere")
 
     def nothing_is_lost(self, state: State) -> None:
-        """If everybody died now, and the tickets were given up, every page would be free."""
+        """If everybody died now, and tickets were given up, what is kept would be left alone."""
         live = sum(1 << slot for slot, word in enumerate(state.slots) if word == LIVE)
         words = self.recover(state.words)
+        kept_are_there(words, state.kept)
         words = words._replace(
             holds=tuple(hold & ~live for hold in words.holds),
             tickets=(None,) * len(words.tickets),
         )
         words = self.recover(words)
-        if any(words.records) or not all(words.listed):
+        kept_are_there(words, state.kept)
+        kept = {entry.buffer.page for entry in words.directory if entry.number}
+        lost = any(record and page not in kept for page, record in enumerate(words.records))
+        if lost or sum(words.listed) + len(words.taken()) != len(words.listed):
             raise Violation("page lost after everyone is dead and reaped")
 
 
+def kept_are_there(words: Words, kept: tuple[Kept, ...]) -> None:
+    """Recovered, the directory says what was kept; it is live, and the arena holds it."""
+    entries = [entry for entry in words.directory if entry.number]
+    if tuple(sorted(Kept(entry.key, *entry.buffer[:2]) for entry in entries)) != kept:
+        raise Violation("the directory is not what was kept")
+    for entry in entries:
+        record = words.live(entry.buffer)
+        if not record or not words.holds[entry.buffer.page] & ARENA:
+            raise Violation("a kept buffer is not held by the arena")
+        if record.n_pages < entry.buffer.n_pages:
+            raise Violation("a kept buffer is shorter than its entry says")
+
+
 def living_are_safe(state: State) -> None:
-    """What a living process views is live and held by its slot, and it has its lease."""
+    """What a living process views is live and held by its slot; it has its lease and its slot."""
     words = state.words
     for i, process in enumerate(state.processes):
         if process.life != ALIVE:
             continue
         slot = process.slot
-        for page, incarnation, _ in process.views:
-            if words.records[page] != incarnation:
+        for buffer, _ in process.views:
+            page, record = buffer.page, words.live(buffer)
+            if not record:
                 raise Violation(f"P{i} has a view of page {page}, whose block is gone")
+            if record.n_pages < buffer.n_pages:
+                raise Violation(f"P{i} has a view of more of page {page}'s block than it is")
             if slot >= 0 and not words.holds[page] >> slot & 1:
                 raise Violation(f"P{i} has a view of page {page} without a hold")
         if slot >= 0 and not state.leases[slot] >> i & 1:
             raise Violation("a living process lost its lease")
+        if slot >= 0 and state.slots[slot] != LIVE:
+            raise Violation("a living process lost its slot")
 
 
 def words_agree(state: State) -> None:
     """Nobody is about anything: lists, counts, holds and slots agree with the records."""
     words = state.words
-    named = [ticket.page for ticket in words.tickets if ticket]
+    named = [ticket.buffer.page for ticket in words.tickets if ticket]
+    taken = words.taken()
     free_slots = sum(1 << slot for slot, word in enumerate(state.slots) if word == FREE)
     for page, record in enumerate(words.records):
-        if bool(record) == bool(words.listed[page]):
+        if taken.count(page) + words.listed[page] != 1:
             raise Violation("free list disagrees with records")
         if words.ticket_counts[page] != named.count(page):
             raise Violation("ticket count wrong")

@@ -8,16 +8,13 @@ from pagebuddy.testing.sharing_model.plans import plan_of
 from pagebuddy.testing.sharing_model.state import (
     ALIVE,
     UNLOCKED,
-    Handle,
-    Operation,
+    Kept,
     Process,
     State,
-    Step,
     Violation,
-    Words,
-    put,
     views_changed,
 )
+from pagebuddy.testing.sharing_model.words import Handle, Step, Words, put
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +24,19 @@ if TYPE_CHECKING:
 PLAN = Step("plan")
 """The lock is mine and the words are sound: now the operation is planned."""
 
-UNSEEN = {"plan", "next_incarnation", "view", "claimed", "handle"}
-"""What no other process can see when it happens; it needs no state of its own."""
+UNSEEN = {
+    "plan",
+    "next_incarnation",
+    "view",
+    "claimed",
+    "handle",
+    "withdrawn",
+    "kept",
+    "unkept",
+    "missing",
+    "resized",
+}
+"""What no other process can see when it happens; it is one with the store before it."""
 
 WORDS = frozenset(Words._fields)
 
@@ -63,6 +71,8 @@ def store_sticky(state: State, i: int, step: Step) -> State:
 
 
 def take_lease(state: State, i: int, step: Step) -> State:
+    if state.leases[step.at]:
+        raise Violation("a lease is taken that another process has")
     return state._replace(leases=put(state.leases, step.at, step.value))
 
 
@@ -72,13 +82,15 @@ def end_lease(state: State, i: int, step: Step) -> State:
 
 
 def take_page(state: State, i: int, step: Step) -> State:
-    """Unlink a page from the free lists. Nobody alive may view it, and no ticket may name it."""
+    """Unlink a page from the free lists: no living process views it, no ticket or entry names it."""
     page = step.at
     for process in state.processes:
-        if process.life == ALIVE and any(view.page == page for view in process.views):
+        if process.life == ALIVE and any(view.buffer.has(page) for view in process.views):
             raise Violation("page handed out while a living process has a view")
-    if any(ticket and ticket.page == page for ticket in state.words.tickets):
+    if any(ticket and ticket.buffer.has(page) for ticket in state.words.tickets):
         raise Violation("page handed out while ticketed")
+    if any(entry.number and entry.buffer.has(page) for entry in state.words.directory):
+        raise Violation("page handed out while kept")
     return state._replace(words=state.words.after(Step("listed", page, 0)))
 
 
@@ -101,12 +113,40 @@ def note_claim(state: State, i: int, step: Step) -> State:
     return state._replace(claimed=tuple(sorted((*state.claimed, step.value))))
 
 
+def note_withdrawal(state: State, i: int, step: Step) -> State:
+    if state.words.tickets[step.at] != step.value:
+        raise Violation("another ticket withdrawn than was meant")
+    return state
+
+
+def note_kept(state: State, i: int, step: Step) -> State:
+    new = Kept(step.at, step.value.page, step.value.incarnation)
+    left = [old for old in state.kept if not (old.key == new.key != 0 or old[1:] == new[1:])]
+    return state._replace(kept=tuple(sorted((*left, new))))
+
+
+def note_unkept(state: State, i: int, step: Step) -> State:
+    left = tuple(old for old in state.kept if old[1:] != step.value[:2])
+    return state._replace(kept=left)
+
+
+def note_missing(state: State, i: int, step: Step) -> State:
+    if any(kept.key == step.at for kept in state.kept):
+        raise Violation("a kept buffer is not found by its key")
+    return state
+
+
 def gain_view(state: State, i: int, step: Step) -> State:
-    page, incarnation = step.at, step.value
-    if state.words.records[page] != incarnation:
+    if not state.words.live(step.value):
         raise Violation("view of a page that is not the block it was")
     process = state.processes[i]
-    views = views_changed(process.views, page, incarnation, 1)
+    views = views_changed(process.views, step.value, 1)
+    return state.with_process(i, process._replace(views=views))
+
+
+def resize_view(state: State, i: int, step: Step) -> State:
+    (old, new), process = step.value, state.processes[i]
+    views = views_changed(views_changed(process.views, old, -1), new, 1)
     return state.with_process(i, process._replace(views=views))
 
 
@@ -137,9 +177,8 @@ def unlock(state: State, i: int, step: Step) -> State:
 
 
 def pause(state: State, i: int, step: Step) -> State:
-    """Let the lock go, to reap the next page of the same slot later."""
-    again = Operation("reap_page", step.at, step.value)
-    process = state.processes[i]._replace(plan=(), operation=again)
+    """Let the lock go, to do the rest of the operation later."""
+    process = state.processes[i]._replace(plan=(), operation=step.value)
     return unlock_early(state, i, step).with_process(i, process)
 
 
@@ -154,6 +193,11 @@ EFFECTS: dict[str, Callable[[State, int, Step], State]] = {
     "next_serial": count_serial,
     "handle": hand_out,
     "claimed": note_claim,
+    "withdrawn": note_withdrawal,
+    "kept": note_kept,
+    "unkept": note_unkept,
+    "missing": note_missing,
+    "resized": resize_view,
     "view": gain_view,
     "mine": gain_slot,
     "fork": split_process,

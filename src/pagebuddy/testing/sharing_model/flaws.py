@@ -1,7 +1,8 @@
 """The flaws that the model can be given: each breaks one rule, and the search must find the damage.
 
-Three do none in this model: `COMMIT_BEFORE_HOLD` and `CLAIM_TICKET_FIRST`, as nobody reads between the
-two stores but recovery, which ends well either way; `FORK_UNLOCKED`, as processes have one thread.
+Four do none. Of `COMMIT_BEFORE_HOLD`, `CLAIM_TICKET_FIRST` and `REPLACED_HOLD_FIRST` every death ends
+as one by the rule does, as nobody reads between the two stores but recovery; `NO_ENTRY_SWEEP` leaves
+out what no death makes necessary.
 """
 
 from __future__ import annotations
@@ -30,6 +31,36 @@ class Flaw(Enum):
     CHUNKED = "chunked"
     CHUNKED_RECHECK = "chunked_recheck"
     BUSY_CLEARED_BEFORE_RECOVER = "busy_cleared_before_recover"
+    ALLOC_ADDS_HOLD = "alloc_adds_hold"
+    WITHDRAW_NO_SERIAL = "withdraw_no_serial"
+    WITHDRAW_IGNORES_HOLDERS = "withdraw_ignores_holders"
+    WITHDRAW_LEAVES_BUFFER = "withdraw_leaves_buffer"
+    KEEP_STATE_BEFORE_FIELDS = "keep_state_before_fields"
+    KEEP_STATE_BEFORE_HOLD = "keep_state_before_hold"
+    REPLACE_OLD_FIRST = "replace_old_first"
+    REPLACED_HOLD_FIRST = "replaced_hold_first"
+    UNKEEP_HOLD_FIRST = "unkeep_hold_first"
+    DROP_IGNORES_KEPT = "drop_ignores_kept"
+    FIND_BEFORE_LOCK = "find_before_lock"
+    LOOKUP_STOPS_AT_FREE = "lookup_stops_at_free"
+    OLDER_ENTRY_WINS = "older_entry_wins"
+    EMPTY_KEYS_CONFLICT = "empty_keys_conflict"
+    MOVED_KEY_STAYS = "moved_key_stays"
+    NO_KEPT_SWEEP = "no_kept_sweep"
+    NO_ENTRY_SWEEP = "no_entry_sweep"
+    SWEEP_BEFORE_DIRECTORY = "sweep_before_directory"
+    GROW_CUTS = "grow_cuts"
+    GROW_ENTRY_FIRST = "grow_entry_first"
+    SHRINK_IGNORES_HOLDERS = "shrink_ignores_holders"
+    SHRINK_IGNORES_TICKETS = "shrink_ignores_tickets"
+    SHRINK_IGNORES_STICKY = "shrink_ignores_sticky"
+    SHRINK_IGNORES_VIEWS = "shrink_ignores_views"
+    SHRINK_VIEW_LAST = "shrink_view_last"
+    SIZE_BEFORE_LOCK = "size_before_lock"
+    DETACH_LEAVES_HOLDS = "detach_leaves_holds"
+    DETACH_FREES_STICKY = "detach_frees_sticky"
+    DETACH_LEASE_FIRST = "detach_lease_first"
+    LEASE_IGNORED = "lease_ignored"
 
     @property
     def rule(self) -> str:
@@ -52,4 +83,34 @@ RULES = {
     Flaw.CHUNKED: "a reap in pieces asks again, after each relock, whether the slot is a dead one",
     Flaw.CHUNKED_RECHECK: "a reap in pieces also compares the slot's generation after each relock",
     Flaw.BUSY_CLEARED_BEFORE_RECOVER: "recovery clears busy last",
+    Flaw.ALLOC_ADDS_HOLD: "an allocation stores its holds whole, as a reap walks live buffers alone",
+    Flaw.WITHDRAW_NO_SERIAL: "a ticket that is withdrawn, or too old, is compared by its serial",
+    Flaw.WITHDRAW_IGNORES_HOLDERS: "a ticket's end frees a buffer only if nobody holds it",
+    Flaw.WITHDRAW_LEAVES_BUFFER: "a ticket's end frees a buffer that nobody holds",
+    Flaw.KEEP_STATE_BEFORE_FIELDS: "an entry's fields are stored before its state",
+    Flaw.KEEP_STATE_BEFORE_HOLD: "the arena holds a buffer before an entry keeps it",
+    Flaw.REPLACE_OLD_FIRST: "the new entry stands before the old one is cleared",
+    Flaw.REPLACED_HOLD_FIRST: "a replaced entry is cleared before the arena's hold of its buffer",
+    Flaw.UNKEEP_HOLD_FIRST: "an entry is cleared before the arena's hold ends",
+    Flaw.DROP_IGNORES_KEPT: "the last holder frees a buffer only if it is not kept",
+    Flaw.FIND_BEFORE_LOCK: "a key is looked up under the lock under which the hold is gained",
+    Flaw.LOOKUP_STOPS_AT_FREE: "the search for a key passes over entries that are free again",
+    Flaw.OLDER_ENTRY_WINS: "of two entries of one key, or of one buffer, recovery drops the older",
+    Flaw.EMPTY_KEYS_CONFLICT: "any number of entries may have the empty key",
+    Flaw.MOVED_KEY_STAYS: "recovery leaves a buffer only one entry",
+    Flaw.NO_KEPT_SWEEP: "recovery ends the arena's hold of a buffer that no entry keeps",
+    Flaw.NO_ENTRY_SWEEP: "recovery drops an entry whose buffer is gone",
+    Flaw.SWEEP_BEFORE_DIRECTORY: "recovery ends the arena's stray holds before it frees what nobody has",
+    Flaw.GROW_CUTS: "a buffer that another holder grew further is not cut by growing it",
+    Flaw.GROW_ENTRY_FIRST: "a kept buffer's record grows before its entry",
+    Flaw.SHRINK_IGNORES_HOLDERS: "a buffer shrinks only if nobody else holds it",
+    Flaw.SHRINK_IGNORES_TICKETS: "a buffer shrinks only if no ticket names it",
+    Flaw.SHRINK_IGNORES_STICKY: "a buffer shrinks only if its holder's slot is nobody else's",
+    Flaw.SHRINK_IGNORES_VIEWS: "a buffer shrinks only if it has a single view",
+    Flaw.SHRINK_VIEW_LAST: "a view is shortened before the record",
+    Flaw.SIZE_BEFORE_LOCK: "who keeps or sends a buffer reads its size under the lock",
+    Flaw.DETACH_LEAVES_HOLDS: "who detaches ends every hold of its slot, even without a view",
+    Flaw.DETACH_FREES_STICKY: "a slot that others share is not freed by who detaches",
+    Flaw.DETACH_LEASE_FIRST: "a slot is freed while its lease is there",
+    Flaw.LEASE_IGNORED: "a free slot whose lease is still there is passed over",
 }

@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pagebuddy.testing.sharing_model.effects import PLAN, UNSEEN, perform
 from pagebuddy.testing.sharing_model.flaws import Flaw
-from pagebuddy.testing.sharing_model.plans import takeover
+from pagebuddy.testing.sharing_model.plans.directory import index_of
+from pagebuddy.testing.sharing_model.plans.recovery import takeover
 from pagebuddy.testing.sharing_model.state import (
     ALIVE,
     DEAD,
+    DYING,
     NO_SLOT,
     OWNER_DIED,
     UNBORN,
     Operation,
     Process,
     State,
+    Thread,
     views_changed,
 )
 
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pagebuddy.testing.sharing_model.configuration import Configuration
+
+ATTACH, DETACH = Operation("attach"), Operation("detach")
 
 IN_PIECES = (Flaw.CHUNKED, Flaw.CHUNKED_RECHECK)
 
@@ -39,49 +44,96 @@ def moves(state: State, configuration: Configuration) -> Iterator[Move]:
     """Yield everything that can happen in a state."""
     for i, process in enumerate(state.processes):
         if process.life == UNBORN:
-            yield Move("starts", i, Operation("attach"))
+            yield Move("starts", i, ATTACH)
+        if process.life == DYING:
+            yield Move("is gone", i)
         if process.life != ALIVE:
             continue
         if state.deaths < configuration.deaths:
             yield Move("is killed", i)
+        if process.other is not None and state.lock != i:
+            yield Move("turns to its other thread", i)
         if process.plan:
             yield Move("steps", i)
         elif process.operation:
             if state.lock < 0:
                 yield Move("locks", i)
         elif process.slot == NO_SLOT:
-            yield Move("wants", i, Operation("attach"))
+            if process.other is None or process.other.operation != ATTACH:
+                yield Move("wants", i, ATTACH)
         else:
             yield from wishes(state, i, configuration)
 
 
 def wishes(state: State, i: int, configuration: Configuration) -> Iterator[Move]:
-    """Yield what an attached process at rest may want."""
-    if state.next_incarnation <= configuration.allocs:
-        yield Move("wants", i, Operation("alloc"))
-    for page, incarnation, _ in state.processes[i].views:
-        yield Move("drops", i, Operation("drop", page, incarnation))
-        if state.next_serial <= configuration.sends:
-            yield Move("wants", i, Operation("send", page, incarnation))
-    for handle in state.handles:
-        yield Move("wants", i, Operation("claim", *handle))
+    """Yield what an attached process at rest may want; to fork alone, while another thread detaches."""
+    me = state.processes[i]
     if configuration.fork:
         for child, other in enumerate(state.processes):
             if other.life == UNBORN:
                 yield Move("wants", i, Operation("fork", child))
                 break
+    if me.other is not None and me.other.operation == DETACH:
+        return
+    if configuration.detach and not me.views and me.other in (None, Thread()):
+        yield Move("wants", i, DETACH)
+    if state.next_incarnation <= configuration.allocs:
+        yield Move("wants", i, Operation("alloc"))
     for slot in state.dead_slots()[:1]:
         if configuration.flaw in IN_PIECES:
             yield Move("wants", i, Operation("reap_page", slot, 0))
         else:
             yield Move("wants", i, Operation("reap"))
+    yield from wishes_of_buffers(state, i, configuration)
+    if configuration.entries:
+        yield from wishes_of_keys(state, i, configuration)
 
 
-def after(state: State, move: Move, flaw: Flaw | None) -> State:
+def wishes_of_buffers(state: State, i: int, configuration: Configuration) -> Iterator[Move]:
+    """Yield what a process may want of what it views, and of handles."""
+    for buffer, _ in state.processes[i].views:
+        yield Move("drops", i, Operation("drop", buffer))
+        if state.next_serial <= configuration.sends:
+            yield Move("wants", i, Operation("send", buffer))
+        if configuration.resize:
+            yield Move("wants", i, Operation("grow", buffer))
+            yield Move("wants", i, Operation("shrink", buffer))
+    for handle in state.handles:
+        yield Move("wants", i, Operation("claim", *handle))
+        if configuration.withdraw:
+            yield Move("wants", i, Operation("withdraw", *handle))
+    if configuration.withdraw and any(state.words.tickets):
+        yield Move("wants", i, Operation("expire"))
+
+
+def wishes_of_keys(state: State, i: int, configuration: Configuration) -> Iterator[Move]:
+    """Yield what a process may want of the directory. Nobody gathers views, so that it ends."""
+    words, views = state.words, state.processes[i].views
+    number = max(entry.number for entry in words.directory)
+    for buffer, _ in views:
+        if number <= configuration.replacements:
+            for key in range(configuration.keys + 1):
+                yield Move("wants", i, Operation("keep", buffer, key))
+        if words.entry_of(buffer) is not None:
+            yield Move("wants", i, Operation("unkeep", buffer))
+    if sum(view.times for view in views) > 1:
+        return
+    for key in range(1, configuration.keys + 1):
+        if configuration.flaw is not Flaw.FIND_BEFORE_LOCK:
+            yield Move("wants", i, Operation("find", key))
+        elif (index := index_of(words, key, None)) is not None:
+            yield Move("wants", i, Operation("find", key, words.directory[index].buffer))
+
+
+def after(state: State, move: Move, flaw: Flaw | None, lingering: bool = False) -> State:
     """Return the state after a move. `Violation` if it does what the protocol rules out."""
     i, process = move.process, state.processes[move.process]
     if move.verb == "is killed":
-        return killed(state, i)
+        return killed(state, i, lingering)
+    if move.verb == "is gone":
+        return gone(state, i).with_process(i, Process(DEAD, NO_SLOT))
+    if move.verb == "turns to its other thread":
+        return state.with_process(i, process.turned())
     if move.verb == "steps":
         return on_to_the_next_seen(perform(state, i, flaw), i, flaw)
     if move.verb == "locks":
@@ -89,7 +141,7 @@ def after(state: State, move: Move, flaw: Flaw | None) -> State:
     if move.verb == "starts":
         return state.with_process(i, Process(ALIVE, NO_SLOT, operation=move.what))
     if move.verb == "drops":
-        views = views_changed(process.views, move.what.first, move.what.second, -1)
+        views = views_changed(process.views, move.what.first, -1)
         process = process._replace(views=views)
     return state.with_process(i, process._replace(operation=move.what))
 
@@ -108,13 +160,19 @@ def locked(state: State, i: int, flaw: Flaw | None) -> State:
     return state._replace(lock=i).with_process(i, process)
 
 
-def killed(state: State, i: int) -> State:
-    """End a process: its leases end, a lock that it has says so, the shared words stay."""
-    return state._replace(
-        lock=OWNER_DIED if state.lock == i else state.lock,
-        leases=tuple(lease & ~(1 << i) for lease in state.leases),
-        deaths=state.deaths + 1,
-    ).with_process(i, Process(DEAD, NO_SLOT))
+def killed(state: State, i: int, lingering: bool) -> State:
+    """End a process: a lock that it has says so, the shared words stay; its leases end, now or later."""
+    state = state._replace(
+        lock=OWNER_DIED if state.lock == i else state.lock, deaths=state.deaths + 1
+    )
+    if lingering:
+        return state.with_process(i, Process(DYING, NO_SLOT))
+    return gone(state, i).with_process(i, Process(DEAD, NO_SLOT))
+
+
+def gone(state: State, i: int) -> State:
+    """End the leases of a process."""
+    return state._replace(leases=tuple(lease & ~(1 << i) for lease in state.leases))
 
 
 def described(state: State, move: Move) -> str:

@@ -49,7 +49,7 @@ def search(configuration: Configuration, max_states: int = MAX_STATES) -> Result
         for move in moves(state, configuration):
             transitions += 1
             try:
-                following = after(state, move, configuration.flaw)
+                following = after(state, move, configuration.flaw, configuration.lingering)
                 if following in came_from:
                     continue
                 checks.all(following)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pagebuddy.testing.sharing_model.flaws import Flaw
+from pagebuddy.testing.sharing_model.words import UNUSED, Buffer, Handle, Step, Words, put
 
 if TYPE_CHECKING:
     from pagebuddy.testing.sharing_model.configuration import Configuration
 
 # Plain numbers, as states are hashed millions of times.
-UNBORN, ALIVE, DEAD = range(3)
+UNBORN, ALIVE, DEAD, DYING = range(4)
 FREE, LIVE = range(2)
 UNLOCKED, OWNER_DIED = -1, -2
 NO_SLOT = -1
-
-T = TypeVar("T")
 
 
 class Violation(Exception):
@@ -21,50 +22,29 @@ class Violation(Exception):
 
 
 class View(NamedTuple):
-    """How many views a process has of one buffer: the page, and which of its lives."""
+    """How many views a process has of one buffer."""
 
-    page: int
-    incarnation: int
+    buffer: Buffer
     times: int
-
-
-class Ticket(NamedTuple):
-    """What an entry for tickets says."""
-
-    serial: int
-    page: int
-    incarnation: int
-
-
-class Handle(NamedTuple):
-    """What was pickled: the entry, and what stood in it. Anybody may claim it, at any time."""
-
-    entry: int
-    ticket: Ticket
-
-
-class Step(NamedTuple):
-    """One store, or one effect outside the shared words."""
-
-    what: str
-    at: int = 0
-    value: Any = 0
-
-    def __str__(self) -> str:
-        return f"{self.what}[{self.at}] = {self.value}"
 
 
 class Operation(NamedTuple):
     """What a process wants, or is about."""
 
     name: str
-    first: int = 0
-    second: Any = 0
+    first: Any = None
+    second: Any = None
 
     def __str__(self) -> str:
-        if self.name in ("alloc", "attach", "reap"):
-            return self.name
-        return f"{self.name} {self.first}" + (f", {self.second}" if self.second else "")
+        given = [str(what) for what in (self.first, self.second) if what is not None]
+        return " ".join((self.name, ", ".join(given))).rstrip()
+
+
+class Thread(NamedTuple):
+    """What one thread is about."""
+
+    plan: tuple[Step, ...] = ()
+    operation: Operation | None = None
 
 
 class Process(NamedTuple):
@@ -75,38 +55,49 @@ class Process(NamedTuple):
     views: tuple[View, ...] = ()
     plan: tuple[Step, ...] = ()
     operation: Operation | None = None
+    other: Thread | None = None
+    """Another thread, which waits; it sees the same views, and has the same slot."""
+
+    def turned(self) -> Process:
+        """Return the process with its other thread at work, and this one waiting."""
+        assert self.other is not None
+        return self._replace(
+            plan=self.other.plan,
+            operation=self.other.operation,
+            other=Thread(self.plan, self.operation),
+        )
+
+    def has(self, buffer: Buffer, flaw: Flaw | None) -> bool:
+        """Return whether there is a view of a buffer, as long as given: another thread may shrink it."""
+        if flaw is Flaw.SIZE_BEFORE_LOCK:
+            return self.views_of(buffer) > 0
+        return any(view.buffer == buffer for view in self.views)
+
+    def views_of(self, buffer: Buffer) -> int:
+        """Return how many views of a buffer there are, of whatever size."""
+        return sum(view.times for view in self.views if view.buffer.same(buffer))
 
 
-class Words(NamedTuple):
-    """The shared words that recovery reads or writes. Records, holds and tickets are the truth."""
+class Kept(NamedTuple):
+    """That a buffer is kept under a key, as its last commit has it."""
 
-    records: tuple[int, ...]
-    """Of each page: 0, or the incarnation of the buffer that lives there."""
-    listed: tuple[int, ...]
-    """Of each page: whether it is in a free list."""
-    holds: tuple[int, ...]
-    """Of each page: a bit for each slot that holds it."""
-    ticket_counts: tuple[int, ...]
-    """Of each page: how many tickets name it."""
-    tickets: tuple[Ticket | None, ...]
-
-    def after(self, step: Step) -> Words:
-        """Return the words after one store in them."""
-        changed: dict[str, Any] = {step.what: put(getattr(self, step.what), step.at, step.value)}
-        return self._replace(**changed)
+    key: int
+    page: int
+    incarnation: int
 
 
 class State(NamedTuple):
     """Everything. Shared words outlive their writers; leases and private state do not.
 
     While the lock is free:
-    - a page has a record or is in a free list, and not both;
-    - a page's ticket count is the number of tickets that name it;
-    - a live buffer has a holder or a ticket, and its holders' slots are live.
+    - a page is a live buffer's or in a free list, and not both;
+    - a buffer's ticket count is the number of tickets that name it;
+    - a live buffer has a holder or a ticket, and its holders' slots are live;
+    - the arena holds a buffer if an entry keeps it, and no two entries have one key or one buffer.
 
     Always:
     - what a living process views is live, and its slot holds it;
-    - a living process has its lease.
+    - an attached living process has its lease, and its slot is live.
     """
 
     lock: int
@@ -124,6 +115,8 @@ class State(NamedTuple):
     handles: tuple[Handle, ...] = ()
     claimed: tuple[int, ...] = ()
     """The serials claimed so far: known to the model alone."""
+    kept: tuple[Kept, ...] = ()
+    """What the directory must say: known to the model alone."""
 
     def with_process(self, i: int, process: Process) -> State:
         """Return the state with process `i` as given."""
@@ -138,47 +131,38 @@ class State(NamedTuple):
         ]
 
 
-def put(values: tuple[T, ...], index: int, value: T) -> tuple[T, ...]:
-    """Return the values with one of them replaced.
-
-    >>> put((1, 2, 3), 1, 9)
-    (1, 9, 3)
-    """
-    return (*values[:index], value, *values[index + 1 :])
-
-
-def views_changed(
-    views: tuple[View, ...], page: int, incarnation: int, by: int
-) -> tuple[View, ...]:
+def views_changed(views: tuple[View, ...], buffer: Buffer, by: int) -> tuple[View, ...]:
     """Return the views with `by` more of one buffer, in order; none is not kept.
 
-    >>> views_changed((View(0, 1, 1),), 0, 1, -1)
+    >>> views_changed((View(Buffer(page=0, incarnation=1), 1),), Buffer(0, 1), -1)
     ()
     """
-    counts = {(view.page, view.incarnation): view.times for view in views}
-    counts[page, incarnation] = counts.get((page, incarnation), 0) + by
-    return tuple(sorted(View(*buffer, count) for buffer, count in counts.items() if count))
+    counts = {view.buffer: view.times for view in views}
+    counts[buffer] = counts.get(buffer, 0) + by
+    return tuple(sorted(View(*count) for count in counts.items() if count[1]))
 
 
 def first_state(configuration: Configuration) -> State:
     """Return the state in which the first processes are attached and nothing is allocated."""
     born, pages = configuration.born, configuration.pages
     unused = configuration.slots - born
+    other = Thread() if configuration.threads > 1 else None
     return State(
         lock=UNLOCKED,
         busy=0,
         words=Words(
-            records=(0,) * pages,
+            records=(None,) * pages,
             listed=(1,) * pages,
             holds=(0,) * pages,
             ticket_counts=(0,) * pages,
             tickets=(None,) * configuration.ticks,
+            directory=(UNUSED,) * configuration.entries,
         ),
         slots=(LIVE,) * born + (FREE,) * unused,
         leases=tuple(1 << i for i in range(born)) + (0,) * unused,
         sticky=(0,) * configuration.slots,
         processes=tuple(
-            Process(ALIVE, i) if i < born else Process(UNBORN, NO_SLOT)
+            Process(ALIVE, i, other=other) if i < born else Process(UNBORN, NO_SLOT)
             for i in range(configuration.procs)
         ),
     )

@@ -1,0 +1,135 @@
+"""Fork: a child's slot, lease and holds are made by its parent, before the fork.
+
+So a child holds what its parent held, from its first instruction on, and one that is killed before that
+is a dead process like any other. The lock is kept during the fork, so that the child copies an
+attachment at rest; the child never touches the mutex, whose owner is a thread of the parent.
+
+Where no slot, lease or lock is to be had the child shares its parent's slot, which is *sticky* from then
+on: none of its holds ends before all who share it are gone.
+"""
+
+from pagebuddy.core import stand_in as cython
+
+if not cython.compiled:
+    from pagebuddy.core.spans import next_live
+    from pagebuddy.core.words import N_HEADS, store, u64
+    from pagebuddy.sharing.attachment import Attachment, slot_at
+    from pagebuddy.sharing.child import (
+        adopt_lease,
+        drop_child_lease,
+        is_in_new_namespace,
+        own_pid,
+        renew_locks,
+        share_lease,
+        take_child_lease,
+    )
+    from pagebuddy.sharing.holds import add_hold, holds
+    from pagebuddy.sharing.lock import unlock
+    from pagebuddy.sharing.operation import enter
+    from pagebuddy.sharing.reaping import begin_slot, reap
+    from pagebuddy.sharing.takeover import next_buffer, take_over
+    from pagebuddy.sharing.words import (
+        A_BUSY,
+        DONE,
+        FORK_PATIENCE,
+        LOCK_FOREIGN,
+        LOCK_MUTEX,
+        LOCK_NONE,
+        OP_FORK,
+        SLOT_PID,
+        SLOT_STATE,
+        SLOT_STICKY,
+        hold_bit,
+        hold_word,
+        is_live_slot,
+    )
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def slot_for_child(a: Attachment) -> u64:
+    """A free slot whose lease was taken for a child; 0 where there is none."""
+    slot: u64 = 1
+    while slot < a.n_slots:
+        free: cython.bint = not is_live_slot(a.slots[slot_at(slot) + SLOT_STATE])
+        if free and take_child_lease(a, slot):
+            return slot
+        slot += 1
+    return 0
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def endow(a: Attachment, slot: u64) -> cython.void:
+    """Let a child's slot hold all that this process holds."""
+    node: u64 = next_live(a, N_HEADS)
+    while node and a.fault == 0:
+        if holds(a, node, a.slot):
+            add_hold(a, node, slot)
+        node = next_buffer(a, node)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def prepare_fork(a: Attachment) -> cython.void:
+    """Make what a child needs, and keep the lock."""
+    a.fork_slot = 0
+    a.fork_locked = False
+    if a.lock_kind == LOCK_NONE or a.lock_kind == LOCK_FOREIGN or a.slot == 0:
+        return
+    if enter(a, OP_FORK, FORK_PATIENCE) == DONE:
+        a.fork_locked = True
+        slot: u64 = slot_for_child(a)
+        if slot == 0 and reap(a):
+            slot = slot_for_child(a)
+        if slot:
+            begin_slot(a, slot)
+            store(a.slots, slot_at(slot) + SLOT_PID, 0)
+            endow(a, slot)
+        if a.fault:
+            a.fault = 0
+            if take_over(a) and slot:
+                endow(a, slot)
+            a.fault = 0
+        a.fork_slot = slot
+        store(a.base, A_BUSY, 0)
+    if a.fork_slot == 0:
+        a.sticky = True
+        store(a.slots, slot_at(a.slot) + SLOT_STICKY, 1)
+        share_lease(a)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def resume_parent(a: Attachment) -> cython.void:
+    """After a fork, also one that failed: the child's lease is the child's alone."""
+    if a.fork_slot:
+        drop_child_lease(a)
+        a.fork_slot = 0
+    if a.fork_locked:
+        a.fork_locked = False
+        unlock(a)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def begin_child(a: Attachment) -> cython.void:
+    """In the child: be the process of the slot that the parent made. No lock, no allocation."""
+    if a.lock_kind == LOCK_NONE or (a.lock_kind == LOCK_MUTEX and is_in_new_namespace()):
+        # What one process alone uses, or a mutex of other thread numbers, is not for this one.
+        a.lock_kind = LOCK_FOREIGN
+    a.fork_locked = False
+    renew_locks(a)
+    if a.fork_slot:
+        adopt_lease(a)
+        a.slot = a.fork_slot
+        a.my_word = hold_word(a.slot)
+        a.my_bit = hold_bit(a.slot)
+        a.sticky = False
+        a.fork_slot = 0
+        store(a.slots, slot_at(a.slot) + SLOT_PID, own_pid())

@@ -1,0 +1,54 @@
+"""Handles: the few bytes that name a ticket, and so travel as text does.
+
+    offset  0  the arena's id, 128 bits
+           16  index of the ticket, 32 bits
+           20  serial, 64 bits
+           28  how the arena is found: "-" not at all, "n" and its name, "f" and its path
+       at end  CRC-32 of all that
+
+Only the ticket says which pages, and how many bytes. A handle that was changed, cut, doubled, or is of
+an arena that is gone, is refused before anything is touched.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from zlib import crc32
+
+from pagebuddy.errors import StaleHandle
+
+_FIXED = struct.Struct("<QQIQ")
+_CRC = struct.Struct("<I")
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """A ticket's name. `place` is "-", or the arena's name behind an "n", or its path behind an "f".
+
+    >>> Handle.read(bytes(Handle(7, 3, 9, "nframes")))
+    Handle(arena_id=7, index=3, serial=9, place='nframes')
+    """
+
+    arena_id: int
+    index: int
+    serial: int
+    place: str
+
+    def __bytes__(self) -> bytes:
+        low = self.arena_id & (1 << 64) - 1
+        told = _FIXED.pack(low, self.arena_id >> 64, self.index, self.serial)
+        told += self.place.encode("utf-8", "surrogateescape")
+        return told + _CRC.pack(crc32(told))
+
+    @classmethod
+    def read(cls, data: bytes) -> Handle:
+        """Return the handle in these bytes. Raises `StaleHandle` for what is none."""
+        told, crc = bytes(data)[: -_CRC.size], bytes(data)[-_CRC.size :]
+        if len(told) <= _FIXED.size or _CRC.pack(crc32(told)) != crc:
+            raise StaleHandle(
+                f"these {len(data)} bytes are no handle, or were cut or changed on their way"
+            )
+        low, high, index, serial = _FIXED.unpack_from(told)
+        place = told[_FIXED.size :].decode("utf-8", "surrogateescape")
+        return cls(high << 64 | low, index, serial, place)

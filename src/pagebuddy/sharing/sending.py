@@ -1,0 +1,75 @@
+"""Sending buffers as handles, and claiming them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pagebuddy.errors import OutOfTickets, PageBuddyError, StaleHandle
+from pagebuddy.sharing import attaching
+from pagebuddy.sharing.handle import Handle
+from pagebuddy.sharing.process import now
+from pagebuddy.sharing.words import OP_CLAIM, OP_REAP, OP_SEND, OP_WITHDRAW
+
+
+def send(a: Any, node: int, n_bytes: int) -> bytes:
+    """Make a ticket for a buffer that this process holds; return its handle.
+
+    Raises `OutOfTickets`, after the dead were reaped.
+    """
+    request = a.request(node=node, n_bytes=n_bytes, time=now())
+    try:
+        a.perform(request, OP_SEND)
+    except OutOfTickets:
+        a.perform(a.request(), OP_REAP)
+        a.perform(request, OP_SEND)
+    answer = request.answer
+    return bytes(
+        Handle(a.layout.arena_id, answer["index"], answer["serial"], attaching.place_of(a))
+    )
+
+
+def claim(data: bytes) -> Any:
+    """Redeem a handle: return the buffer, which this process holds from now on.
+
+    A named or file arena is attached, if it is not yet. Raises `StaleHandle`.
+    """
+    handle = Handle.read(data)
+    a = attached_for(handle.arena_id, handle.place)
+    request = a.request(index=handle.index, serial=handle.serial)
+    a.perform(request, OP_CLAIM)
+    return a.made(request, request.answer["n_bytes"])
+
+
+def withdraw(data: bytes) -> None:
+    """End a handle that was not sent after all. One that was claimed is left alone."""
+    handle = Handle.read(data)
+    a = attached_for(handle.arena_id, handle.place)
+    try:
+        a.perform(a.request(index=handle.index, serial=handle.serial), OP_WITHDRAW)
+    except StaleHandle:
+        return
+
+
+def attached_for(arena_id: int, place: str) -> Any:
+    """Return the attachment to the arena of this id. Raises `StaleHandle`."""
+    a = attaching.known_by_id(arena_id)
+    if a is not None:
+        return a
+    if place == "-":
+        raise StaleHandle(
+            "the handle is of an anonymous arena that this process was not given; pass the arena on "
+            "first, as an argument or by its descriptor"
+        )
+    try:
+        a = attaching.attach_place(place)
+    except (PageBuddyError, ValueError, OSError) as error:
+        raise StaleHandle(
+            f"the handle's arena, {place[1:]}, cannot be attached: {error}"
+        ) from error
+    if a.layout.arena_id != arena_id:
+        raise StaleHandle(
+            f"the handle is of an arena that is gone; what is called {place[1:]} now is another"
+        )
+    # Until the process ends, or closes the arena: the next handle comes soon.
+    attaching.keep_attached(a)
+    return a

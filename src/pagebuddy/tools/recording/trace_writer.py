@@ -1,0 +1,105 @@
+"""Writing a trace: CSV, gzipped where the name says so, and under its name only when it is whole."""
+
+from __future__ import annotations
+
+import os
+import stat
+import zlib
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pagebuddy.tools.page_csv import HEADER
+from pagebuddy.tools.recorder_notes import note
+from pagebuddy.tools.recording.page_lines import lines
+from pagebuddy.tools.recording.timed_events import TimedEvents
+
+if TYPE_CHECKING:
+    from typing import Self
+
+_GZIP = 31  # zlib's way to say: with gzip's header and checksum, the largest window
+_LEVEL = 1  # the recorder must keep up with the kernel
+
+
+class TraceWriter:
+    """A trace on its way into a file; a context manager that discards what was not published.
+
+    A file that has the name already stays untouched until `publish` replaces it. ValueError where
+    the name is no file's, OSError where the folder cannot be written to. `n_allocs`, `n_frees`,
+    `failed` and `lost` count what was written.
+
+    >>> import gzip, tempfile
+    >>> import numpy as np
+    >>> times, kinds, served = np.array([1, 2], "u8"), np.array([True, False]), np.array([True] * 2)
+    >>> events = TimedEvents(times, kinds, served, np.array([256, 256], "u8"), np.zeros(2, "u1"))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "trace.csv.gz")
+    ...     with TraceWriter(path) as writer:
+    ...         writer.write(events)
+    ...         _ = writer.publish()
+    ...     gzip.decompress(path.read_bytes()), os.listdir(folder)
+    (b'event,pfn,order\\nalloc,256,0\\nfree,256,0\\n', ['trace.csv.gz'])
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        # A link stays a link: what it leads to is replaced.
+        self.path = Path(os.path.realpath(path))
+        if self.path.exists() and not stat.S_ISREG(self.path.stat().st_mode):
+            raise ValueError(f"cannot write a trace to {path}: it is there and is no file")
+        self.n_allocs = self.n_frees = self.failed = self.lost = 0
+        self._draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        self._compressor = (
+            zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP) if self.path.suffix == ".gz" else None
+        )
+
+    def __enter__(self) -> Self:
+        try:
+            self._file = open(self._draft, "xb")
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"cannot write {self.path}: there is no folder {self.path.parent}"
+            ) from error
+        try:
+            self._put(HEADER + b"\n")
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        self._file.close()
+        self._draft.unlink(missing_ok=True)
+
+    def write(self, events: TimedEvents) -> None:
+        """Add events, and note those not served. OSError where the disk is full."""
+        failed = int(np.count_nonzero(~events.served))
+        if failed:
+            events = events.take(events.served)
+        n_allocs = int(np.count_nonzero(events.is_alloc))
+        self.n_allocs += n_allocs
+        self.n_frees += events.pfn.size - n_allocs
+        self.failed += failed
+        self._put(lines(events.is_alloc, events.pfn, events.order) + note("failed", failed))
+
+    def write_lost(self, count: int) -> None:
+        """Note that so many events were lost. OSError where the disk is full."""
+        self.lost += count
+        self._put(note("lost", count))
+
+    def publish(self) -> int:
+        """Let it appear under its name, whole; its size in bytes. OSError where the disk is full."""
+        if self._compressor is not None:
+            self._file.write(self._compressor.flush())
+        self._file.flush()
+        os.replace(self._draft, self.path)
+        return os.fstat(self._file.fileno()).st_size
+
+    def _put(self, text: bytes) -> None:
+        self._file.write(text if self._compressor is None else self._compressor.compress(text))
