@@ -8,6 +8,7 @@ from pagebuddy.memory import sizes
 from pagebuddy.sharing import answers
 
 if not cython.compiled:
+    from pagebuddy.arrays import array_over
     from pagebuddy.core.words import N_HEADS, u64
     from pagebuddy.pages import pages_over, tell_asked
     from pagebuddy.sharing.attachment import Attachment
@@ -119,8 +120,6 @@ class Buffer:
         >>> Arena("1 MiB").alloc(24).array((2, 3), "i4").shape
         (2, 3)
         """
-        from pagebuddy.arrays import array_over
-
         self._check()
         array = array_over(self.pages, self.n_bytes, shape, dtype, order)
         self._check_again()
