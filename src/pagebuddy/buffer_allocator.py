@@ -43,10 +43,14 @@ if not cython.compiled:
     )
 
 
-@cython.no_gc_clear
+@cython.no_gc
 @cython.cclass
 class BufferAllocator(Attachment):
-    """An arena as this process has it attached: made by `sharing.attaching`, used by `Arena` objects."""
+    """An arena as this process has it attached: made by `sharing.attaching`, used by `Arena` objects.
+
+    Its end works on the memory once more. So the memory must not be garbage together with it: compiled,
+    the collector does not see what it refers to; uncompiled, `_USED` refers to it as well.
+    """
 
     __weakref__: object
 
@@ -96,6 +100,7 @@ class BufferAllocator(Attachment):
         if cython.compiled:
             self.gate = new_gate()  # type: ignore[name-defined]  # noqa: F821
         else:
+            _USED[id(self)] = words, local_memory, table
             self.gate = Gate()
             self.deferred = []
             self.next_ticket = self.fork_slot = 0
@@ -359,10 +364,18 @@ if not cython.compiled:
         for at in range(0, len(view), step):
             view[at : at + step] = zeros[: len(view) - at]
 
-    def detach(a: Any, finalizing: Any = sys.is_finalizing) -> None:
+    _USED: dict[int, Any] = {}
+
+    def detach(a: Any, finalizing: Any = sys.is_finalizing, used: Any = _USED) -> None:
         """Free the slot, and let go of the lease and the lock. At exit the lease ends by itself."""
-        if finalizing() or a.fd < 0:
+        if finalizing():
             return
+        if a.fd >= 0:
+            leave_slot(a)
+        used.pop(id(a), None)
+
+    def leave_slot(a: Any) -> None:
+        """The part of `detach` for an arena that others may be attached to."""
         if a.slot:
             attempt(a, Request(), OP_DETACH, PATIENCE)
         if a.lease is not None:

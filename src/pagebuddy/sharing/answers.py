@@ -67,10 +67,10 @@ def error_for(a: Any, answer: int, request: Request) -> Exception:
         page = figures["node"] - words_first_node()
         return BadFree(page, "free", f"there is no buffer at page {page}: is it gone?")
     if answer == words.NOT_FOUND:
-        return KeyError(key_of(request))
+        return KeyError(request.key_text)
     if answer == words.TAKEN:
         return ValueError(
-            f"key {key_of(request)!r} is taken; choose another, or keep(key, replace=True)"
+            f"key {request.key_text!r} is taken; choose another, or keep(key, replace=True)"
         )
     if answer == words.KEPT:
         return ValueError("the buffer is kept under another key; call unkeep() first")
@@ -104,11 +104,6 @@ def error_for(a: Any, answer: int, request: Request) -> Exception:
             "finalizer; call it from ordinary code"
         )
     return OSError("the arena's lock cannot be had: the system refuses it, or it was destroyed")
-
-
-def key_of(request: Request) -> str:
-    """The key of a request, as text."""
-    return bytes(request.key_owner).rstrip(b"\0").decode("ascii")
 
 
 def seconds(timeout: Any, name: str = "timeout") -> float | None:

@@ -90,6 +90,11 @@ class Request:
             "serial": self.serial,
         }
 
+    @property
+    def key_text(self) -> str:
+        """The key that was asked for."""
+        return bytes(self.key_owner).rstrip(b"\0").decode("ascii")
+
     def rows_view(self) -> memoryview:
         """The words of `rows` that were stored, as they are."""
         view: memoryview = self.rows_owner[: self.n_rows]
