@@ -31,19 +31,12 @@ class Finalized(Node):
         cls.saved = self.view if self.keep else None
 
 
-@pytest.fixture
-def view_of(request):
+def view_of(buffer, kind):
     """A view of a buffer, by the name of its kind."""
-
-    def view_of(buffer, kind):
-        if kind == "view":
-            return buffer.view
-        if kind == "slice":
-            return buffer.view[:].toreadonly()[0:]
+    if kind == "array":
         pytest.importorskip("numpy")
         return buffer.array()
-
-    return view_of
+    return buffer.view if kind == "view" else buffer.view[:].toreadonly()[0:]
 
 
 KINDS = ["view", "slice", "array"]
@@ -51,7 +44,7 @@ KINDS = ["view", "slice", "array"]
 
 @pytest.mark.parametrize("keep", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_finalizer_in_a_cycle_sees_its_view(arena, overwrite, view_of, kind, keep):
+def test_a_finalizer_in_a_cycle_sees_its_view(arena, overwrite, kind, keep):
     """Weak references into a cycle are called back before its finalizers: too early for the pages."""
     buffer = arena.alloc(10_000)
     buffer.view[:] = PATTERN
@@ -68,7 +61,7 @@ def test_a_finalizer_in_a_cycle_sees_its_view(arena, overwrite, view_of, kind, k
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_cycle_keeps_its_pages_until_it_is_found(arena, overwrite, view_of, kind):
+def test_a_cycle_keeps_its_pages_until_it_is_found(arena, overwrite, kind):
     gc.collect()
     buffer = arena.alloc(10_000)
     node = Node(view=view_of(buffer, kind), buffer=buffer)
