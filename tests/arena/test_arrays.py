@@ -1,0 +1,146 @@
+"""numpy arrays in an arena, and the buffers behind them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pagebuddy
+
+np = pytest.importorskip("numpy")
+
+POINT = [("x", "f4"), ("y", "i8"), ("name", "S5"), ("grid", "u1", (2, 3))]
+
+
+@pytest.mark.parametrize("dtype", ["u1", "f8", "c16", "?", "M8[s]", "S7", "U3", POINT], ids=str)
+@pytest.mark.parametrize("shape", [(), 5, (5,), (3, 4), (2, 0, 3), (0,), (1,) * 20], ids=str)
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_shapes_and_types(arena, dtype, shape, order):
+    array = arena.zeros(shape, dtype, order)
+    expected = np.zeros(shape, dtype, order)
+    assert (array.shape, array.dtype) == (expected.shape, expected.dtype)
+    assert not array.size or array.strides == expected.strides
+    assert (array == expected).all()
+    assert array.flags.writeable
+    assert arena.stats().n_spans == 1
+    assert arena.buffer_of(array).offset % 4096 == 0
+    copied = arena.copy(array)
+    assert copied.tobytes("A") == array.tobytes("A")
+    del array, copied
+    assert arena.stats().used == 0
+
+
+def test_full_and_copy(arena):
+    assert arena.full((2, 3), 7).tolist() == [[7] * 3] * 2
+    assert arena.full(3, 1.5, "f4").dtype == np.float32
+    given = np.arange(24).reshape(4, 6)
+    for source in (given, given.T, given[::2, ::3], np.asfortranarray(given), given[:0]):
+        copied = arena.copy(source)
+        assert (copied == source).all()
+        assert copied.shape == source.shape
+    assert arena.copy(given.T).flags.f_contiguous
+    assert arena.copy([1, 2]).tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("dtype", ["O", [("x", "i4"), ("y", "O")]], ids=str)
+def test_python_objects_are_refused(arena, dtype):
+    for act in (
+        lambda: arena.empty(3, dtype),
+        lambda: arena.copy(np.zeros(3, dtype)),
+        lambda: arena.alloc(64).array(3, dtype),
+    ):
+        with pytest.raises(TypeError, match="Python objects cannot live in an arena: use numbers"):
+            act()
+    assert arena.stats().used == 0
+
+
+@pytest.mark.parametrize(
+    ("shape", "error"),
+    [(-1, ValueError), (1.5, TypeError), ("3", TypeError), ((2, -1), ValueError)],
+)
+def test_shapes_that_are_none(arena, shape, error):
+    with pytest.raises(error, match="a side of shape is"):
+        arena.empty(shape)
+    assert arena.stats().used == 0
+
+
+def test_the_last_view_ends_it(arena):
+    array = arena.zeros((100, 100))
+    view = array[3:, ::2].T.reshape(-1)[:50]
+    part = array[5].view("u1")[8:]
+    del array, view
+    assert arena.stats().n_spans == 1
+    part[:] = 7
+    del part
+    assert arena.stats().used == 0
+
+
+def test_the_buffer_of(arena):
+    array = arena.empty((100, 100))
+    buffer = arena.buffer_of(array)
+    seen = [array[3:], array.T, array.reshape(-1)[7:9], array.view("u1"), memoryview(array[5])]
+    for view in seen:
+        assert arena.buffer_of(view).offset == buffer.offset
+    assert arena.buffer_of(np.frombuffer(buffer.view, "u1")).offset == buffer.offset
+    assert buffer.nbytes == 80_000
+    for stranger in (np.zeros(3), [1], None, array.copy(), pagebuddy.Arena("64 KiB").empty(3)):
+        with pytest.raises(ValueError, match=r"none of this arena's; make it by arena\.empty"):
+            arena.buffer_of(stranger)
+
+
+def test_the_buffer_of_what_was_made_by_the_buffer_protocol(arena):
+    buffer = arena.alloc(100)
+    try:
+        array = np.frombuffer(buffer, "u1")
+    except TypeError:
+        pytest.skip("uncompiled, before Python 3.12, a buffer has none")
+    offset = buffer.offset
+    del buffer
+    assert arena.buffer_of(array).offset == offset
+
+
+def test_arrays_of_a_buffer(arena):
+    buffer = arena.alloc(100)
+    assert buffer.array().shape == (100,)
+    assert buffer.array(dtype="f8").shape == (12,)
+    with pytest.raises(ValueError, match="shape 13 of float64 is 104 bytes; the buffer has 100"):
+        buffer.array(13, "f8")
+    buffer.array((5, 5), "i4", "F")[1, 0] = 7
+    assert buffer.view[4] == 7
+
+
+BLOCKED = """
+import sys
+sys.modules["numpy"] = None
+from pagebuddy import Arena
+arena = Arena("1 MiB")
+buffer = arena.alloc(5, keep="it")
+buffer.view[:] = b"hello"
+for act in (lambda: arena.empty(3), lambda: arena.copy([1]), lambda: buffer.array()):
+    try:
+        act()
+    except ImportError as error:
+        print(error)
+print(bytes(arena["it"].view), arena.stats().used)
+"""
+
+
+def test_without_numpy(engine):
+    done = subprocess.run(
+        [sys.executable, "-c", BLOCKED],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env={
+            "PYTHONPATH": str(Path(pagebuddy.__file__).parents[1]),
+            "PAGEBUDDY_PURE": str(int(engine == "uncompiled")),
+        },
+    )
+    *errors, found = done.stdout.splitlines()
+    assert len(errors) == 3
+    assert all("arrays need numpy: pip install 'pagebuddy[numpy]'" in line for line in errors)
+    assert found == "b'hello' 1"
