@@ -10,6 +10,7 @@ from pagebuddy.core.words import N_HEADS
 from pagebuddy.sharing.alive import lease_is_gone, may_judge
 from pagebuddy.sharing.process import name_in
 from pagebuddy.sharing.words import (
+    FIRST_WORD_SLOTS,
     KEY_WORDS,
     OP_BUFFERS,
     OP_ENTRIES,
@@ -19,8 +20,6 @@ from pagebuddy.sharing.words import (
     SLOT_STATE,
     SLOT_STICKY,
     SLOT_WORDS,
-    hold_bit,
-    hold_word,
     is_live_slot,
     tickets_in,
 )
@@ -80,7 +79,7 @@ def buffers_of(a: Any) -> Iterator[BufferRow]:
             nbytes=nbytes,
             kept=bool(holds[0] & 1),
             key=key,
-            holders=tuple(slot for slot in range(1, a.layout.n_slots) if _holds(holds, slot)),
+            holders=tuple(holders_in(holds, a.layout.n_slots)),
             tickets=tickets_in(holds[0]),
         )
 
@@ -96,10 +95,9 @@ def processes_of(a: Any) -> list[ProcessRow]:
     counts = [0] * layout.n_slots
     pages = [0] * layout.n_slots
     for _, n, _, holds in _spans_of(a):
-        for slot in range(1, layout.n_slots):
-            if _holds(holds, slot):
-                counts[slot] += 1
-                pages[slot] += n
+        for slot in holders_in(holds, layout.n_slots):
+            counts[slot] += 1
+            pages[slot] += n
     rows = []
     for slot, alive in slots_of(a):
         at = layout.slots_at + slot * SLOT_WORDS
@@ -177,5 +175,13 @@ def _kept_of(a: Any) -> dict[tuple[int, int], tuple[str, int]]:
     return found
 
 
-def _holds(holds: list[int], slot: int) -> bool:
-    return bool(holds[hold_word(slot)] & hold_bit(slot))
+def holders_in(holds: list[int], n_slots: int) -> Iterator[int]:
+    """The slots of the processes that hold a buffer; a few of many, so that bits are gone through."""
+    slots = holds[0] & (1 << FIRST_WORD_SLOTS) - 2
+    for i, word in enumerate(holds[1:]):
+        slots |= word << FIRST_WORD_SLOTS + 64 * i
+    slots &= (1 << n_slots) - 1
+    while slots:
+        lowest = slots & -slots
+        yield lowest.bit_length() - 1
+        slots ^= lowest

@@ -1,0 +1,23 @@
+"""What is told of an arena's words."""
+
+from __future__ import annotations
+
+import pytest
+
+from pagebuddy.sharing.listing import holders_in
+from pagebuddy.sharing.words import hold_bit, hold_word
+
+
+@pytest.mark.parametrize("n_slots", [48, 112, 176])
+def test_each_slot_is_told_by_its_bit(n_slots):
+    n_words = hold_word(n_slots - 1) + 1
+    for slots in [(), *((slot,) for slot in range(1, n_slots)), tuple(range(1, n_slots, 3))]:
+        words = [0] * n_words
+        for slot in slots:
+            words[hold_word(slot)] |= hold_bit(slot)
+        assert tuple(holders_in(words, n_slots)) == slots
+
+
+def test_kept_and_tickets_are_no_holders():
+    assert list(holders_in([0xFFFF << 48 | 1], 48)) == []
+    assert list(holders_in([0b111], 2)) == [1]
