@@ -109,7 +109,7 @@ def replay_command(
         ),
     ] = False,
 ) -> None:
-    """Replay a recorded stream of allocations, check and time it, draw the memory.
+    """Replay recorded allocations: check, time, draw them.
 
     Where each page goes is decided anew; when, how much, and what belongs together is from the
     trace. An owner map checks that no page is given out twice.

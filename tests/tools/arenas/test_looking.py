@@ -105,6 +105,19 @@ def test_stat_of_a_file_that_nobody_has_open(tmp_path, pagebuddy_command):
     assert text.startswith("arena")
 
 
+@pytest.mark.parametrize("verb", ["stat", "rm"])
+def test_a_shell_completes_names(arena, name, surroundings, verb):
+    typed = {"COMP_WORDS": f"pagebuddy {verb} {name[:-1]}", "COMP_CWORD": "2"}
+    done = subprocess.run(
+        [sys.executable, "-m", "pagebuddy"],
+        env=surroundings | typed | {"_PAGEBUDDY_COMPLETE": "complete_bash"},
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert name in done.stdout.splitlines()
+
+
 def watch(surroundings, *arguments, **more):
     return subprocess.Popen(
         [sys.executable, "-m", "pagebuddy", "stat", "--watch", "--every", "0.01", *arguments],

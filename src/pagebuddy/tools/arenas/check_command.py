@@ -39,10 +39,11 @@ def check_command(
         bool, typer.Option("--json", help="Print what was found as JSON, every buffer too.")
     ] = False,
 ) -> None:
-    """Prove every invariant of an arena; say what is wrong and what can be saved.
+    """Say what is wrong with an arena; save what can be.
 
-    An arena that nobody is attached to is not touched: a copy is examined. One that is in use is
-    attached to, so that its lock keeps it still; those who died are reaped then.
+    Every invariant is proved. An arena that nobody is attached to is not touched: a copy is
+    examined. One that is in use is attached to, so that its lock keeps it still; those who died
+    are reaped then.
 
     \b
       pagebuddy check frames

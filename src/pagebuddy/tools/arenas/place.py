@@ -102,7 +102,8 @@ def named_arenas() -> Iterator[tuple[str, bool]]:
             yield str(path), True
 
 
-def _complete(incomplete: str) -> list[str]:
+def complete(incomplete: str) -> list[str]:
+    """The named arenas whose names begin so, for a shell."""
     names = [told(path) for path, readable in named_arenas() if readable]
     return [name for name in names if name.startswith(incomplete)]
 
@@ -112,7 +113,7 @@ Name = Annotated[
     typer.Argument(
         metavar="NAME",
         help="The arena's name, or the path of a file that holds one, with a slash in it.",
-        autocompletion=_complete,
+        autocompletion=complete,
     ),
 ]
 """The argument of verbs that work on one arena."""

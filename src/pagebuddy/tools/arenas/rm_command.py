@@ -9,7 +9,7 @@ import typer
 
 from pagebuddy.errors import CorruptMetadata
 from pagebuddy.memory.mapping import identity_of
-from pagebuddy.tools.arenas.place import opened, path_of, told
+from pagebuddy.tools.arenas.place import complete, opened, path_of, told
 from pagebuddy.tools.arenas.snapshot import Snapshot
 from pagebuddy.tools.refusal import plain_refusals
 
@@ -17,7 +17,11 @@ from pagebuddy.tools.refusal import plain_refusals
 def rm_command(
     names: Annotated[
         list[str],
-        typer.Argument(metavar="NAME", help="Arenas by name, or by path with a slash in it."),
+        typer.Argument(
+            metavar="NAME",
+            help="Arenas by name, or by path with a slash in it.",
+            autocompletion=complete,
+        ),
     ],
 ) -> None:
     """Remove arenas, what is kept in them included.

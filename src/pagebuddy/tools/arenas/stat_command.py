@@ -34,7 +34,7 @@ def stat_command(
         typer.Option("--json", help="Print the figures as JSON; with --watch an object a line."),
     ] = False,
 ) -> None:
-    """Tell what is used and what is free in an arena, and which processes hold what.
+    """Tell what is used in an arena, and who holds it.
 
     The arena is looked at, not attached to: nothing changes, and nobody waits.
 
