@@ -3,7 +3,7 @@
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
-    from pagebuddy.core.spans import give
+    from pagebuddy.core.spans import give, length
     from pagebuddy.core.state import fail, use_node
     from pagebuddy.core.words import F_RECORD, N_HEADS, is_live, low, store, u64
     from pagebuddy.sharing.attachment import Attachment, holds_at
@@ -83,6 +83,15 @@ def is_buffer(a: Attachment, node: u64) -> cython.bint:
 def is_the_buffer(a: Attachment, node: u64, generation: u64) -> cython.bint:
     """Whether the very buffer that an entry or a ticket was made for is still live."""
     return is_buffer(a, node) and low(a.links[node]) == generation
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def fits(a: Attachment, node: u64, n_bytes: u64) -> cython.bint:
+    """Whether a live buffer can have that many bytes, as an entry or a ticket tells."""
+    return n_bytes != 0 and n_bytes <= length(a, node) << a.page_bits
 
 
 @cython.nogil

@@ -6,7 +6,7 @@ if not cython.compiled:
     from pagebuddy.core.aside import settle
     from pagebuddy.core.search import measure, next_run
     from pagebuddy.core.spans import commit, length, next_live, resize, take, take_aligned
-    from pagebuddy.core.state import node_at, place_of, use_node
+    from pagebuddy.core.state import fail, node_at, place_of, use_node
     from pagebuddy.core.tree import claim
     from pagebuddy.core.words import (
         H_COUNTS,
@@ -19,6 +19,7 @@ if not cython.compiled:
     from pagebuddy.sharing.attachment import Attachment, entry_at, holds_at
     from pagebuddy.sharing.directory import find_key, find_node, forget, keep
     from pagebuddy.sharing.holds import (
+        fits,
         hold_alone,
         holds,
         is_buffer,
@@ -35,6 +36,7 @@ if not cython.compiled:
         ENTRY_KEY,
         ENTRY_NODE,
         ENTRY_STATE,
+        F_ENTRY,
         KEY_WORDS,
         NO_PAGES,
         NOT_FOUND,
@@ -137,6 +139,9 @@ def do_find(a: Attachment, r: Request) -> u64:
     r.node = a.entries[at + ENTRY_NODE]
     r.n_bytes = a.entries[at + ENTRY_BYTES]
     if not is_the_buffer(a, r.node, a.entries[at + ENTRY_GENERATION]):
+        return NOT_FOUND
+    if not fits(a, r.node, r.n_bytes):
+        fail(a, F_ENTRY, r.node)
         return NOT_FOUND
     return do_join(a, r)
 
