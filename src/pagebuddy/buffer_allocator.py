@@ -18,7 +18,7 @@ if not cython.compiled:
     from pagebuddy.buffer import Buffer, made_buffer
     from pagebuddy.core.rebuild import rebuild
     from pagebuddy.core.state import use
-    from pagebuddy.core.words import N_HEADS, i64, is_live, pages_in, u64, words_of
+    from pagebuddy.core.words import N_HEADS, i64, is_live, u64, words_of
     from pagebuddy.pages import pages_over
     from pagebuddy.sharing import lease
     from pagebuddy.sharing.attachment import Attachment
@@ -305,7 +305,7 @@ class BufferAllocator(Attachment):
         node: u64 = node_of_pages(self, pages)
         if node == 0:
             return None
-        n = pages_in(self.links[node])
+        n: u64 = bytes_of_pages(pages) >> self.page_bits
         return made_buffer(self, pages, node, n, asked_of(pages))
 
     @property
@@ -382,6 +382,10 @@ if not cython.compiled:
     def node_of_pages(a: Attachment, pages: Any) -> int:
         """The node of what exports pages of this arena; 0 for anything else."""
         return pages.node if getattr(pages, "attachment", None) is a else 0
+
+    def bytes_of_pages(pages: Any) -> int:
+        """The bytes that there are: whole pages, as many as when they were had."""
+        return len(pages)
 
     def asked_of(pages: Any) -> int:
         """The bytes that were asked for."""
