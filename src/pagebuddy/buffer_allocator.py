@@ -45,7 +45,9 @@ if not cython.compiled:
     )
 
 
-@cython.no_gc_clear
+# The collector would clear the memory's owners first, and detaching stores in that memory. Untracked,
+# this ends by its last reference, and so do they.
+@cython.no_gc
 @cython.cclass
 class BufferAllocator(Attachment):
     """An arena as this process has it attached: made by `sharing.attaching`, used by `Arena` objects."""
@@ -402,7 +404,8 @@ if not cython.compiled:
         """Free the slot, and let go of the lease and the lock. At exit the lease ends by itself."""
         if finalizing() or a.fd < 0:
             return
-        if a.slot:
+        # In a cycle the collector may have ended the mapping first: the slot is then left to be reaped.
+        if a.slot and a.medium.is_mapped:
             attempt(a, Request(), OP_DETACH, PATIENCE)
         if a.lease is not None:
             a.lease.release()
