@@ -19,10 +19,17 @@ if not cython.compiled:
     from pagebuddy.core.rebuild import rebuild
     from pagebuddy.core.state import use
     from pagebuddy.core.words import N_HEADS, i64, is_live, u64, words_of
-    from pagebuddy.pages import pages_over
-    from pagebuddy.sharing import lease
+    from pagebuddy.pages import (
+        asked_of,
+        bytes_of_pages,
+        filled,
+        new_pages,
+        node_of_pages,
+        zero_out,
+    )
     from pagebuddy.sharing.attachment import Attachment
     from pagebuddy.sharing.attempt import alloc_pages, attempt
+    from pagebuddy.sharing.child import drop_own_lease, take_own_lease
     from pagebuddy.sharing.fork_hooks import mind_forks
     from pagebuddy.sharing.gate import Gate
     from pagebuddy.sharing.holds import holds
@@ -359,53 +366,11 @@ class BufferAllocator(Attachment):
 
 if not cython.compiled:
 
-    def mutex_of_this_build() -> int:
-        """Whose mutex this is: nobody's."""
-        return 0
-
-    def take_own_lease(a: Any, slot: int) -> bool:
-        """Take the lease of a free slot."""
-        a.lease = lease.take(a.fd, slot)
-        return a.lease is not None
-
-    def drop_own_lease(a: Any) -> None:
-        """Let go of the lease."""
-        a.lease.release()
-        a.lease = None
-
-    def new_pages(a: Attachment, n: int) -> Any:
-        """Uncompiled, what exports the bytes is made when their place is known."""
-        return None
-
-    def filled(a: Attachment, pages: Any, node: int, n: int, asked: int) -> Any:
-        """What exports the bytes of n pages at a node, which end with it."""
-        return pages_over(a, node, n << a.page_bits, asked)
-
-    def node_of_pages(a: Attachment, pages: Any) -> int:
-        """The node of what exports pages of this arena; 0 for anything else."""
-        return pages.node if getattr(pages, "attachment", None) is a else 0
-
-    def bytes_of_pages(pages: Any) -> int:
-        """The bytes that there are: whole pages, as many as when they were had."""
-        return len(pages)
-
-    def asked_of(pages: Any) -> int:
-        """The bytes that were asked for."""
-        return pages.asked  # type: ignore[no-any-return]
-
-    def zero_out(view: memoryview) -> None:
-        """Store zero in all bytes."""
-        step = 1 << 20
-        zeros = bytes(step)
-        for at in range(0, len(view), step):
-            view[at : at + step] = zeros[: len(view) - at]
-
     def detach(a: Any, finalizing: Any = sys.is_finalizing) -> None:
         """Free the slot, and let go of the lease and the lock. At exit the lease ends by itself."""
         if finalizing() or a.fd < 0:
             return
-        # In a cycle the collector may have ended the mapping first: the slot is then left to be reaped.
-        if a.slot and a.medium.is_mapped:
+        if a.slot:
             attempt(a, Request(), OP_DETACH, PATIENCE)
         if a.lease is not None:
             a.lease.release()

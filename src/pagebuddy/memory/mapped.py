@@ -54,11 +54,6 @@ class Mapped:
         elif options.populate:
             check_room(fd, n_bytes, self._room(fd), f"in {self.KIND}")
 
-    @property
-    def is_mapped(self) -> bool:
-        """Whether its memory is still there."""
-        return self._mapping is not None and not self._mapping.ended
-
     def _prepare(self, mapping: Mapping, options: Options) -> None:
         # Whoever dies is a lock's owner until its memory is written to the core file.
         system.advise(mapping.address, mapping.n_bytes, system.DONT_DUMP)

@@ -10,7 +10,7 @@ from pagebuddy.core import stand_in as cython
 if not cython.compiled:
     from pagebuddy.core.rebuild import rebuild
     from pagebuddy.core.spans import length, next_live
-    from pagebuddy.core.words import H_HIGH_WATER, N_HEADS, store, u64
+    from pagebuddy.core.words import N_HEADS, store, u64
     from pagebuddy.sharing.attachment import Attachment, entry_at, holds_at, ticket_at
     from pagebuddy.sharing.directory import drop_former, drop_older
     from pagebuddy.sharing.holds import add_hold, fits, free_if_unused, is_buffer, is_the_buffer
@@ -103,11 +103,14 @@ def free_orphans(a: Attachment) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def take_over(a: Attachment) -> cython.bint:
-    """Mend the arena; False, and the arena is poisoned, where its truth contradicts itself."""
+def take_over(a: Attachment, high: u64) -> cython.bint:
+    """Mend the arena; False, and the arena is poisoned, where its truth contradicts itself.
+
+    No buffer is looked for from the node `high` on.
+    """
     fault: u64 = a.fault
     a.fault = 0
-    rebuild(a, a.words[H_HIGH_WATER], False)
+    rebuild(a, high, False)
     if a.fault == 0:
         recount(a)
     if a.fault == 0:
