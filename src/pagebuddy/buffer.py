@@ -74,13 +74,6 @@ class Buffer:
             address = address_of_node(self.attachment, self.node)  # type: ignore  # noqa: F821
             fill_buffer(view, self.pages, address, self.n_bytes, flags)  # type: ignore  # noqa: F821
 
-    elif sys.version_info >= (3, 12):
-
-        def __buffer__(self, flags: int) -> memoryview:
-            self._check()
-            self.served = True
-            return self.view
-
     @property
     def nbytes(self) -> int:
         """The bytes that were asked for."""
@@ -293,6 +286,8 @@ def made_buffer(a: Attachment, pages: Any, node: u64, n: u64, n_bytes: u64) -> B
     return buffer
 
 
-if not cython.compiled and sys.version_info < (3, 12):
-    # All that `memoryview` and its like tell of what they cannot take is the name of its type.
-    Buffer.__name__ = "Buffer (uncompiled, before Python 3.12: use its .view)"
+if not cython.compiled:
+    # `__buffer__`, from Python 3.12 on, would put a wrapper before the pages that lets go of them when a
+    # view is released, whatever was made of that view. All that `memoryview` and its like tell of what
+    # they cannot take is the name of its type.
+    Buffer.__name__ = "Buffer (uncompiled: use its .view)"

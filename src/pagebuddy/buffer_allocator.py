@@ -18,11 +18,18 @@ if not cython.compiled:
     from pagebuddy.buffer import Buffer, made_buffer
     from pagebuddy.core.rebuild import rebuild
     from pagebuddy.core.state import use
-    from pagebuddy.core.words import N_HEADS, i64, is_live, pages_in, u64, words_of
-    from pagebuddy.pages import pages_over
-    from pagebuddy.sharing import lease
+    from pagebuddy.core.words import N_HEADS, i64, is_live, u64, words_of
+    from pagebuddy.pages import (
+        asked_of,
+        bytes_of_pages,
+        filled,
+        new_pages,
+        node_of_pages,
+        zero_out,
+    )
     from pagebuddy.sharing.attachment import Attachment
     from pagebuddy.sharing.attempt import alloc_pages, attempt
+    from pagebuddy.sharing.child import drop_own_lease, take_own_lease
     from pagebuddy.sharing.fork_hooks import mind_forks
     from pagebuddy.sharing.gate import Gate
     from pagebuddy.sharing.holds import holds
@@ -45,7 +52,9 @@ if not cython.compiled:
     )
 
 
-@cython.no_gc_clear
+# The collector would clear the memory's owners first, and detaching stores in that memory. Untracked,
+# this ends by its last reference, and so do they.
+@cython.no_gc
 @cython.cclass
 class BufferAllocator(Attachment):
     """An arena as this process has it attached: made by `sharing.attaching`, used by `Arena` objects."""
@@ -305,7 +314,7 @@ class BufferAllocator(Attachment):
         node: u64 = node_of_pages(self, pages)
         if node == 0:
             return None
-        n = pages_in(self.links[node])
+        n: u64 = bytes_of_pages(pages) >> self.page_bits
         return made_buffer(self, pages, node, n, asked_of(pages))
 
     @property
@@ -356,43 +365,6 @@ class BufferAllocator(Attachment):
 
 
 if not cython.compiled:
-
-    def mutex_of_this_build() -> int:
-        """Whose mutex this is: nobody's."""
-        return 0
-
-    def take_own_lease(a: Any, slot: int) -> bool:
-        """Take the lease of a free slot."""
-        a.lease = lease.take(a.fd, slot)
-        return a.lease is not None
-
-    def drop_own_lease(a: Any) -> None:
-        """Let go of the lease."""
-        a.lease.release()
-        a.lease = None
-
-    def new_pages(a: Attachment, n: int) -> Any:
-        """Uncompiled, what exports the bytes is made when their place is known."""
-        return None
-
-    def filled(a: Attachment, pages: Any, node: int, n: int, asked: int) -> Any:
-        """What exports the bytes of n pages at a node, which end with it."""
-        return pages_over(a, node, n << a.page_bits, asked)
-
-    def node_of_pages(a: Attachment, pages: Any) -> int:
-        """The node of what exports pages of this arena; 0 for anything else."""
-        return pages.node if getattr(pages, "attachment", None) is a else 0
-
-    def asked_of(pages: Any) -> int:
-        """The bytes that were asked for."""
-        return pages.asked  # type: ignore[no-any-return]
-
-    def zero_out(view: memoryview) -> None:
-        """Store zero in all bytes."""
-        step = 1 << 20
-        zeros = bytes(step)
-        for at in range(0, len(view), step):
-            view[at : at + step] = zeros[: len(view) - at]
 
     def detach(a: Any, finalizing: Any = sys.is_finalizing) -> None:
         """Free the slot, and let go of the lease and the lock. At exit the lease ends by itself."""

@@ -25,6 +25,10 @@ cdef void tell_asked(object pages, u64 asked) noexcept:
     (<Pages> pages).asked = asked
 
 
+cdef u64 bytes_of_pages(object pages) noexcept:
+    return (<Pages> pages).n_bytes
+
+
 cdef u64 asked_of(object pages) noexcept:
     return (<Pages> pages).asked
 

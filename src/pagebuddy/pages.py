@@ -81,3 +81,30 @@ else:
     def tell_asked(pages: Any, asked: int) -> None:
         """Remember the bytes that were asked for."""
         pages.asked = asked
+
+    def new_pages(a: Attachment, n: int) -> Any:
+        """Uncompiled, what exports the bytes is made when their place is known."""
+        return None
+
+    def filled(a: Attachment, pages: Any, node: int, n: int, asked: int) -> Any:
+        """What exports the bytes of n pages at a node, which end with it."""
+        return pages_over(a, node, n << a.page_bits, asked)
+
+    def asked_of(pages: Any) -> int:
+        """The bytes that were asked for."""
+        return pages.asked  # type: ignore[no-any-return]
+
+    def node_of_pages(a: Attachment, pages: Any) -> int:
+        """The node of what exports pages of this arena; 0 for anything else."""
+        return pages.node if getattr(pages, "attachment", None) is a else 0
+
+    def zero_out(view: memoryview) -> None:
+        """Store zero in all bytes."""
+        step = 1 << 20
+        zeros = bytes(step)
+        for at in range(0, len(view), step):
+            view[at : at + step] = zeros[: len(view) - at]
+
+    def bytes_of_pages(pages: Any) -> int:
+        """The bytes that there are: whole pages, as many as when they were had."""
+        return len(pages)

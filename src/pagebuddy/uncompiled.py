@@ -2,7 +2,8 @@
 
 from pagebuddy.allocator import BuddyAllocator
 from pagebuddy.buffer import Buffer
-from pagebuddy.buffer_allocator import BufferAllocator, mutex_of_this_build
+from pagebuddy.buffer_allocator import BufferAllocator
+from pagebuddy.sharing.gate import mutex_of_this_build
 from pagebuddy.sharing.request import Request
 
 __all__ = ["BuddyAllocator", "Buffer", "BufferAllocator", "Request", "mutex_of_this_build"]

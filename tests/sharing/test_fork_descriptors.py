@@ -39,7 +39,7 @@ def test_its_lease_stays(arena, start):
         close_all_but(child)
         child.say("closed")
         child.hear()
-        child.say(bytes(buffer.view) == PATTERN)
+        child.say(bytes(buffer.view) == PATTERN)  # noqa: F821  # deleted later
         child.hear()
 
     child = start(part)

@@ -67,7 +67,7 @@ def test_a_process_lives_as_long_as_any_of_its_threads(arena, start):
             child.say("second")
             child.hear()
             more = arena.alloc(4096)
-            more.view[0] = buffer.view[0]
+            more.view[0] = buffer.view[0]  # noqa: F821  # deleted later
             child.say(more.view[0])
             child.hear()
 

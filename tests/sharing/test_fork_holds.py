@@ -31,7 +31,7 @@ def test_a_child_holds_what_its_parent_lets_go(arena, start):
 
     def part(child):
         child.hear()
-        child.say(bytes(buffer.view) == PATTERN)
+        child.say(bytes(buffer.view) == PATTERN)  # noqa: F821  # deleted later
 
     child = start(part)
     del buffer
@@ -101,7 +101,7 @@ def test_grandchildren_hold_it_as_well(arena, start):
         if os.fork() == 0:
             if os.fork() == 0:
                 child.hear()
-                child.say(bytes(buffer.view) == PATTERN)
+                child.say(bytes(buffer.view) == PATTERN)  # noqa: F821  # deleted later
                 child.hear()
             os._exit(0)
         child.say("forked")

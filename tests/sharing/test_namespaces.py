@@ -47,7 +47,7 @@ def test_a_child_born_into_another_keeps_its_views(arena, start, lock, which):
         if not pid:
             child.say(os.getpid())
             child.hear()
-            child.say(bytes(buffer.view[:5]))
+            child.say(bytes(buffer.view[:5]))  # noqa: F821  # deleted later
             try:
                 arena.alloc(1)
                 child.say("served")

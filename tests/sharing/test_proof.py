@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
+
+from pagebuddy import CorruptMetadata
+from pagebuddy.core.words import N_HEADS
+from pagebuddy.sharing.words import ENTRY_BYTES, ENTRY_STATE, ENTRY_WORDS, TICKET_BYTES
 
 
 @pytest.mark.parametrize("max_order", range(8))
@@ -12,3 +18,60 @@ def test_blocks_of_any_size_used_up_to_any_page(Arena, max_order):
     for _ in range(96):
         buffers.append(arena.alloc(64))
         arena.verify()
+
+
+def words_of(arena):
+    return arena._attachment.memory, arena._attachment.layout
+
+
+@pytest.mark.parametrize("wrong", [0, 4097, 1 << 63])
+def test_bytes_of_a_kept_buffer_that_it_cannot_have(Arena, wrong):
+    arena = Arena("1 MiB", lock="file")
+    arena.alloc(100, keep="key")
+    words, layout = words_of(arena)
+    entry = next(
+        at
+        for at in range(layout.entries_at, layout.tickets_at, ENTRY_WORDS)
+        if words[at + ENTRY_STATE]
+    )
+    words[entry + ENTRY_BYTES] = wrong
+    with pytest.raises(CorruptMetadata, match="an entry of the directory"):
+        arena.verify()
+    with pytest.raises(CorruptMetadata, match="an entry of the directory"):
+        arena["key"]
+    assert arena["key"].nbytes == 4096, "mended: all of its pages"
+    arena.verify()
+
+
+@pytest.mark.parametrize("wrong", [0, 4097, 1 << 63])
+def test_bytes_of_a_ticket_that_its_buffer_cannot_have(Arena, wrong):
+    arena = Arena("1 MiB", lock="file")
+    handle = pickle.dumps(arena.alloc(100))
+    words, layout = words_of(arena)
+    words[layout.tickets_at + TICKET_BYTES] = wrong
+    with pytest.raises(CorruptMetadata, match="a ticket"):
+        arena.verify()
+    with pytest.raises(CorruptMetadata, match="a ticket"):
+        pickle.loads(handle)
+    assert pickle.loads(handle).nbytes == 4096, "mended: all of its pages"
+    arena.verify()
+
+
+def test_a_buffer_is_as_long_as_the_pages_that_it_was_made_over(Arena):
+    arena = Arena("1 MiB", lock="file")
+    buffer = arena.alloc(100)
+    words, layout = words_of(arena)
+    record = layout.metadata_at + layout.geometry.links_at + N_HEADS
+    words[record] ^= 8 << 32
+    assert arena.buffer_of(buffer.view).capacity == 4096
+    words[record] ^= 8 << 32
+
+
+def test_recovery_ends_where_something_like_a_record_lies_behind_the_last(Arena):
+    arena = Arena("1 MiB", lock="file")
+    buffer = arena.alloc(100)
+    words, layout = words_of(arena)
+    words[layout.metadata_at + layout.geometry.links_at + N_HEADS + 100] = 1 << 63
+    arena.recover()
+    arena.verify()
+    assert [row.offset for row in arena.buffers()] == [buffer.offset]

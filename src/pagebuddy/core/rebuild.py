@@ -86,7 +86,8 @@ def rebuild_section(s: State, high: u64, thorough: cython.bint) -> cython.void:
     gap: u64 = place
     while place < clear:
         node: u64 = node_at(s, place)
-        if is_live(s.links[node]):
+        # What looks like a record above the high water was never one, and nobody has checked it.
+        if node < high and is_live(s.links[node]):
             scatter(s, gap, place - gap)
             place += length(s, node)
             gap = place

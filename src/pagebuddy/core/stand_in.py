@@ -21,7 +21,7 @@ def cfunc(thing: _T) -> _T:
     return thing
 
 
-cclass = final = inline = nogil = no_gc = no_gc_clear = cfunc
+cclass = final = inline = nogil = no_gc = cfunc
 
 
 def freelist(n: int) -> Callable[[_T], _T]:

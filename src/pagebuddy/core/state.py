@@ -23,6 +23,7 @@ if not cython.compiled:
     )
 
 
+@cython.no_gc
 @cython.cclass
 class State:
     """Where the words are, and the section in use. Free functions do the work.

@@ -48,6 +48,11 @@ class Mapping:
         self._end.atexit = False
         self.memory = memoryview(array).cast("B")
 
+    @property
+    def ended(self) -> bool:
+        """Whether it is unmapped."""
+        return not self._end.alive
+
     def at_end(self, call: LastCall) -> None:
         """Have `call` called when the last view is gone, before the memory is unmapped.
 

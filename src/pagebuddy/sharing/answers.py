@@ -27,9 +27,9 @@ OF_ARENAS = INVARIANTS | {
     words.F_ORPHAN: "every buffer has a holder, a ticket, or is kept",
     words.F_HOLDER: "whoever holds a buffer has a slot",
     words.F_TICKETS: "the tickets of all buffers are the tickets there are",
-    words.F_TICKET: "a ticket names a live buffer that counts it",
+    words.F_TICKET: "a ticket names a live buffer that counts it, and bytes of it",
     words.F_KEPT: "every kept buffer has an entry in the directory",
-    words.F_ENTRY: "an entry of the directory names a live, kept buffer",
+    words.F_ENTRY: "an entry of the directory names a live, kept buffer, and bytes of it",
 }
 
 MOST_KEY = 47

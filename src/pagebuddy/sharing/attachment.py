@@ -10,6 +10,7 @@ if not cython.compiled:
     from pagebuddy.sharing.words import ENTRY_WORDS, SLOT_WORDS, TICKET_WORDS
 
 
+@cython.no_gc
 @cython.cclass
 class Attachment(State):
     """The words of an arena as this process has them mapped, its slot, and its local counts.

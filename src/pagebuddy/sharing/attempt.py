@@ -33,6 +33,7 @@ if not cython.compiled:
         restamp_tickets,
     )
     from pagebuddy.sharing.words import (
+        A_TOUCHED,
         DONE,
         NO_PAGES,
         OP_ALLOC,
@@ -125,7 +126,8 @@ def carry_out(a: Attachment, r: Request, operation: u64) -> u64:
     elif operation == OP_REAP_TICKETS:
         return do_reap_tickets(a, r)
     elif operation == OP_REPAIR:
-        take_over(a)
+        # The high water may be what is wrong: what was touched is a second witness.
+        take_over(a, a.base[A_TOUCHED] if a.base[A_TOUCHED] < a.n_nodes else a.n_nodes)
     return DONE
 
 

@@ -65,3 +65,15 @@ def own_pid() -> int:
 def is_present() -> bool:
     """Whether this process is none that was cloned unseen; uncompiled that cannot be told."""
     return True
+
+
+def take_own_lease(a: Any, slot: int) -> bool:
+    """Take the lease of a free slot."""
+    a.lease = lease.take(a.fd, slot)
+    return a.lease is not None
+
+
+def drop_own_lease(a: Any) -> None:
+    """Let go of the lease."""
+    a.lease.release()
+    a.lease = None

@@ -12,7 +12,7 @@ from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
     from pagebuddy.core.spans import next_live
-    from pagebuddy.core.words import N_HEADS, store, u64
+    from pagebuddy.core.words import H_HIGH_WATER, N_HEADS, store, u64
     from pagebuddy.sharing.alive import may_judge
     from pagebuddy.sharing.attachment import Attachment, slot_at
     from pagebuddy.sharing.child import (
@@ -101,7 +101,7 @@ def prepare_fork(a: Attachment) -> cython.void:
             endow(a, slot)
         if a.fault:
             a.fault = 0
-            if take_over(a) and slot:
+            if take_over(a, a.words[H_HIGH_WATER]) and slot:
                 endow(a, slot)
             a.fault = 0
         a.fork_slot = slot

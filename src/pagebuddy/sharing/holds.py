@@ -89,6 +89,15 @@ def is_the_buffer(a: Attachment, node: u64, generation: u64) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
+def fits(a: Attachment, node: u64, n_bytes: u64) -> cython.bint:
+    """Whether a live buffer can have that many bytes, as an entry or a ticket tells."""
+    return n_bytes != 0 and n_bytes <= length(a, node) << a.page_bits
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
 def free_if_unused(a: Attachment, node: u64) -> cython.void:
     """Free a buffer that nobody needs any more."""
     if is_unused(a, node):

@@ -7,7 +7,7 @@ lock: who waits for anything as the owner of the arena's lock keeps all other pr
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
-    from pagebuddy.core.words import store, u64
+    from pagebuddy.core.words import H_HIGH_WATER, store, u64
     from pagebuddy.sharing.attachment import Attachment
     from pagebuddy.sharing.child import is_present
     from pagebuddy.sharing.deferred import next_deferred
@@ -21,6 +21,10 @@ if not cython.compiled:
         DONE,
         FOREIGN,
         LOCK_MUTEX,
+        OP_BUFFERS,
+        OP_ENTRIES,
+        OP_MEASURE,
+        OP_VERIFY,
         OWNER_DIED,
         POISONED,
     )
@@ -29,19 +33,28 @@ if not cython.compiled:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def enter_inherited(a: Attachment, answer: u64) -> u64:
+def only_looks(operation: u64) -> cython.bint:
+    """Whether an operation changes nothing but lists: what a poisoned arena still allows."""
+    return operation in (OP_MEASURE, OP_BUFFERS, OP_ENTRIES, OP_VERIFY)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def enter_inherited(a: Attachment, answer: u64, operation: u64) -> u64:
     """The rest of `enter` where the lock is ours, and somebody died, or the arena is poisoned."""
     sound: cython.bint = a.base[A_POISONED] == 0
     if sound and a.base[A_BUSY]:
-        sound = take_over(a)
+        sound = take_over(a, a.words[H_HIGH_WATER])
         store(a.base, A_BUSY, 0)
     if answer == OWNER_DIED and a.lock_kind == LOCK_MUTEX:
         # Also where the arena is poisoned: without this nobody could ever look at it again.
         mutex_mend(a.base)
     if not sound:
         a.fault = 0
-        unlock(a)
-        return POISONED
+        if not only_looks(operation):
+            unlock(a)
+            return POISONED
     return DONE
 
 
@@ -68,7 +81,7 @@ def enter(a: Attachment, operation: u64, milliseconds: u64) -> u64:
     if answer != DONE and answer != OWNER_DIED:
         return answer
     if answer or a.base[A_BUSY] or a.base[A_POISONED]:
-        answer = enter_inherited(a, answer)
+        answer = enter_inherited(a, answer, operation)
         if answer:
             return answer
     store(a.base, A_BUSY, (a.slot + 1) << 32 | operation)
@@ -84,7 +97,7 @@ def leave_mended(a: Attachment) -> u64:
     """The rest of `leave` where the engine noted a fault: all but the truth is made anew."""
     a.seen_fault = a.fault
     a.seen_node = a.fault_node
-    sound: cython.bint = take_over(a)
+    sound: cython.bint = take_over(a, a.words[H_HIGH_WATER])
     a.fault = 0
     store(a.base, A_BUSY, 0)
     unlock(a)

@@ -6,7 +6,7 @@ if not cython.compiled:
     from pagebuddy.core.aside import settle
     from pagebuddy.core.search import measure, next_run
     from pagebuddy.core.spans import commit, length, next_live, resize, take, take_aligned
-    from pagebuddy.core.state import node_at, place_of, use_node
+    from pagebuddy.core.state import fail, node_at, place_of, use_node
     from pagebuddy.core.tree import claim
     from pagebuddy.core.words import (
         H_COUNTS,
@@ -20,6 +20,7 @@ if not cython.compiled:
     from pagebuddy.sharing.directory import find_key, find_node, forget, keep
     from pagebuddy.sharing.holds import (
         bytes_within,
+        fits,
         hold_alone,
         holds,
         is_buffer,
@@ -36,6 +37,7 @@ if not cython.compiled:
         ENTRY_KEY,
         ENTRY_NODE,
         ENTRY_STATE,
+        F_ENTRY,
         KEY_WORDS,
         NO_PAGES,
         NOT_FOUND,
@@ -139,7 +141,9 @@ def do_find(a: Attachment, r: Request) -> u64:
     r.n_bytes = a.entries[at + ENTRY_BYTES]
     if not is_the_buffer(a, r.node, a.entries[at + ENTRY_GENERATION]):
         return NOT_FOUND
-    r.n_bytes = bytes_within(a, r.node, r.n_bytes)
+    if not fits(a, r.node, r.n_bytes):
+        fail(a, F_ENTRY, r.node)
+        return NOT_FOUND
     return do_join(a, r)
 
 

@@ -9,10 +9,11 @@ if not cython.compiled:
     from pagebuddy.core.state import fail
     from pagebuddy.core.words import N_HEADS, u64
     from pagebuddy.sharing.attachment import Attachment, entry_at, holds_at, slot_at, ticket_at
-    from pagebuddy.sharing.holds import holds, is_the_buffer, is_unused
+    from pagebuddy.sharing.holds import fits, holds, is_the_buffer, is_unused
     from pagebuddy.sharing.takeover import next_buffer, tickets_end
     from pagebuddy.sharing.words import (
         A_NUMBER,
+        ENTRY_BYTES,
         ENTRY_GENERATION,
         ENTRY_NODE,
         ENTRY_STATE,
@@ -23,6 +24,7 @@ if not cython.compiled:
         F_TICKET,
         F_TICKETS,
         SLOT_STATE,
+        TICKET_BYTES,
         TICKET_GENERATION,
         TICKET_NODE,
         TICKET_SERIAL,
@@ -43,8 +45,10 @@ def prove_entries(a: Attachment) -> u64:
         at: u64 = entry_at(i)
         if a.entries[at + ENTRY_STATE]:
             node: u64 = a.entries[at + ENTRY_NODE]
-            if not is_the_buffer(a, node, a.entries[at + ENTRY_GENERATION]) or not holds(
-                a, node, 0
+            if (
+                not is_the_buffer(a, node, a.entries[at + ENTRY_GENERATION])
+                or not holds(a, node, 0)
+                or not fits(a, node, a.entries[at + ENTRY_BYTES])
             ):
                 fail(a, F_ENTRY, node)
             count += 1
@@ -67,6 +71,7 @@ def prove_tickets(a: Attachment) -> u64:
             if (
                 not is_the_buffer(a, node, a.tickets[at + TICKET_GENERATION])
                 or tickets_in(a.holds[holds_at(a, node)]) == 0
+                or not fits(a, node, a.tickets[at + TICKET_BYTES])
             ):
                 fail(a, F_TICKET, node)
             count += 1

@@ -10,17 +10,19 @@ from pagebuddy.core import stand_in as cython
 if not cython.compiled:
     from pagebuddy.core.rebuild import rebuild
     from pagebuddy.core.spans import length, next_live
-    from pagebuddy.core.words import H_HIGH_WATER, N_HEADS, store, u64
+    from pagebuddy.core.words import N_HEADS, store, u64
     from pagebuddy.sharing.attachment import Attachment, entry_at, holds_at, ticket_at
     from pagebuddy.sharing.directory import drop_former, drop_older
-    from pagebuddy.sharing.holds import add_hold, free_if_unused, is_buffer, is_the_buffer
+    from pagebuddy.sharing.holds import add_hold, fits, free_if_unused, is_buffer, is_the_buffer
     from pagebuddy.sharing.words import (
         A_NUMBER,
         A_POISONED,
         A_TICKETS_END,
+        ENTRY_BYTES,
         ENTRY_GENERATION,
         ENTRY_NODE,
         ENTRY_STATE,
+        TICKET_BYTES,
         TICKET_GENERATION,
         TICKET_NODE,
         TICKET_SERIAL,
@@ -66,6 +68,8 @@ def recount(a: Attachment) -> cython.void:
                 store(a.entries, at + ENTRY_STATE, 0)
             elif not drop_older(a, i) and not drop_former(a, i, node):
                 add_hold(a, node, 0)
+                if not fits(a, node, a.entries[at + ENTRY_BYTES]):
+                    store(a.entries, at + ENTRY_BYTES, length(a, node) << a.page_bits)
         i += 1
     i = 0
     end = tickets_end(a)
@@ -76,6 +80,8 @@ def recount(a: Attachment) -> cython.void:
             node = a.tickets[at + TICKET_NODE]
             if is_the_buffer(a, node, a.tickets[at + TICKET_GENERATION]):
                 store(a.holds, holds_at(a, node), a.holds[holds_at(a, node)] + (one << 48))
+                if not fits(a, node, a.tickets[at + TICKET_BYTES]):
+                    store(a.tickets, at + TICKET_BYTES, length(a, node) << a.page_bits)
             else:
                 store(a.tickets, at + TICKET_SERIAL, 0)
         i += 1
@@ -97,11 +103,14 @@ def free_orphans(a: Attachment) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def take_over(a: Attachment) -> cython.bint:
-    """Mend the arena; False, and the arena is poisoned, where its truth contradicts itself."""
+def take_over(a: Attachment, high: u64) -> cython.bint:
+    """Mend the arena; False, and the arena is poisoned, where its truth contradicts itself.
+
+    No buffer is looked for from the node `high` on.
+    """
     fault: u64 = a.fault
     a.fault = 0
-    rebuild(a, a.words[H_HIGH_WATER], False)
+    rebuild(a, high, False)
     if a.fault == 0:
         recount(a)
     if a.fault == 0:

@@ -8,10 +8,12 @@ from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
     from pagebuddy.core.spans import length
+    from pagebuddy.core.state import fail
     from pagebuddy.core.words import low, store, u64
     from pagebuddy.sharing.attachment import Attachment, holds_at, slot_at, ticket_at
     from pagebuddy.sharing.holds import (
         bytes_within,
+        fits,
         free_if_unused,
         holds,
         is_buffer,
@@ -24,6 +26,7 @@ if not cython.compiled:
         A_SERIAL,
         A_TICKETS_END,
         DONE,
+        F_TICKET,
         MOST_TICKETS_EACH,
         NO_TICKETS,
         NOT_LIVE,
@@ -140,8 +143,10 @@ def do_claim(a: Attachment, r: Request) -> u64:
     r.n_bytes = a.tickets[at + TICKET_BYTES]
     if not is_the_buffer(a, r.node, a.tickets[at + TICKET_GENERATION]):
         return NOT_LIVE
+    if not fits(a, r.node, r.n_bytes):
+        fail(a, F_TICKET, r.node)
+        return NOT_LIVE
     r.n = length(a, r.node)
-    r.n_bytes = bytes_within(a, r.node, r.n_bytes)
     join_hold(a, r.node)
     end_ticket(a, r.index)
     return DONE
