@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Annotated
 
@@ -48,29 +49,37 @@ def stat_command(
     """
     with plain_refusals():
         path = path_of(name)
-        looks = _looks(path, every) if watch else iter([_look(path)])
+        if watch:
+            with suppress(KeyboardInterrupt):
+                _watch(path, every, as_json)
+            return
+        report, figures = _look(path)
         if as_json:
-            for report, figures in looks:
-                typer.echo(json.dumps(figures | _attached(report), indent=None if watch else 2))
-        elif not watch:
-            Console(highlight=False).print(next(looks)[0])
-        elif sys.stdout.isatty():
-            with Live(console=Console(highlight=False), auto_refresh=False) as live:
-                for report, _ in looks:
-                    live.update(report, refresh=True)
+            typer.echo(json.dumps(figures, indent=2))
         else:
+            Console(highlight=False).print(report)
+
+
+def _watch(path: str, every: float, as_json: bool) -> None:
+    looks = _looks(path, every)
+    if as_json:
+        for _, figures in looks:
+            typer.echo(json.dumps(figures))
+    elif sys.stdout.isatty():
+        with Live(console=Console(highlight=False), auto_refresh=False) as live:
             for report, _ in looks:
-                typer.echo(f"{time.strftime('%H:%M:%S')}  {in_a_line(report.stats)}")
-
-
-def _attached(report: ArenaReport) -> dict[str, object]:
-    """Who is attached; `processes` is how many there are, as in `stats()`."""
-    return {"attached": [asdict(row) for row in report.processes]}
+                live.update(report, refresh=True)
+    else:
+        for report, _ in looks:
+            typer.echo(f"{time.strftime('%H:%M:%S')}  {in_a_line(report.stats)}")
 
 
 def _look(path: str) -> tuple[ArenaReport, dict[str, object]]:
+    """The figures for a terminal and for JSON, where `processes` is how many, as in `stats()`."""
     with Snapshot(path) as snapshot:
-        return ArenaReport(snapshot), snapshot.as_dict()
+        report = ArenaReport(snapshot)
+        attached = [asdict(row) for row in report.processes]
+        return report, snapshot.as_dict() | {"attached": attached}
 
 
 def _looks(path: str, every: float) -> Iterator[tuple[ArenaReport, dict[str, object]]]:
@@ -83,5 +92,3 @@ def _looks(path: str, every: float) -> Iterator[tuple[ArenaReport, dict[str, obj
             yield _look(path)
     except ArenaNotFound:
         typer.echo(f"{path} is gone", err=True)
-    except KeyboardInterrupt:
-        return
