@@ -44,7 +44,7 @@ def test_its_lease_stays(arena, start):
 
     child = start(part)
     assert child.hear() == "closed"
-    del buffer
+    buffer = None
     assert rows(arena) == {child.pid: True}
     assert arena.reap() == 0
     taken = [arena.alloc(arena.stats().largest_free * arena.page_size)]

@@ -34,7 +34,7 @@ def test_a_child_holds_what_its_parent_lets_go(arena, start):
         child.say(bytes(buffer.view) == PATTERN)
 
     child = start(part)
-    del buffer
+    buffer = None
     assert arena.stats().n_spans == 1
     taken = fill(arena)
     child.say("look")
@@ -69,7 +69,7 @@ def test_a_buffer_ends_with_the_last_of_parent_and_child(arena, start):
     child = start(part)
     assert child.hear() == "let go"
     assert arena.stats().n_spans == 1
-    del buffer
+    buffer = None
     assert arena.stats().n_spans == 0
     child.say("end")
     child.wait()
@@ -109,7 +109,7 @@ def test_grandchildren_hold_it_as_well(arena, start):
     child = start(part)
     assert child.hear() == "forked"
     assert child.wait() == 0
-    del buffer
+    buffer = None
     taken = fill(arena)
     assert sum(row.n_pages for row in arena.buffers()) == arena.n_pages
     child.say("look")
@@ -217,7 +217,7 @@ def test_a_child_that_is_killed_before_its_first_instruction(run, lock):
         pid = os.fork()
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
         print([(row.pid, row.alive, row.buffers) for row in arena.processes() if not row.me])
-        del buffer
+        buffer = None
         print(arena.stats().n_spans, arena.reap(), arena.stats().n_spans)
         """,
         lock,

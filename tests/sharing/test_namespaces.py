@@ -58,7 +58,7 @@ def test_a_child_born_into_another_keeps_its_views(arena, start, lock, which):
 
     child = start(part)
     assert child.hear() == ("1" if which == "first" else "2")
-    del buffer
+    buffer = None
     assert arena.stats().n_spans == 1
     child.say("look")
     assert child.hear() == "b'hello'"
