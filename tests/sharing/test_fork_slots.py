@@ -167,11 +167,11 @@ def test_who_has_a_slot_of_its_own_keeps_no_shared_one_alive(arena, start):
             os._exit(0)
         os.waitpid(pid, 0)
         if os.fork() == 0:
+            child.say("forked")
             child.hear()
             child.say(bytes(buffer.view) == PATTERN)
             child.hear()
             os._exit(0)
-        child.say("forked")
 
     child = start(part)
     assert child.hear() == "forked"
