@@ -175,8 +175,7 @@ class BufferAllocator(Attachment):
             if cython.compiled:
                 with cython.nogil:  # type: ignore[attr-defined]
                     answer = attempt(self, request, operation, wait)
-                if answer == LOCKED:
-                    # Not behind what was done: nobody would know of it.
+                if answer == LOCKED:  # not behind what was done, which would be lost
                     handle_signals()  # type: ignore[name-defined]  # noqa: F821
             else:
                 answer = attempt(self, request, operation, wait)
@@ -382,8 +381,7 @@ if not cython.compiled:
 
     def detach(a: Any, finalizing: Any = sys.is_finalizing, used: Any = _USED) -> None:
         """Free the slot, and let go of the lease and the lock. At exit the lease ends by itself."""
-        # Weak references outlive the beginning of this, so that other threads can still find it.
-        a.ending = True
+        a.ending = True  # weak references outlive the beginning of this
         if finalizing():
             return
         if a.fd >= 0:
