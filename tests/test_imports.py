@@ -36,14 +36,19 @@ LEVELS = [
     {"sharing"},
     {"arrays", "pages", "buffer", "buffer_allocator"},
     {"_compiled", "chosen", "uncompiled"},
-    {"arena", "arena_arrays", "arena_upkeep"},
+    {"arena", "arena_arrays", "arena_exchange", "arena_upkeep"},
     {"exchange"},
     {"pagebuddy"},
     {"tools", "testing", "__main__"},
 ]
 
 # What an arena's method takes from a room above it is imported inside that method.
-UPWARDS = {("arena", method) for method in ("dumps", "queue", "record", "_repr_html_")}
+UPWARDS = {
+    # For types alone.
+    ("arena_exchange", None),
+    *(("arena_exchange", method) for method in ("dumps", "loads", "queue")),
+    *(("arena", method) for method in ("record", "_repr_html_")),
+}
 
 # All that the core may use besides itself: nothing of an operating system, nothing of text.
 FOR_THE_CORE = {"__future__", "collections", "typing"}
