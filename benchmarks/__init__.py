@@ -1,4 +1,4 @@
-"""What the engine costs, measured beside what it is compared with, in one run.
+"""What the engine and its arenas cost, measured beside what it is compared with, in one run.
 
 `python -m benchmarks` prints the table and writes it to `out/benchmarks.json`. Nothing here is
 asserted: a figure that is not reached is shown as such.
@@ -7,6 +7,7 @@ asserted: a figure that is not reached is shown as such.
 - `streams` prepares the lists of operations that the engine runs in one native loop
 - `loops`, `calls` and `batches` hold the cases: the native loop, calls from Python, whole arrays
 - `rivals` is what the engine is measured against, `subject` is which engine is measured
-- `figures` says which rows the table has and what each should reach
+- `arenas` holds the cases of arenas, `memories` the other ways to get memory
+- `figures` and `arena_rows` say which rows the table has and what each should reach
 - `machine` and `report` write down where it ran and what came out
 """

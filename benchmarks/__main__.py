@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from itertools import count
 from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import batches, calls, loops, rivals
+from benchmarks import arena_rows, arenas, batches, calls, loops, rivals
 from benchmarks.figures import figures, rows_for
 from benchmarks.machine import described
 from benchmarks.report import WIDTH, place_in, save, show, write_into
@@ -17,12 +18,20 @@ from benchmarks.subject import Subject, chosen, default_is_compiled, without_che
 from benchmarks.timing import Case, measure
 
 SAMPLE_NS = 25_000_000
+# There are many of these, and some take the system a second: shorter samples, and fewer.
+ARENA_SAMPLE_NS = 5_000_000
+ARENA_SHARE = 4
 
 
 def arguments() -> argparse.Namespace:
     """What was asked for on the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=41, help="samples of each case (default: 41)")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=41,
+        help="samples of each case, a quarter of arenas (default: 41)",
+    )
     parser.add_argument("--uncompiled", action="store_true", help="measure the uncompiled engine")
     parser.add_argument("--json", type=Path, default=Path("out/benchmarks.json"), metavar="PATH")
     parser.add_argument(
@@ -57,20 +66,23 @@ def main() -> None:
     facts = {**described(), "compiled": subject.compiled, "n_pages": subject.n_pages}
     console = Console(width=WIDTH)
     progress = Console(stderr=True)
+    rounds, arena_rounds = asked.rounds, -(-asked.rounds // ARENA_SHARE)
     started = time.monotonic()
     with progress.status("measuring") as status:
-        done = iter(range(1, asked.rounds + 1))
-        samples = measure(
-            cases_of(subject, without_checks() if subject.compiled else None),
-            asked.rounds,
-            SAMPLE_NS,
-            lambda: status.update(f"measuring: {next(done)} of {asked.rounds} rounds"),
-        )
+        done = count(1)
+
+        def show_round() -> None:
+            status.update(f"measuring: {next(done)} of {rounds + arena_rounds} rounds")
+
+        engine = cases_of(subject, without_checks() if subject.compiled else None)
+        samples = measure(engine, rounds, SAMPLE_NS, show_round)
+        # After the engine's: the large ones leave caches cold, and the system at work.
+        samples |= measure(arenas.all_of(subject), arena_rounds, ARENA_SAMPLE_NS, show_round)
     metadata = subject.allocator.metadata_size(subject.n_pages)
     samples[subject.of("metadata")] = [metadata / subject.n_pages]
-    table = figures(rows_for(subject), samples)
+    table = figures([*rows_for(subject), *arena_rows.rows_for(subject)], samples)
     show(table, facts, console)
-    save(table, facts, asked.rounds, asked.json)
+    save(table, facts, rounds, asked.json)
     for page in asked.into:
         write_into(page, table, facts)
     console.print(f"{time.monotonic() - started:.0f} s, written to {asked.json}")

@@ -25,6 +25,9 @@ class Row:
     reach: float | None = None
     """What the median should not exceed."""
 
+    at_least: bool = False
+    """Or should not be below."""
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -39,7 +42,10 @@ class Figure:
     @property
     def reached(self) -> bool | None:
         """Whether the median is where it should be; None where the row sets no goal."""
-        return None if self.row.reach is None else self.median <= self.row.reach
+        reach = self.row.reach
+        if reach is None:
+            return None
+        return self.median >= reach if self.row.at_least else self.median <= reach
 
 
 def figures(rows: Sequence[Row], samples: Samples) -> list[Figure]:

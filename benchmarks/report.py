@@ -61,6 +61,7 @@ def save(figures: Sequence[Figure], facts: Mapping[str, object], rounds: int, pa
                 "min": round(figure.lowest, 4),
                 "max": round(figure.highest, 4),
                 "reach": figure.row.reach,
+                "at_least": figure.row.at_least,
                 "reached": figure.reached,
             }
             for figure in figures
@@ -115,7 +116,7 @@ def markdown(figures: Sequence[Figure], facts: Mapping[str, object]) -> str:
 
 def _cells(figure: Figure) -> list[str]:
     row = figure.row
-    reach = "" if row.reach is None else f"{row.reach:g}"
+    reach = "" if row.reach is None else f"{'≥' if row.at_least else ''}{row.reach:g}"
     numbers = (figure.median, figure.lowest, figure.highest)
     median, lowest, highest = (_short(number) for number in numbers)
     return [row.title, median, " " + row.unit, lowest, highest, reach, VERDICT[figure.reached]]

@@ -10,7 +10,9 @@ import pagebuddy
 from benchmarks.rivals import Bench
 
 if TYPE_CHECKING:
-    from pagebuddy import BuddyAllocator
+    from types import ModuleType
+
+    from pagebuddy import Arena, BuddyAllocator
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,9 @@ class Subject:
 
     allocator: type[BuddyAllocator]
     compiled: bool
+
+    arena: type[Arena]
+    """Whose arenas work by this engine."""
 
     bench: Any
     """Calls that do nothing, and a loop of `free(alloc(n))`, both compiled if the engine is."""
@@ -45,9 +50,9 @@ def chosen(*, compiled: bool) -> Subject:
     """The compiled engine, or the same files uncompiled."""
     if compiled:
         module = import_module("pagebuddy._compiled")
-        return Subject("engine", module.BuddyAllocator, True, module._Bench())
-    module = import_module("pagebuddy.allocator")
-    return Subject("engine", module.BuddyAllocator, False, Bench())
+        return Subject("engine", module.BuddyAllocator, True, _arena_of(module), module._Bench())
+    module = import_module("pagebuddy.uncompiled")
+    return Subject("engine", module.BuddyAllocator, False, _arena_of(module), Bench())
 
 
 def without_checks() -> Subject | None:
@@ -56,7 +61,11 @@ def without_checks() -> Subject | None:
         module = import_module("pagebuddy._unchecked")
     except ImportError:
         return None
-    return Subject("unchecked", module.BuddyAllocator, True, module._Bench())
+    return Subject("unchecked", module.BuddyAllocator, True, _arena_of(module), module._Bench())
+
+
+def _arena_of(engine: ModuleType) -> type[Arena]:
+    return type("Arena", (pagebuddy.Arena,), {"_engine": engine})
 
 
 def default_is_compiled() -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
+from operator import index
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from pagebuddy.arena_arrays import ArenaArrays
@@ -119,14 +121,18 @@ class Arena(ArenaArrays, ArenaExchange, ArenaUpkeep):
             return cls._of(attaching.attach(cls._engine, Named.open(arena)))
         from pagebuddy.memory.anonymous import Anonymous
 
-        return cls._of(attaching.attach(cls._engine, Anonymous.attach(whole(arena, "arena"))))
+        if not hasattr(arena, "__index__"):
+            raise TypeError(f"arena is {arena!r}; it must be a name or an open descriptor")
+        return cls._of(attaching.attach(cls._engine, Anonymous.attach(index(arena))))
 
     @classmethod
     def open(cls, name: str, size: int | str, **options: Any) -> Self:
         """Attach to the arena of that name, or create it: options are those of `create`.
 
-        An arena that is there already must have that size; ValueError names both.
+        An arena that is there already must have that size; ValueError names both. Options count where
+        it is made.
         """
+        _check_names(options)
         while True:
             try:
                 return cls.attach(name)._sized(size, name)
@@ -145,7 +151,8 @@ class Arena(ArenaArrays, ArenaExchange, ArenaUpkeep):
         size: int | str | None = None,
         **options: Any,
     ) -> Self:
-        """Open the arena in a file, or make it: options are those of `create`, without `huge`.
+        """Open the arena in a file, or make it: options are those of `create`, without `huge`, and count
+        where it is made.
 
         Every kept buffer is found again, after a restart of the machine too; what was not flushed may be
         lost by a power cut, which is detected. Without a size the file must be there; one of another
@@ -154,20 +161,19 @@ class Arena(ArenaArrays, ArenaExchange, ArenaUpkeep):
         """
         from pagebuddy.memory.file import File
 
+        _check_names(options)
+        asked = Options(**{key: options.pop(key) for key in _MEDIUM_OPTIONS if key in options})
+        layout = None if size is None else cls._layout(size, **options)
         while True:
             try:
                 found = cls._of(attaching.attach(cls._engine, File.open(path)))
                 return found if size is None else found._sized(size, os.fspath(path))
             except ArenaNotFound:
-                if size is None:
+                if layout is None:
                     raise
-            asked = {key: options.pop(key) for key in list(options) if key in _MEDIUM_OPTIONS}
-            layout = cls._layout(size, **options)
-            try:
-                medium = File.make(path, layout.n_bytes, Options(**asked))
+            with suppress(ArenaExists):
+                medium = File.make(path, layout.n_bytes, asked)
                 return cls._of(attaching.make(cls._engine, layout, medium))
-            except ArenaExists:
-                options |= asked
 
     @classmethod
     def over(
@@ -349,6 +355,14 @@ class Arena(ArenaArrays, ArenaExchange, ArenaUpkeep):
 
 
 _MEDIUM_OPTIONS = ("reserve", "populate", "huge", "mode")
+_OPTIONS = ("page_size", "max_order", "slots", "lock", *_MEDIUM_OPTIONS)
+
+
+def _check_names(options: dict[str, Any]) -> None:
+    """Refuse what is no option, also where an arena is there that was made already."""
+    for name in options:
+        if name not in _OPTIONS:
+            raise TypeError(f"{name} is no option of an arena; there are {', '.join(_OPTIONS)}")
 
 
 def _private(

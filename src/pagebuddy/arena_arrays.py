@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pagebuddy.arguments import whole
-from pagebuddy.arrays import checked_dtype, numpy, pages_of
+from pagebuddy.arrays import numpy, pages_of
 
 if TYPE_CHECKING:
     from pagebuddy.buffer import Buffer
@@ -29,16 +28,16 @@ class ArenaArrays:
         >>> Arena("1 MiB").empty((2, 3), "i4").shape
         (2, 3)
         """
-        return self._array(shape, dtype, order)
+        return self._open.array(shape, dtype, order, False)
 
     def zeros(self, shape: Any, dtype: Any = float, order: str = "C") -> Any:
         """Return a numpy array of zeros; see `empty`. Pages that were never used stay untouched."""
-        return self._array(shape, dtype, order, zero=True)
+        return self._open.array(shape, dtype, order, True)
 
     def full(self, shape: Any, value: Any, dtype: Any = None, order: str = "C") -> Any:
         """Return a numpy array filled with a value; see `empty`."""
         np = numpy()
-        array = self._array(shape, np.asarray(value).dtype if dtype is None else dtype, order)
+        array = self.empty(shape, np.asarray(value).dtype if dtype is None else dtype, order)
         array[...] = value
         return array
 
@@ -47,19 +46,9 @@ class ArenaArrays:
         np = numpy()
         given = np.asanyarray(array)
         order = "F" if given.flags.f_contiguous and not given.flags.c_contiguous else "C"
-        copied = self._array(given.shape, given.dtype, order)
+        copied = self.empty(given.shape, given.dtype, order)
         copied[...] = given
         return copied
-
-    def _array(self, shape: Any, dtype: Any, order: str, zero: bool = False) -> Any:
-        np = numpy()
-        kind = checked_dtype(dtype)
-        sides = tuple(shape) if np.iterable(shape) else (shape,)
-        n_bytes = kind.itemsize
-        for side in sides:
-            n_bytes *= whole(side, "a side of shape")
-        # An array without items has a page all the same, so that it is one of the arena's.
-        return self._open.alloc(n_bytes or 1, zero=zero).array(sides, kind, order)
 
     def buffer_of(self, array: Any) -> Buffer:
         """Return a buffer for the pages that an array, or a view of one, lies in.

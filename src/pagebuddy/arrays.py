@@ -1,12 +1,13 @@
 """numpy arrays over pages. Without numpy everything else works."""
 
-from __future__ import annotations
-
-from types import ModuleType
+from functools import cache
 from typing import Any
 
+from pagebuddy.arguments import whole
 
-def numpy() -> ModuleType:
+
+@cache
+def numpy() -> Any:
     """Return numpy. Raises ImportError that says what to install."""
     try:
         import numpy as np
@@ -32,12 +33,40 @@ def checked_dtype(dtype: Any) -> Any:
     return kind
 
 
-def array_over(pages: Any, n_bytes: int, shape: Any, dtype: Any, order: str) -> Any:
+def sides_and_bytes(shape: Any, kind: Any) -> Any:
+    """Return a shape as numpy takes it, and how many bytes items of that kind in it have.
+
+    Raises TypeError and ValueError.
+
+    >>> import numpy as np
+    >>> sides_and_bytes((2, 3), np.dtype("i4")), sides_and_bytes(5, np.dtype("u1"))
+    (((2, 3), 24), ((5,), 5))
+    """
+    if type(shape) is int:
+        shape = (shape,)
+    elif type(shape) is not tuple:
+        shape = tuple(shape) if numpy().iterable(shape) else (shape,)
+    n_bytes = kind.itemsize
+    for side in shape:
+        # Looked at before it is checked with care: this is on the path of every array.
+        if type(side) is not int or side < 0:
+            side = whole(side, "a side of shape")
+        n_bytes *= side
+    return shape, n_bytes
+
+
+def array_of(pages: Any, shape: Any, kind: Any, order: Any) -> Any:
+    """Return an array over what exports pages, which keeps them: numpy checks that they suffice."""
+    # By position: by name it takes numpy as long again to sort them out.
+    return numpy().ndarray(shape, kind, pages, 0, None, order)
+
+
+def array_over(pages: Any, n_bytes: Any, shape: Any, dtype: Any, order: Any) -> Any:
     """Return an array over the first n_bytes of what exports pages, by default all whole items."""
     kind = checked_dtype(dtype)
     if shape is None:
         shape = n_bytes // max(kind.itemsize, 1)
-    array = numpy().ndarray(shape, kind, buffer=pages, order=order)
+    array = array_of(pages, shape, kind, order)
     if array.nbytes > n_bytes:
         raise ValueError(
             f"shape {shape} of {kind} is {array.nbytes} bytes; the buffer has {n_bytes}"

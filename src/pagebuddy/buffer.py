@@ -8,6 +8,7 @@ from pagebuddy.memory import sizes
 from pagebuddy.sharing import answers
 
 if not cython.compiled:
+    from pagebuddy.arrays import array_over
     from pagebuddy.core.words import N_HEADS, u64
     from pagebuddy.pages import pages_over, tell_asked
     from pagebuddy.sharing.attachment import Attachment
@@ -50,10 +51,20 @@ class Buffer:
     # A consumer of the buffer protocol may keep nothing but this object.
     served: cython.bint
     released: cython.bint
+    # Another thread is in `resize`; and it may give pages back, so that no view may be made meanwhile.
+    resizing: cython.bint
     shrinking: cython.bint
 
     def __init__(self) -> None:
         raise TypeError("a Buffer is made by an arena: call arena.alloc(nbytes)")
+
+    if not cython.compiled:
+
+        def __init_subclass__(cls) -> None:
+            raise TypeError("a Buffer has no subclasses; keep one in an attribute")
+
+        def __new__(cls) -> Any:
+            raise TypeError("a Buffer is made by an arena: call arena.alloc(nbytes)")
 
     if cython.compiled:
 
@@ -89,7 +100,9 @@ class Buffer:
     def view(self) -> memoryview:
         """Its bytes, as a writable memoryview, which keeps the pages alive by itself."""
         self._check()
-        return self._exported(self.n_bytes)  # type: ignore[no-any-return]
+        view = self._exported(self.n_bytes)
+        self._check_again()
+        return view  # type: ignore[no-any-return]
 
     @property
     def kept(self) -> bool:
@@ -107,17 +120,17 @@ class Buffer:
         >>> Arena("1 MiB").alloc(24).array((2, 3), "i4").shape
         (2, 3)
         """
-        from pagebuddy.arrays import array_over
-
         self._check()
-        return array_over(self.pages, self.n_bytes, shape, dtype, order)
+        array = array_over(self.pages, self.n_bytes, shape, dtype, order)
+        self._check_again()
+        return array
 
     def resize(self, nbytes: Any) -> bool:
         """Make it that long, in place; return whether that could be done.
 
         It grows into free pages behind it; False says that there are none. It gives pages back only
         where nobody else can see them: no other holder, handle, view or array, and it was never taken by
-        its buffer protocol. Raises BufferError otherwise.
+        its buffer protocol. Raises BufferError otherwise, and while another thread resizes it.
 
         >>> from pagebuddy import Arena
         >>> buffer = Arena("1 MiB").alloc(5000)
@@ -127,20 +140,27 @@ class Buffer:
         self._check()
         n_bytes = sizes.bytes_of(nbytes, "nbytes")
         n = -(-n_bytes // self._allocator.layout.page_size)
-        if n != self.n_pages:
-            # No other thread may come to see the pages meanwhile.
+        if self.resizing:
+            raise BufferError("another thread resizes this buffer; wait until it has")
+        # Whatever another thread lets go of, while this one waits for the lock.
+        pages = self.pages
+        # The directory tells how long a kept buffer is.
+        if n != self.n_pages or self.kept:
+            self.resizing = True
             self.shrinking = n < self.n_pages
-            again = not cython.compiled
             try:
-                request = Request(self.node, n, n_bytes, slot=again, flag=self._is_unseen())
+                again = n != self.n_pages and not cython.compiled
+                unseen = self.shrinking and self._is_unseen()
+                request = Request(self.node, n, n_bytes, slot=again, flag=unseen)
                 if self._allocator.perform(request, OP_RESIZE) == NO_PAGES:
                     return False
-                self.n_pages = n
-                self._extend()
+                if n != self.n_pages:
+                    self.n_pages = n
+                    pages = self._extended(pages)
             finally:
-                self.shrinking = False
+                self.resizing = self.shrinking = False
         self.n_bytes = n_bytes
-        tell_asked(self.pages, n_bytes)
+        tell_asked(pages, n_bytes)
         return True
 
     def keep(self, key: Any = True, *, replace: bool = False, flush: bool = True) -> None:
@@ -153,7 +173,7 @@ class Buffer:
         directory is full.
         """
         self._check()
-        text = answers.checked_key(key)
+        text = answers.key_to_keep(key)
         if flush:
             self._allocator.medium.flush()
         request = Request(self.node, n_bytes=self.n_bytes, key=text, flag=bool(replace))
@@ -225,6 +245,12 @@ class Buffer:
             raise BufferError("another thread makes this buffer shorter; wait until it has")
 
     @cython.cfunc
+    def _check_again(self) -> Any:
+        """Refuse a view that was made just when another thread found that there is none."""
+        if not cython.compiled:
+            self._check()
+
+    @cython.cfunc
     def _exported(self, n_bytes: u64) -> Any:
         """A view of the first bytes, made over the pages and not over this object."""
         view: memoryview = memoryview(self.pages)
@@ -234,31 +260,36 @@ class Buffer:
 
     @cython.cfunc
     def _is_unseen(self) -> cython.bint:
-        """Whether no object but this one refers to the pages."""
+        """Whether nothing but this object and `resize` refers to the pages."""
         if cython.compiled:
-            return not self.served and references_to_pages(self) == 1  # type: ignore  # noqa: F821
-        return not self.served and sys.getrefcount(self.pages) == 2
+            return not self.served and references_to_pages(self) == 2  # type: ignore  # noqa: F821
+        # The third reference is the call's own.
+        return not self.served and sys.getrefcount(self.pages) == 3
 
     @cython.cfunc
-    def _extend(self) -> Any:
+    def _extended(self, pages: Any) -> Any:
         """Let the pages be as many as there are now."""
         n_bytes = self.n_pages << self.attachment.page_bits
         if cython.compiled:
-            extend(self.pages, n_bytes)  # type: ignore  # noqa: F821
+            extend(pages, n_bytes)  # type: ignore  # noqa: F821
         else:
-            self.pages = pages_over(self.attachment, self.node, n_bytes, self.n_bytes)
+            pages = pages_over(self.attachment, self.node, n_bytes, self.n_bytes)
+            if not self.released:
+                self.pages = pages
+        return pages
 
 
 @cython.cfunc
 def made_buffer(a: Attachment, pages: Any, node: u64, n: u64, n_bytes: u64) -> Buffer:
     """A buffer object for pages that are held."""
-    buffer: Buffer = Buffer.__new__(Buffer)
+    buffer: Buffer = Buffer.__new__(Buffer) if cython.compiled else object.__new__(Buffer)
     buffer.attachment = a
     buffer.pages = pages
     buffer.node = node
     buffer.n_pages = n
     buffer.n_bytes = n_bytes
-    buffer.served = buffer.released = buffer.shrinking = False
+    buffer.served = buffer.released = False
+    buffer.resizing = buffer.shrinking = False
     return buffer
 
 

@@ -14,10 +14,11 @@ from pagebuddy.sharing import answers
 
 if not cython.compiled:
     from pagebuddy.allocator import small
+    from pagebuddy.arrays import array_of, checked_dtype, sides_and_bytes
     from pagebuddy.buffer import Buffer, made_buffer
     from pagebuddy.core.rebuild import rebuild
     from pagebuddy.core.state import use
-    from pagebuddy.core.words import N_HEADS, is_live, pages_in, u64, words_of
+    from pagebuddy.core.words import N_HEADS, i64, is_live, pages_in, u64, words_of
     from pagebuddy.pages import pages_over
     from pagebuddy.sharing import lease
     from pagebuddy.sharing.attachment import Attachment
@@ -27,6 +28,7 @@ if not cython.compiled:
     from pagebuddy.sharing.holds import holds
     from pagebuddy.sharing.request import Request
     from pagebuddy.sharing.words import (
+        LOCK_MUTEX,
         LOCKED,
         NO_PAGES,
         OP_ALLOC,
@@ -62,6 +64,7 @@ class BufferAllocator(Attachment):
         geometry = layout.geometry
         metadata = words[layout.metadata_at : layout.holds_at]
         table = memoryview(geometry.table())
+        self.owners = (memory.obj, table.obj, local_memory.obj)
         self._layout = layout
         self._medium = medium
         self._memory = words
@@ -185,26 +188,52 @@ class BufferAllocator(Attachment):
         timeout: Any = None,
     ) -> Buffer:
         """Return a new `Buffer`; `Arena.alloc` tells all about it."""
-        n_bytes = small(nbytes)
-        if (
-            align is None
-            and not zero
-            and keep is None
-            and 0 < n_bytes <= self.total << self.page_bits
-        ):
-            n: u64 = ((n_bytes - 1) >> self.page_bits) + 1
-            pages = new_pages(self, n)
-            node: u64 = alloc_pages(self, n)
-            if node >= N_HEADS:
-                return made_buffer(self, filled(self, pages, node, n, n_bytes), node, n, n_bytes)
+        # Numbers of C, or each step of the arithmetic makes an object.
+        n_bytes: i64 = small(nbytes)
+        limit: i64 = self.total << self.page_bits
+        plain = align is None and not zero and keep is None and timeout is None
+        if plain and 0 < n_bytes <= limit:
+            n: u64 = self._n_pages(n_bytes)
+            pages = self._pages_at_once(n, n_bytes)
+            if pages is not None:
+                return made_buffer(self, pages, node_of_pages(self, pages), n, n_bytes)
         return self._alloc_slowly(nbytes, align, zero, keep, timeout)
+
+    def array(self, shape: Any, dtype: Any, order: Any, zero: bool) -> Any:
+        """Return a numpy array over new pages, without a `Buffer`; `Arena.empty` tells all about it."""
+        kind = checked_dtype(dtype)
+        sides, nbytes = sides_and_bytes(shape, kind)
+        # An array without items has a page all the same, so that it is one of the arena's.
+        n_bytes: i64 = small(nbytes or 1)
+        limit: i64 = self.total << self.page_bits
+        pages = None
+        if not zero and 0 < n_bytes <= limit:
+            pages = self._pages_at_once(self._n_pages(n_bytes), n_bytes)
+        if pages is None:
+            buffer: Buffer = self._alloc_slowly(nbytes or 1, None, zero, None, None)
+            pages = buffer.pages
+        return array_of(pages, sides, kind, order)
+
+    @cython.inline
+    @cython.cfunc
+    def _n_pages(self, n_bytes: u64) -> u64:
+        """How many pages so many bytes need, at least one."""
+        return ((n_bytes - 1) >> self.page_bits) + 1
+
+    @cython.inline
+    @cython.cfunc
+    def _pages_at_once(self, n: u64, n_bytes: u64) -> Any:
+        """What exports n new pages, if they can be had without waiting or reaping; else None."""
+        pages = new_pages(self, n)
+        node: u64 = alloc_pages(self, n)
+        return filled(self, pages, node, n, n_bytes) if node >= N_HEADS else None
 
     @cython.cfunc
     def _alloc_slowly(self, nbytes: Any, align: Any, zero: Any, keep: Any, timeout: Any) -> Buffer:
         """`alloc` for everything but a plain number of bytes that can be had at once."""
         n_bytes = sizes.bytes_of(nbytes, "nbytes")
         request: Request = self._request(n_bytes, align)
-        key = None if keep is None or keep is False else answers.checked_key(keep)
+        key = None if keep is None or keep is False else answers.key_to_keep(keep)
         wait = answers.seconds(timeout)
         if request.n > self.total:
             raise self._no_pages(request)
@@ -269,6 +298,10 @@ class BufferAllocator(Attachment):
 
     def buffer_over(self, pages: Any) -> Any:
         """Return one more object for what `pages_of` an array is; None if it is none of this arena's."""
+        if isinstance(pages, Buffer):
+            # A consumer of its buffer protocol kept the object and no more.
+            buffer: Buffer = pages
+            pages = buffer.pages
         node: u64 = node_of_pages(self, pages)
         if node == 0:
             return None
@@ -371,5 +404,7 @@ if not cython.compiled:
             a.lease.release()
         if a.lock_fd >= 0:
             os.close(a.lock_fd)
+        # A finalizer may still call it, and the descriptor's number may soon mean another file.
+        a.lock_kind = LOCK_MUTEX
 
     BufferAllocator.__del__ = detach  # type: ignore[attr-defined]

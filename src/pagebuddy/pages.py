@@ -13,6 +13,7 @@ if not cython.compiled:
     from ctypes import c_char
 
     from pagebuddy.core.words import N_HEADS, u64
+    from pagebuddy.memory.untracked import untracked
     from pagebuddy.sharing.attachment import Attachment
     from pagebuddy.sharing.attempt import drop_pages
     from pagebuddy.sharing.deferred import defer
@@ -72,7 +73,7 @@ else:
 
         At exit nothing is done: what is left goes with the lease.
         """
-        array: Any = (c_char * n_bytes).from_address(address_of_node(a, node))
+        array = untracked((c_char * n_bytes).from_address(address_of_node(a, node)))
         array.attachment, array.node, array.asked = a, node, asked
         weakref.finalize(array, drop, a, node).atexit = False
         return array

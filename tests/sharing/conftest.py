@@ -1,9 +1,12 @@
-"""Real processes that say and hear words, and files for them to share."""
+"""Real processes that say and hear words, and files and arenas for them to share."""
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import textwrap
 import traceback
 from contextlib import suppress
 
@@ -119,3 +122,60 @@ def holder():
         return part
 
     return holding
+
+
+# Arenas, and processes of each engine
+
+
+@pytest.fixture
+def silent(capfd):
+    """Neither this process nor one that it starts says anything on stderr."""
+    yield
+    assert capfd.readouterr().err == ""
+
+
+@pytest.fixture(params=["mutex", "file"])
+def lock(request, engine):
+    """The lock of an arena."""
+    if (engine, request.param) == ("uncompiled", "mutex"):
+        pytest.skip("the uncompiled engine has no mutex")
+    return request.param
+
+
+@pytest.fixture
+def arena(silent, start, Arena, lock):
+    """A small arena, which is sound when all is over."""
+    arena = Arena("1 MiB", lock=lock)
+    yield arena
+    arena.reap(unclaimed_after=0)
+    arena.verify()
+
+
+@pytest.fixture
+def name():
+    """A name for an arena, which is gone afterwards."""
+    name = f"pagebuddy-test-{os.getpid()}"
+    yield name
+    with suppress(FileNotFoundError):
+        os.unlink(os.path.join(FOLDER, name))
+
+
+@pytest.fixture
+def run(engine, tmp_path):
+    """Run a program with the engine under test; it says nothing on stderr. What it prints."""
+    path = tmp_path / "program.py"
+    environment = os.environ | ({"PAGEBUDDY_PURE": "1"} if engine == "uncompiled" else {})
+
+    def run(program, *arguments, status=0):
+        path.write_text(textwrap.dedent(program))
+        done = subprocess.run(
+            [sys.executable, "-W", "error", str(path), *map(str, arguments)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert (done.stderr, done.returncode) == ("", status)
+        return done.stdout
+
+    return run

@@ -65,10 +65,13 @@ class Anonymous(Mapped):
         given = whole(fd, "fd")
         try:
             own = os.dup(given)
-        except OSError as error:
-            if error.errno != errno.EBADF:
+        except (OSError, OverflowError) as error:
+            if isinstance(error, OSError) and error.errno != errno.EBADF:
                 raise
-            raise ValueError(f"fd is {given}, which is not open in this process") from None
+            raise ValueError(
+                f"fd is {given}, which is not open in this process; give one that an arena's "
+                "fileno() told, inherited or received"
+            ) from None
         with closed_if_it_fails(own):
             status = os.fstat(own)
             if not _is_sealed(own):

@@ -71,7 +71,7 @@ class File(Linked):
 
 def _absolute(path: str | os.PathLike[str]) -> str:
     """The path as it will be found after a change of folder."""
-    text = os.fspath(path)
+    text = os.fspath(path) if isinstance(path, os.PathLike) else path
     if not isinstance(text, str):
         raise TypeError(f"path is {path!r}; it must be text or a path object")
     if not text or text.endswith("/"):

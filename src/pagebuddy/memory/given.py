@@ -10,6 +10,7 @@ from pagebuddy.arguments import whole
 from pagebuddy.errors import ArenaClosed
 from pagebuddy.memory.mapping import LastCall, run_last_calls
 from pagebuddy.memory.options import PLAIN, Options
+from pagebuddy.memory.untracked import untracked
 from pagebuddy.placement import address_of, as_bytes
 
 
@@ -39,7 +40,7 @@ class Given:
         self._size = view.nbytes
         self._address = address_of(view)
         self._last_calls: list[LastCall] = []
-        array = (c_char * view.nbytes).from_buffer(view)
+        array = untracked((c_char * view.nbytes).from_buffer(view))
         weakref.finalize(array, run_last_calls, self._last_calls, view).atexit = False
         self._memory: memoryview | None = memoryview(array).cast("B")
 

@@ -9,6 +9,7 @@ from ctypes import c_char
 
 from pagebuddy.errors import CorruptMetadata
 from pagebuddy.memory import system
+from pagebuddy.memory.untracked import untracked
 
 LastCall = Callable[[memoryview], None]
 
@@ -39,7 +40,7 @@ class Mapping:
         self.fd = fd
         self.identity = identity_of(status)
         self.address = system.map_shared(fd, n_bytes, system.READ_WRITE)
-        array = (c_char * n_bytes).from_address(self.address)
+        array = untracked((c_char * n_bytes).from_address(self.address))
         self._last_calls: list[LastCall] = []
         self._end = weakref.finalize(
             array, _end, self.address, n_bytes, fd, self.identity, self._last_calls

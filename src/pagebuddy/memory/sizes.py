@@ -26,10 +26,12 @@ def bytes_of(size: object, name: str = "size") -> int:
     >>> bytes_of("64 KiB"), bytes_of("2GiB"), bytes_of("1.5 MiB"), bytes_of(100)
     (65536, 2147483648, 1572864, 100)
     """
-    if isinstance(size, bool):
-        raise TypeError(f"{name} is {size}; it must be a number of bytes, or text such as '64 KiB'")
     if isinstance(size, str):
         size = _parsed(size, name)
+    if isinstance(size, bool) or not hasattr(size, "__index__"):
+        raise TypeError(
+            f"{name} is {size!r}; it must be a whole number of bytes, or text such as '64 KiB'"
+        )
     return whole(size, name, least=1, most=LARGEST_SIZE)
 
 

@@ -10,12 +10,15 @@ from pagebuddy.sharing.lease import is_taken
 
 def may_judge(a: Any) -> bool:
     """Whether this process can tell who is dead: its descriptor is the arena's, its own lease seen."""
-    try:
-        status = os.fstat(a.fd)
-    except OSError:
-        return False
-    ours: bool = (status.st_dev, status.st_ino) == (a.device, a.inode)
-    return ours and (a.slot == 0 or is_taken(a.fd, a.slot))
+    return _is_the_file(a, a.fd) and (a.slot == 0 or is_taken(a.fd, a.slot))
+
+
+def locks_the_arena(a: Any) -> bool:
+    """Whether a lock through this process's descriptor for that is one on the arena.
+
+    Who closed it may have opened another file since, which got its number.
+    """
+    return _is_the_file(a, a.lock_fd)
 
 
 def lease_is_gone(a: Any, slot: int) -> bool:
@@ -24,3 +27,11 @@ def lease_is_gone(a: Any, slot: int) -> bool:
         return not is_taken(a.fd, slot)
     except OSError:
         return False
+
+
+def _is_the_file(a: Any, fd: int) -> bool:
+    try:
+        status = os.fstat(fd)
+    except OSError:
+        return False
+    return (status.st_dev, status.st_ino) == (a.device, a.inode)

@@ -67,10 +67,10 @@ def error_for(a: Any, answer: int, request: Request) -> Exception:
         page = figures["node"] - words_first_node()
         return BadFree(page, "free", f"there is no buffer at page {page}: is it gone?")
     if answer == words.NOT_FOUND:
-        return KeyError(request.asked_key)
+        return KeyError(request.key_text)
     if answer == words.TAKEN:
         return ValueError(
-            f"key {request.asked_key!r} is taken; choose another, or keep(key, replace=True)"
+            f"key {request.key_text!r} is taken; choose another, or keep(key, replace=True)"
         )
     if answer == words.FULL:
         return OutOfSlots(
@@ -117,12 +117,17 @@ def seconds(timeout: Any, name: str = "timeout") -> float | None:
     return time
 
 
-def checked_key(key: Any) -> str:
+def key_to_keep(key: Any) -> str:
     """Return a key as text, "" for True. Raises TypeError and ValueError."""
-    if key is True:
-        return ""
-    if not isinstance(key, str):
+    if key is not True and not isinstance(key, str):
         raise TypeError(f"key is {key!r}; it must be text, or True for none")
+    return "" if key is True else checked_key(key)
+
+
+def checked_key(key: Any) -> str:
+    """Return a key that something may be kept under. Raises TypeError and ValueError."""
+    if not isinstance(key, str):
+        raise TypeError(f"key is {key!r}; it must be text")
     if not 1 <= len(key) <= MOST_KEY or not key.isascii() or "\0" in key:
         raise ValueError(f"key is {key!r}; it must have 1 to {MOST_KEY} ASCII characters")
     return key

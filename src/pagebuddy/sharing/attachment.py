@@ -49,6 +49,8 @@ class Attachment(State):
     deferred: cython.p_void
 
     # The memory must live as long as the pointers into it; the rest is for those who make and end this.
+    # The garbage collector clears memoryviews; it does not clear what owns their memory.
+    owners: Any
     _memory: Any
     _medium: Any
     _layout: Any

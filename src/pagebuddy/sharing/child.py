@@ -26,7 +26,9 @@ def drop_child_lease(a: Any) -> None:
 
 
 def adopt_lease(a: Any) -> None:
-    """Go on with the lease that the parent took; its own was not inherited."""
+    """Go on with the lease that the parent took; its own was not inherited, unless it was shared."""
+    if a.sticky:
+        a.lease.release()
     a.lease, a.child_lease = a.child_lease, None
     a.lease_address, a.lease_bytes = a.lease.address, a.lease.n_bytes
     a.lease.set_inherited(False)
@@ -50,9 +52,9 @@ def renew_locks(a: Any) -> None:
             return
 
 
-def is_in_new_namespace() -> bool:
-    """Whether this child is the first process of a new pid namespace."""
-    return os.getpid() == 1
+def is_in_namespace(device: int, inode: int) -> bool:
+    """Whether this process is of the pid namespace that a mutex serves: there is none."""
+    return False
 
 
 def own_pid() -> int:

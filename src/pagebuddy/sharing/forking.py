@@ -13,11 +13,13 @@ from pagebuddy.core import stand_in as cython
 if not cython.compiled:
     from pagebuddy.core.spans import next_live
     from pagebuddy.core.words import N_HEADS, store, u64
+    from pagebuddy.sharing.alive import may_judge
     from pagebuddy.sharing.attachment import Attachment, slot_at
     from pagebuddy.sharing.child import (
         adopt_lease,
         drop_child_lease,
-        is_in_new_namespace,
+        is_in_namespace,
+        is_present,
         own_pid,
         renew_locks,
         share_lease,
@@ -30,6 +32,8 @@ if not cython.compiled:
     from pagebuddy.sharing.takeover import next_buffer, take_over
     from pagebuddy.sharing.words import (
         A_BUSY,
+        A_NAMESPACE_DEVICE,
+        A_NAMESPACE_INODE,
         DONE,
         FORK_PATIENCE,
         LOCK_FOREIGN,
@@ -50,6 +54,9 @@ if not cython.compiled:
 @cython.cfunc
 def slot_for_child(a: Attachment) -> u64:
     """A free slot whose lease was taken for a child; 0 where there is none."""
+    if not may_judge(a):
+        # The descriptor was closed, and may be that of another file by now.
+        return 0
     slot: u64 = 1
     while slot < a.n_slots:
         free: cython.bint = not is_live_slot(a.slots[slot_at(slot) + SLOT_STATE])
@@ -78,6 +85,9 @@ def prepare_fork(a: Attachment) -> cython.void:
     """Make what a child needs, and keep the lock."""
     a.fork_slot = 0
     a.fork_locked = False
+    if not is_present():
+        # A child of this clone would run our handler, and be taken for one of its parent's.
+        a.lock_kind = LOCK_FOREIGN
     if a.lock_kind == LOCK_NONE or a.lock_kind == LOCK_FOREIGN or a.slot == 0:
         return
     if enter(a, OP_FORK, FORK_PATIENCE) == DONE:
@@ -120,7 +130,10 @@ def resume_parent(a: Attachment) -> cython.void:
 @cython.cfunc
 def begin_child(a: Attachment) -> cython.void:
     """In the child: be the process of the slot that the parent made. No lock, no allocation."""
-    if a.lock_kind == LOCK_NONE or (a.lock_kind == LOCK_MUTEX and is_in_new_namespace()):
+    if a.lock_kind == LOCK_NONE or (
+        a.lock_kind == LOCK_MUTEX
+        and not is_in_namespace(a.base[A_NAMESPACE_DEVICE], a.base[A_NAMESPACE_INODE])
+    ):
         # What one process alone uses, or a mutex of other thread numbers, is not for this one.
         a.lock_kind = LOCK_FOREIGN
     a.fork_locked = False

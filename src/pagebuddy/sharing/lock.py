@@ -13,6 +13,7 @@ from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
     from pagebuddy.core.words import u64
+    from pagebuddy.sharing.alive import locks_the_arena
     from pagebuddy.sharing.attachment import Attachment
     from pagebuddy.sharing.gate import byte_give, byte_take, gate_give, gate_take
     from pagebuddy.sharing.words import (
@@ -46,7 +47,9 @@ def lock_elsewise(a: Attachment, milliseconds: u64) -> u64:
         return FOREIGN
     answer: u64 = gate_take(a.gate, milliseconds)
     if answer == DONE and a.lock_kind == LOCK_FILE:
-        answer = byte_take(a.lock_fd, milliseconds)
+        answer = UNLOCKABLE
+        if locks_the_arena(a):
+            answer = byte_take(a.lock_fd, milliseconds)
         if answer != DONE:
             gate_give(a.gate)
     return answer

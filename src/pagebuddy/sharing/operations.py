@@ -157,10 +157,12 @@ def do_keep(a: Attachment, r: Request) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def do_unkeep(a: Attachment, r: Request) -> u64:
-    """Keep a buffer no longer."""
-    index: u64 = a.n_entries
-    if is_buffer(a, r.node) and holds(a, r.node, 0):
-        index = find_node(a, r.node)
+    """Keep a buffer no longer, if it is kept."""
+    if not is_buffer(a, r.node):
+        return NOT_LIVE
+    if not holds(a, r.node, 0):
+        return DONE
+    index: u64 = find_node(a, r.node)
     if index == a.n_entries:
         return NOT_FOUND
     forget(a, index)

@@ -91,8 +91,8 @@ class Request:
         }
 
     @property
-    def asked_key(self) -> str:
-        """The key, as text."""
+    def key_text(self) -> str:
+        """The key that was asked for."""
         return bytes(self.key_owner).rstrip(b"\0").decode("ascii")
 
     def rows_view(self) -> memoryview:

@@ -178,6 +178,11 @@ cdef extern from *:
           snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
           return open(path, O_RDWR | O_CLOEXEC); }
       static pb_u64 pb_own_pid(void) { return (pb_u64)getpid(); }
+      /* Whether this process is of a pid namespace; where /proc does not tell, whether that can be. */
+      static int pb_is_in_namespace(pb_u64 device, pb_u64 inode) {
+          struct stat status;
+          if (stat("/proc/self/ns/pid", &status)) return getpid() != 1 && getppid() != 0;
+          return (pb_u64)status.st_dev == device && (pb_u64)status.st_ino == inode; }
 
       /* Every attachment of this process, in the order of arenas' ids: the order in which a fork locks. */
       typedef void (*pb_handler)(void *);
@@ -240,76 +245,6 @@ cdef extern from *:
       static void pb_byte_give(int fd) {}
       static int pb_lease_is_taken(int fd, pb_u64 slot) { return 1; }
       static int pb_is_file(int fd, pb_u64 device, pb_u64 inode) { return 0; }
-      /* A lease: the byte locked through a fresh open file, which a mapping keeps. 0 where that cannot be. */
-      static pb_u64 pb_take_lease(int fd, pb_u64 slot, int inherited, pb_u64 *n_bytes) {
-          char path[32];
-          struct statvfs status;
-          void *address = MAP_FAILED;
-          int own;
-          snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-          own = open(path, O_RDWR | O_CLOEXEC);
-          if (own < 0) return 0;
-          if (pb_byte(own, F_OFD_SETLK, F_WRLCK, PB_FIRST_BYTE + (long long)slot, NULL) == 0
-              && fstatvfs(own, &status) == 0) {
-              *n_bytes = status.f_bsize > 4096 ? status.f_bsize : (pb_u64)sysconf(_SC_PAGESIZE);
-              address = mmap(NULL, *n_bytes, PROT_NONE, MAP_SHARED, own, 0);
-              if (address != MAP_FAILED && !inherited && madvise(address, *n_bytes, MADV_DONTFORK)) {
-                  munmap(address, *n_bytes);
-                  address = MAP_FAILED; } }
-          close(own);
-          return address == MAP_FAILED ? 0 : (pb_u64)(size_t)address; }
-      static void pb_inherit(pb_u64 address, pb_u64 n_bytes, int inherited) {
-          madvise((void *)(size_t)address, n_bytes, inherited ? MADV_DOFORK : MADV_DONTFORK); }
-      static int pb_reopened(int fd) {
-          char path[32];
-          snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-          return open(path, O_RDWR | O_CLOEXEC); }
-      static pb_u64 pb_own_pid(void) { return (pb_u64)getpid(); }
-
-      /* Every attachment of this process, in the order of arenas' ids: the order in which a fork locks. */
-      typedef void (*pb_handler)(void *);
-      typedef struct pb_attached {
-          struct pb_attached *next; void *attachment; pb_u64 high, low; } pb_attached;
-      static pb_attached *pb_first_attached;
-      static pthread_mutex_t pb_attaching = PTHREAD_MUTEX_INITIALIZER;
-      static pb_handler pb_prepare, pb_resume, pb_begin;
-      static void pb_each(pb_handler handler) {
-          pb_attached *each;
-          for (each = pb_first_attached; each; each = each->next) handler(each->attachment); }
-      static void pb_before_fork(void) { pthread_mutex_lock(&pb_attaching); pb_each(pb_prepare); }
-      static void pb_in_parent(void) { pb_each(pb_resume); pthread_mutex_unlock(&pb_attaching); }
-      static void pb_in_child(void) {
-          pb_present_again();
-          pb_each(pb_begin);
-          pthread_mutex_init(&pb_attaching, NULL); }
-      static int pb_handle_forks(pb_handler prepare, pb_handler resume, pb_handler begin) {
-          pb_prepare = prepare; pb_resume = resume; pb_begin = begin;
-          return pthread_atfork(pb_before_fork, pb_in_parent, pb_in_child); }
-      static int pb_enlist(void *attachment, pb_u64 high, pb_u64 low) {
-          pb_attached **at = &pb_first_attached, *one = malloc(sizeof *one);
-          if (!one) return 0;
-          one->attachment = attachment; one->high = high; one->low = low;
-          pthread_mutex_lock(&pb_attaching);
-          while (*at && ((*at)->high < high || ((*at)->high == high && (*at)->low < low))) at = &(*at)->next;
-          one->next = *at;
-          *at = one;
-          pthread_mutex_unlock(&pb_attaching);
-          return 1; }
-      static void pb_delist(void *attachment) {
-          pb_attached **at = &pb_first_attached, *one;
-          pthread_mutex_lock(&pb_attaching);
-          while (*at && (*at)->attachment != attachment) at = &(*at)->next;
-          one = *at;
-          if (one) { *at = one->next; free(one); }
-          pthread_mutex_unlock(&pb_attaching); }
-      static pb_u64 pb_attach_lease(int fd, pb_u64 slot, pb_u64 *n_bytes) {
-          pb_u64 address;
-          /* A fork in between would copy the descriptor, and the lease would outlast this process. */
-          pthread_mutex_lock(&pb_attaching);
-          address = pb_take_lease(fd, slot, 0, n_bytes);
-          pthread_mutex_unlock(&pb_attaching);
-          return address; }
-
       static void pb_let_go(void *address, pb_u64 n_bytes, int fd) {}
       static int pb_is_present(void) { return 1; }
       static void pb_begin_presence(void) {}
@@ -318,6 +253,7 @@ cdef extern from *:
       static void pb_inherit(pb_u64 address, pb_u64 n_bytes, int inherited) {}
       static int pb_reopened(int fd) { return -1; }
       static pb_u64 pb_own_pid(void) { return 0; }
+      static int pb_is_in_namespace(pb_u64 device, pb_u64 inode) { return 1; }
       typedef void (*pb_handler)(void *);
       static int pb_handle_forks(pb_handler prepare, pb_handler resume, pb_handler begin) { return 0; }
       static int pb_enlist(void *attachment, pb_u64 high, pb_u64 low) { return 1; }
@@ -379,6 +315,7 @@ cdef extern from *:
     void inherit "pb_inherit"(u64 address, u64 n_bytes, int inherited) nogil
     int reopened "pb_reopened"(int fd) nogil
     u64 own_pid "pb_own_pid"() nogil
+    bint is_in_namespace "pb_is_in_namespace"(u64 device, u64 inode) nogil
     ctypedef void (*on_attachment "pb_handler")(void *) noexcept nogil
     int handle_forks "pb_handle_forks"(on_attachment, on_attachment, on_attachment) nogil
     bint enlist "pb_enlist"(void *attachment, u64 high, u64 low) nogil
@@ -396,6 +333,10 @@ cdef inline u64 *words_from_at(u64 *words, u64 index) noexcept nogil:
 
 cdef inline bint lease_is_gone(Attachment a, u64 slot) noexcept nogil:
     return not lease_is_taken(a.fd, slot)
+
+
+cdef inline bint locks_the_arena(Attachment a) noexcept nogil:
+    return is_file(a.lock_fd, a.device, a.inode)
 
 
 cdef inline bint may_judge(Attachment a) noexcept nogil:
@@ -420,6 +361,8 @@ cdef void drop_child_lease(Attachment a) noexcept nogil:
 
 
 cdef void adopt_lease(Attachment a) noexcept nogil:
+    if a.sticky:
+        let_go(at_address(a.lease_address), a.lease_bytes, -1)
     a.lease_address = a.child_lease_address
     a.lease_bytes = a.child_lease_bytes
     inherit(a.lease_address, a.lease_bytes, 0)
@@ -435,10 +378,6 @@ cdef void renew_locks(Attachment a) noexcept nogil:
     if a.lock_kind == LOCK_FILE and a.lock_fd >= 0:
         let_go(NULL, 0, a.lock_fd)
         a.lock_fd = reopened(a.fd)
-
-
-cdef bint is_in_new_namespace() noexcept nogil:
-    return own_pid() == 1
 
 
 def mutex_of_this_build():

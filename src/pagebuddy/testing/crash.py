@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from pagebuddy.allocator import BuddyAllocator
 
@@ -14,12 +15,27 @@ class Crash(BaseException):
     """The engine was stopped, as if its process had been killed."""
 
 
-class Budget:
-    """How many stores are left until the crash; None for no limit. `spent` counts them."""
+def crash() -> None:
+    """What happens at the store that is over the budget, unless another end is given."""
+    raise Crash
 
-    def __init__(self) -> None:
-        self.left: int | None = None
+
+class Budget:
+    """How many stores are left until the crash; None for no limit. `spent` counts them.
+
+    `end` is called instead of the store that is over the budget: it raises, or ends the process.
+    """
+
+    def __init__(self, left: int | None = None, end: Callable[[], object] = crash) -> None:
+        self.left = left
         self.spent = 0
+        self.end = end
+
+    def spend(self) -> None:
+        """One store more."""
+        if self.left is not None and self.spent == self.left:
+            self.end()
+        self.spent += 1
 
 
 class StoppingWords:
@@ -32,23 +48,53 @@ class StoppingWords:
         self.words = words
         self.budget = budget
 
-    def __getitem__(self, index: int) -> int:
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return StoppingWords(self.words[index], self.budget)
         return self.words[index]
 
-    def __setitem__(self, index: int, value: int) -> None:
-        if self.budget.left is not None and self.budget.spent == self.budget.left:
-            raise Crash
-        self.budget.spent += 1
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self.budget.spend()
         self.words[index] = value
 
 
 def arm(buddy: BuddyAllocator) -> Budget:
     """Make an uncompiled allocator stoppable; return the budget that says when."""
     budget = Budget()
-    state: Any = buddy
-    state.words = StoppingWords(state.words, budget)
-    state.links = StoppingWords(state.links, budget)
+    _stop(buddy, ("words", "links"), budget)
     return budget
+
+
+SHARED_WORDS = ("base", "slots", "words", "links", "holds", "entries", "tickets", "_memory")
+"""All ways by which an attachment to an arena comes to words that others see."""
+
+
+def arm_attachment(attachment: Any, budget: Budget) -> Any:
+    """Make an uncompiled attachment to an arena stoppable, and return it.
+
+    What is its process's own, the local counts, dies with the process, and is left as it is.
+    """
+    _stop(attachment, SHARED_WORDS, budget)
+    return attachment
+
+
+def engine_of_the_mortal(budget: Budget) -> Any:
+    """Return an uncompiled engine for `Arena._engine` whose attachments stop by this budget.
+
+    To its own process it is another than the engine it is made from: one process then plays two.
+    """
+    from pagebuddy import uncompiled
+
+    def attach(*parts: Any) -> Any:
+        return arm_attachment(uncompiled.BufferAllocator(*parts), budget)
+
+    own = {"__name__": f"pagebuddy of {id(budget)}", "BufferAllocator": attach}
+    return SimpleNamespace(**{**vars(uncompiled), **own})
+
+
+def _stop(state: Any, names: Iterable[str], budget: Budget) -> None:
+    for name in names:
+        setattr(state, name, StoppingWords(getattr(state, name), budget))
 
 
 def crash_points(

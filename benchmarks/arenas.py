@@ -1,0 +1,139 @@
+"""Arenas: buffers got and dropped, and whole arenas made and attached to."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import repeat
+from pathlib import Path
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.memories import SIZES, Way, others, ours
+
+if TYPE_CHECKING:
+    from benchmarks.subject import Subject
+    from benchmarks.timing import Case, Timed
+    from pagebuddy import Arena
+
+ARENA_SIZES = (1 << 30, 64 << 30)
+
+
+def _dropped(way: Way, size: int) -> Case:
+    """Get so many bytes and let go of them, untouched."""
+    get, end, n = way.get, way.end, size // way.unit
+
+    def case(times: int) -> Timed:
+        started = perf_counter_ns()
+        if end is None:
+            for _ in repeat(None, times):
+                get(n)
+        else:
+            for _ in repeat(None, times):
+                end(get(n))
+        return {f"{way.name} {size}": (perf_counter_ns() - started, times)}
+
+    return case
+
+
+def _written(way: Way, size: int) -> Case:
+    """Get so many bytes, write each through numpy, and let go of them."""
+    get, end, memory, n = way.get, way.end, way.memory, size // way.unit
+
+    def case(times: int) -> Timed:
+        started = perf_counter_ns()
+        for _ in repeat(None, times):
+            got = get(n)
+            np.frombuffer(memory(got), np.uint8).fill(1)
+            if end is not None:
+                end(got)
+            # Else the next would be got while this one is still there.
+            del got
+        return {f"{way.name} {size} written": (perf_counter_ns() - started, times)}
+
+    return case
+
+
+def _made(name: str, make: Callable[[], Arena]) -> Case:
+    """Make an arena, or attach to one, and let go of it: the latter is not timed."""
+
+    def case(times: int) -> Timed:
+        elapsed = touched = 0
+        for _ in repeat(None, times):
+            before = _resident()
+            started = perf_counter_ns()
+            arena = make()
+            elapsed += perf_counter_ns() - started
+            touched += _resident() - before
+            del arena
+        return {name: (elapsed, times), f"{name} touched": (touched, times)}
+
+    return case
+
+
+def _resident() -> int:
+    """The bytes that this process has touched and still has mapped, exactly."""
+    for line in Path("/proc/self/smaps_rollup").read_text().splitlines():
+        if line.startswith("Rss:"):
+            return int(line.split()[1]) << 10
+    raise RuntimeError("/proc/self/smaps_rollup has no Rss, so there is no figure")
+
+
+# Ends when its input does: when whoever started it ends, however that ends.
+_OWNER = """
+import sys
+from importlib import import_module
+from pagebuddy import Arena
+Arena._engine = import_module(sys.argv[1])
+arena = Arena(int(sys.argv[2]), lock=sys.argv[3])
+print(arena.fileno(), flush=True)
+sys.stdin.read()
+"""
+
+
+def _attached(subject: Subject, size: int) -> Case:
+    """Attach to the arena of another process, which is at it all the time."""
+    engine: Any = subject.arena._engine
+    lock = "mutex" if subject.compiled else "file"
+    owner = subprocess.Popen(
+        [sys.executable, "-c", _OWNER, engine.__name__, str(size), lock],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert owner.stdout is not None
+    fd = os.open(f"/proc/{owner.pid}/fd/{int(owner.stdout.readline())}", os.O_RDWR)
+    attach = subject.arena.attach
+
+    def attached() -> Arena:
+        # Named here, so that the other process lives as long as the case does.
+        assert owner.poll() is None
+        return attach(fd)
+
+    return _made(f"attach {size}", attached)
+
+
+def dropped(subject: Subject) -> list[Case]:
+    """Every way at every size, what is compared side by side."""
+    ways = [*ours(subject), *others()]
+    return [case(way, size) for case in (_dropped, _written) for size in SIZES for way in ways]
+
+
+def whole(subject: Subject) -> list[Case]:
+    """Arenas made and attached to."""
+    if sys.platform != "linux":
+        return []
+    arena = subject.arena
+    return [
+        *(_made(f"create {size}", lambda size=size: arena(size)) for size in ARENA_SIZES),  # type: ignore[misc]
+        *(_attached(subject, size) for size in ARENA_SIZES),
+    ]
+
+
+def all_of(subject: Subject) -> list[Case]:
+    """Every case of this file."""
+    return [*dropped(subject), *whole(subject)]

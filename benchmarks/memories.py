@@ -1,0 +1,138 @@
+"""Ways to get memory and to let go of it, which arenas are measured beside."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from itertools import count
+from multiprocessing.heap import BufferWrapper
+from multiprocessing.shared_memory import SharedMemory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from benchmarks.subject import Subject
+
+SIZES = (4 << 10, 64 << 10, 1 << 20, 16 << 20, 256 << 20)
+
+
+def _itself(memory: Any) -> Any:
+    return memory
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to get so many bytes."""
+
+    name: str
+    get: Callable[[int], Any]
+    unit: int = 1
+    """How many bytes `get` gives for each 1 that it is called with."""
+
+    end: Callable[[Any], object] | None = None
+    """What else is to be done than to drop what `get` returned."""
+
+    memory: Callable[[Any], Any] = _itself
+    """The buffer that `get` returned, or returned something around."""
+
+
+def ours(subject: Subject) -> list[Way]:
+    """Buffers and arrays of one arena, whose pages stay warm."""
+    arena = subject.arena("1 GiB")
+    # Uncompiled before Python 3.12 a buffer is no exporter itself.
+    return [
+        Way("alloc", arena.alloc, memory=lambda buffer: buffer.view),
+        Way("empty", arena.empty, unit=8),
+    ]
+
+
+def others() -> Iterator[Way]:
+    """What everybody has, and what is installed."""
+    yield Way("np.empty", np.empty, unit=8)
+    yield Way("mmap", lambda n: mmap.mmap(-1, n))
+    yield Way("multiprocessing.heap", BufferWrapper, memory=lambda block: block.create_memoryview())
+    yield Way("SharedMemory", _shared_memory, end=_unlink, memory=lambda memory: memory.buf)
+    for make in (_shared_array, _posix_ipc, _iceoryx2, _torch):
+        try:
+            yield make()
+        except ImportError:
+            continue
+
+
+def _shared_memory(n: int) -> SharedMemory:
+    return SharedMemory(create=True, size=n)
+
+
+def _unlink(memory: SharedMemory) -> None:
+    memory.close()
+    memory.unlink()
+
+
+def _own_names(what: str) -> Iterator[str]:
+    """Names that no other process uses."""
+    return (f"pagebuddy-{what}-{os.getpid()}-{i}" for i in count())
+
+
+def _shared_array() -> Way:
+    library = import_module("SharedArray")
+    names = _own_names("SharedArray")
+
+    def get(n: int) -> tuple[str, Any]:
+        name = f"shm://{next(names)}"
+        return name, library.create(name, n, "u1")
+
+    return Way(
+        "SharedArray", get, end=lambda got: library.delete(got[0]), memory=lambda got: got[1]
+    )
+
+
+def _posix_ipc() -> Way:
+    library = import_module("posix_ipc")
+    names = _own_names("posix_ipc")
+
+    def get(n: int) -> tuple[Any, mmap.mmap]:
+        segment = library.SharedMemory(f"/{next(names)}", library.O_CREX, size=n)
+        mapped = mmap.mmap(segment.fd, n)
+        segment.close_fd()
+        return segment, mapped
+
+    def end(got: tuple[Any, mmap.mmap]) -> None:
+        got[1].close()
+        got[0].unlink()
+
+    return Way("posix_ipc", get, end=end, memory=lambda got: got[1])
+
+
+def _iceoryx2() -> Way:
+    """Samples on loan from a publisher of each size, whose memory is made before and stays warm."""
+    library = import_module("iceoryx2")
+    library.set_log_level(library.LogLevel.Error)
+    node = library.NodeBuilder.new().create(library.ServiceType.Ipc)
+    loans: dict[int, Callable[[int], Any]] = {}
+    for size in SIZES:
+        name = library.ServiceName.new(f"pagebuddy-{os.getpid()}/{size}")
+        service = node.service_builder(name).publish_subscribe(library.Slice[ctypes.c_uint8])
+        publisher = service.create().publisher_builder().initial_max_slice_len(size).create()
+        loans[size] = publisher.loan_slice_uninit
+
+    return Way(
+        "iceoryx2",
+        lambda n: loans[n](n),
+        end=lambda sample: sample.delete(),
+        memory=lambda sample: sample.payload().as_memory_view(),
+    )
+
+
+def _torch() -> Way:
+    # Only where somebody imported or installed it: it is too large to be asked for.
+    library = import_module("torch")
+    return Way(
+        "torch, share_memory_",
+        lambda n: library.empty(n, dtype=library.uint8).share_memory_(),
+        memory=lambda tensor: tensor.numpy(),
+    )

@@ -1,0 +1,96 @@
+"""Every state of an arena's words that an operation leaves behind it, one instruction after the other.
+
+A process is run a machine instruction at a time, and whenever a word has changed the words are copied:
+each copy is what a process that was killed just there would leave. So the order of stores is that of the
+compiled code, not of its source. Linux alone, where this process may trace its children.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from pagebuddy.memory.anonymous import Anonymous
+from pagebuddy.sharing.words import A_BUSY
+
+_TRACEME = 0
+_STEP = 9
+
+_ENDED_BADLY = 3
+
+
+def steps_of(arena: Any, operation: Callable[[], object]) -> list[bytes]:
+    """Return the words of an arena before its pages: before an operation, and after each change.
+
+    The operation is carried out by a forked process that ends right after it, by SIGKILL; so its lease
+    is gone, and its slot is dead. Raises OSError where children cannot be traced, RuntimeError where the
+    operation fails.
+    """
+    words = arena._attachment.memory
+    pid = os.fork()
+    if pid == 0:
+        _play(operation)
+    try:
+        _wait(pid)
+        seen = [words.tobytes()]
+        while True:
+            _trace(_STEP, pid)
+            if _wait(pid) == signal.SIGSTOP:
+                return seen
+            if words != memoryview(seen[-1]).cast("Q"):
+                seen.append(words.tobytes())
+    finally:
+        # One that ended by itself was waited for.
+        with suppress(ProcessLookupError, ChildProcessError):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+def copy_of(arena: Any, words: bytes) -> Any:
+    """Return an attachment of the same engine to a copy of an arena whose words were these.
+
+    Nobody else is attached to it, and nothing was mended or reaped.
+    """
+    attachment = arena._attachment
+    layout, engine = attachment.layout, sys.modules[type(attachment).__module__]
+    medium = Anonymous.make(layout.n_bytes)
+    medium.memory[: len(words)] = words
+    local = memoryview(bytearray(8 * layout.n_pages)).cast("Q")
+    copy = engine.BufferAllocator(layout, medium, local)
+    engine.make_mutex(copy.memory)
+    return copy
+
+
+def _play(operation: Callable[[], object]) -> None:
+    """The child: let itself be traced, do it, and stop."""
+    try:
+        _trace(_TRACEME, 0)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        operation()
+        os.kill(os.getpid(), signal.SIGSTOP)
+    finally:
+        os._exit(_ENDED_BADLY)
+
+
+def _trace(request: int, pid: int) -> None:
+    if _libc.ptrace(request, pid, None, None) < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"children cannot be traced here: {os.strerror(number)}")
+
+
+def _wait(pid: int) -> int:
+    """The signal that stopped a child."""
+    _, status = os.waitpid(pid, 0)
+    if not os.WIFSTOPPED(status):
+        raise RuntimeError(f"the operation ended with {os.waitstatus_to_exitcode(status)}")
+    return os.WSTOPSIG(status)
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.ptrace.restype = ctypes.c_long
+_libc.ptrace.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p)

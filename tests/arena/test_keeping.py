@@ -1,0 +1,168 @@
+"""Kept buffers: they outlive their holders, and are found by key."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def test_it_outlives_its_holder(arena):
+    buffer = arena.alloc(5)
+    buffer.view[:] = b"hello"
+    assert not buffer.kept
+    buffer.keep("greeting")
+    assert buffer.kept
+    offset = buffer.offset
+    del buffer
+    found = arena["greeting"]
+    assert (bytes(found.view), found.offset, found.nbytes) == (b"hello", offset, 5)
+    assert found.kept
+    assert "greeting" in arena
+    arena.verify()
+
+
+def test_it_ends_with_its_last_holder(arena):
+    first = arena.alloc(5, keep="it")
+    second = arena["it"]
+    first.unkeep()
+    assert "it" not in arena
+    assert not second.kept
+    del first
+    assert arena.stats().used == 1
+    del second
+    assert arena.stats().used == 0
+    arena.verify()
+
+
+def test_unkeeping_what_nobody_holds(arena):
+    arena.alloc(5, keep="it")
+    arena["it"].unkeep()
+    assert arena.stats().used == 0
+    with pytest.raises(KeyError, match="'it'"):
+        arena["it"]
+
+
+def test_unkeeping_what_is_not_kept(arena):
+    buffer = arena.alloc(5)
+    buffer.unkeep()
+    buffer.unkeep()
+    assert not buffer.kept
+    arena.verify()
+
+
+def test_keeping_twice(arena):
+    buffer = arena.alloc(5)
+    buffer.keep("it")
+    buffer.keep("it")
+    for key in ("other", True):
+        with pytest.raises(ValueError, match=r"kept under another key; call unkeep\(\) first"):
+            buffer.keep(key)
+    assert arena.keys() == ["it"]
+    buffer.unkeep()
+    buffer.keep()
+    buffer.keep(True)
+    assert arena.keys() == []
+    assert buffer.kept
+    arena.verify()
+
+
+def test_a_key_that_is_taken(arena):
+    arena.alloc(5, keep="it")
+    other = arena.alloc(6)
+    with pytest.raises(ValueError, match="key 'it' is taken; choose another, or"):
+        other.keep("it")
+    assert not other.kept
+    assert arena["it"].nbytes == 5
+
+
+def test_replacing(arena):
+    arena.alloc(5, keep="it")
+    held = arena["it"]
+    for nbytes in (6, 7):
+        arena.alloc(nbytes).keep("it", replace=True)
+        assert arena["it"].nbytes == nbytes
+        assert arena.keys() == ["it"]
+    assert not held.kept
+    assert arena.stats().used == 2
+    del held
+    assert arena.stats().used == 1
+    arena.verify()
+
+
+def test_replacing_nothing(arena):
+    arena.alloc(5).keep("it", replace=True)
+    assert arena["it"].nbytes == 5
+
+
+def test_replacing_where_the_directory_is_nearly_full(Arena):
+    arena = Arena("4 MiB")
+    for number in range(255):
+        arena.alloc(1, keep=f"{number}")
+    for nbytes in range(2, 40):
+        arena.alloc(nbytes).keep("7", replace=True)
+    assert arena["7"].nbytes == 39
+    assert len(arena.keys()) == 255
+    arena.verify()
+
+
+def test_keys(arena):
+    keys = ["b", "a", "k" * 47, "with space", "x/y", "\x01", "~"]
+    for key in keys:
+        arena.alloc(1, keep=key)
+    arena.alloc(1, keep=True)
+    assert arena.keys() == sorted(keys)
+    for key in keys:
+        arena[key].unkeep()
+    assert arena.keys() == []
+    assert arena.stats().kept == 1
+
+
+def test_keys_that_begin_alike(arena):
+    """Their words, all but the last, are the same."""
+    keys = ["weights-of-the-first-layer-" + "x" * n for n in range(12)]
+    for n, key in enumerate(keys):
+        arena.alloc(n + 1, keep=key)
+    assert [arena[key].nbytes for key in keys] == list(range(1, 13))
+    for key in keys[::2]:
+        arena[key].unkeep()
+    assert [key in arena for key in keys] == [False, True] * 6
+    arena.verify()
+
+
+def test_no_key_is_not_a_key(arena):
+    """Without a key it is found by nobody, and there is any number of it."""
+    for _ in range(3):
+        arena.alloc(1, keep=True)
+    with pytest.raises(TypeError, match="key is True; it must be text"):
+        arena[True]
+    assert arena.stats().kept == 3
+    rows = list(arena.buffers())
+    assert [(row.kept, row.key, row.holders) for row in rows] == [(True, "", ())] * 3
+    for row in rows:
+        arena.buffer_at(row.offset).unkeep()
+    assert arena.stats().used == 0
+
+
+def test_the_bytes_that_were_asked_for(arena):
+    arena.alloc(5000, keep="it")
+    assert arena["it"].nbytes == 5000
+    assert [row.nbytes for row in arena.buffers()] == [5000]
+
+
+@pytest.mark.parametrize("kind", ["anonymous", "named", "file"])
+def test_it_outlives_its_process(make, kind, start):
+    arena = make[kind]("1 MiB")
+    program = """
+arena = Arena.attach(int(sys.argv[1]))
+kept = arena.alloc(5, keep="it")
+kept.view[:] = b"hello"
+other = arena.alloc(5)
+say("kept"); hear()
+"""
+    other = start(program, arena.fileno(), fds=(arena.fileno(),))
+    assert other.hear() == "kept"
+    assert arena.stats().used == 2
+    other.kill()
+    assert arena.reap() == 1
+    assert arena.stats().used == 1
+    assert bytes(arena["it"].view) == b"hello"
+    arena.verify()

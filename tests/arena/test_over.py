@@ -1,0 +1,110 @@
+"""Arenas over memory of the caller's."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import mmap
+from array import array
+
+import pytest
+
+MEMORY = {
+    "bytearray": lambda: bytearray(1 << 20),
+    "mmap": lambda: mmap.mmap(-1, 1 << 20),
+    "ctypes": lambda: (ctypes.c_char * (1 << 20))(),
+    "array": lambda: array("d", bytes(1 << 20)),
+    "a part": lambda: memoryview(bytearray((1 << 20) + 3))[3:],
+    "dirty": lambda: bytearray(b"\xff" * (1 << 20)),
+}
+
+
+@pytest.mark.parametrize("memory", MEMORY.values(), ids=MEMORY)
+def test_any_writable_memory(Arena, memory):
+    given = memory()
+    arena = Arena.over(given)
+    assert 0.96 < arena.size / (1 << 20) < 1
+    buffer = arena.alloc(arena.size)
+    buffer.view[:] = b"\xa5" * arena.size
+    assert bytes(memoryview(given).cast("B")).count(b"\xa5" * arena.size) == 1
+    arena.verify()
+    del buffer
+    assert arena.stats().used == 0
+
+
+def test_it_serves_one_process(Arena):
+    arena = Arena.over(bytearray(1 << 16))
+    with pytest.raises(ValueError, match="memory that was given has no descriptor to pass on"):
+        arena.fileno()
+    assert [(row.me, row.alive) for row in arena.processes()] == [(True, True)]
+    assert not arena.unlink()
+    arena.flush()
+    assert arena.trim() == 0
+    assert "memory that was given" in repr(arena)
+
+
+@pytest.mark.parametrize("page_size", [64, 4096])
+def test_the_least_memory_for_a_page(Arena, page_size):
+    with pytest.raises(ValueError, match=r"memory has 100 bytes; an arena of one page") as caught:
+        Arena.over(bytearray(100), page_size=page_size)
+    least = int(str(caught.value).rsplit(" ", 1)[1])
+    with pytest.raises(ValueError, match=f"memory has {least - 1} bytes"):
+        Arena.over(bytearray(least - 1), page_size=page_size)
+    arena = Arena.over(bytearray(least), page_size=page_size)
+    assert arena.n_pages == 1
+    assert arena.alloc(page_size).nbytes == page_size
+    arena.verify()
+
+
+def test_tables_grow_with_the_memory(Arena):
+    """The room for pages never shrinks, and little of it is lost."""
+    before = 0
+    for n_bytes in range(8192, 1 << 18, 4096):
+        n_pages = Arena.over(bytearray(n_bytes)).n_pages
+        assert n_pages >= before
+        before = n_pages
+    assert before >= 58
+
+
+def test_the_memory_lives_as_long_as_a_view(Arena):
+    memory = bytearray(1 << 16)
+    view = Arena.over(memory).alloc(5).view
+    gc.collect()
+    with pytest.raises(BufferError):
+        memory.append(1)
+    view[:] = b"hello"
+    assert b"hello" in memory
+    del view
+    gc.collect()
+    memory.append(1)
+
+
+@pytest.mark.parametrize(
+    ("memory", "error", "match"),
+    [
+        (bytes(1 << 20), ValueError, "memory is read-only; give a buffer that can be written"),
+        (5, TypeError, "memory is a int, which has no buffer; give a bytearray"),
+        (None, TypeError, "memory is a NoneType, which has no buffer"),
+        ("text", TypeError, "memory is a str, which has no buffer"),
+        (bytearray(), ValueError, "memory is empty; give a buffer with room"),
+        (bytearray(5000), ValueError, r"memory has 5000 bytes; an arena of one page of 4096 needs"),
+        (memoryview(bytearray(1 << 20))[::2], ValueError, "memory has gaps between its items"),
+        (mmap.mmap(-1, 1 << 16, prot=mmap.PROT_READ), ValueError, "memory is read-only"),
+    ],
+    ids=["read-only", "number", "none", "text", "empty", "small", "gaps", "read-only mmap"],
+)
+def test_memory_that_will_not_do(Arena, memory, error, match):
+    with pytest.raises(error, match=match):
+        Arena.over(memory)
+
+
+def test_memory_that_will_not_do_is_not_written(Arena):
+    memory = bytearray(b"\x77" * 5000)
+    with pytest.raises(ValueError, match="5000 bytes"):
+        Arena.over(memory)
+    with pytest.raises(ValueError, match="page_size is 100"):
+        Arena.over(memory, page_size=100)
+    with pytest.raises(ValueError, match="max_order is 32"):
+        Arena.over(memory, page_size=64, max_order=32)
+    assert memory == b"\x77" * 5000
+    memory.append(1)

@@ -1,0 +1,111 @@
+"""A clone that skips all handlers has views and nothing else."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import signal
+
+import pytest
+
+from pagebuddy.errors import ArenaClosed
+
+CLONE = {"x86_64": 56, "aarch64": 220}
+
+pytestmark = pytest.mark.skipif(platform.machine() not in CLONE, reason="call number unknown here")
+
+
+def clone():
+    """Fork without libc."""
+    return ctypes.PyDLL(None).syscall(CLONE[platform.machine()], signal.SIGCHLD, 0, 0, 0, 0)
+
+
+def played(part):
+    """Clone a process that plays a part; what it returns."""
+    here, there = os.pipe()
+    pid = clone()
+    if not pid:
+        try:
+            os.write(there, str(part()).encode())
+        finally:
+            os._exit(0)
+    os.close(there)
+    os.waitpid(pid, 0)
+    said = os.read(here, 1000).decode()
+    os.close(here)
+    return said
+
+
+@pytest.fixture
+def arena(arena, engine):
+    if engine == "uncompiled":
+        pytest.skip("uncompiled, a clone that runs no handlers is not noticed")
+    return arena
+
+
+def refused(act):
+    try:
+        act()
+    except ArenaClosed:
+        return True
+    return False
+
+
+def test_every_operation_of_a_clone_is_refused(arena):
+    buffer = arena.alloc(4096)
+    buffer.view[:5] = b"hello"
+    acts = (
+        lambda: arena.alloc(1),
+        lambda: arena.alloc(1, align=8192),
+        lambda: arena.buffer_at(0),
+        lambda: arena["key"],
+        lambda: buffer.keep("key"),
+        lambda: buffer.unkeep(),
+        lambda: buffer.resize(8192),
+        arena.stats,
+        lambda: list(arena.buffers()),
+        arena.reap,
+        arena.verify,
+        arena.recover,
+        arena.trim,
+        buffer.__reduce__,
+    )
+    assert played(lambda: [refused(act) for act in acts]) == str([True] * len(acts))
+    assert arena.stats().n_spans == 1
+
+
+def test_a_clone_sees_the_bytes_and_lets_go_of_nothing(arena):
+    buffer = arena.alloc(4096)
+    buffer.view[:5] = b"hello"
+
+    def part():
+        nonlocal buffer
+        seen = bytes(buffer.view[:5])
+        buffer = None
+        return seen
+
+    assert played(part) == "b'hello'"
+    assert arena.stats().n_spans == 1
+    assert len(arena.processes()) == 1
+    assert bytes(buffer.view[:5]) == b"hello"
+
+
+def test_a_clone_that_forks_has_children_that_are_refused_too(arena):
+    buffer = arena.alloc(4096)
+
+    def part():
+        nonlocal buffer
+        here, there = os.pipe()
+        pid = os.fork()
+        if not pid:
+            told = refused(lambda: arena.alloc(1))
+            buffer = None
+            os.write(there, str(told).encode())
+            os._exit(0)
+        os.waitpid(pid, 0)
+        return os.read(here, 9)
+
+    assert played(part) == "b'True'"
+    assert arena.stats().n_spans == 1
+    assert [row.sticky for row in arena.processes()] == [False]

@@ -1,0 +1,225 @@
+"""A forked child holds what its parent held, from its first instruction to its last."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+
+import pytest
+
+PATTERN = bytes(range(256)) * 16
+
+
+def fill(arena):
+    """Take every page there is, and overwrite it."""
+    taken = []
+    while arena.stats().free:
+        taken.append(arena.alloc(arena.stats().largest_free * arena.page_size))
+        taken[-1].view[:] = b"\xff" * taken[-1].nbytes
+    return taken
+
+
+def patterned(arena):
+    buffer = arena.alloc(len(PATTERN))
+    buffer.view[:] = PATTERN
+    return buffer
+
+
+def test_a_child_holds_what_its_parent_lets_go(arena, start):
+    buffer = patterned(arena)
+
+    def part(child):
+        child.hear()
+        child.say(bytes(buffer.view) == PATTERN)
+
+    child = start(part)
+    del buffer
+    assert arena.stats().n_spans == 1
+    taken = fill(arena)
+    child.say("look")
+    assert child.hear() == "True"
+    assert child.wait() == 0
+    assert arena.reap() == 1
+    del taken
+    assert arena.stats().used == 0
+
+
+def test_a_parent_holds_what_its_child_lets_go(arena, start):
+    buffer = patterned(arena)
+
+    def part(child):
+        nonlocal buffer
+        buffer = None
+        child.say(len(fill(arena)) > 0)
+
+    assert start(part).hear() == "True"
+    assert bytes(buffer.view) == PATTERN
+
+
+def test_a_buffer_ends_with_the_last_of_parent_and_child(arena, start):
+    buffer = patterned(arena)
+
+    def part(child):
+        nonlocal buffer
+        buffer = None
+        child.say("let go")
+        child.hear()
+
+    child = start(part)
+    assert child.hear() == "let go"
+    assert arena.stats().n_spans == 1
+    del buffer
+    assert arena.stats().n_spans == 0
+    child.say("end")
+    child.wait()
+
+
+def test_what_a_child_allocates_is_its_own(arena, start):
+    def part(child):
+        mine = patterned(arena)
+        child.say(mine.offset)
+        child.hear()
+        child.say(bytes(mine.view) == PATTERN)
+
+    child = start(part)
+    offset = int(child.hear())
+    joined = arena.buffer_at(offset)
+    assert bytes(joined.view) == PATTERN
+    child.say("look")
+    assert child.hear() == "True"
+    child.wait()
+    arena.reap()
+    assert arena.stats().n_spans == 1
+    assert bytes(joined.view) == PATTERN
+
+
+def test_grandchildren_hold_it_as_well(arena, start):
+    buffer = patterned(arena)
+
+    def part(child):
+        if os.fork() == 0:
+            if os.fork() == 0:
+                child.hear()
+                child.say(bytes(buffer.view) == PATTERN)
+                child.hear()
+            os._exit(0)
+        child.say("forked")
+
+    child = start(part)
+    assert child.hear() == "forked"
+    assert child.wait() == 0
+    del buffer
+    taken = fill(arena)
+    assert sum(row.n_pages for row in arena.buffers()) == arena.n_pages
+    child.say("look")
+    assert child.hear() == "True"
+    assert len(taken) > 0
+    assert sum(row.alive and not row.me for row in arena.processes()) == 1
+    child.say("end")
+
+
+def test_each_local_object_counts_in_the_child_too(arena, start):
+    buffer = patterned(arena)
+    again = arena.buffer_at(buffer.offset)
+
+    def part(child):
+        nonlocal buffer
+        slot = next(row.slot for row in arena.processes() if row.me)
+        buffer = None
+        held = next(arena.buffers()).holders
+        child.say(slot in held and bytes(again.view) == PATTERN)
+
+    child = start(part)
+    assert child.hear() == "True"
+
+
+def test_processes_tell_who_holds_what(arena, start):
+    buffer = arena.alloc(3 * 4096)
+
+    def part(child):
+        more = arena.alloc(4096)
+        child.say("ready")
+        child.hear()
+        del more
+
+    child = start(part)
+    assert child.hear() == "ready"
+    me, other = sorted(arena.processes(), key=lambda row: not row.me)
+    assert (me.me, me.pid, me.alive, me.sticky, me.buffers, me.nbytes) == (
+        *(True, os.getpid(), True, False),
+        *(1, 3 * 4096),
+    )
+    assert (other.pid, other.alive, other.sticky, other.buffers, other.nbytes) == (
+        *(child.pid, True, False),
+        *(2, 4 * 4096),
+    )
+    assert next(arena.buffers()).holders == (me.slot, other.slot)
+    child.kill()
+    assert [row.alive for row in arena.processes() if not row.me] == [False]
+    assert arena.stats().dead == 1
+    assert arena.reap() == 1
+    assert [row.pid for row in arena.processes()] == [os.getpid()]
+    assert buffer.nbytes == 3 * 4096
+
+
+def test_a_child_of_two_arenas_holds_buffers_of_both(arena, Arena, lock, start):
+    other = Arena("1 MiB", lock=lock)
+    buffers = [patterned(arena), patterned(other)]
+
+    def part(child):
+        child.hear()
+        child.say(all(bytes(buffer.view) == PATTERN for buffer in buffers))
+
+    child = start(part)
+    buffers.clear()
+    taken = fill(arena), fill(other)
+    child.say("look")
+    assert child.hear() == "True"
+    assert child.wait() == 0
+    del taken
+
+
+def test_a_fork_made_by_c(arena, engine, start):
+    if engine == "uncompiled":
+        pytest.skip("uncompiled, forks that are made by C are not seen")
+    buffer = patterned(arena)
+    here, there = os.pipe()
+    pid = ctypes.PyDLL(None).fork()
+    if not pid:
+        sound = bytes(buffer.view) == PATTERN and len(fill(arena)) > 0
+        os.write(there, b"sound" if sound else b"broken")
+        os.kill(os.getpid(), signal.SIGSTOP)
+        os._exit(0)
+    os.waitpid(pid, os.WUNTRACED)
+    assert os.read(here, 9) == b"sound"
+    assert [row.pid for row in arena.processes() if not row.me] == [pid]
+    assert arena.reap() == 0
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    assert arena.reap() == 1
+    for fd in (here, there):
+        os.close(fd)
+
+
+def test_a_child_that_is_killed_before_its_first_instruction(run, lock):
+    # Libc runs handlers in the order of their making: this one kills the child before any other runs.
+    printed = run(
+        """
+        import ctypes, os, resource, sys
+        libc = ctypes.CDLL(None)
+        kill = ctypes.cast(libc.abort, ctypes.c_void_p)
+        libc.__register_atfork(None, None, kill, None)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        import pagebuddy
+        arena = pagebuddy.Arena("1 MiB", lock=sys.argv[1])
+        buffer = arena.alloc(4096)
+        pid = os.fork()
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        print([(row.pid, row.alive, row.buffers) for row in arena.processes() if not row.me])
+        del buffer
+        print(arena.stats().n_spans, arena.reap(), arena.stats().n_spans)
+        """,
+        lock,
+    )
+    assert printed.splitlines() == [str(-signal.SIGABRT), "[(0, False, 1)]", "1 1 0"]

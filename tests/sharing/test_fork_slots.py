@@ -1,0 +1,192 @@
+"""More forks than slots, and forks for which no lease is to be had: the slot is shared, and sticky."""
+
+from __future__ import annotations
+
+import os
+import resource
+from contextlib import suppress
+
+PATTERN = bytes(range(256)) * 16
+
+
+def patterned(arena):
+    buffer = arena.alloc(len(PATTERN))
+    buffer.view[:] = PATTERN
+    return buffer
+
+
+def rows(arena):
+    return [row for row in arena.processes() if not row.me]
+
+
+def take_all(arena):
+    """Take every page there is, and overwrite it."""
+    taken = []
+    while arena.stats().free:
+        taken.append(arena.alloc(arena.stats().largest_free * arena.page_size))
+        taken[-1].view[:] = b"\xff" * taken[-1].nbytes
+    return taken
+
+
+def without_descriptors(act):
+    """Act where this process can open nothing more than it closes."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, limits[1]))
+    taken = []
+    with suppress(OSError):
+        while True:
+            taken.append(os.dup(0))
+    try:
+        return act()
+    finally:
+        for fd in taken:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_two_hundred_forks_with_48_slots(arena, start):
+    def part(head):
+        buffer = patterned(arena)
+        here, there = os.pipe()
+        pids = []
+        for _ in range(200):
+            pid = os.fork()
+            if not pid:
+                os.close(there)
+                os.read(here, 1)
+                mine = arena.alloc(1)
+                mine.view[0] = 1
+                os._exit(bytes(buffer.view) != PATTERN)
+            pids.append(pid)
+        del buffer
+        head.say("forked")
+        head.hear()
+        os.close(there)
+        head.say(sum(os.waitpid(pid, 0)[1] for pid in pids))
+        head.hear()
+
+    head = start(part)
+    assert head.hear() == "forked"
+    assert len(rows(arena)) == 46
+    assert [row.pid for row in rows(arena) if row.sticky] == [head.pid]
+    assert arena.stats().used == 1
+    taken = take_all(arena)
+    # What the children allocate in the end.
+    taken.pop().release()
+    head.say("end them")
+    assert head.hear() == "0"
+    # What those with slots of their own held goes back; the head shares its own with nobody any more,
+    # but cannot know that.
+    assert arena.reap() == 45
+    assert [row.pid for row in rows(arena)] == [head.pid]
+    assert arena.stats().used > len(taken)
+    head.say("end")
+    assert head.wait() == 0
+    assert arena.reap() == 1
+    del taken
+    assert arena.stats().used == 0
+
+
+def test_a_shared_slot_lets_go_of_nothing_before_all_are_gone(arena, start):
+    def part(child):
+        buffer = patterned(arena)
+        pid = without_descriptors(os.fork)
+        if not pid:
+            child.hear()
+            child.say(bytes(buffer.view) == PATTERN)
+            child.hear()
+            os._exit(0)
+        del buffer
+        child.say("forked")
+        os._exit(0)
+
+    child = start(part)
+    assert child.hear() == "forked"
+    assert child.wait() == 0
+    assert [(row.alive, row.sticky) for row in rows(arena)] == [(True, True)]
+    assert arena.reap() == 0
+    taken = take_all(arena)
+    child.say("look")
+    assert child.hear() == "True"
+    child.say("end")
+    while rows(arena)[0].alive:
+        # Nobody but the kernel says when a grandchild has ended.
+        os.sched_yield()
+    assert arena.reap() == 1
+    del taken
+    assert arena.stats().used == 0
+
+
+def test_both_who_share_a_slot_go_on_working(arena, start):
+    def part(child):
+        pid = without_descriptors(os.fork)
+        if not pid:
+            for n in range(100):
+                buffer = arena.alloc(n + 1)
+                buffer.view[0] = n
+            os._exit(0)
+        for n in range(100):
+            buffer = arena.alloc(n + 1)
+            buffer.view[0] = n
+        del buffer
+        child.say(os.waitpid(pid, 0)[1])
+        child.hear()
+
+    child = start(part)
+    assert child.hear() == "0"
+    arena.verify()
+    child.say("end")
+    child.wait()
+    assert arena.reap() == 1
+    assert arena.stats().used == 0
+
+
+def test_a_shared_buffer_is_not_made_shorter(arena, start):
+    def part(child):
+        buffer = arena.alloc(8 * 4096)
+        pid = without_descriptors(os.fork)
+        if not pid:
+            child.hear()
+            os._exit(0)
+        try:
+            child.say(buffer.resize(4096))
+        except BufferError as error:
+            child.say(type(error).__name__)
+        os.waitpid(pid, 0)
+
+    child = start(part)
+    assert child.hear() == "BufferError"
+    child.say("end")
+
+
+def test_who_has_a_slot_of_its_own_keeps_no_shared_one_alive(arena, start):
+    def part(child):
+        buffer = patterned(arena)
+        pid = without_descriptors(os.fork)
+        if not pid:
+            os._exit(0)
+        os.waitpid(pid, 0)
+        if os.fork() == 0:
+            child.hear()
+            child.say(bytes(buffer.view) == PATTERN)
+            child.hear()
+            os._exit(0)
+        child.say("forked")
+
+    child = start(part)
+    assert child.hear() == "forked"
+    assert child.wait() == 0
+    states = sorted((row.sticky, row.alive) for row in rows(arena))
+    assert states == [(False, True), (True, False)]
+    assert arena.reap() == 1
+    taken = take_all(arena)
+    child.say("look")
+    assert child.hear() == "True"
+    child.say("end")
+    del taken
+
+
+def test_dead_processes_give_their_slots_to_children(arena, start):
+    for _ in range(60):
+        assert start(lambda child: None).wait() == 0
+    assert [row.sticky for row in arena.processes() if row.me] == [False]

@@ -1,0 +1,110 @@
+"""A process killed between any two machine instructions: what it leaves is mended, nothing is lost."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+
+import pytest
+
+from pagebuddy.sharing import listing
+from pagebuddy.sharing.words import DONE, OP_REAP, OP_VERIFY
+from pagebuddy.testing.stepping import copy_of, steps_of
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ptrace is Linux's")
+
+PAGE = 4096
+
+
+@pytest.fixture
+def arena(engine, Arena):
+    """Buffers of many lengths, some of them gone, one aside, one kept, one with a ticket."""
+    if engine == "uncompiled":
+        pytest.skip("uncompiled every store is a crash point in other tests, and steps are many")
+    arena = Arena(256 * PAGE)
+    arena.held = [arena.alloc(n * PAGE) for n in (1, 3, 5, 2, 8, 1)]
+    arena.held[1].keep("kept")
+    arena.held[2].keep("other")
+    arena.handle = pickle.dumps(arena.held[3])
+    gone = [arena.alloc(n * PAGE) for n in (4, 1, 2)]
+    del gone[1]
+    del gone
+    arena.longest = arena.stats().largest_free_bytes
+    return arena
+
+
+OPERATIONS = {
+    "alloc": lambda arena: arena.held.append(arena.alloc(3 * PAGE)),
+    "alloc aligned": lambda arena: arena.held.append(arena.alloc(PAGE, align=16 * PAGE)),
+    "alloc gathered": lambda arena: arena.held.append(arena.alloc(arena.longest)),
+    "drop shared": lambda arena: arena.held.pop(0),
+    "alloc and drop": lambda arena: arena.alloc(7 * PAGE),
+    "join and drop": lambda arena: arena.buffer_at(0),
+    "find": lambda arena: arena.held.append(arena["kept"]),
+    "keep": lambda arena: arena.held[0].keep("new"),
+    "keep under another key": lambda arena: arena.held[1].keep("new"),
+    "keep replacing": lambda arena: arena.held[0].keep("kept", replace=True),
+    "unkeep": lambda arena: arena.held[1].unkeep(),
+    "grow": lambda arena: arena.held[5].resize(2 * PAGE),
+    "send": lambda arena: pickle.dumps(arena.held[0]),
+    "claim": lambda arena: arena.held.append(pickle.loads(arena.handle)),
+    "reap": lambda arena: arena.reap(),
+    "reap tickets": lambda arena: arena.reap(unclaimed_after=0),
+    "verify": lambda arena: arena.verify(),
+    "recover": lambda arena: arena.recover(),
+}
+
+# How often the truth changes, where that is not once at most.
+CHANGES = {
+    "alloc and drop": 2,
+    "join and drop": 0,
+    "find": 0,
+    "claim": 2,
+    "keep under another key": 1,
+    "keep replacing": 1,
+    "verify": 0,
+    "recover": 0,
+}
+
+
+def truth_of(arena, words):
+    """What is there once a copy of the words is mended: every buffer, with holders, tickets and key."""
+    copy = copy_of(arena, words)
+    rows = [
+        (row.offset, row.n_pages, row.holders, row.tickets, row.key)
+        for row in listing.buffers_of(copy)
+    ]
+    proof = copy.request()
+    assert copy.perform(proof, OP_VERIFY) == DONE
+    assert proof.answer["flag"] == 0, proof.answer
+    assert copy.perform(copy.request(), OP_REAP) == DONE
+    return rows
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_the_truth_changes_at_once(arena, name):
+    truths = []
+    words = steps_of(arena, lambda: OPERATIONS[name](arena))
+    for state in words:
+        truth = truth_of(arena, state)
+        if not truths or truth != truths[-1]:
+            truths.append(truth)
+    assert len(truths) - 1 <= CHANGES.get(name, 1)
+    # Whatever the dead had begun, its parent holds what it held, and goes on.
+    held = {buffer.offset for buffer in arena.held}
+    for truth in truths:
+        me = {row[0] for row in truth if 1 in row[2]}
+        assert held <= me
+    assert arena.reap() >= 1
+    arena.verify()
+    assert {row.offset for row in arena.buffers() if 1 in row.holders} == held
+
+
+def test_the_words_change_more_often_than_the_truth(arena):
+    words = steps_of(arena, lambda: OPERATIONS["alloc"](arena))
+    assert len(words) > 10
+
+
+def test_an_operation_that_fails_is_told(arena, capfd):
+    with pytest.raises(RuntimeError, match="ended with 3"):
+        steps_of(arena, lambda: 1 / 0)
