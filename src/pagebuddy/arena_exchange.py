@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pagebuddy.exchange.queue import ArenaQueue
 
 
 class ArenaExchange:
@@ -54,3 +57,17 @@ class ArenaExchange:
         from pagebuddy.exchange.delivery import Delivery
 
         return Delivery(self._open, data).unpacked()
+
+    def queue(self) -> ArenaQueue:
+        """Return a new queue of objects, for the processes that have this arena.
+
+        >>> from pagebuddy import Arena
+        >>> arena = Arena("1 MiB")
+        >>> with arena.queue() as queue:
+        ...     queue.put(arena.zeros(1000))
+        ...     len(queue.get(timeout=1))
+        1000
+        """
+        from pagebuddy.exchange.queue import ArenaQueue
+
+        return ArenaQueue(self)

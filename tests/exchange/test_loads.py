@@ -116,6 +116,8 @@ def test_a_closed_arena_neither_dumps_nor_loads(arena):
         arena.loads(data)
     with pytest.raises(ArenaClosed):
         arena.dumps([1])
+    with pytest.raises(ArenaClosed):
+        arena.queue()
 
 
 def test_what_is_loaded_outlives_the_arena_object(arena):
