@@ -134,6 +134,16 @@ def test_what_is_loaded_sees_what_others_write(arena, array):
     assert loaded[1, 1] == -7
 
 
+def test_a_view_may_see_more_than_the_buffer_tells(arena):
+    buffer = arena.alloc(4096)
+    array = buffer.array()
+    array[...] = 7
+    assert buffer.resize(100)
+    both = arena.loads(arena.dumps([array, buffer]))
+    assert (both[0] == 7).all()
+    assert (both[0].nbytes, both[1].nbytes) == (4096, 100)
+
+
 def test_buffers_travel_as_themselves(arena):
     buffer = arena.alloc(5000)
     buffer.view[:5] = b"hello"

@@ -1,4 +1,4 @@
-"""Parcels: dumped when they are pickled, claimed when they arrive, opened by who wants what is in them."""
+"""Parcels: dumped when they are pickled, claimed when they arrive, opened by who wants them."""
 
 from __future__ import annotations
 
