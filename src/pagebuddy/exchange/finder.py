@@ -18,7 +18,7 @@ class Finder:
 
     def __init__(self, a: Any) -> None:
         self._a = a
-        self._base: int = a.medium.address + a.layout.data_at
+        self._base, self._n_bytes = a.extent
         self._offsets: list[int] | None = None
 
     def found(self, owner: Any, address: int, n_bytes: int) -> tuple[Any, int] | None:
@@ -27,7 +27,7 @@ class Finder:
         owner is what the bytes were exported by.
         """
         at = address - self._base
-        if not 0 <= at < self._a.layout.data_bytes:
+        if not 0 <= at < self._n_bytes:
             return None
         buffer = self._a.buffer_over(pages_of(owner))
         if buffer is None:
