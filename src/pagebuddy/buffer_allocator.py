@@ -340,6 +340,11 @@ class BufferAllocator(Attachment):
         """All words before the pages."""
         return self._memory
 
+    @property
+    def extent(self) -> tuple[int, int]:
+        """The address of the first page in this process, and the bytes of all."""
+        return self.data_address, self.total << self.page_bits
+
     def fileno(self) -> int:
         """The descriptor of the arena's file."""
         return self.fd
