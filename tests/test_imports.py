@@ -36,15 +36,20 @@ LEVELS = [
     {"sharing"},
     {"arrays", "pages", "buffer", "buffer_allocator"},
     {"_compiled", "chosen", "uncompiled"},
-    {"arena", "arena_arrays", "arena_upkeep"},
+    {"arena", "arena_arrays", "arena_exchange", "arena_upkeep"},
     {"exchange"},
     {"pagebuddy"},
     {"tools", "testing", "__main__"},
 ]
 
+FOR_TYPES = "for types alone"
+
 # What an arena's method takes from a room above it is imported inside that method.
-UPWARDS = {("arena", method) for method in ("dumps", "queue", "record")} | {
-    ("arena_upkeep", method) for method in ("_repr_html_", "_repr_svg_")
+UPWARDS = {
+    ("arena_exchange", FOR_TYPES),
+    *(("arena_exchange", method) for method in ("dumps", "loads", "queue")),
+    ("arena", "record"),
+    *(("arena_upkeep", method) for method in ("_repr_html_", "_repr_svg_")),
 }
 
 # All that the core may use besides itself: nothing of an operating system, nothing of text.
@@ -121,8 +126,9 @@ def ours(target: str) -> bool:
 def test_a_file_uses_its_own_level_and_those_below(module):
     room = room_of(module)
     assert any(room in rooms for rooms in LEVELS), f"give {room} its level in this test"
-    for target, function, _ in imports_of(module):
-        if ours(target) and (room, function) not in UPWARDS:
+    for target, function, for_types in imports_of(module):
+        where = FOR_TYPES if for_types else function
+        if ours(target) and (room, where) not in UPWARDS:
             assert level_of(room_of(target)) <= level_of(room), f"{module} imports {target}"
 
 

@@ -9,6 +9,7 @@ from operator import index
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from pagebuddy.arena_arrays import ArenaArrays
+from pagebuddy.arena_exchange import ArenaExchange
 from pagebuddy.arena_upkeep import ArenaUpkeep
 from pagebuddy.arguments import whole
 from pagebuddy.chosen import ENGINE
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pagebuddy.buffer import Buffer
 
 
-class Arena(ArenaArrays, ArenaUpkeep):
+class Arena(ArenaArrays, ArenaExchange, ArenaUpkeep):
     """Memory that processes share as threads share theirs: any allocates, any frees.
 
     Buffers and arrays end when nothing refers to them any more, in any process; a process that is killed

@@ -39,6 +39,7 @@ if not cython.compiled:
         LOCKED,
         NO_PAGES,
         OP_ALLOC,
+        OP_CLAIM,
         OP_DETACH,
         OP_FIND,
         OP_JOIN,
@@ -110,6 +111,7 @@ class BufferAllocator(Attachment):
         else:
             self.gate = Gate()
             self.deferred = []
+            self.ending = False
             self.next_ticket = self.fork_slot = 0
             self.fork_locked = self.sticky = False
             self.lease = None
@@ -293,6 +295,12 @@ class BufferAllocator(Attachment):
         self.perform(request, OP_FIND)
         return self.made(request, request.n_bytes)
 
+    def claimed(self, index: int, serial: int) -> Buffer:
+        """Return one more object for the buffer that a ticket names, which ends."""
+        request: Request = Request(index=index, serial=serial)
+        self.perform(request, OP_CLAIM)
+        return self.made(request, request.n_bytes)
+
     def take_free(self, offset: int, n_pages: int) -> Any:
         """Return a buffer of the first free pages from an offset on that were ever used, or None."""
         request: Request = Request(N_HEADS + (offset >> self.page_bits), n_pages)
@@ -332,6 +340,11 @@ class BufferAllocator(Attachment):
         """All words before the pages."""
         return self._memory
 
+    @property
+    def extent(self) -> tuple[int, int]:
+        """The address of the first page in this process, and the bytes of all."""
+        return self.data_address, self.total << self.page_bits
+
     def fileno(self) -> int:
         """The descriptor of the arena's file."""
         return self.fd
@@ -358,6 +371,10 @@ class BufferAllocator(Attachment):
         """Whether a live buffer starts at a node."""
         return N_HEADS <= node < self.n_nodes and bool(is_live(self.links[node]))
 
+    def is_ending(self) -> bool:
+        """Whether this is about to go, and must not be found any more."""
+        return not cython.compiled and self.ending
+
     @property
     def figures(self) -> dict[str, int]:
         """What those who make and end this must know."""
@@ -368,6 +385,7 @@ if not cython.compiled:
 
     def detach(a: Any, finalizing: Any = sys.is_finalizing) -> None:
         """Free the slot, and let go of the lease and the lock. At exit the lease ends by itself."""
+        a.ending = True  # weak references outlive the beginning of this
         if finalizing() or a.fd < 0:
             return
         if a.slot:

@@ -114,7 +114,12 @@ def test_arrays_of_a_buffer(arena):
 
 BLOCKED = """
 import sys
-sys.modules["numpy"] = None
+
+class NoNumpy:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numpy":
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, NoNumpy())
 from pagebuddy import Arena
 arena = Arena("1 MiB")
 buffer = arena.alloc(5, keep="it")

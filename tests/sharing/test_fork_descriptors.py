@@ -39,12 +39,12 @@ def test_its_lease_stays(arena, start):
         close_all_but(child)
         child.say("closed")
         child.hear()
-        child.say(bytes(buffer.view) == PATTERN)  # noqa: F821  # deleted later
+        child.say(bytes(buffer.view) == PATTERN)  # deleted later
         child.hear()
 
     child = start(part)
     assert child.hear() == "closed"
-    del buffer
+    buffer = None
     assert rows(arena) == {child.pid: True}
     assert arena.reap() == 0
     taken = [arena.alloc(arena.stats().largest_free * arena.page_size)]

@@ -67,7 +67,7 @@ def test_a_process_lives_as_long_as_any_of_its_threads(arena, start):
             child.say("second")
             child.hear()
             more = arena.alloc(4096)
-            more.view[0] = buffer.view[0]  # noqa: F821  # deleted later
+            more.view[0] = buffer.view[0]  # deleted later
             child.say(more.view[0])
             child.hear()
 
@@ -80,7 +80,7 @@ def test_a_process_lives_as_long_as_any_of_its_threads(arena, start):
         # The thread says that it starts, and nobody says that the first one has ended.
         os.sched_yield()
     assert others(arena) == [(child.pid, True)]
-    del buffer
+    buffer = None
     assert arena.reap() == 0
     child.say("go on")
     assert child.hear() == "7"

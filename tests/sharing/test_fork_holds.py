@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
-
-import pytest
 
 PATTERN = bytes(range(256)) * 16
 
@@ -31,10 +27,10 @@ def test_a_child_holds_what_its_parent_lets_go(arena, start):
 
     def part(child):
         child.hear()
-        child.say(bytes(buffer.view) == PATTERN)  # noqa: F821  # deleted later
+        child.say(bytes(buffer.view) == PATTERN)  # deleted later
 
     child = start(part)
-    del buffer
+    buffer = None
     assert arena.stats().n_spans == 1
     taken = fill(arena)
     child.say("look")
@@ -69,7 +65,7 @@ def test_a_buffer_ends_with_the_last_of_parent_and_child(arena, start):
     child = start(part)
     assert child.hear() == "let go"
     assert arena.stats().n_spans == 1
-    del buffer
+    buffer = None
     assert arena.stats().n_spans == 0
     child.say("end")
     child.wait()
@@ -101,7 +97,7 @@ def test_grandchildren_hold_it_as_well(arena, start):
         if os.fork() == 0:
             if os.fork() == 0:
                 child.hear()
-                child.say(bytes(buffer.view) == PATTERN)  # noqa: F821  # deleted later
+                child.say(bytes(buffer.view) == PATTERN)  # deleted later
                 child.hear()
             os._exit(0)
         child.say("forked")
@@ -109,7 +105,7 @@ def test_grandchildren_hold_it_as_well(arena, start):
     child = start(part)
     assert child.hear() == "forked"
     assert child.wait() == 0
-    del buffer
+    buffer = None
     taken = fill(arena)
     assert sum(row.n_pages for row in arena.buffers()) == arena.n_pages
     child.say("look")
@@ -178,48 +174,3 @@ def test_a_child_of_two_arenas_holds_buffers_of_both(arena, Arena, lock, start):
     assert child.hear() == "True"
     assert child.wait() == 0
     del taken
-
-
-def test_a_fork_made_by_c(arena, engine, start):
-    if engine == "uncompiled":
-        pytest.skip("uncompiled, forks that are made by C are not seen")
-    buffer = patterned(arena)
-    here, there = os.pipe()
-    pid = ctypes.PyDLL(None).fork()
-    if not pid:
-        sound = bytes(buffer.view) == PATTERN and len(fill(arena)) > 0
-        os.write(there, b"sound" if sound else b"broken")
-        os.kill(os.getpid(), signal.SIGSTOP)
-        os._exit(0)
-    os.waitpid(pid, os.WUNTRACED)
-    assert os.read(here, 9) == b"sound"
-    assert [row.pid for row in arena.processes() if not row.me] == [pid]
-    assert arena.reap() == 0
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    assert arena.reap() == 1
-    for fd in (here, there):
-        os.close(fd)
-
-
-def test_a_child_that_is_killed_before_its_first_instruction(run, lock):
-    # Libc runs handlers in the order of their making: this one kills the child before any other runs.
-    printed = run(
-        """
-        import ctypes, os, resource, sys
-        libc = ctypes.CDLL(None)
-        kill = ctypes.cast(libc.abort, ctypes.c_void_p)
-        libc.__register_atfork(None, None, kill, None)
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        import pagebuddy
-        arena = pagebuddy.Arena("1 MiB", lock=sys.argv[1])
-        buffer = arena.alloc(4096)
-        pid = os.fork()
-        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-        print([(row.pid, row.alive, row.buffers) for row in arena.processes() if not row.me])
-        del buffer
-        print(arena.stats().n_spans, arena.reap(), arena.stats().n_spans)
-        """,
-        lock,
-    )
-    assert printed.splitlines() == [str(-signal.SIGABRT), "[(0, False, 1)]", "1 1 0"]

@@ -58,7 +58,7 @@ def test_two_hundred_forks_with_48_slots(arena, start):
                 mine.view[0] = 1
                 os._exit(bytes(buffer.view) != PATTERN)
             pids.append(pid)
-        del buffer
+        buffer = None
         head.say("forked")
         head.hear()
         os.close(there)
@@ -96,7 +96,7 @@ def test_a_shared_slot_lets_go_of_nothing_before_all_are_gone(arena, start):
             child.say(bytes(buffer.view) == PATTERN)
             child.hear()
             os._exit(0)
-        del buffer
+        buffer = None
         child.say("forked")
         os._exit(0)
 
@@ -128,7 +128,7 @@ def test_both_who_share_a_slot_go_on_working(arena, start):
         for n in range(100):
             buffer = arena.alloc(n + 1)
             buffer.view[0] = n
-        del buffer
+        buffer = None
         child.say(os.waitpid(pid, 0)[1])
         child.hear()
 
@@ -167,11 +167,11 @@ def test_who_has_a_slot_of_its_own_keeps_no_shared_one_alive(arena, start):
             os._exit(0)
         os.waitpid(pid, 0)
         if os.fork() == 0:
+            child.say("forked")
             child.hear()
             child.say(bytes(buffer.view) == PATTERN)
             child.hear()
             os._exit(0)
-        child.say("forked")
 
     child = start(part)
     assert child.hear() == "forked"

@@ -47,7 +47,7 @@ def test_a_child_born_into_another_keeps_its_views(arena, start, lock, which):
         if not pid:
             child.say(os.getpid())
             child.hear()
-            child.say(bytes(buffer.view[:5]))  # noqa: F821  # deleted later
+            child.say(bytes(buffer.view[:5]))  # deleted later
             try:
                 arena.alloc(1)
                 child.say("served")
@@ -58,7 +58,7 @@ def test_a_child_born_into_another_keeps_its_views(arena, start, lock, which):
 
     child = start(part)
     assert child.hear() == ("1" if which == "first" else "2")
-    del buffer
+    buffer = None
     assert arena.stats().n_spans == 1
     child.say("look")
     assert child.hear() == "b'hello'"

@@ -107,7 +107,7 @@ def attach(engine: ModuleType, medium: Medium) -> Any:
     """
     with GATE:
         known = _ATTACHED.get(_key(engine, medium))
-        if known is not None:
+        if known is not None and not known.is_ending():
             return known
         layout = Layout.read(_header(medium), medium.size)
         _check_engine(engine, layout)
@@ -143,7 +143,7 @@ def attach_place(place: str) -> Any:
 def known_by_id(arena_id: int) -> Any:
     """Return this process's attachment to the arena of that id, or None."""
     for a in list(_ATTACHED.values()):
-        if a.layout.arena_id == arena_id:
+        if a.layout.arena_id == arena_id and not a.is_ending():
             return a
     return None
 

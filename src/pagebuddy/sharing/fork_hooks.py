@@ -40,7 +40,8 @@ def mind_forks(a: Any, high: int, low: int) -> bool:
 def _before() -> None:
     # First, as whoever attaches waits for the arena's lock within it.
     GATE.hold()
-    _FORKING[:] = sorted(_MINDED, key=lambda a: a.layout.arena_id)
+    minded = [a for a in _MINDED if not a.ending]
+    _FORKING[:] = sorted(minded, key=lambda a: a.layout.arena_id)
     for a in _FORKING:
         a.fork_inside = a.gate.is_mine()
         try:

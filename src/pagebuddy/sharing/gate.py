@@ -10,6 +10,7 @@ import os
 import struct
 import threading
 import time
+from typing import Any
 
 from pagebuddy.sharing.lease import FIRST_BYTE
 from pagebuddy.sharing.words import DONE, LOCKED, OWN_LOCK, UNLOCKABLE
@@ -24,28 +25,26 @@ _PAUSE = 0.0001
 
 
 class Gate:
-    """A lock for the threads of one process, which knows the thread that has it."""
+    """A lock for the threads of one process, which knows the thread that has it.
+
+    Having it and being known to have it are one step each, so that no exception comes between.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.owner = 0
+        self._lock: Any = threading.RLock()
 
     def is_mine(self) -> bool:
         """Whether the calling thread has it."""
-        return self.owner == threading.get_ident()
+        return self._lock._is_owned()  # type: ignore[no-any-return]
 
     def take(self, seconds: float) -> int:
         """Take it, unless another thread has it for longer than that."""
         if self.is_mine():
             return OWN_LOCK
-        if not self._lock.acquire(timeout=seconds):
-            return LOCKED
-        self.owner = threading.get_ident()
-        return DONE
+        return DONE if self._lock.acquire(timeout=seconds) else LOCKED
 
     def give(self) -> None:
         """Let the next one in."""
-        self.owner = 0
         self._lock.release()
 
 

@@ -8,7 +8,7 @@ from pagebuddy.errors import OutOfTickets, PageBuddyError, StaleHandle
 from pagebuddy.sharing import attaching
 from pagebuddy.sharing.handle import Handle
 from pagebuddy.sharing.process import now
-from pagebuddy.sharing.words import OP_CLAIM, OP_REAP, OP_SEND, OP_WITHDRAW
+from pagebuddy.sharing.words import OP_REAP, OP_SEND, OP_WITHDRAW
 
 
 def send(a: Any, node: int, n_bytes: int) -> bytes:
@@ -28,26 +28,35 @@ def send(a: Any, node: int, n_bytes: int) -> bytes:
     )
 
 
-def claim(data: bytes) -> Any:
+def claim(data: bytes, near: Any = None) -> Any:
     """Redeem a handle: return the buffer, which this process holds from now on.
 
-    A named or file arena is attached, if it is not yet. Raises `StaleHandle`.
+    A named or file arena is attached, if it is not yet. `near` is an attachment that it may be of: one
+    of a single process is not found otherwise. Raises `StaleHandle`.
     """
     handle = Handle.read(data)
-    a = attached_for(handle.arena_id, handle.place)
-    request = a.request(index=handle.index, serial=handle.serial)
-    a.perform(request, OP_CLAIM)
-    return a.made(request, request.answer["n_bytes"])
+    a = _attachment_of(handle, near)
+    # In one call: an exception in between, by Ctrl-C, would leave a hold without an object.
+    return a.claimed(handle.index, handle.serial)
 
 
-def withdraw(data: bytes) -> None:
-    """End a handle that was not sent after all. One that was claimed is left alone."""
+def withdraw(data: bytes, near: Any = None) -> None:
+    """End a handle that was not sent after all; `near` as for `claim`.
+
+    One that was claimed is left alone.
+    """
     handle = Handle.read(data)
-    a = attached_for(handle.arena_id, handle.place)
+    a = _attachment_of(handle, near)
     try:
         a.perform(a.request(index=handle.index, serial=handle.serial), OP_WITHDRAW)
     except StaleHandle:
         return
+
+
+def _attachment_of(handle: Handle, near: Any) -> Any:
+    if near is not None and near.layout.arena_id == handle.arena_id:
+        return near
+    return attached_for(handle.arena_id, handle.place)
 
 
 def attached_for(arena_id: int, place: str) -> Any:

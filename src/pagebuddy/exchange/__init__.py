@@ -1,0 +1,1 @@
+"""What travels between processes, its bytes staying in the arena: objects, messages, calls."""

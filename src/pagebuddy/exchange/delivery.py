@@ -1,0 +1,88 @@
+"""Delivery: a dumped object that has arrived."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator, Sequence
+from copy import copy
+from typing import Any
+
+from pagebuddy.errors import PageBuddyError, StaleHandle
+from pagebuddy.exchange.frame import Frame, Part
+from pagebuddy.sharing.sending import claim
+
+
+class Delivery:
+    """What was dumped, its buffers claimed and its objects not made yet.
+
+    Making one raises ValueError for bytes that `dump` did not make and `StaleHandle` where a ticket is
+    gone; then nothing that was claimed stays held, and no ticket of the others either.
+    """
+
+    def __init__(self, a: Any, data: Any) -> None:
+        frame = _frame_of(a, data)
+        if frame.outside:
+            # The view keeps the buffer, and the pickle is a view of that view.
+            frame = _frame_of(a, claim(frame.handles[0], a).view)
+        self._frame: Frame | None = frame
+        self._buffers = _claimed(a, frame.handles)
+
+    def unpacked(self) -> Any:
+        """Return the object, once. It holds the buffers that it lies in; this does so no longer.
+
+        Unpickling runs code that the bytes name. Raises what that raises.
+        """
+        frame, self._frame = self._frame, None
+        buffers, self._buffers = self._buffers, []
+        if frame is None:
+            raise ValueError("this delivery was unpacked before")
+        parts: list[Any] = []
+        # What is raised leads to this frame: nothing may stay in it.
+        try:
+            parts.extend(_taken(buffers[part.handle], part) for part in frame.parts)
+            return pickle.loads(frame.pickle, buffers=parts)
+        finally:
+            parts.clear()
+            buffers.clear()
+            del frame
+
+
+def _taken(buffer: Any, part: Part) -> Any:
+    return copy(buffer) if part.is_buffer else buffer.view[part.start : part.stop]
+
+
+def _frame_of(a: Any, data: Any) -> Frame:
+    frame = Frame.read(data)
+    if frame.arena_id != a.layout.arena_id:
+        raise StaleHandle("these bytes were made by another arena, perhaps one of the same name")
+    return frame
+
+
+def _claimed(a: Any, handles: Sequence[bytes]) -> list[Any]:
+    """Claim all, or none stays held: those of an object that cannot be made are of no use to anyone."""
+    buffers: list[Any] = []
+    failure: Exception | None = None
+    for handle in handles:
+        try:
+            buffers.append(claim(handle, a))
+        except PageBuddyError as error:
+            failure = failure or error
+    if failure is None:
+        return buffers
+    buffers.clear()
+    try:
+        raise failure
+    finally:
+        # It leads to this frame.
+        del failure
+
+
+def handles_of(a: Any, data: bytes) -> Iterator[bytes]:
+    """Yield the handles in a frame, those of a frame in the arena too, which is claimed for that."""
+    frame = Frame.read(data)
+    if frame.outside:
+        try:
+            frame = Frame.read(claim(frame.handles[0], a).view)
+        except StaleHandle:
+            return
+    yield from frame.handles

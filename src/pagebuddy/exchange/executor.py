@@ -1,0 +1,109 @@
+"""ArenaExecutor: a pool of processes whose arguments and results stay where they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+from pagebuddy.arena import Arena
+from pagebuddy.exchange.parcel import Parcel, Sent
+
+_T = TypeVar("_T")
+
+# The arena of the pool that this process is a worker of.
+_POOL_ARENA: list[Any] = []
+
+
+class ArenaExecutor(ProcessPoolExecutor):
+    """A `concurrent.futures.ProcessPoolExecutor` whose arguments and results travel through an arena.
+
+    What lies in the arena is passed on without a copy, anything else of 4 KiB or more is copied in once,
+    as `Arena.dumps` does it. Functions are ordinary functions of arrays. A worker sees an argument that
+    lies in the arena as it is, not as it was: it can change it. A result holds its pages until it dies.
+
+    arena    the arena; by default a new one, as large as half of the machine's memory, of which only
+             what is used costs anything. At any moment it has to hold the arguments of the calls under
+             way, two or so a worker, and all results that were not dropped yet
+    All others are those of `ProcessPoolExecutor`, and so are the errors. `OutOfPages` and `OutOfTickets`
+    come from the future whose argument or result had no room.
+
+    Where a worker dies the futures raise `BrokenProcessPool`, what it held is reaped, and what was sent
+    to it ends. A worker that is started by "fork" holds what this process held then until it ends; by
+    "spawn" and "forkserver" it holds what it works on.
+
+    >>> import pagebuddy as pb
+    >>> with pb.ArenaExecutor(1) as pool:
+    ...     list(pool.map(len, [b"hello", b"you"]))
+    [5, 3]
+    """
+
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        mp_context: Any = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
+        *,
+        arena: Arena | None = None,
+        **options: Any,
+    ) -> None:
+        if arena is None:
+            arena = Arena(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
+        elif not isinstance(arena, Arena):
+            raise TypeError(f"arena is {arena!r}; it must be an Arena, or None for a new one")
+        if not arena._open.medium.shared:
+            raise ValueError("the arena is of this process alone; a pool needs a shared one")
+        if initializer is not None and not callable(initializer):
+            raise TypeError("initializer must be a callable")
+        first = Parcel(arena, (initializer, tuple(initargs)))
+        self._arena = arena
+        super().__init__(max_workers, mp_context, _begin_worker, (arena, first), **options)
+
+    @property
+    def arena(self) -> Arena:
+        """The arena through which arguments and results travel."""
+        return self._arena
+
+    def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
+        """Call a function in a worker; see `concurrent.futures.Executor.submit`."""
+        call = Parcel(self._arena, (fn, args, kwargs))
+        future: Any = super().submit(_answer, call)
+        # The pool makes futures of its own kind. Nobody else has seen this one yet.
+        future.__class__ = ArenaFuture
+        future.arena = self._arena
+        future.add_done_callback(partial(_tidy, call.sent))
+        return future  # type: ignore[no-any-return]
+
+
+class ArenaFuture(Future[_T]):
+    """A future whose result is unpacked by whoever asks for it first."""
+
+    arena: Arena
+    """The arena that the result lies in: it stays attached as long as this object lives."""
+
+    def result(self, timeout: float | None = None) -> _T:
+        """Return the result, as `Future.result` does; raises what `Arena.loads` raises, too."""
+        parcel: Any = super().result(timeout)
+        return parcel.opened()  # type: ignore[no-any-return]
+
+
+def _begin_worker(arena: Any, first: Parcel) -> None:
+    _POOL_ARENA[:] = [arena]
+    initializer, initargs = first.opened()
+    if initializer is not None:
+        initializer(*initargs)
+
+
+def _answer(call: Parcel) -> Parcel:
+    """In a worker: open a call, make it, and wrap what it returns."""
+    fn, args, kwargs = call.opened()
+    return Parcel(_POOL_ARENA[0], fn(*args, **kwargs))
+
+
+def _tidy(sent: Sent, future: Future[Any]) -> None:
+    """What failed may have been sent and not have arrived."""
+    if future.cancelled() or future.exception() is not None:
+        sent.end()

@@ -1,0 +1,120 @@
+"""Frame: an object on its way, as bytes.
+
+    offset  0  magic, 8 bytes
+            8  CRC-32 of all that follows
+           12  version, 16 bits; flags, 16 bits: 1 where the frame lies in the arena
+           16  the arena's id, 128 bits
+           32  number of handles, number of parts, 32 bits each; bytes of the pickle, 64 bits
+           48  handles: the length of each, 16 bits, and the handle
+               parts: index of the handle, 32 bits; start and stop in its buffer, 64 bits each
+               the pickle, to the end
+
+A frame that lies in the arena is one handle: of a buffer that has the whole frame in it. So a message of
+any length is a short one.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from zlib import crc32
+
+_MAGIC = b"\x93pgbuddy"
+_VERSION = 1
+_OUTSIDE = 1
+_START = struct.Struct("<8sI")
+_REST = struct.Struct("<HHQQIIQ")
+_LENGTH = struct.Struct("<H")
+_PART = struct.Struct("<IQQ")
+
+
+class Part(NamedTuple):
+    """What the pickle takes out of band: bytes of a handle's buffer; all zero is the buffer itself."""
+
+    handle: int
+    start: int
+    stop: int
+
+    @property
+    def is_buffer(self) -> bool:
+        """Whether it is the Buffer and no view of it: none has no bytes."""
+        return self.stop == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A pickle, and the handles of the buffers that its objects lie in.
+
+    `outside` says that the frame itself lies in the arena, in the buffer of its only handle.
+
+    >>> Frame.read(bytes(Frame(7, [b"handle"], [Part(0, 0, 4096)], b"pickle"))).parts
+    [Part(handle=0, start=0, stop=4096)]
+    """
+
+    arena_id: int
+    handles: Sequence[bytes]
+    parts: Sequence[Part] = ()
+    pickle: Any = b""
+    outside: bool = False
+
+    def __bytes__(self) -> bytes:
+        rest = [
+            _REST.pack(
+                _VERSION,
+                _OUTSIDE * self.outside,
+                self.arena_id & (1 << 64) - 1,
+                self.arena_id >> 64,
+                len(self.handles),
+                len(self.parts),
+                len(self.pickle),
+            )
+        ]
+        for handle in self.handles:
+            rest += _LENGTH.pack(len(handle)), handle
+        rest += (_PART.pack(*part) for part in self.parts)
+        rest.append(self.pickle)
+        checksum = 0
+        for piece in rest:
+            checksum = crc32(piece, checksum)
+        return b"".join([_START.pack(_MAGIC, checksum), *rest])
+
+    @classmethod
+    def read(cls, data: Any) -> Frame:
+        """Return the frame in these bytes, its pickle a view of them.
+
+        Raises ValueError for what is none, or was cut or changed on its way; TypeError for no bytes.
+        """
+        told = memoryview(data).cast("B")
+        if len(told) < _START.size + _REST.size or told[: len(_MAGIC)] != _MAGIC:
+            raise ValueError(f"these {len(told)} bytes were not made by arena.dumps")
+        checksum = _START.unpack_from(told)[1]
+        if crc32(told[_START.size :]) != checksum:
+            raise ValueError(
+                f"these {len(told)} bytes were made by arena.dumps, and cut or changed since"
+            )
+        version, flags, low, high, n_handles, n_parts, n_pickle = _REST.unpack_from(
+            told, _START.size
+        )
+        if version != _VERSION:
+            raise ValueError(
+                f"these bytes are of version {version}, and this pagebuddy reads {_VERSION}; use the "
+                "same pagebuddy at both ends"
+            )
+        at = _START.size + _REST.size
+        handles, parts = [], []
+        try:
+            for _ in range(n_handles):
+                (length,) = _LENGTH.unpack_from(told, at)
+                at += _LENGTH.size + length
+                handles.append(bytes(told[at - length : at]))
+            for _ in range(n_parts):
+                parts.append(Part(*_PART.unpack_from(told, at)))
+                at += _PART.size
+        except struct.error:
+            at = len(told) + 1
+        sound = at + n_pickle == len(told) and all(part.handle < n_handles for part in parts)
+        if not sound or (flags == _OUTSIDE and n_handles != 1):
+            raise ValueError(f"these {len(told)} bytes contradict themselves; dump the object anew")
+        return cls(high << 64 | low, handles, parts, told[at:], flags == _OUTSIDE)

@@ -1,0 +1,87 @@
+"""Parcel: an object that any pickler passes on, its bytes staying in the arena."""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import Any
+
+from pagebuddy.errors import StaleHandle
+from pagebuddy.exchange.cargo import SMALL
+from pagebuddy.exchange.delivery import Delivery
+from pagebuddy.exchange.dumping import call_back, dump
+from pagebuddy.sharing import attaching
+
+
+class Sent:
+    """What a parcel was pickled to. It may outlive the parcel, so it does not keep the contents."""
+
+    def __init__(self, arena: Any) -> None:
+        self._arena = arena
+        self._lock = Lock()
+        self._told: list[bytes] = []
+        self._ended = False
+
+    def add(self, data: bytes) -> None:
+        """Remember bytes that are about to be sent."""
+        with self._lock:
+            self._told.append(data)
+            if self._ended:
+                self._end()
+
+    def end(self) -> None:
+        """End the handles of what was not delivered, and of what is pickled from now on."""
+        with self._lock:
+            self._ended = True
+            self._end()
+
+    def _end(self) -> None:
+        told, self._told = self._told, []
+        if not self._arena.closed:
+            for data in told:
+                call_back(self._arena._open, data)
+
+
+class Parcel:
+    """An object and the arena that it travels through, on either side of a pipe.
+
+    It is dumped when it is pickled, not before, so that no more is in the arena than is on its way.
+    Unpickling claims and never raises, as that would end a worker or break its pool: `opened` does.
+    """
+
+    def __init__(self, arena: Any, contents: Any) -> None:
+        self._arena = arena
+        self._lock = Lock()
+        self._delivery: Delivery | None = None
+        self._contents = contents
+        self._failure: Exception | None = None
+        self.sent = Sent(arena)
+
+    def opened(self) -> Any:
+        """Return the object, the same one each time. Raises what `arena.loads` raises."""
+        with self._lock:
+            delivery, self._delivery = self._delivery, None
+            if delivery is not None:
+                try:
+                    self._contents = delivery.unpacked()
+                except Exception as error:
+                    self._failure = error.with_traceback(None)
+            if self._failure is not None:
+                raise self._failure
+            return self._contents
+
+    def __reduce__(self) -> Any:
+        data = dump(self._arena, self._contents, most=SMALL)
+        self.sent.add(data)
+        return _arrived, (self._arena._open.layout.arena_id, data)
+
+
+def _arrived(arena_id: int, data: bytes) -> Parcel:
+    parcel = Parcel(None, None)
+    try:
+        a = attaching.known_by_id(arena_id)
+        if a is None:
+            raise StaleHandle("the arena that this came through is gone from this process")
+        parcel._delivery = Delivery(a, data)
+    except Exception as error:
+        parcel._failure = error.with_traceback(None)
+    return parcel

@@ -1,0 +1,85 @@
+"""ArenaPickler: what finds buffers where pickle would copy bytes."""
+
+from __future__ import annotations
+
+import sys
+from multiprocessing.reduction import ForkingPickler
+from pickle import PickleBuffer
+from typing import Any
+
+from pagebuddy.exchange.cargo import SMALL, Cargo
+from pagebuddy.exchange.remaking import as_it_is, remade_array, remade_view
+from pagebuddy.sharing.attaching import place_of
+from pagebuddy.sharing.passing import arena_found
+
+
+class ArenaPickler(ForkingPickler):
+    """Pickles by protocol 5, whatever a process can be given, its buffers taken by a `Cargo`.
+
+    Beyond what types do by themselves: a Buffer travels as itself, the arena as a name of itself, a
+    memoryview as a view, and an array in the arena without a copy, contiguous or not.
+    """
+
+    def __init__(self, arena: Any, cargo: Cargo, file: Any) -> None:
+        # By position, which is how a ForkingPickler passes them on: protocol, fix_imports, callback.
+        super().__init__(file, 5, True, cargo.take)
+        self._arena = arena
+        self._cargo = cargo
+
+    def reducer_override(self, thing: Any) -> Any:
+        """Reduce what travels in another way than its type would have it."""
+        kind = type(thing)
+        if kind is self._arena._engine.Buffer:
+            return as_it_is, (self._cargo.announce(thing),)
+        if kind is memoryview:
+            return self._view(thing)
+        np = sys.modules.get("numpy")
+        if np is not None and kind is np.ndarray:
+            return self._array(np, thing)
+        if kind is type(self._arena) and thing._attachment is self._cargo.a:
+            # Whoever loads this has it.
+            a = self._cargo.a
+            return arena_found, (kind, a.layout.arena_id, place_of(a), None)
+        return NotImplemented
+
+    def _view(self, view: memoryview) -> Any:
+        # What cannot be cast, memoryviews have no way to make.
+        if not view.c_contiguous or view.format not in _FORMATS:
+            return NotImplemented
+        return remade_view, (PickleBuffer(view), view.format, view.shape)
+
+    def _array(self, np: Any, array: Any) -> Any:
+        """Let arrays travel out of band that numpy would pickle as a copy of their items."""
+        kind = array.dtype
+        contiguous = array.flags.c_contiguous or array.flags.f_contiguous
+        if kind.hasobject or array.size == 0 or kind.itemsize == 0:
+            return NotImplemented
+        if contiguous and kind.kind not in "mM":
+            return NotImplemented
+        cargo = self._cargo
+        low = array.__array_interface__["data"][0]
+        first = 0
+        n_bytes = kind.itemsize
+        for side, stride in zip(array.shape, array.strides, strict=True):
+            first += max(-stride * (side - 1), 0)
+            n_bytes += abs(stride) * (side - 1)
+        place = cargo.found(array, low - first, n_bytes)
+        strides = array.strides
+        if place is None:
+            if array.nbytes < SMALL:
+                return NotImplemented
+            buffer = cargo.a.alloc(array.nbytes)
+            copy = np.ndarray(array.shape, kind, buffer.view)
+            copy[...] = array
+            place, strides, first, n_bytes = (buffer, 0), copy.strides, 0, array.nbytes
+        buffer, start = place
+        if start + n_bytes > buffer.nbytes:
+            return NotImplemented
+        view = buffer.view[start : start + n_bytes]
+        if not array.flags.writeable:
+            view = view.toreadonly()
+        return remade_array, (PickleBuffer(view), kind, array.shape, strides, first)
+
+
+# Those of the module struct that memoryviews can be cast to.
+_FORMATS = frozenset("cbB?hHiIlLqQnNfdP")

@@ -1,0 +1,173 @@
+"""What a pool of processes does with arrays.
+
+python jobs_of_a_pool.py START_METHOD
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import signal
+import sys
+import weakref
+from concurrent.futures import as_completed
+from concurrent.futures.process import BrokenProcessPool
+
+import numpy as np
+
+import pagebuddy as pb
+
+STARTED: list[object] = []
+
+
+def doubled(array):
+    return array * 2
+
+
+def same(thing):
+    return thing
+
+
+def changed(array):
+    array[0] = 7
+
+
+def combined(*arrays, scale=1):
+    return scale * sum(array.sum() for array in arrays)
+
+
+def failing(array):
+    raise pb.OutOfPages(len(array), 2, 1)
+
+
+def dying(array):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def begin(*arguments):
+    STARTED.extend(arguments)
+
+
+def started(_):
+    return STARTED
+
+
+def worker(_):
+    return os.getpid()
+
+
+def nothing_left(arena):
+    gc.collect()
+    arena.reap()
+    stats = arena.stats()
+    assert (stats.used, stats.tickets, stats.processes) == (0, 0, 1), (stats, arena.processes())
+    arena.verify()
+
+
+def check_results(arena, context):
+    arrays = [np.full(20_000, i) for i in range(12)]
+    with pb.ArenaExecutor(2, context, arena=arena) as pool:
+        assert pool.arena is arena
+        results = list(pool.map(doubled, arrays))
+        for i, result in enumerate(results):
+            assert (result == 2 * i).all()
+            arena.buffer_of(result)
+        # Many small calls at once.
+        assert list(pool.map(same, range(100), chunksize=7)) == list(range(100))
+        futures = [pool.submit(combined, a, a[:10], scale=2) for a in arrays]
+        found = sorted(future.result() for future in as_completed(futures))
+        assert found == [2 * 20_010 * i for i in range(12)]
+        # What lies in the arena is passed on as it is.
+        inside = arena.zeros(10_000)
+        future = pool.submit(changed, inside)
+        assert future.result() is None
+        assert inside[0] == 7
+        there = pool.submit(same, inside[::2])
+        assert there.result() is there.result()
+        assert np.shares_memory(there.result(), inside)
+        assert pool.submit(same, arena.buffer_of(inside)).result().nbytes == inside.nbytes
+        del inside, there, future, futures, arrays
+    # A result outlives its pool, and its pages live as long as it.
+    assert (results[5] == 10).all()
+    assert arena.stats().used == 12 * 40
+    del results[1:], result
+    gc.collect()
+    arena.reap()
+    assert arena.stats().used == 40
+    del results
+    nothing_left(arena)
+
+
+def check_failures(arena, context):
+    with pb.ArenaExecutor(2, context, arena=arena) as pool:
+        future = pool.submit(failing, np.zeros(5000))
+        error = future.exception()
+        assert isinstance(error, pb.OutOfPages)
+        assert (error.requested, error.free) == (5000, 2)
+        too_long = pool.submit(same, np.zeros(10**7))
+        assert isinstance(too_long.exception(), pb.OutOfPages)
+        strange = pool.submit(same, lambda: 0)
+        assert strange.exception() is not None
+        # None of this broke the pool.
+        assert pool.submit(doubled, np.ones(5000)).result().sum() == 10_000
+    del future, too_long, strange, error
+    nothing_left(arena)
+
+
+def check_death(arena, context):
+    with pb.ArenaExecutor(2, context, arena=arena) as pool:
+        array = np.ones(5000)
+        # From now on all workers are there: pools do not end one that is started while they break.
+        assert sum(one.sum() for one in pool.map(doubled, [array] * 8)) == 80_000
+        futures = []
+        told = False
+        # Until the death is known calls are taken, more than the workers can be sent.
+        while not told:
+            try:
+                futures.append(pool.submit(dying, array))
+            except BrokenProcessPool:
+                told = True
+        for future in futures:
+            assert isinstance(future.exception(), BrokenProcessPool)
+    del future, futures
+    nothing_left(arena)
+
+
+def check_options(arena, context):
+    table = np.arange(5000)
+    with pb.ArenaExecutor(
+        2, mp_context=context, initializer=begin, initargs=("one", table), arena=arena
+    ) as pool:
+        word, array = pool.submit(started, 0).result()
+        assert word == "one"
+        assert (array == table).all()
+    del word, array
+    nothing_left(arena)
+    if sys.version_info >= (3, 11) and context.get_start_method() != "fork":
+        with pb.ArenaExecutor(1, context, arena=arena, max_tasks_per_child=1) as pool:
+            assert len(set(pool.map(worker, range(2)))) == 2
+        nothing_left(arena)
+
+
+def check_own_arena(context):
+    with pb.ArenaExecutor(1, context) as pool:
+        assert pool.arena.size > 1 << 28
+        result = pool.submit(doubled, np.ones(5000)).result()
+        own = weakref.ref(pool.arena)
+    del pool
+    gc.collect()
+    assert own() is None
+    assert result.sum() == 10_000
+
+
+def main(method):
+    context = multiprocessing.get_context(method)
+    arena = pb.Arena("16 MiB")
+    for check in (check_results, check_failures, check_death, check_options):
+        check(arena, context)
+    check_own_arena(context)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

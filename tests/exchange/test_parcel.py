@@ -1,0 +1,74 @@
+"""Parcels: dumped when they are pickled, claimed when they arrive, opened by who wants them."""
+
+from __future__ import annotations
+
+import gc
+import pickle
+
+import numpy as np
+import pytest
+
+from pagebuddy import StaleHandle
+from pagebuddy.exchange.parcel import Parcel
+
+
+@pytest.fixture
+def arena(Arena):
+    return Arena("4 MiB")
+
+
+def figures(arena):
+    gc.collect()
+    return arena.stats().used, arena.stats().tickets
+
+
+def test_it_is_dumped_when_it_is_pickled(arena):
+    parcel = Parcel(arena, np.arange(5000))
+    assert figures(arena) == (0, 0)
+    data = pickle.dumps(parcel)
+    assert figures(arena) == (10, 1)
+    arrived = pickle.loads(data)
+    assert figures(arena) == (10, 0)
+    assert arrived.opened().sum() == 12497500
+    assert arrived.opened() is arrived.opened()
+    assert parcel.opened().sum() == 12497500
+    del arrived
+    assert figures(arena) == (0, 0)
+
+
+def test_one_that_nobody_opens_lets_go(arena):
+    arrived = pickle.loads(pickle.dumps(Parcel(arena, np.arange(5000))))
+    del arrived
+    assert figures(arena) == (0, 0)
+
+
+def test_unpickling_never_raises_opening_does(arena):
+    data = pickle.dumps(Parcel(arena, np.arange(5000)))
+    pickle.loads(data)
+    stale = pickle.loads(data)
+    for _ in range(2):
+        with pytest.raises(StaleHandle):
+            stale.opened()
+
+
+def test_where_the_arena_is_gone_opening_says_so(arena, Arena):
+    other = Arena("1 MiB")
+    data = pickle.dumps(Parcel(other, [1]))
+    del other
+    gc.collect()
+    with pytest.raises(StaleHandle, match="gone"):
+        pickle.loads(data).opened()
+
+
+def test_what_was_sent_and_not_delivered_ends(arena):
+    parcel = Parcel(arena, [np.arange(5000), "x" * 10_000])
+    sent = parcel.sent
+    data = pickle.dumps(parcel)
+    assert figures(arena)[1] == 2
+    sent.end()
+    assert figures(arena) == (0, 0)
+    with pytest.raises(StaleHandle):
+        pickle.loads(data).opened()
+    # What is pickled too late ends at once.
+    pickle.dumps(parcel)
+    assert figures(arena) == (0, 0)

@@ -1,0 +1,144 @@
+"""Queues: each message once, in order, and no lock that could be left locked."""
+
+from __future__ import annotations
+
+import gc
+import pickle
+import threading
+from queue import Empty, Full
+
+import numpy as np
+import pytest
+
+from pagebuddy import ArenaClosed, OutOfPages
+
+
+@pytest.fixture
+def arena(Arena):
+    return Arena("4 MiB")
+
+
+@pytest.fixture
+def queue(arena):
+    with arena.queue() as made:
+        yield made
+
+
+def nothing_left(arena):
+    gc.collect()
+    return arena.stats().used == arena.stats().tickets == 0
+
+
+def test_messages_come_in_order_and_once(queue):
+    for sent in (1, "two", [3], None):
+        queue.put(sent)
+    assert [queue.get() for _ in range(4)] == [1, "two", [3], None]
+    assert queue.empty()
+
+
+@pytest.mark.parametrize("n", [0, 1, 500, 5000, 300_000])
+def test_messages_of_any_length(arena, queue, n):
+    queue.put({"array": np.arange(n), "bytes": bytes(n)})
+    assert not queue.empty()
+    got = queue.get()
+    assert got["array"].tolist() == list(range(n))
+    assert got["bytes"] == bytes(n)
+    del got
+    assert nothing_left(arena)
+
+
+def test_an_array_in_the_arena_is_not_copied(arena, queue):
+    sent = arena.zeros(100_000)
+    before = arena.stats().used
+    queue.put(sent)
+    got = queue.get()
+    assert arena.stats().used == before
+    sent[7] = 7
+    assert got[7] == 7
+
+
+@pytest.mark.parametrize("how", [{"block": False}, {"timeout": 0}, {"timeout": 0.01}])
+def test_an_empty_queue(queue, how):
+    with pytest.raises(Empty):
+        queue.get(**how)
+    with pytest.raises(Empty):
+        queue.get_nowait()
+
+
+@pytest.mark.parametrize("how", [{"block": False}, {"timeout": 0}, {"timeout": 0.01}])
+def test_a_full_queue_keeps_nothing_of_what_it_refused(arena, queue, how):
+    n = 0
+    with pytest.raises(Full):  # noqa: PT012
+        while True:
+            queue.put(n, **how)
+            n += 1
+    assert n > 100
+    with pytest.raises(Full):
+        queue.put_nowait(np.arange(10_000))
+    assert nothing_left(arena)
+    assert [queue.get() for _ in range(n)] == list(range(n))
+    queue.put(np.arange(10_000), **how)
+    assert queue.get().sum() == 49995000
+
+
+def test_put_waits_for_room_and_get_for_a_message(arena, queue):
+    n = 3000
+    got = []
+
+    def consume():
+        got.extend(queue.get(timeout=60) for _ in range(n))
+
+    threads = [threading.Thread(target=consume) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for number in range(2 * n):
+        queue.put(number, timeout=60)
+    for thread in threads:
+        thread.join()
+    assert sorted(got) == list(range(2 * n))
+    assert nothing_left(arena)
+
+
+def test_what_cannot_be_sent_leaves_nothing(arena, queue):
+    with pytest.raises(OutOfPages):
+        queue.put([np.zeros(100_000), np.zeros(1_000_000)])
+    with pytest.raises((pickle.PicklingError, AttributeError)):
+        queue.put([np.zeros(100_000), lambda: 0])
+    assert nothing_left(arena)
+    assert queue.empty()
+
+
+@pytest.mark.parametrize(("timeout", "error"), [("soon", TypeError), (-1, ValueError)])
+def test_timeouts_are_checked(queue, timeout, error):
+    with pytest.raises(error, match="timeout"):
+        queue.put(1, timeout=timeout)
+    with pytest.raises(error, match="timeout"):
+        queue.get(timeout=timeout)
+
+
+def test_a_closed_queue_refuses(arena):
+    queue = arena.queue()
+    assert not queue.closed
+    queue.close()
+    queue.close()
+    assert queue.closed
+    assert repr(queue).endswith("closed>")
+    for use in (queue.get, queue.empty, queue.__enter__, queue.__reduce__, lambda: queue.put(1)):
+        with pytest.raises(ValueError, match="closed"):
+            use()
+
+
+def test_the_arena_may_be_closed_behind_it(arena, queue):
+    arena.close()
+    with pytest.raises(ArenaClosed):
+        queue.put(1)
+    with pytest.raises(ArenaClosed):
+        queue.get(timeout=0)
+
+
+def test_processes_started_in_any_way(run, start):
+    run("through_a_queue", start)
+
+
+def test_killed_processes_leave_the_others_working(run, start):
+    run("killed_at_a_queue", start)

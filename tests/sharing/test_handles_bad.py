@@ -1,0 +1,161 @@
+"""Handles that must be refused: doubled, cut, changed, foreign, or of what is gone."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from pagebuddy.errors import StaleHandle
+from pagebuddy.sharing.handle import Handle
+from pagebuddy.sharing.sending import claim
+
+
+def handle_of(buffer):
+    """The bytes of a new handle: what a pickle has inside."""
+    function, (data,) = buffer.__reduce__()
+    assert function is claim
+    return data
+
+
+@pytest.fixture(params=["anonymous", "named"])
+def either(request, silent, Arena, lock, name):
+    """An arena of each kind, which is sound when all is over."""
+    if request.param == "named":
+        arena = Arena.create(name, "1 MiB", lock=lock)
+    else:
+        arena = Arena("1 MiB", lock=lock)
+    yield arena
+    arena.reap(unclaimed_after=0)
+    arena.verify()
+
+
+def test_a_second_claim_is_refused(either):
+    buffer = either.alloc(4096)
+    data = pickle.dumps(buffer)
+    pickle.loads(data)
+    with pytest.raises(StaleHandle, match="claimed or withdrawn before"):
+        pickle.loads(data)
+    with pytest.raises(LookupError):
+        pickle.loads(data)
+    assert either.stats().n_spans == 1
+    assert buffer.nbytes == 4096
+
+
+def test_it_is_refused_when_cut_anywhere(either):
+    data = handle_of(either.alloc(4096))
+    for length in range(len(data)):
+        with pytest.raises(StaleHandle, match="cut or changed"):
+            claim(data[:length])
+    assert either.stats().tickets == 1
+    claim(data)
+
+
+def test_it_is_refused_with_any_byte_changed(either):
+    data = handle_of(either.alloc(4096))
+    for at in range(len(data)):
+        for flip in (1, 0x80, 0xFF):
+            changed = bytearray(data)
+            changed[at] ^= flip
+            with pytest.raises(StaleHandle, match="cut or changed"):
+                claim(bytes(changed))
+    assert either.stats().tickets == 1
+    claim(data)
+
+
+def test_it_is_refused_with_anything_behind_it(either):
+    data = handle_of(either.alloc(4096))
+    with pytest.raises(StaleHandle, match="cut or changed"):
+        claim(data + b"\0")
+    claim(data)
+
+
+def test_what_a_sound_handle_tells_is_bounded(arena):
+    sound = Handle.read(handle_of(arena.alloc(4096)))
+    for index in (1, 1023, 1024, 65535, 2**32 - 1):
+        with pytest.raises(StaleHandle):
+            claim(bytes(Handle(sound.arena_id, index, sound.serial, "-")))
+    for serial in (0, sound.serial - 1, sound.serial + 1, 2**64 - 1):
+        with pytest.raises(StaleHandle):
+            claim(bytes(Handle(sound.arena_id, sound.index, serial, "-")))
+    assert arena.stats().tickets == 1
+
+
+def test_an_entry_that_is_used_again_is_another_ticket(either):
+    buffer = either.alloc(4096)
+    first, kept = handle_of(buffer), handle_of(buffer)
+    claim(first)
+    for _ in range(either._attachment.layout.n_tickets):
+        again = handle_of(buffer)
+        if Handle.read(again).index == Handle.read(first).index:
+            break
+        claim(again)
+    assert Handle.read(again).index == Handle.read(first).index
+    with pytest.raises(StaleHandle):
+        claim(first)
+    assert either.stats().tickets == 2
+    claim(again)
+    claim(kept)
+
+
+def test_a_buffer_in_the_same_place_is_another(arena):
+    data = handle_of(arena.alloc(4096))
+    arena.reap(unclaimed_after=0)
+    other = arena.alloc(4096)
+    assert other.offset == 0
+    with pytest.raises(StaleHandle):
+        claim(data)
+    assert next(arena.buffers()).holders != ()
+
+
+def test_an_anonymous_arena_that_this_process_was_not_given(silent, start, Arena, lock):
+    def part(child):
+        try:
+            claim(bytes.fromhex(child.hear()))
+        except StaleHandle as error:
+            child.say(error)
+
+    child = start(part)
+    arena = Arena("1 MiB", lock=lock)
+    child.say(handle_of(arena.alloc(4096)).hex())
+    assert "anonymous arena that this process was not given" in child.hear()
+    assert arena.stats().tickets == 1
+
+
+def test_an_arena_made_anew_under_the_same_name(silent, start, Arena, lock, name):
+    def part(child):
+        try:
+            claim(bytes.fromhex(child.hear()))
+        except StaleHandle as error:
+            child.say(error)
+
+    child = start(part)
+    first = Arena.create(name, "1 MiB", lock=lock)
+    buffer = first.alloc(4096)
+    data = handle_of(buffer)
+    first.unlink()
+    second = Arena.create(name, "1 MiB", lock=lock)
+    tickets = [handle_of(second.alloc(4096)) for _ in range(5)]
+    child.say(data.hex())
+    assert f"what is called {name} now is another" in child.hear()
+    assert second.stats().tickets == len(tickets)
+    # Whoever has the first one goes on with it.
+    assert claim(data).offset == buffer.offset
+
+
+def test_an_arena_that_is_gone(silent, name):
+    place = f"n{name}-that-never-was"
+    with pytest.raises(StaleHandle, match="cannot be attached"):
+        claim(bytes(Handle(7, 0, 1, place)))
+
+
+@pytest.mark.parametrize("place", ["n../../etc/passwd", "n", "f", "f/etc/passwd", "x", "n\udcff"])
+def test_a_place_that_is_none(silent, place):
+    with pytest.raises(StaleHandle):
+        claim(bytes(Handle(7, 0, 1, place)))
+
+
+@pytest.mark.parametrize("data", [b"", b"x", bytes(28), bytes(32), bytes(1000)])
+def test_bytes_that_are_no_handle(silent, data):
+    with pytest.raises(StaleHandle, match=f"these {len(data)} bytes"):
+        claim(data)
