@@ -62,10 +62,10 @@ def _figures(name: str, stats: ArenaStats) -> Iterator[tuple[str, str]]:
 
 def _table(processes: list[ProcessRow]) -> Table:
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("slot", justify="right")
-    table.add_column("process", justify="right")
+    table.add_column("slot", justify="right", no_wrap=True)
+    table.add_column("process", justify="right", no_wrap=True)
     table.add_column("name", overflow="fold")
-    table.add_column("state")
+    table.add_column("state", no_wrap=True)
     table.add_column("buffers", justify="right", no_wrap=True)
     table.add_column("together", justify="right", no_wrap=True)
     for row in processes:
