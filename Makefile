@@ -9,12 +9,15 @@ SOURCES := pyproject.toml setup.py src/pagebuddy/_compiled.pyx $(wildcard src/pa
            $(wildcard src/pagebuddy/core/*.py src/pagebuddy/sharing/*.p*)
 
 .DEFAULT_GOAL := help
-.PHONY: help run replay test lint types tests search storm bench clean
+.PHONY: help run replay demo test lint types tests search storm bench clean
 
 help: ## say what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
 
-run: replay ## install, replay a real kernel's page stream, draw the memory
+run: replay demo ## install, replay a real kernel's page stream, pass a video between processes
+
+demo: $(VENV)/.run-$(MODE) ## pass a video between processes, and kill one of them
+	@$(BIN)/python -m pagebuddy demo
 
 replay: $(VENV)/.run-$(MODE)
 	@$(BIN)/python -m pagebuddy replay data/kernel-server.csv.gz --memory-map data/iomem.txt
