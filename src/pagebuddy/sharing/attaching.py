@@ -140,10 +140,21 @@ def attach_place(place: str) -> Any:
     return attach(_engine[0], medium)
 
 
-def known_by_id(arena_id: int) -> Any:
-    """Return this process's attachment to the arena of that id, or None."""
+def is_nowhere(place: str) -> bool:
+    """Whether nothing is found there: what was there has been moved, or unlinked."""
+    from pagebuddy.memory.named import Named, path_of
+
+    return not os.path.lexists(path_of(place[1:]) if place[:1] == Named.FOUND_BY else place[1:])
+
+
+def known_by_id(arena_id: int, place: str | None = None) -> Any:
+    """Return this process's attachment to the arena of that id, at that place if it is told, or None.
+
+    A copied file has the id of the one that it was copied from.
+    """
     for a in list(_ATTACHED.values()):
-        if a.layout.arena_id == arena_id and not a.is_ending():
+        known = a.layout.arena_id == arena_id and not a.is_ending()
+        if known and place in (None, place_of(a)):
             return a
     return None
 

@@ -12,7 +12,7 @@ from typing import Any
 from weakref import WeakSet
 
 from pagebuddy.sharing.fork_gate import GATE
-from pagebuddy.sharing.forking import begin_child, prepare_fork, resume_parent
+from pagebuddy.sharing.forking import begin_child, prepare_fork, resume_parent, stick
 from pagebuddy.sharing.lock import unlock
 from pagebuddy.sharing.words import LOCK_FOREIGN
 
@@ -47,10 +47,13 @@ def _before() -> None:
         try:
             prepare_fork(a)
         except BaseException:
-            # What was half done is told by the busy word.
+            # What was half done is told by the busy word. The fork goes on whatever is raised here: its
+            # child then shares this slot.
             if a.fork_locked:
                 a.fork_locked = False
                 unlock(a)
+            a.fork_slot = 0
+            stick(a)
             raise
 
 

@@ -81,6 +81,16 @@ def endow(a: Attachment, slot: u64) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
+def stick(a: Attachment) -> cython.void:
+    """Share this process's slot and lease with a child, and end no hold from now on."""
+    a.sticky = True
+    store(a.slots, slot_at(a.slot) + SLOT_STICKY, 1)
+    share_lease(a)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
 def prepare_fork(a: Attachment) -> cython.void:
     """Make what a child needs, and keep the lock."""
     a.fork_slot = 0
@@ -107,9 +117,7 @@ def prepare_fork(a: Attachment) -> cython.void:
         a.fork_slot = slot
         store(a.base, A_BUSY, 0)
     if a.fork_slot == 0:
-        a.sticky = True
-        store(a.slots, slot_at(a.slot) + SLOT_STICKY, 1)
-        share_lease(a)
+        stick(a)
 
 
 @cython.nogil

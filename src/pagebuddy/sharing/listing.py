@@ -169,7 +169,7 @@ def _kept_of(a: Any) -> dict[tuple[int, int], tuple[str, int]]:
         a.perform(request, OP_ENTRIES)
         words = request.rows_view()
         for at in range(0, len(words), width):
-            key = words[at + 3 : at + width].tobytes().rstrip(b"\0").decode("ascii")
+            key = words[at + 3 : at + width].tobytes().rstrip(b"\0").decode("ascii", "replace")
             found[words[at], words[at + 1]] = key, words[at + 2]
         slot = request.answer["slot"]
     return found

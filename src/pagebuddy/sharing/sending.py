@@ -61,9 +61,12 @@ def _attachment_of(handle: Handle, near: Any) -> Any:
 
 def attached_for(arena_id: int, place: str) -> Any:
     """Return the attachment to the arena of this id. Raises `StaleHandle`."""
-    a = attaching.known_by_id(arena_id)
+    a = attaching.known_by_id(arena_id, place)
     if a is not None:
         return a
+    moved = attaching.known_by_id(arena_id)
+    if moved is not None and (place == "-" or attaching.is_nowhere(place)):
+        return moved
     if place == "-":
         raise StaleHandle(
             "the handle is of an anonymous arena that this process was not given; pass the arena on "
