@@ -94,12 +94,14 @@ def test_grandchildren_hold_it_as_well(arena, start):
     buffer = patterned(arena)
 
     def part(child):
-        if os.fork() == 0:
+        middle = os.fork()
+        if middle == 0:
             if os.fork() == 0:
                 child.hear()
                 child.say(bytes(buffer.view) == PATTERN)  # deleted later
                 child.hear()
             os._exit(0)
+        os.waitpid(middle, 0)
         child.say("forked")
 
     child = start(part)
