@@ -174,11 +174,17 @@ def next_live(s: State, node: u64) -> u64:
     high: u64 = s.words[H_HIGH_WATER]
     if high > s.n_nodes:
         high = s.n_nodes
+    # What is aside is in no list, and may be all there is: it is passed over whole.
+    aside: u64 = low(s.words[H_ASIDE])
+    behind: u64 = aside + pages_in(s.words[H_ASIDE])
     while node < high:
         if not use_node(s, node):
             return 0
         if is_live(s.links[node]):
             return node
+        if aside <= node and node < behind:
+            node = behind
+            continue
         place: u64 = place_of(s, node)
         k: u64 = order_around(s, place)
         node = node + 1 if k > s.top else node_at(s, ((place >> k) + 1) << k)
