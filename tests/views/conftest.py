@@ -93,16 +93,9 @@ def source(request, engine):
     if request.param == "Buffer.array":
         pytest.importorskip("numpy")
         return lambda buffer: buffer.array()
-    if engine == "uncompiled" and sys.version_info < (3, 12):
-        pytest.skip("a Buffer cannot export itself here")
+    if engine == "uncompiled":
+        pytest.skip("uncompiled, a Buffer cannot export itself")
     return lambda buffer: buffer
-
-
-@pytest.fixture
-def has_wrapper(request, engine, source):
-    """Whether a memoryview refers to a wrapper of the interpreter's around a Buffer's `__buffer__`."""
-    by_itself = request.node.callspec.params["source"] == "Buffer"
-    return by_itself and engine == "uncompiled"
 
 
 @pytest.fixture

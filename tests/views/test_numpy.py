@@ -74,7 +74,5 @@ def test_it_keeps_its_pages(prove, kind):
     prove(*CONSUMERS[kind])
 
 
-def test_an_array_over_a_released_memoryview(prove, has_wrapper):
-    if has_wrapper:
-        pytest.skip("it keeps a wrapper of the interpreter's, which lets go with the memoryview")
+def test_an_array_over_a_released_memoryview(prove):
     prove(over_released)
