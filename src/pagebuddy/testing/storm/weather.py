@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import random
 import signal
@@ -9,6 +10,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +43,7 @@ class Storm:
     def __init__(self, arena: Any, processes: int, limit: float) -> None:
         self.arena = arena
         self.limit = limit
+        adopt_orphans()
         self.sending, self.receiving = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         for end in (self.sending, self.receiving):
             end.setblocking(False)
@@ -89,6 +92,7 @@ class Storm:
                 tell(time.monotonic() - begun, self.killed)
         for i in range(len(self.pids)):
             self.end(i)
+        wait_for_all()
         self.arena.verify()
         reaped += self.arena.reap(unclaimed_after=0)
         self.arena.verify()
@@ -106,3 +110,19 @@ class Storm:
     def is_over(self) -> bool:
         """Whether a worker ended by itself, as it found something wrong."""
         return os.fstat(self.said.fileno()).st_size > 0
+
+
+def adopt_orphans() -> None:
+    """Be the parent of the children of those that are killed, to know when they too are gone."""
+    _PRCTL(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def wait_for_all() -> None:
+    """Wait until every process is gone: one that was killed holds what it held until it is."""
+    with suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)
+
+
+_SET_CHILD_SUBREAPER = 36
+_PRCTL = ctypes.CDLL(None).prctl
