@@ -127,7 +127,7 @@ def carry_out(a: Attachment, r: Request, operation: u64) -> u64:
         return do_reap_tickets(a, r)
     elif operation == OP_REPAIR:
         # The high water may be what is wrong: what was touched is a second witness.
-        take_over(a, a.base[A_TOUCHED] if a.base[A_TOUCHED] < a.n_nodes else a.n_nodes)
+        take_over(a, a.base[A_TOUCHED] if a.base[A_TOUCHED] < a.n_nodes else a.n_nodes, True)
     return DONE
 
 

@@ -111,7 +111,7 @@ def prepare_fork(a: Attachment) -> cython.void:
             endow(a, slot)
         if a.fault:
             a.fault = 0
-            if take_over(a, a.words[H_HIGH_WATER]) and slot:
+            if take_over(a, a.words[H_HIGH_WATER], False) and slot:
                 endow(a, slot)
             a.fault = 0
         a.fork_slot = slot

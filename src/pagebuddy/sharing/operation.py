@@ -45,7 +45,8 @@ def enter_inherited(a: Attachment, answer: u64, operation: u64) -> u64:
     """The rest of `enter` where the lock is ours, and somebody died, or the arena is poisoned."""
     sound: cython.bint = a.base[A_POISONED] == 0
     if sound and a.base[A_BUSY]:
-        sound = take_over(a, a.words[H_HIGH_WATER])
+        # Slot 0 is who attaches first: the machine may have lost its power before.
+        sound = take_over(a, a.words[H_HIGH_WATER], a.base[A_BUSY] >> 32 == 1)
         store(a.base, A_BUSY, 0)
     if answer == OWNER_DIED and a.lock_kind == LOCK_MUTEX:
         # Also where the arena is poisoned: without this nobody could ever look at it again.
@@ -97,7 +98,7 @@ def leave_mended(a: Attachment) -> u64:
     """The rest of `leave` where the engine noted a fault: all but the truth is made anew."""
     a.seen_fault = a.fault
     a.seen_node = a.fault_node
-    sound: cython.bint = take_over(a, a.words[H_HIGH_WATER])
+    sound: cython.bint = take_over(a, a.words[H_HIGH_WATER], False)
     a.fault = 0
     store(a.base, A_BUSY, 0)
     unlock(a)

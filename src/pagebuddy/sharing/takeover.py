@@ -103,14 +103,15 @@ def free_orphans(a: Attachment) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def take_over(a: Attachment, high: u64) -> cython.bint:
+def take_over(a: Attachment, high: u64, thorough: cython.bint) -> cython.bint:
     """Mend the arena; False, and the arena is poisoned, where its truth contradicts itself.
 
-    No buffer is looked for from the node `high` on.
+    No buffer is looked for from the node `high` on. Thoroughly, records inside others' pages are looked
+    for as well: a power cut can leave such, a killed process cannot.
     """
     fault: u64 = a.fault
     a.fault = 0
-    rebuild(a, high, False)
+    rebuild(a, high, thorough)
     if a.fault == 0:
         recount(a)
     if a.fault == 0:
