@@ -31,6 +31,8 @@ def partner(serve: Callable[..., object], *shared: object) -> Connection:
     Thread(target=_interrupt_after, args=(process.sentinel, ours), daemon=True).start()
     # Before what `multiprocessing` does then, which is to kill: some have files to remove.
     atexit.register(_end, process, ours)
+    # Else the first sample would be one of how long it takes to start.
+    ours.recv_bytes()
     return ours
 
 
@@ -48,6 +50,7 @@ def _interrupt_after(sentinel: int, connection: Connection) -> None:
 
 def _serve(serve: Callable[..., object], connection: Connection, *shared: object) -> None:
     end_with_parent()
+    connection.send_bytes(b"here")
     try:
         serve(connection, *shared)
     except (EOFError, ConnectionError):
