@@ -16,6 +16,7 @@ from threading import Thread, main_thread
 STARTED = get_context("spawn")
 
 GRACE_S = 2.0
+"""How long a partner has to end before it is killed."""
 
 
 def partner(serve: Callable[..., object], *shared: object) -> Connection:
