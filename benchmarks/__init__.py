@@ -8,6 +8,8 @@ asserted: a figure that is not reached is shown as such.
 - `loops`, `calls` and `batches` hold the cases: the native loop, calls from Python, whole arrays
 - `rivals` is what the engine is measured against, `subject` is which engine is measured
 - `arenas` holds the cases of arenas, `memories` the other ways to get memory
-- `figures` and `arena_rows` say which rows the table has and what each should reach
+- `sharing` holds the cases of two processes, `handovers` the ways to hand bytes over, `partner` starts
+  the other process
+- `figures`, `arena_rows` and `sharing_rows` say which rows the table has and what each should reach
 - `machine` and `report` write down where it ran and what came out
 """

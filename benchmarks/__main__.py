@@ -10,17 +10,21 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import arena_rows, arenas, batches, calls, loops, rivals
+from benchmarks import arena_rows, arenas, batches, calls, loops, rivals, sharing, sharing_rows
 from benchmarks.figures import figures, rows_for
 from benchmarks.machine import described
 from benchmarks.report import WIDTH, place_in, save, show, write_into
 from benchmarks.subject import Subject, chosen, default_is_compiled, without_checks
 from benchmarks.timing import Case, measure
+from pagebuddy import Arena
 
 SAMPLE_NS = 25_000_000
 # There are many of these, and some take the system a second: shorter samples, and fewer.
 ARENA_SAMPLE_NS = 5_000_000
 ARENA_SHARE = 4
+# A whole map takes seconds. In a run of few rounds it has fewer calls.
+MAP_SHARE = 14
+CALLS_A_ROUND = 25
 
 
 def arguments() -> argparse.Namespace:
@@ -67,20 +71,30 @@ def main() -> None:
     console = Console(width=WIDTH)
     progress = Console(stderr=True)
     rounds, arena_rounds = asked.rounds, -(-asked.rounds // ARENA_SHARE)
+    map_rounds, n_calls = -(-rounds // MAP_SHARE), min(sharing.N_CALLS, rounds * CALLS_A_ROUND)
+    shares = sharing.can_share(subject)
+    n_rounds = rounds + arena_rounds + (arena_rounds + map_rounds) * shares
     started = time.monotonic()
     with progress.status("measuring") as status:
         done = count(1)
 
         def show_round() -> None:
-            status.update(f"measuring: {next(done)} of {rounds + arena_rounds} rounds")
+            status.update(f"measuring: {next(done)} of {n_rounds} rounds")
 
         engine = cases_of(subject, without_checks() if subject.compiled else None)
         samples = measure(engine, rounds, SAMPLE_NS, show_round)
         # After the engine's: the large ones leave caches cold, and the system at work.
         samples |= measure(arenas.all_of(subject), arena_rounds, ARENA_SAMPLE_NS, show_round)
+        if shares:
+            arena = Arena("2 GiB")
+            between = sharing.all_of(arena)
+            samples |= measure(between, arena_rounds, ARENA_SAMPLE_NS, show_round)
+            maps = sharing.maps(arena, n_calls)
+            samples |= measure(maps, map_rounds, ARENA_SAMPLE_NS, show_round)
     metadata = subject.allocator.metadata_size(subject.n_pages)
     samples[subject.of("metadata")] = [metadata / subject.n_pages]
-    table = figures([*rows_for(subject), *arena_rows.rows_for(subject)], samples)
+    rows = [*rows_for(subject), *arena_rows.rows_for(subject)]
+    table = figures([*rows, *sharing_rows.rows_for(subject, n_calls)], samples)
     show(table, facts, console)
     save(table, facts, rounds, asked.json)
     for page in asked.into:

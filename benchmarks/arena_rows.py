@@ -42,7 +42,8 @@ def rows_for(subject: Subject) -> list[Row]:
     return [replace(row, section=f"UNCOMPILED: {row.section}", reach=None) for row in rows]
 
 
-def _shown(size: int) -> str:
+def shown(size: int) -> str:
+    """A size as people say it."""
     for unit, name in ((30, "GiB"), (20, "MiB")):
         if size >> unit:
             return f"{size >> unit} {name}"
@@ -62,7 +63,7 @@ def _dropped_rows() -> list[Row]:
     rows = []
     for size in SIZES:
         ours = f"alloc {size}"
-        rows.append(ns(f"arena.alloc, {_shown(size)}", ours, 150))
+        rows.append(ns(f"arena.alloc, {shown(size)}", ours, 150))
         if size == KIB64:
             rows += [
                 ratio("  over np.empty", ours, f"np.empty {size}", 1),
@@ -71,7 +72,7 @@ def _dropped_rows() -> list[Row]:
         rows += [ns(f"  {title}", f"{name} {size}") for title, name in WARM.items()]
         rows += [us(f"  {title}", f"{name} {size}") for title, name in SYSTEM.items()]
     least, most = SIZES[0], SIZES[-1]
-    title = f"arena.alloc, {_shown(most)} over {_shown(least)}"
+    title = f"arena.alloc, {shown(most)} over {shown(least)}"
     return [*rows, ratio(title, f"alloc {most}", f"alloc {least}", 1.1)]
 
 
@@ -79,7 +80,7 @@ def _written_rows() -> list[Row]:
     rows = []
     for size in SIZES:
         unit, scale = ("µs", 1e-3) if size <= 1 << 20 else ("ms", 1e-6)
-        titles = {f"arena.alloc, {_shown(size)}": "alloc"}
+        titles = {f"arena.alloc, {shown(size)}": "alloc"}
         titles |= {f"  {title}": name for title, name in (WARM | SYSTEM).items()}
         rows += [
             Row(WRITTEN, title, unit, (f"{name} {size} written",), scale=scale)
@@ -95,7 +96,7 @@ def _whole_rows() -> list[Row]:
             # The larger one's goal is both's.
             name = f"{what} {size}"
             rows += [
-                Row(WHOLE, f"{what}, {_shown(size)}", "ms", (name,), scale=1e-6, reach=2),
+                Row(WHOLE, f"{what}, {shown(size)}", "ms", (name,), scale=1e-6, reach=2),
                 Row(WHOLE, "  touching", "KiB", (f"{name} touched",), scale=2**-10, reach=1024),
             ]
     return rows

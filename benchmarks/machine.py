@@ -30,6 +30,8 @@ def described() -> dict[str, object]:
             "pagebuddy": pagebuddy.__version__,
             "numpy": np.__version__,
             "Cython": _installed("Cython"),
+            "iceoryx2": _installed("iceoryx2"),
+            "joblib": _installed("joblib"),
         },
     }
 
