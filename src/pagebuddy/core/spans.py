@@ -169,22 +169,17 @@ def resize(s: State, node: u64, n: u64) -> cython.bint:
 def next_live(s: State, node: u64) -> u64:
     """The first node of a live span from here on, its section in use; 0 after the last.
 
-    The node is not inside a live span; it may be inside free pages.
+    The node is not inside a live span; it may be inside free pages. What is aside is walked through page
+    by page: settle first, where it may be much.
     """
     high: u64 = s.words[H_HIGH_WATER]
     if high > s.n_nodes:
         high = s.n_nodes
-    # What is aside is in no list, and may be all there is: it is passed over whole.
-    aside: u64 = low(s.words[H_ASIDE])
-    behind: u64 = aside + pages_in(s.words[H_ASIDE])
     while node < high:
         if not use_node(s, node):
             return 0
         if is_live(s.links[node]):
             return node
-        if aside <= node and node < behind:
-            node = behind
-            continue
         place: u64 = place_of(s, node)
         k: u64 = order_around(s, place)
         node = node + 1 if k > s.top else node_at(s, ((place >> k) + 1) << k)

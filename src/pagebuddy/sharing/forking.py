@@ -11,8 +11,7 @@ on: none of its holds ends before all who share it are gone.
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
-    from pagebuddy.core.spans import next_live
-    from pagebuddy.core.words import H_HIGH_WATER, N_HEADS, store, u64
+    from pagebuddy.core.words import H_HIGH_WATER, store, u64
     from pagebuddy.sharing.alive import may_judge
     from pagebuddy.sharing.attachment import Attachment, slot_at
     from pagebuddy.sharing.child import (
@@ -25,7 +24,7 @@ if not cython.compiled:
         share_lease,
         take_child_lease,
     )
-    from pagebuddy.sharing.holds import add_hold, holds
+    from pagebuddy.sharing.holds import add_hold, first_buffer, holds
     from pagebuddy.sharing.lock import unlock
     from pagebuddy.sharing.operation import enter
     from pagebuddy.sharing.reaping import begin_slot, reap
@@ -71,7 +70,7 @@ def slot_for_child(a: Attachment) -> u64:
 @cython.cfunc
 def endow(a: Attachment, slot: u64) -> cython.void:
     """Let a child's slot hold all that this process holds."""
-    node: u64 = next_live(a, N_HEADS)
+    node: u64 = first_buffer(a)
     while node and a.fault == 0:
         if holds(a, node, a.slot):
             add_hold(a, node, slot)

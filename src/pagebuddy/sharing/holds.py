@@ -3,7 +3,8 @@
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
-    from pagebuddy.core.spans import give, length
+    from pagebuddy.core.aside import settle
+    from pagebuddy.core.spans import give, length, next_live
     from pagebuddy.core.state import fail, use_node
     from pagebuddy.core.words import F_RECORD, N_HEADS, is_live, low, store, u64
     from pagebuddy.sharing.attachment import Attachment, holds_at
@@ -74,6 +75,18 @@ def is_unused(a: Attachment, node: u64) -> cython.bint:
 def is_buffer(a: Attachment, node: u64) -> cython.bint:
     """Whether a node is the first of a live span; its section is then in use."""
     return node >= N_HEADS and use_node(a, node) and is_live(a.links[node])
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def first_buffer(a: Attachment) -> u64:
+    """The first live buffer, its section in use; 0 where there is none.
+
+    What is aside is settled: it is in no list, may be all there is, and would be walked page by page.
+    """
+    settle(a)
+    return next_live(a, N_HEADS) if a.fault == 0 else 0
 
 
 @cython.nogil

@@ -20,6 +20,7 @@ if not cython.compiled:
     from pagebuddy.sharing.directory import find_key, find_node, forget, keep
     from pagebuddy.sharing.holds import (
         bytes_within,
+        first_buffer,
         fits,
         hold_alone,
         holds,
@@ -228,7 +229,7 @@ def do_measure(a: Attachment, r: Request) -> u64:
     r.free = a.free_pages
     r.longest = a.longest_run
     r.n = r.flag = r.n_bytes = 0
-    node: u64 = next_live(a, N_HEADS)
+    node: u64 = first_buffer(a)
     while node and a.fault == 0:
         r.n += 1
         r.flag += holds(a, node, 0)
@@ -250,6 +251,7 @@ def do_list_buffers(a: Attachment, r: Request) -> u64:
     room: u64 = r.n_rows
     r.n_rows = 0
     # The buffer that starts here may be gone since the last call, and its pages be inside another.
+    settle(a)
     node: u64 = next_live(a, N_HEADS if r.node < N_HEADS else r.node)
     while node and r.n_rows + width <= room and a.fault == 0:
         r.rows[r.n_rows] = node

@@ -5,11 +5,10 @@ from pagebuddy.core import stand_in as cython
 if not cython.compiled:
     from pagebuddy.core.aside import settle
     from pagebuddy.core.prove import prove
-    from pagebuddy.core.spans import next_live
     from pagebuddy.core.state import fail
-    from pagebuddy.core.words import N_HEADS, u64
+    from pagebuddy.core.words import u64
     from pagebuddy.sharing.attachment import Attachment, entry_at, holds_at, slot_at, ticket_at
-    from pagebuddy.sharing.holds import fits, holds, is_the_buffer, is_unused
+    from pagebuddy.sharing.holds import first_buffer, fits, holds, is_the_buffer, is_unused
     from pagebuddy.sharing.takeover import next_buffer, tickets_end
     from pagebuddy.sharing.words import (
         A_NUMBER,
@@ -100,7 +99,7 @@ def prove_arena(a: Attachment) -> cython.void:
     prove(a, False)
     tickets: u64 = 0
     kept: u64 = 0
-    node: u64 = next_live(a, N_HEADS) if a.fault == 0 else 0
+    node: u64 = first_buffer(a) if a.fault == 0 else 0
     while node and a.fault == 0:
         if is_unused(a, node):
             fail(a, F_ORPHAN, node)

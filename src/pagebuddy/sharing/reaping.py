@@ -7,11 +7,10 @@ repeated, and who dies half way leaves the slot dead.
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
-    from pagebuddy.core.spans import next_live
-    from pagebuddy.core.words import N_HEADS, low, store, u64
+    from pagebuddy.core.words import low, store, u64
     from pagebuddy.sharing.alive import lease_is_gone, may_judge
     from pagebuddy.sharing.attachment import Attachment, slot_at
-    from pagebuddy.sharing.holds import free_if_unused, holds, is_buffer, remove_hold
+    from pagebuddy.sharing.holds import first_buffer, free_if_unused, holds, is_buffer, remove_hold
     from pagebuddy.sharing.takeover import next_buffer
     from pagebuddy.sharing.words import SLOT_STATE, SLOT_STICKY, is_live_slot
 
@@ -22,7 +21,7 @@ if not cython.compiled:
 def end_slot(a: Attachment, slot: u64) -> cython.void:
     """End all holds of a slot, and free it."""
     state: u64 = a.slots[slot_at(slot) + SLOT_STATE]
-    node: u64 = next_live(a, N_HEADS)
+    node: u64 = first_buffer(a)
     while node and a.fault == 0:
         after: u64 = next_buffer(a, node)
         if holds(a, node, slot):

@@ -10,10 +10,17 @@ from pagebuddy.core import stand_in as cython
 if not cython.compiled:
     from pagebuddy.core.rebuild import rebuild
     from pagebuddy.core.spans import length, next_live
-    from pagebuddy.core.words import N_HEADS, store, u64
+    from pagebuddy.core.words import store, u64
     from pagebuddy.sharing.attachment import Attachment, entry_at, holds_at, ticket_at
     from pagebuddy.sharing.directory import drop_former, drop_older
-    from pagebuddy.sharing.holds import add_hold, fits, free_if_unused, is_buffer, is_the_buffer
+    from pagebuddy.sharing.holds import (
+        add_hold,
+        first_buffer,
+        fits,
+        free_if_unused,
+        is_buffer,
+        is_the_buffer,
+    )
     from pagebuddy.sharing.words import (
         A_NUMBER,
         A_POISONED,
@@ -53,7 +60,7 @@ def tickets_end(a: Attachment) -> u64:
 @cython.cfunc
 def recount(a: Attachment) -> cython.void:
     """Make the counts of tickets and the kept bits from the tickets and the directory."""
-    node: u64 = next_live(a, N_HEADS)
+    node: u64 = first_buffer(a)
     slots: u64 = 0xFFFF_FFFF_FFFE
     while node and a.fault == 0:
         store(a.holds, holds_at(a, node), a.holds[holds_at(a, node)] & slots)
@@ -92,7 +99,7 @@ def recount(a: Attachment) -> cython.void:
 @cython.cfunc
 def free_orphans(a: Attachment) -> cython.void:
     """Free every buffer that nobody needs: its end, or its beginning, was cut short."""
-    node: u64 = next_live(a, N_HEADS)
+    node: u64 = first_buffer(a)
     while node and a.fault == 0:
         after: u64 = next_buffer(a, node)
         is_buffer(a, node)
