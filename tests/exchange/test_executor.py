@@ -11,6 +11,12 @@ def test_jobs_of_a_pool(run, start):
     run("jobs_of_a_pool", start)
 
 
+@pytest.mark.parametrize("start", ["spawn", "forkserver"])
+def test_a_pool_that_breaks_while_it_grows(run, start):
+    # With "fork" all workers are started before the first call.
+    run("growth_of_a_pool", start)
+
+
 @pytest.mark.parametrize("arena", ["64 MiB", 7, pb.Arena])
 def test_what_is_no_arena_is_refused(arena):
     with pytest.raises(TypeError, match="must be an Arena"):

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from pagebuddy.arena import Arena
+from pagebuddy.exchange.breaking import break_apart
 from pagebuddy.exchange.parcel import Parcel, Sent
 
 _T = TypeVar("_T")
@@ -61,6 +62,10 @@ class ArenaExecutor(ProcessPoolExecutor):
         first = Parcel(arena, (initializer, tuple(initargs)))
         self._arena = arena
         super().__init__(max_workers, mp_context, _begin_worker, (arena, first), **options)
+
+    def _start_executor_manager_thread(self) -> None:
+        super()._start_executor_manager_thread()
+        break_apart(self)
 
     @property
     def arena(self) -> Arena:
