@@ -32,6 +32,11 @@ def freeing(words: Words, page: int) -> list[Step]:
     ]
 
 
+def emptying(words: Words, flaw: Flaw | None) -> list[Step]:
+    """Return the steps that take every round out of its magazine, whoever's it is."""
+    return [Step("take_round", slot, flaw) for slot, it in enumerate(words.magazines) if it]
+
+
 def losing(words: Words, page: int, bit: int) -> list[Step]:
     """Return the stores that end one hold of a buffer, and free it if nobody is left."""
     left = words.holds[page] & ~bit
