@@ -104,6 +104,7 @@ DAMAGE = {
     ),
     Flaw.LOAD_BESIDE_OPERATION: ({**MAGAZINES, "threads": 2}, "without a hold"),
     Flaw.DRAW_LOOKS_ONCE: (MAGAZINES, "handed out while a living process has a view"),
+    Flaw.GAIN_LEAVES_ROUND: ({**MAGAZINES, "ticks": 1, "sends": 1}, "does not hold"),
     Flaw.TAKE_UNSWAPPED: (MAGAZINES, "without a hold"),
     Flaw.TAKE_UNMARKED: ({**MAGAZINES, "deaths": 1}, "for nothing"),
     Flaw.TAKEN_STAYS: ({**MAGAZINES, "deaths": 1}, "nobody takes it"),

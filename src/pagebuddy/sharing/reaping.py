@@ -11,6 +11,7 @@ if not cython.compiled:
     from pagebuddy.sharing.alive import lease_is_gone, may_judge
     from pagebuddy.sharing.attachment import Attachment, slot_at
     from pagebuddy.sharing.holds import first_buffer, free_if_unused, holds, is_buffer, remove_hold
+    from pagebuddy.sharing.magazine import clear_magazine
     from pagebuddy.sharing.takeover import next_buffer
     from pagebuddy.sharing.words import SLOT_STATE, SLOT_STICKY, is_live_slot
 
@@ -21,6 +22,8 @@ if not cython.compiled:
 def end_slot(a: Attachment, slot: u64) -> cython.void:
     """End all holds of a slot, and free it."""
     state: u64 = a.slots[slot_at(slot) + SLOT_STATE]
+    # First: a round is a buffer that its slot holds.
+    clear_magazine(a, slot)
     node: u64 = first_buffer(a)
     while node and a.fault == 0:
         after: u64 = next_buffer(a, node)
@@ -60,5 +63,6 @@ def begin_slot(a: Attachment, slot: u64) -> cython.bint:
     if is_live_slot(state):
         return False
     one: u64 = 1
+    clear_magazine(a, slot)
     store(a.slots, slot_at(slot) + SLOT_STATE, one << 63 | low(state + 1))
     return True

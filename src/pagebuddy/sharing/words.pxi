@@ -1,7 +1,7 @@
 """The constants of `words.py`, for C."""
 
 cdef enum:
-    ARENA_VERSION = 1
+    ARENA_VERSION = 2
     A_MAGIC = 0
     A_VERSION = 1
     A_BYTES = 2
@@ -31,14 +31,17 @@ cdef enum:
     LOCK_MUTEX = 1
     LOCK_FILE = 2
     LOCK_FOREIGN = 3
-    SLOT_WORDS = 8
+    SLOT_WORDS = 16
     SLOT_STATE = 0
     SLOT_STICKY = 1
     SLOT_PID = 2
     SLOT_START = 3
     SLOT_NAMESPACE = 4
     SLOT_NAME = 5
-    SLOT_NAME_BYTES = 24
+    SLOT_NAME_WORDS = 3
+    SLOT_MAGAZINE = 8
+    MAGAZINE_WORDS = 8
+    MOST_ROUND_PAGES = 16
     FIRST_WORD_SLOTS = 48
     MOST_TICKETS_EACH = 0xFFFF
     ENTRY_WORDS = 16
@@ -101,3 +104,4 @@ cdef enum:
     F_KEPT = 35
     F_ENTRY = 36
     F_TICKET = 37
+    F_MAGAZINE = 38

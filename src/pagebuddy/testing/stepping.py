@@ -32,6 +32,8 @@ def steps_of(arena: Any, operation: Callable[[], object]) -> list[bytes]:
     operation fails.
     """
     words = arena._attachment.memory
+    layout = arena._attachment.layout
+    slots = slice(layout.slots_at, layout.metadata_at)
     pid = os.fork()
     if pid == 0:
         _play(operation)
@@ -43,8 +45,8 @@ def steps_of(arena: Any, operation: Callable[[], object]) -> list[bytes]:
             _trace(_STEP, pid)
             if _wait(pid) == signal.SIGSTOP:
                 return seen
-            # Nobody changes a word while nobody is at work; to compare all of them takes long.
-            if at_work or words[A_BUSY]:
+            # While nobody is at work none but magazines change; to compare all words takes long.
+            if at_work or words[A_BUSY] or words[slots] != memoryview(seen[-1]).cast("Q")[slots]:
                 at_work = words[A_BUSY] != 0
                 if words != memoryview(seen[-1]).cast("Q"):
                     seen.append(words.tobytes())

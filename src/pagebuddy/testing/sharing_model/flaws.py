@@ -67,6 +67,7 @@ class Flaw(Enum):
     LOAD_STICKY = "load_sticky"
     LOAD_BESIDE_OPERATION = "load_beside_operation"
     DRAW_LOOKS_ONCE = "draw_looks_once"
+    GAIN_LEAVES_ROUND = "gain_leaves_round"
     TAKE_UNSWAPPED = "take_unswapped"
     TAKE_UNMARKED = "take_unmarked"
     TAKEN_STAYS = "taken_stays"
@@ -128,6 +129,7 @@ RULES = {
     Flaw.LOAD_STICKY: "a process that shares its slot loads no magazine",
     Flaw.LOAD_BESIDE_OPERATION: "nothing is loaded while another thread is in an operation",
     Flaw.DRAW_LOOKS_ONCE: "who drew a round looks again whether anybody joined meanwhile",
+    Flaw.GAIN_LEAVES_ROUND: "who gains a view of a round of its own takes it out first",
     Flaw.TAKE_UNSWAPPED: "a round is taken out of another's magazine by comparing and swapping",
     Flaw.TAKE_UNMARKED: "a round is marked as taken until its hold has ended",
     Flaw.TAKEN_STAYS: "recovery ends the holds of rounds that are marked as taken",

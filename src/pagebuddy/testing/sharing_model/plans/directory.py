@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pagebuddy.testing.sharing_model.flaws import Flaw
-from pagebuddy.testing.sharing_model.plans.steps import BUSY, DONE, REFUSED, UNLOCK, losing
+from pagebuddy.testing.sharing_model.plans.steps import (
+    BUSY,
+    DONE,
+    REFUSED,
+    UNLOCK,
+    losing,
+    unloading,
+)
 from pagebuddy.testing.sharing_model.words import ARENA, Entry, Step, Words
 
 if TYPE_CHECKING:
@@ -81,5 +88,14 @@ def find(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[
         if index is None:
             return [Step("missing", key), UNLOCK]
         buffer = words.directory[index].buffer
-    held = words.holds[buffer.page] | 1 << state.processes[i].slot
-    return [BUSY, Step("holds", buffer.page, held), DONE, Step("view", value=buffer), UNLOCK]
+    mine = state.processes[i].slot
+    unloaded = unloading(words, mine, buffer.page, flaw)
+    held = words.holds[buffer.page] | 1 << mine
+    return [
+        BUSY,
+        *unloaded,
+        Step("holds", buffer.page, held),
+        DONE,
+        Step("view", value=buffer),
+        UNLOCK,
+    ]
