@@ -99,7 +99,7 @@ class Page:
                 more, _, wanted = wanted.partition("\n")
                 command += f"\n{more}"
             done = subprocess.run(["bash", "-c", command], stdout=subprocess.PIPE, text=True)
-            got = done.stdout
+            got = re.sub(r" +$", "", done.stdout, flags=re.MULTILINE)
             as_wanted = doctest.OutputChecker().check_output(wanted, got, OPTIONS)
             if done.returncode != 0 or not as_wanted:
                 self.sound = False
