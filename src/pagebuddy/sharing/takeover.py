@@ -12,7 +12,14 @@ if not cython.compiled:
     from pagebuddy.core.spans import length, next_live
     from pagebuddy.core.words import store, u64
     from pagebuddy.sharing.attachment import Attachment, entry_at, holds_at, ticket_at
-    from pagebuddy.sharing.directory import drop_former, drop_older
+    from pagebuddy.sharing.directory import (
+        drop_former,
+        drop_older,
+        end_searches,
+        free_entry_at,
+        is_free_again,
+        lead_to,
+    )
     from pagebuddy.sharing.holds import (
         add_hold,
         first_buffer,
@@ -68,15 +75,25 @@ def recount(a: Attachment) -> cython.void:
     i: u64 = 0
     end: u64 = a.n_entries if a.base[A_NUMBER] else 0
     while i < end:
+        if a.entries[entry_at(i) + ENTRY_STATE]:
+            lead_to(a, i)
+        i += 1
+    i = 0
+    while i < end:
         at: u64 = entry_at(i)
         if a.entries[at + ENTRY_STATE]:
             node = a.entries[at + ENTRY_NODE]
             if not is_the_buffer(a, node, a.entries[at + ENTRY_GENERATION]):
-                store(a.entries, at + ENTRY_STATE, 0)
+                free_entry_at(a, i)
             elif not drop_older(a, i) and not drop_former(a, i, node):
                 add_hold(a, node, 0)
                 if not fits(a, node, a.entries[at + ENTRY_BYTES]):
                     store(a.entries, at + ENTRY_BYTES, length(a, node) << a.page_bits)
+        i += 1
+    i = 0
+    while i < end:
+        if is_free_again(a, i):
+            end_searches(a, i)
         i += 1
     i = 0
     end = tickets_end(a)
