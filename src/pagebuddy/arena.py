@@ -185,8 +185,10 @@ class Arena(ArenaArrays, ArenaExchange, ArenaUpkeep):
     ) -> Self:
         """Make an arena in memory of the caller's, for this process alone: any writable buffer.
 
-        Its tables are carved from the memory, which the arena and its views keep alive. Raises TypeError
-        for what is no buffer, ValueError for one that is read-only, or too small for a page.
+        Its tables are carved from the memory, which the arena and its views keep alive. A forked child may
+        read what was held at the fork and no more; if it sees the memory itself, not a copy, that stays
+        held as long as the arena lasts. Raises TypeError for what is no buffer, ValueError for one that
+        is read-only, or too small for a page.
         """
         return cls._of(attaching.over(cls._engine, memory, page_size, max_order))
 

@@ -103,6 +103,7 @@ class BufferAllocator(Attachment):
         self.lock_kind = layout.lock & 0xFFFF_FFFF
         self.fd = self.lock_fd = -1
         self.device = self.inode = 0
+        self.seen_by_children = not medium.shared and medium.seen_by_children
         if medium.shared:
             self.fd = medium.fileno()
             self.device, self.inode = medium.identity
@@ -113,8 +114,7 @@ class BufferAllocator(Attachment):
             self.deferred = []
             self.ending = False
             self.next_ticket = self.fork_slot = 0
-            self.fork_locked = self.sticky = False
-            self.lease = None
+            self.fork_locked, self.sticky, self.lease = False, False, None
             self.fault = self.fault_node = self.seen_fault = self.seen_node = 0
         use(self, 0)
         self.be(0)
@@ -241,7 +241,7 @@ class BufferAllocator(Attachment):
 
     @cython.cfunc
     def _alloc_slowly(self, nbytes: Any, align: Any, zero: Any, keep: Any, timeout: Any) -> Buffer:
-        """`alloc` for everything but a plain number of bytes that can be had at once."""
+        """`alloc` for all but a plain number of bytes that can be had at once."""
         n_bytes = sizes.bytes_of(nbytes, "nbytes")
         request: Request = self._request(n_bytes, align)
         key = None if keep is None or keep is False else answers.key_to_keep(keep)

@@ -65,6 +65,7 @@ class Attachment(State):
     fork_slot: u64
     fork_locked: cython.bint
     sticky: cython.bint
+    seen_by_children: cython.bint  # without a slot or a lease of theirs
     child_lease: Any
     child_lease_address: u64
     child_lease_bytes: u64
