@@ -6,6 +6,7 @@
 - `pagebuddy.testing.strategies`: Hypothesis strategies for page ranges.
 - `pagebuddy.testing.machine`: a Hypothesis state machine that holds an allocator to the model.
 - `pagebuddy.testing.arena_machine`: the same for one process with an arena.
+- `pagebuddy.testing.processes_machine`: the same for processes that share one, of both engines.
 - `pagebuddy.testing.sharing_model`: the sharing protocol, searched in every interleaving.
 
 `strategies` and the machines need `hypothesis`, so they are imported only by name.

@@ -105,14 +105,6 @@ class Ground(RuleBasedStateMachine):
         """The Buffers that were not released."""
         return [reference for reference in self.shown if reference.is_buffer]
 
-    def has_room(self, n_pages: int, align: int = 1) -> bool:
-        """Whether an allocation must succeed; where it must not at once, the dead are reaped for it."""
-        if n_pages > self.n_pages:
-            return False
-        if not self.model.pages.fits(n_pages, align=align):
-            self.model.reap()
-        return self.model.pages.fits(n_pages, align=align)
-
     @contextmanager
     def out_of_pages(self, requested: int) -> Iterator[None]:
         """The block is refused for want of pages, and the error tells the figures."""

@@ -48,7 +48,7 @@ class Having(Ground):
     ) -> None:
         n_pages = self.pages_for(nbytes)
         options = {"align": align, "zero": zero, "keep": keep}
-        if not self.has_room(n_pages, max((align or 1) // self.page_size, 1)):
+        if not self.model.has_room(n_pages, max((align or 1) // self.page_size, 1)):
             with self.out_of_pages(n_pages):
                 self.arena.alloc(nbytes, **options)
             return
@@ -85,7 +85,7 @@ class Having(Ground):
             "copy": lambda arena: arena.copy(like),
         }
         n_pages = self.pages_for(like.nbytes or 1)
-        if not self.has_room(n_pages):
+        if not self.model.has_room(n_pages):
             with self.out_of_pages(n_pages):
                 calls[how](self.arena)
             return
@@ -104,7 +104,7 @@ class Having(Ground):
     def copy_deeply(self, pick: int) -> None:
         buffer = self.pick(pick, self.buffers).thing
         n_pages = self.pages_for(buffer.nbytes)
-        if not self.has_room(n_pages):
+        if not self.model.has_room(n_pages):
             with self.out_of_pages(n_pages):
                 deepcopy(buffer)
             return

@@ -94,6 +94,14 @@ class NaiveArena:
 
     # Buffers
 
+    def has_room(self, n_pages: int, align: int = 1) -> bool:
+        """Whether an allocation must succeed; where it cannot at once, the dead are reaped for it."""
+        if n_pages > len(self.pages.pages):
+            return False
+        if not self.pages.fits(n_pages, align=align):
+            self.reap()
+        return self.pages.fits(n_pages, align=align)
+
     def alloc(self, page: int, n_pages: int, who: str) -> None:
         """A process has a new buffer. `AssertionError` where its pages were not free."""
         self.pages.take(page, n_pages)

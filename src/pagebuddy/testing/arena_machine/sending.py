@@ -103,7 +103,7 @@ class Sending(Keeping):
         pages += sorted({part.page for part in parts if not part.is_buffer})
         copied = foreign >= SMALL
         n_copied = self.pages_for(foreign)
-        if copied and not self.has_room(n_copied):
+        if copied and not self.model.has_room(n_copied):
             with self.refused(OutOfPages):
                 self.arena.dumps(thing)
             return
