@@ -261,7 +261,7 @@ class BufferAllocator(Attachment):
         )
         if zero:
             # What was never used is zero as it is, and untouched pages stay so.
-            used = n_bytes - min(n_bytes, request.free << self.page_bits)
+            used = min(n_bytes, (n - request.free) << self.page_bits)
             zero_out(buffer.view[:used])
         if key is not None:
             buffer.keep(keep)
