@@ -152,15 +152,6 @@ def arena(silent, start, Arena, lock):
 
 
 @pytest.fixture
-def name():
-    """A name for an arena, which is gone afterwards."""
-    name = f"pagebuddy-test-{os.getpid()}"
-    yield name
-    with suppress(FileNotFoundError):
-        os.unlink(os.path.join(FOLDER, name))
-
-
-@pytest.fixture
 def run(engine, tmp_path):
     """Run a program with the engine under test; it says nothing on stderr. What it prints."""
     path = tmp_path / "program.py"
