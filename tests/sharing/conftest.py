@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
 import textwrap
 import traceback
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -125,6 +127,30 @@ def holder():
 
 
 # Arenas, and processes of each engine
+
+# The system's numbers for waiting on a word of memory, and for sleeping.
+WAITING = {"x86_64": ({202}, {35, 230}), "aarch64": ({98}, {101, 115})}
+
+
+@pytest.fixture
+def until_waiting():
+    """Return once a process waits for the lock of an arena that it shares an attachment to by fork."""
+    if platform.machine() not in WAITING:
+        pytest.skip("the numbers of system calls are unknown here")
+    on_words, asleep = WAITING[platform.machine()]
+
+    def until(arena, pid):
+        medium = arena._attachment.medium
+        words = range(medium.address, medium.address + medium.size)
+        while True:
+            # "running" where it is in no system call.
+            told = Path(f"/proc/{pid}/syscall").read_text().split()
+            call = int(told[0]) if told[0].isdigit() else -1
+            if call in asleep or (call in on_words and int(told[1], 16) in words):
+                return
+            os.sched_yield()
+
+    return until
 
 
 @pytest.fixture
