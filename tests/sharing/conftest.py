@@ -14,10 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from pagebuddy import Arena as ChosenArena
 from pagebuddy.memory.anonymous import Anonymous
 from pagebuddy.memory.file import File
 from pagebuddy.memory.named import FOLDER, Named
 from pagebuddy.sharing.lease import take
+from pagebuddy.testing.crash import Budget, engine_of_the_mortal
+from pagebuddy.testing.stepping import stop_inside
 
 
 class Child:
@@ -175,6 +178,54 @@ def arena(silent, start, Arena, lock):
     yield arena
     arena.reap(unclaimed_after=0)
     arena.verify()
+
+
+@pytest.fixture
+def stopped_in(engine):
+    """Have a process be stopped inside an operation on an arena, so many stores after it has the lock.
+
+    Its number; to be killed. Uncompiled, it has a second slot that it got by the fork.
+    """
+    pids = []
+
+    def stop_in_a_fork(arena, operation, stores):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                budget = Budget(end=lambda: os.kill(os.getpid(), signal.SIGSTOP))
+                own = {"_engine": engine_of_the_mortal(budget)}
+                mortal = type("Arena", (ChosenArena,), own).attach(arena.fileno())
+                budget.left = budget.spent + stores
+                operation(mortal)
+            finally:
+                os._exit(3)
+        assert os.WIFSTOPPED(os.waitpid(pid, os.WUNTRACED)[1])
+        return pid
+
+    def stop(arena, operation, stores):
+        if engine == "compiled":
+            pids.append(stop_inside(arena, lambda: operation(arena), stores))
+        else:
+            pids.append(stop_in_a_fork(arena, operation, stores))
+        return pids[-1]
+
+    yield stop
+    for pid in pids:
+        with suppress(ProcessLookupError, ChildProcessError):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+@pytest.fixture
+def die_in(stopped_in):
+    """Have a process be killed inside an operation on an arena."""
+
+    def die(arena, operation, stores):
+        pid = stopped_in(arena, operation, stores)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+    return die
 
 
 @pytest.fixture
