@@ -102,7 +102,8 @@ class ArenaUpkeep:
     def trim(self) -> int:
         """Give pages that are free, but were used, back to the system; return how many bytes that freed.
 
-        They cost nothing until they are used again, and are then zero. Others may allocate meanwhile.
+        They cost nothing until they are used again, and are then zero. Where an arena was made with
+        `reserve`, they are reserved no longer. Others may allocate meanwhile.
         """
         a = self._open
         at, freed = 0, 0

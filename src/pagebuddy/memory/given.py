@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterable
 from ctypes import c_char
 from typing import Any
 
@@ -72,6 +73,9 @@ class Given:
             f"{self.KIND} has no descriptor to pass on; only memory that is shared, by name, by "
             "descriptor or as a file, has one"
         )
+
+    def back(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Nothing to do: it is the caller's, and there."""
 
     def publish(self) -> None:
         """Nobody else can see it, now or later."""

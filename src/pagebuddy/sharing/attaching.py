@@ -12,6 +12,7 @@ from pagebuddy.core.words import N_HEADS
 from pagebuddy.errors import ArenaNotFound, OutOfSlots
 from pagebuddy.memory.given import Given
 from pagebuddy.sharing import lease
+from pagebuddy.sharing.first_touch import first_touched
 from pagebuddy.sharing.fork_gate import GATE
 from pagebuddy.sharing.layout import WORD, Layout
 from pagebuddy.sharing.process import describe, now, pid_namespace
@@ -75,9 +76,11 @@ def lock_word(engine: ModuleType, lock: object) -> int:
 def make(engine: ModuleType, layout: Layout, medium: Medium) -> Any:
     """Make an arena in a medium that nobody else sees yet, attach to it, and publish it.
 
-    Raises `ArenaExists` where its name is taken. Returns the engine's `BufferAllocator`.
+    Raises `ArenaExists` where its name is taken, `OutOfPages` where its file system has no room for its
+    tables' first pages. Returns the engine's `BufferAllocator`.
     """
     with GATE:
+        medium.back(first_touched(layout))
         a = adopted(engine, layout, medium)
         words = a.memory
         words[: A_CHECKSUM + 1] = memoryview(layout.header())
