@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import pickle
+from multiprocessing.reduction import ForkingPickler
 from pickle import PickleBuffer
 
 import numpy as np
@@ -192,6 +193,30 @@ def test_bytes_are_bytes_and_what_views_them_views_the_arena(arena, n):
     assert [type(one) for one in loaded[:2]] == [bytes, bytearray]
     assert [bytes(one) for one in loaded] == [given] * 4
     assert [memoryview(one).readonly for one in loaded] == [True, False, True, False]
+
+
+PLAIN = [None, True, 7, 1 << 200, 1.5, "text", "\ud800", b"bytes", "x" * 10_000]
+
+
+@pytest.mark.parametrize("thing", PLAIN, ids=lambda thing: repr(thing)[:12])
+def test_what_needs_no_buffer_is_its_pickle(arena, thing):
+    data = arena.dumps(thing)
+    assert data.endswith(pickle.dumps(thing, 5))
+    assert arena.loads(data) == thing
+    assert type(arena.loads(data)) is type(thing)
+    assert used(arena) == arena.stats().tickets == 0
+
+
+class Registered:
+    """What is pickled as `multiprocessing` was told to, and not otherwise."""
+
+    def __reduce__(self):
+        raise AssertionError("its own way was not asked for")
+
+
+def test_what_is_registered_with_multiprocessing_later_is_pickled_so(arena, monkeypatch):
+    monkeypatch.setitem(ForkingPickler._extra_reducers, Registered, lambda thing: (str, ("by it",)))
+    assert arena.loads(arena.dumps([Registered()])) == ["by it"]
 
 
 def test_the_arena_itself_travels_as_a_name():

@@ -24,12 +24,17 @@ class Cargo:
     def __init__(self, a: Any) -> None:
         self.a = a
         self.parts: list[Part] = []
-        self._finder = Finder(a)
+        self._finder: Finder | None = None
         # Of each handle to be: its buffer, and how many bytes its claimer shall see; None for a Buffer
         # that travels as itself.
         self._buffers: list[tuple[Any, int | None]] = []
         self._by_offset: dict[int, int] = {}
         self._announced: Any = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing goes out of band, so that the pickle is all there is."""
+        return not self.parts
 
     def take(self, exported: PickleBuffer) -> bool:
         """Take over what the pickler has at hand. True says that it shall go in band after all."""
@@ -42,7 +47,7 @@ class Cargo:
         n = len(raw)
         if n == 0:
             return True
-        place = self._finder.found(raw.obj, address_of(raw), n)
+        place = self.found(raw.obj, address_of(raw), n)
         if place is None:
             if n < SMALL:
                 return True
@@ -58,6 +63,8 @@ class Cargo:
 
     def found(self, owner: Any, address: int, n_bytes: int) -> tuple[Any, int] | None:
         """Return the buffer that has these bytes already, and where in it; None if none has."""
+        if self._finder is None:
+            self._finder = Finder(self.a)
         return self._finder.found(owner, address, n_bytes)
 
     def announce(self, buffer: Any) -> PickleBuffer:

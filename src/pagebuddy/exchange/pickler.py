@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copyreg
 import sys
 from multiprocessing.reduction import ForkingPickler
-from pickle import PickleBuffer
+from pickle import PickleBuffer, Pickler
 from typing import Any
 
 from pagebuddy.exchange.cargo import SMALL, Cargo
@@ -13,7 +14,7 @@ from pagebuddy.sharing.attaching import place_of
 from pagebuddy.sharing.passing import arena_found
 
 
-class ArenaPickler(ForkingPickler):
+class ArenaPickler(Pickler):
     """Pickles by protocol 5, whatever a process can be given, its buffers taken by a `Cargo`.
 
     Beyond what types do by themselves: a Buffer travels as itself, the arena as a name of itself, a
@@ -21,8 +22,9 @@ class ArenaPickler(ForkingPickler):
     """
 
     def __init__(self, arena: Any, cargo: Cargo, file: Any) -> None:
-        # By position, which is how a ForkingPickler passes them on: protocol, fix_imports, callback.
-        super().__init__(file, 5, True, cargo.take)
+        super().__init__(file, 5, buffer_callback=cargo.take)
+        # What a ForkingPickler has, without the three calls that it takes to make one.
+        self.dispatch_table = copyreg.dispatch_table | _registered()
         self._arena = arena
         self._cargo = cargo
 
@@ -79,6 +81,11 @@ class ArenaPickler(ForkingPickler):
         if not array.flags.writeable:
             view = view.toreadonly()
         return remade_array, (PickleBuffer(view), kind, array.shape, strides, first)
+
+
+def _registered() -> dict[type, Any]:
+    """What `ForkingPickler.register` was told: it is asked each time, as more may come."""
+    return ForkingPickler._extra_reducers  # type: ignore[attr-defined, no-any-return]
 
 
 # Those of the module struct that memoryviews can be cast to.
