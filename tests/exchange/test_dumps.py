@@ -112,6 +112,36 @@ def test_what_is_small_travels_as_it_is(arena, sent):
     np.testing.assert_array_equal(arena.loads(data), sent)
 
 
+def test_items_of_any_kind_travel_as_they_are(arena):
+    kinds = [
+        "?",
+        "<i2",
+        ">i2",
+        ">f8",
+        "f2",
+        "c16",
+        "S3",
+        "U3",
+        "m8[ms]",
+        [("x", "i4"), ("y", "S2")],
+    ]
+    kinds = [*map(np.dtype, kinds), np.dtype("i4", metadata={"unit": "m"})]
+    sent = [np.zeros(700, kind) for kind in kinds] + [arena.zeros(7, kind) for kind in kinds]
+    for one, loaded in zip(sent, arena.loads(arena.dumps(sent)), strict=True):
+        assert (loaded.dtype, loaded.shape) == (one.dtype, one.shape)
+        assert loaded.dtype.metadata == one.dtype.metadata
+        assert loaded.dtype.isnative == one.dtype.isnative
+
+
+def test_many_views_of_many_buffers(arena):
+    sent = [arena.full((4, 4), i, "u2") for i in range(40)]
+    both = [[one, one[1:], one.T, one[::2, ::2]] for one in sent]
+    for i, views in enumerate(arena.loads(arena.dumps(both))):
+        assert [view.shape for view in views] == [(4, 4), (3, 4), (4, 4), (2, 2)]
+        assert all((view == i).all() for view in views)
+        assert np.shares_memory(views[0], sent[i])
+
+
 def test_read_only_stays_read_only(arena, array):
     view, strided = array[:], array[::2, ::2]
     view.flags.writeable = strided.flags.writeable = False

@@ -60,25 +60,16 @@ class Frame(NamedTuple):
     outside: bool = False
 
     def __bytes__(self) -> bytes:
-        rest = [
-            _REST.pack(
-                _VERSION,
-                _OUTSIDE * self.outside,
-                self.arena_id & _HALF,
-                self.arena_id >> 64,
-                len(self.handles),
-                len(self.parts),
-                len(self.pickle),
-            )
-        ]
-        for handle in self.handles:
-            rest += _LENGTH.pack(len(handle)), handle
-        rest += (_PART.pack(*part) for part in self.parts)
-        rest.append(self.pickle)
-        checksum = 0
-        for piece in rest:
-            checksum = crc32(piece, checksum)
-        return b"".join([_START.pack(_MAGIC, checksum), *rest])
+        arena_id, handles, parts, pickle, outside = self
+        sizes = len(handles), len(parts), len(pickle)
+        flags = _OUTSIDE if outside else 0
+        pieces = [_REST.pack(_VERSION, flags, arena_id & _HALF, arena_id >> 64, *sizes)]
+        for handle in handles:
+            pieces += _LENGTH.pack(len(handle)), handle
+        pieces += [_PART.pack(*part) for part in parts]
+        rest = b"".join(pieces)
+        checksum = crc32(pickle, crc32(rest))
+        return b"".join((_START.pack(_MAGIC, checksum), rest, pickle))
 
     @classmethod
     def read(cls, data: Any) -> Frame:
@@ -87,9 +78,9 @@ class Frame(NamedTuple):
         Raises ValueError for what is none, or was cut or changed on its way; TypeError for no bytes.
         """
         told = memoryview(data).cast("B")
-        if len(told) < _START.size + _REST.size or told[: len(_MAGIC)] != _MAGIC:
+        magic, checksum = _START.unpack_from(told) if len(told) >= _ALL.size else (b"", 0)
+        if magic != _MAGIC:
             raise ValueError(f"these {len(told)} bytes were not made by arena.dumps")
-        checksum = _START.unpack_from(told)[1]
         if crc32(told[_START.size :]) != checksum:
             raise ValueError(
                 f"these {len(told)} bytes were made by arena.dumps, and cut or changed since"
@@ -102,7 +93,7 @@ class Frame(NamedTuple):
                 f"these bytes are of version {version}, and this pagebuddy reads {_VERSION}; use the "
                 "same pagebuddy at both ends"
             )
-        at = _START.size + _REST.size
+        at = _ALL.size
         handles, parts = [], []
         try:
             for _ in range(n_handles):

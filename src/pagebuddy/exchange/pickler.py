@@ -32,7 +32,7 @@ class ArenaPickler(Pickler):
         """Reduce what travels in another way than its type would have it."""
         kind = type(thing)
         if kind is self._arena._engine.Buffer:
-            return as_it_is, (self._cargo.announce(thing),)
+            return as_it_is, (self._cargo.announce(thing, thing.view),)
         if kind is memoryview:
             return self._view(thing)
         np = sys.modules.get("numpy")
@@ -51,12 +51,12 @@ class ArenaPickler(Pickler):
         return remade_view, (PickleBuffer(view), view.format, view.shape)
 
     def _array(self, np: Any, array: Any) -> Any:
-        """Let arrays travel out of band that numpy would pickle as a copy of their items."""
+        """Let arrays travel out of band: those that numpy would pickle as a copy of their items, too."""
         kind = array.dtype
-        contiguous = array.flags.c_contiguous or array.flags.f_contiguous
-        if kind.hasobject or array.size == 0 or kind.itemsize == 0:
+        if kind.hasobject or array.nbytes == 0:
             return NotImplemented
-        if contiguous and kind.kind not in "mM":
+        if array.nbytes < SMALL and array.flags.forc and kind.kind not in "mM":
+            # numpy lets these travel out of band itself, where they are in the arena.
             return NotImplemented
         cargo = self._cargo
         low = array.__array_interface__["data"][0]
@@ -71,7 +71,8 @@ class ArenaPickler(Pickler):
             if array.nbytes < SMALL:
                 return NotImplemented
             buffer = cargo.a.alloc(array.nbytes)
-            copy = np.ndarray(array.shape, kind, buffer.view)
+            order = "F" if array.flags.fnc else "C"
+            copy = np.ndarray(array.shape, kind, buffer.view, 0, None, order)
             copy[...] = array
             place, strides, first, n_bytes = (buffer, 0), copy.strides, 0, array.nbytes
         buffer, start = place
@@ -80,7 +81,10 @@ class ArenaPickler(Pickler):
         view = buffer.view[start : start + n_bytes]
         if not array.flags.writeable:
             view = view.toreadonly()
-        return remade_array, (PickleBuffer(view), kind, array.shape, strides, first)
+        exported = cargo.announce(buffer, view, start, n_bytes)
+        # A short text in place of an object that takes pickle longer than all the rest.
+        told = kind.str if np.dtype(kind.str) is kind else kind
+        return remade_array, (exported, told, array.shape, strides, first)
 
 
 def _registered() -> dict[type, Any]:
