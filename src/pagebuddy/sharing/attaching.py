@@ -46,6 +46,9 @@ PATIENCE_TO_ATTACH = 10.0
 # The arenas that this process is attached to, by engine, device and inode.
 _ATTACHED: WeakValueDictionary[tuple[str, int, int], Any] = WeakValueDictionary()
 
+# The same by what handles tell: the arena's id, and how it is found. Of two such the later.
+_TOLD: WeakValueDictionary[tuple[int, str], Any] = WeakValueDictionary()
+
 # Those that a handle made this process attach to.
 _KEPT: set[Any] = set()
 
@@ -96,7 +99,7 @@ def make(engine: ModuleType, layout: Layout, medium: Medium) -> Any:
             _renew_lock(engine, a)
             words[A_BUSY] = 0
             _take_slot(a)
-            _ATTACHED[_key(engine, medium)] = a
+            _remember(engine, medium, a)
         medium.publish()
         return a
 
@@ -124,7 +127,7 @@ def attach(engine: ModuleType, medium: Medium) -> Any:
             else:
                 _renew(engine, a)
             _take_slot(a)
-        _ATTACHED[_key(engine, medium)] = a
+        _remember(engine, medium, a)
         return a
 
 
@@ -155,6 +158,10 @@ def known_by_id(arena_id: int, place: str | None = None) -> Any:
 
     A copied file has the id of the one that it was copied from.
     """
+    if place is not None:
+        told = _TOLD.get((arena_id, place))
+        if told is not None and not told.is_ending():
+            return told
     for a in list(_ATTACHED.values()):
         known = a.layout.arena_id == arena_id and not a.is_ending()
         if known and place in (None, place_of(a)):
@@ -214,6 +221,11 @@ def _header(medium: Medium) -> Any:
 
 def _key(engine: ModuleType, medium: Any) -> tuple[str, int, int]:
     return engine.__name__, *medium.identity
+
+
+def _remember(engine: ModuleType, medium: Any, a: Any) -> None:
+    _ATTACHED[_key(engine, medium)] = a
+    _TOLD[a.layout.arena_id, place_of(a)] = a
 
 
 def _check_engine(engine: ModuleType, layout: Layout) -> None:

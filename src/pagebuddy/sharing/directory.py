@@ -16,7 +16,6 @@ if not cython.compiled:
         free_if_unused,
         holds,
         is_buffer,
-        is_the_buffer,
         remove_hold,
     )
     from pagebuddy.sharing.words import (
@@ -180,19 +179,6 @@ def is_found(a: Attachment, index: u64) -> cython.bint:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def lead_to(a: Attachment, index: u64) -> cython.void:
-    """Let no search for an entry's key end before it, whatever a power cut has left of the others."""
-    other: u64 = first_place(a, words_from_at(a.entries, entry_at(index) + ENTRY_KEY))
-    while other != index:
-        if a.entries[entry_at(other) + ENTRY_NODE] == 0:
-            # The head of a list: no buffer's.
-            store(a.entries, entry_at(other) + ENTRY_NODE, 1)
-        other = next_place(a, other)
-
-
-@cython.nogil
-@cython.exceptval(check=False)
-@cython.cfunc
 def forget(a: Attachment, index: u64) -> cython.void:
     """Free an entry; its buffer is kept no longer."""
     node: u64 = a.entries[entry_at(index) + ENTRY_NODE]
@@ -238,46 +224,3 @@ def keep(
     if old < a.n_entries:
         forget(a, old)
     return DONE
-
-
-@cython.nogil
-@cython.exceptval(check=False)
-@cython.cfunc
-def drop_older(a: Attachment, index: u64) -> cython.bint:
-    """Of the entries with one key, free all but the newest; True if this one was freed."""
-    at: u64 = entry_at(index)
-    if a.entries[at + ENTRY_KEY] == 0:
-        return False
-    key: cython.p_ulonglong = words_from_at(a.entries, at + ENTRY_KEY)
-    other: u64 = first_place(a, key)
-    tried: u64 = 0
-    while tried < a.n_entries and a.entries[entry_at(other) + ENTRY_NODE]:
-        rival: u64 = entry_at(other)
-        if (
-            has_key(a, other, key)
-            and a.entries[rival + ENTRY_STATE] > a.entries[at + ENTRY_STATE]
-            and is_the_buffer(a, a.entries[rival + ENTRY_NODE], a.entries[rival + ENTRY_GENERATION])
-        ):
-            free_entry_at(a, index)
-            return True
-        other = next_place(a, other)
-        tried += 1
-    return False
-
-
-@cython.nogil
-@cython.exceptval(check=False)
-@cython.cfunc
-def drop_former(a: Attachment, index: u64, node: u64) -> cython.bint:
-    """Of the entries for one buffer, free all but the newest; True if this one was freed.
-
-    An earlier one has given the buffer its bit, if there is one.
-    """
-    if not holds(a, node, 0):
-        return False
-    other: u64 = find_node(a, node)
-    older: u64 = index
-    if a.entries[entry_at(other) + ENTRY_STATE] < a.entries[entry_at(index) + ENTRY_STATE]:
-        older = other
-    free_entry_at(a, older)
-    return older == index
