@@ -113,7 +113,11 @@ class Arena(ArenaArrays, ArenaExchange, ArenaUpkeep):
 
         A process that is attached already gets one more object for the same. Raises `ArenaNotFound`,
         `OutOfSlots`, `CorruptMetadata` for what is no sound arena, ValueError for what must not be
-        trusted or cannot be shared with this process.
+        trusted or cannot be shared with this process. Cost: under 2 ms, whatever the size.
+
+        >>> arena = Arena("1 MiB")
+        >>> Arena.attach(arena.fileno()).size
+        1048576
         """
         if isinstance(arena, str):
             from pagebuddy.memory.named import Named
@@ -130,7 +134,11 @@ class Arena(ArenaArrays, ArenaExchange, ArenaUpkeep):
         """Attach to the arena of that name, or create it: options are those of `create`.
 
         An arena that is there already must have that size; ValueError names both. Options count where
-        it is made.
+        it is made. Raises what `create` and `attach` raise, but not that it exists or does not.
+
+        >>> arena = Arena.open("doc-of-open", "1 MiB")
+        >>> Arena.open("doc-of-open", "1 MiB").unlink()
+        True
         """
         _check_names(options)
         while True:
@@ -157,7 +165,12 @@ class Arena(ArenaArrays, ArenaExchange, ArenaUpkeep):
         Every kept buffer is found again, after a restart of the machine too; what was not flushed may be
         lost by a power cut, which is detected. Without a size the file must be there; one of another
         size is ValueError. Raises `ArenaNotFound`, OSError where the folder is missing or closed to this
-        process.
+        process, and what `create` and `attach` raise.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     Arena.file(f"{folder}/store.pb", "1 MiB").keys()
+        []
         """
         from pagebuddy.memory.file import File
 
@@ -268,7 +281,8 @@ class Arena(ArenaArrays, ArenaExchange, ArenaUpkeep):
     def buffer_at(self, offset: SupportsIndex) -> Buffer:
         """Return a buffer for the live one that starts at an offset, whoever allocated it.
 
-        Raises `BadFree` where none starts there, ValueError for no multiple of the page size.
+        offset is in bytes. Its `nbytes` are whole pages, unless the buffer is kept. Raises `BadFree`
+        where none starts there, ValueError for no multiple of the page size.
         """
         a = self._open
         at = whole(offset, "offset", most=self.size - 1)
@@ -279,10 +293,17 @@ class Arena(ArenaArrays, ArenaExchange, ArenaUpkeep):
         return a.joined(at)  # type: ignore[no-any-return]
 
     def __getitem__(self, key: str) -> Buffer:
-        """Return a buffer for the one that is kept under a key. Raises KeyError."""
+        """Return a buffer for the one that is kept under a key. Raises KeyError.
+
+        >>> arena = Arena("1 MiB")
+        >>> arena.alloc(5, keep="note").release()
+        >>> arena["note"].nbytes, "note" in arena, arena.keys()
+        (5, True, ['note'])
+        """
         return self._open.found(answers.checked_key(key))  # type: ignore[no-any-return]
 
     def __contains__(self, key: str) -> bool:
+        """Whether a buffer is kept under a key."""
         try:
             self[key]
         except KeyError:
@@ -290,7 +311,7 @@ class Arena(ArenaArrays, ArenaExchange, ArenaUpkeep):
         return True
 
     def keys(self) -> list[str]:
-        """Return the keys of kept buffers, in alphabetical order."""
+        """Return the keys of kept buffers, in alphabetical order. Cost: a walk through the directory."""
         return listing.keys_of(self._open)
 
     # -- the arena as a whole --------------------------------------------------------------------
@@ -316,13 +337,14 @@ class Arena(ArenaArrays, ArenaExchange, ArenaUpkeep):
         return self._attachment is None
 
     def fileno(self) -> int:
-        """Return the arena's descriptor, to be passed on: `Arena.attach` takes it. Raises ValueError."""
+        """Return the arena's own descriptor: `Arena.attach` takes it. ValueError where there is none."""
         return self._open.medium.fileno()  # type: ignore[no-any-return]
 
     def unlink(self) -> bool:
         """Remove the arena's name, if it still is this arena's; return whether it was.
 
-        Whoever is attached goes on with it, and it ends with the last of them.
+        Whoever is attached goes on with it, and it ends with the last of them. Raises OSError where the
+        folder may not be written.
         """
         return self._open.medium.unlink()  # type: ignore[no-any-return]
 

@@ -59,7 +59,7 @@ class ArenaExchange:
         return load(self._open, data)
 
     def queue(self) -> ArenaQueue:
-        """Return a new queue of objects, for the processes that have this arena.
+        """Return a new queue of objects, for the processes that have this arena. Raises OSError.
 
         >>> from pagebuddy import Arena
         >>> arena = Arena("1 MiB")

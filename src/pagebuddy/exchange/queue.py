@@ -56,7 +56,14 @@ class ArenaQueue:
 
         The system takes in a few hundred messages; where it has no room this waits, `timeout` seconds at
         most. Raises `queue.Full`, what `dumps` raises, and ValueError for a queue that was closed. Then
-        nothing is sent, and nothing of it stays.
+        nothing is sent, and nothing of it stays. Cost: that of `dumps` and a system call.
+
+        >>> from pagebuddy import Arena
+        >>> queue = Arena("1 MiB").queue()
+        >>> queue.put({"frame": 7})
+        >>> queue.get()
+        {'frame': 7}
+        >>> queue.close()
         """
         end = None if block and timeout is None else _end(block, timeout)
         self._check()
@@ -76,7 +83,14 @@ class ArenaQueue:
         """Take the next object out, as `arena.loads` gives it.
 
         Where there is none this waits, `timeout` seconds at most. Raises `queue.Empty`, what `loads`
-        raises, and ValueError for a queue that was closed.
+        raises, and ValueError for a queue that was closed. Cost: that of `loads` and a system call.
+
+        >>> from pagebuddy import Arena
+        >>> with Arena("1 MiB").queue() as queue:
+        ...     queue.get(timeout=0.01)
+        Traceback (most recent call last):
+            ...
+        _queue.Empty
         """
         end = None if block and timeout is None else _end(block, timeout)
         self._check()
@@ -92,11 +106,11 @@ class ArenaQueue:
             return load(a, data)
 
     def put_nowait(self, obj: Any) -> None:
-        """`put` without waiting."""
+        """`put` without waiting: raises `queue.Full` where there is no room."""
         self.put(obj, block=False)
 
     def get_nowait(self) -> Any:
-        """`get` without waiting."""
+        """`get` without waiting: raises `queue.Empty` where there is nothing."""
         return self.get(block=False)
 
     def empty(self) -> bool:
