@@ -112,7 +112,7 @@ class BufferAllocator(Attachment):
             self.gate = Gate()
             self.deferred = []
             self.ending = False
-            self.next_ticket = self.fork_slot = 0
+            self.next_ticket = self.fork_slot = self.recorded = 0
             self.fork_locked = self.sticky = False
             self.lease = None
             self.fault = self.fault_node = self.seen_fault = self.seen_node = 0
@@ -236,7 +236,7 @@ class BufferAllocator(Attachment):
     def _pages_at_once(self, n: u64, n_bytes: u64) -> Any:
         """What exports n new pages, if they can be had without waiting or reaping; else None."""
         pages = new_pages(self, n)
-        node: u64 = alloc_pages(self, n)
+        node: u64 = alloc_pages(self, n, n_bytes)
         return filled(self, pages, node, n, n_bytes) if node >= N_HEADS else None
 
     @cython.cfunc
@@ -270,9 +270,8 @@ class BufferAllocator(Attachment):
     def _request(self, n_bytes: int, align: Any) -> Request:
         """What is to be asked for an allocation."""
         n = -(-n_bytes // self.layout.page_size)
-        if align is None:
-            return Request(n=n)
-        return Request(n=n, align=max(answers.alignment(align) >> self.page_bits, 1))
+        unit = 1 if align is None else max(answers.alignment(align) >> self.page_bits, 1)
+        return Request(n=n, n_bytes=n_bytes, align=unit)
 
     def _no_pages(self, request: Request) -> Exception:
         """Why an allocation failed."""
