@@ -157,6 +157,8 @@ def resume_parent(a: Attachment) -> cython.void:
 @cython.cfunc
 def begin_child(a: Attachment) -> cython.void:
     """In the child: be the process of the slot that the parent made. No lock, no allocation."""
+    # A recording is the parent's, and so is its file.
+    a.recorded = 0
     if a.lock_kind == LOCK_NONE or (
         a.lock_kind == LOCK_MUTEX
         and not is_in_namespace(a.base[A_NAMESPACE_DEVICE], a.base[A_NAMESPACE_INODE])

@@ -75,6 +75,14 @@ cdef enum:
     SLICE = 100
     PATIENCE = 1000
     FORK_PATIENCE = 10000
+    TAPE_BYTES = 0x100000
+    TAPE_BLOCK = 0x1000
+    TAPE_LINE = 40
+    TAPE_ALLOC = 0x2C636F6C6C61
+    TAPE_FREE = 0x2C65657266
+    TAPE_ZERO = 0x30
+    TAPE_COMMA = 0x2C
+    TAPE_END = 0x0A
     OP_ALLOC = 1
     OP_DROP = 2
     OP_JOIN = 3
@@ -96,6 +104,7 @@ cdef enum:
     OP_FORK = 19
     OP_REPAIR = 20
     OP_REAP_TICKETS = 21
+    OP_RECORD = 22
     F_ORPHAN = 32
     F_HOLDER = 33
     F_TICKETS = 34
