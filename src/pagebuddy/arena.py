@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from mmap import mmap
 from operator import index
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
@@ -14,6 +15,7 @@ from pagebuddy.arena_upkeep import ArenaUpkeep
 from pagebuddy.arguments import whole
 from pagebuddy.chosen import ENGINE
 from pagebuddy.errors import ArenaClosed, ArenaExists, ArenaNotFound
+from pagebuddy.memory.given import Given
 from pagebuddy.memory.options import Options
 from pagebuddy.memory.sizes import bytes_of
 from pagebuddy.sharing import answers, attaching, listing
@@ -198,8 +200,10 @@ class Arena(ArenaArrays, ArenaExchange, ArenaUpkeep):
     ) -> Self:
         """Make an arena in memory of the caller's, for this process alone: any writable buffer.
 
-        Its tables are carved from the memory, which the arena and its views keep alive. Raises TypeError
-        for what is no buffer, ValueError for one that is read-only, or too small for a page.
+        Its tables are carved from the memory, which the arena and its views keep alive. A forked child
+        may read what was held at the fork, no more; if it sees the memory itself, not a copy, that stays
+        held as long as the arena lasts. Raises TypeError for what is no buffer, ValueError for one that
+        is read-only, or too small for a page.
         """
         return cls._of(attaching.over(cls._engine, memory, page_size, max_order))
 
@@ -391,9 +395,5 @@ def _private(
     engine: ModuleType, size: object, page_size: object, max_order: object, options: Options
 ) -> Any:
     """An anonymous arena of one process, where memory cannot be passed on by descriptor."""
-    import mmap
-
-    from pagebuddy.memory.given import Given
-
     layout = Layout.of(bytes_of(size), page_size=page_size, max_order=max_order)
-    return attaching.make(engine, layout, Given(mmap.mmap(-1, layout.n_bytes), options))
+    return attaching.make(engine, layout, Given(mmap(-1, layout.n_bytes), options))
