@@ -70,6 +70,7 @@ class Attachment(State):
     fork_slot: u64
     fork_locked: cython.bint
     sticky: cython.bint
+    seen_by_children: cython.bint  # without a slot or a lease of theirs
     child_lease: Any
     child_lease_address: u64
     child_lease_bytes: u64
@@ -77,6 +78,38 @@ class Attachment(State):
     # The fault that an operation found, for the error that tells it.
     seen_fault: u64
     seen_node: u64
+
+    @property
+    def layout(self) -> Any:
+        """Where everything lies."""
+        return self._layout
+
+    @property
+    def medium(self) -> Any:
+        """Where the bytes come from."""
+        return self._medium
+
+    @property
+    def memory(self) -> Any:
+        """All words before the pages."""
+        return self._memory
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        """The address of the first page in this process, and the bytes of all."""
+        return self.data_address, self.total << self.page_bits
+
+    def fileno(self) -> int:
+        """The descriptor of the arena's file."""
+        return self.fd
+
+    def locks_by(self, kind: int) -> bool:
+        """Whether the arena's lock is of that kind."""
+        return bool(self.lock_kind == kind)
+
+    def words_of_engine(self) -> memoryview:
+        """The engine's metadata: what `BuddyAllocator.attach` takes."""
+        return self.words_owner
 
     def new_tape(self, fd: int, at: int) -> Any:
         """Have a tape for a recording into a file of so many bytes; `OP_RECORD` starts and stops it."""

@@ -62,6 +62,7 @@ if not cython.compiled:
     SLOT_NAMESPACE = 4
     SLOT_NAME = 5  # 24 bytes
     SLOT_NAME_BYTES = 24
+    CHILDREN = 2  # the slot of all forked children, where one process alone is served
 
     FIRST_WORD_SLOTS = 48  # as many bits of the first word of holds are slots'
     MOST_TICKETS_EACH = 0xFFFF

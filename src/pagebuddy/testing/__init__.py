@@ -5,9 +5,11 @@
 - `pagebuddy.testing.crash`: the engine stopped at any store, as if its process had been killed.
 - `pagebuddy.testing.strategies`: Hypothesis strategies for page ranges.
 - `pagebuddy.testing.machine`: a Hypothesis state machine that holds an allocator to the model.
+- `pagebuddy.testing.arena_machine`: the same for one process with an arena.
+- `pagebuddy.testing.processes_machine`: the same for processes that share one, of both engines.
 - `pagebuddy.testing.sharing_model`: the sharing protocol, searched in every interleaving.
 
-`strategies` and `machine` need `hypothesis`, so they are imported only by name.
+`strategies` and the machines need `hypothesis`, so they are imported only by name.
 """
 
 from __future__ import annotations
