@@ -1,7 +1,7 @@
 """Buffer: one allocation with its bytes."""
 
 import sys
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pagebuddy.core import stand_in as cython
 from pagebuddy.memory import sizes
@@ -66,6 +66,10 @@ class Buffer:
         def __new__(cls) -> Any:
             raise TypeError("a Buffer is made by an arena: call arena.alloc(nbytes)")
 
+        if TYPE_CHECKING:
+            # Compiled it has the buffer protocol, and whoever takes its bytes is told so.
+            def __buffer__(self, flags: int, /) -> memoryview: ...
+
     if cython.compiled:
 
         def __getbuffer__(self, view: cython.pointer(Py_buffer), flags: cython.int) -> None:  # type: ignore  # noqa: F821
@@ -121,7 +125,7 @@ class Buffer:
         self._check_again()
         return array
 
-    def resize(self, nbytes: Any) -> bool:
+    def resize(self, nbytes: Any, /) -> bool:
         """Make it that long, in place; return whether that could be done.
 
         It grows into free pages behind it; False says that there are none. It gives pages back only
