@@ -38,9 +38,17 @@ class ArenaUpkeep:
         """Whether this object was closed."""
         return False
 
+    @property
+    def _whole(self) -> Any:
+        """The attachment, unless its file was cut off, where that can be known."""
+        a = self._open
+        if a.medium.is_cut():
+            raise answers.cut_off()
+        return a
+
     def stats(self) -> ArenaStats:
         """Return the figures of this moment. Cost: a walk through what was ever used."""
-        a = self._open
+        a = self._whole
         request = a.request(rows=64)
         a.perform(request, OP_MEASURE)
         figures = request.answer
@@ -61,15 +69,15 @@ class ArenaUpkeep:
 
     def buffers(self) -> Iterator[BufferRow]:
         """Yield a row for each live buffer: offset, n_pages, nbytes, kept, key, holders, tickets."""
-        return listing.buffers_of(self._open)
+        return listing.buffers_of(self._whole)
 
     def processes(self) -> list[ProcessRow]:
         """Return a row for each process: what it holds, and whether it is alive."""
-        return listing.processes_of(self._open)
+        return listing.processes_of(self._whole)
 
     def verify(self) -> None:
         """Prove every invariant. Raises `CorruptMetadata` that names the one that does not hold."""
-        a = self._open
+        a = self._whole
         request = a.request()
         a.perform(request, OP_VERIFY)
         found = request.answer
@@ -81,7 +89,7 @@ class ArenaUpkeep:
 
         This happens by itself after a process was killed at work; here it is for what `verify` found.
         """
-        a = self._open
+        a = self._whole
         a.perform(a.request(), OP_REPAIR)
 
     def reap(self, *, unclaimed_after: float | None = None) -> int:
@@ -91,7 +99,7 @@ class ArenaUpkeep:
         not be had otherwise. With `unclaimed_after` handles that were made at least so many seconds ago,
         and not claimed yet, end as well: whoever claims one later gets `StaleHandle`.
         """
-        a = self._open
+        a = self._whole
         age = answers.seconds(unclaimed_after, "unclaimed_after")
         request = a.request()
         a.perform(request, OP_REAP)
@@ -105,7 +113,7 @@ class ArenaUpkeep:
         They cost nothing until they are used again, and are then zero. Where an arena was made with
         `reserve`, they are reserved no longer. Others may allocate meanwhile.
         """
-        a = self._open
+        a = self._whole
         at, freed = 0, 0
         while (taken := a.take_free(at, max(_TRIM_BYTES // a.layout.page_size, 1))) is not None:
             freed += a.medium.trim(a.layout.data_at + taken.offset, taken.capacity)
@@ -117,7 +125,7 @@ class ArenaUpkeep:
 
     def flush(self) -> None:
         """Return when all that was stored would survive a power cut, if this is a file."""
-        self._open.medium.flush()
+        self._whole.medium.flush()
 
     def _repr_html_(self) -> str | None:
         """For notebooks: the memory as a picture, by holder, in the colours of the page around it."""
