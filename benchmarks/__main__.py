@@ -10,13 +10,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import arena_rows, arenas, batches, calls, loops, rivals, sharing, sharing_rows
-from benchmarks.figures import figures, rows_for
+from benchmarks import arena_rows, arenas, batches, calls, rivals, sharing, sharing_rows
+from benchmarks.figures import rows_for
 from benchmarks.machine import described
 from benchmarks.report import WIDTH, place_in, save, show, write_into
-from benchmarks.subject import Subject, chosen, default_is_compiled, without_checks
-from benchmarks.timing import Case, measure
 from pagebuddy import Arena
+from pagebuddy.tools.bench import loops
+from pagebuddy.tools.bench.figures import figures
+from pagebuddy.tools.bench.subject import Subject, chosen, default_is_compiled, without_checks
+from pagebuddy.tools.bench.timing import Case, measure
 
 SAMPLE_NS = 25_000_000
 # There are many of these, and some take the system a second: shorter samples, and fewer.

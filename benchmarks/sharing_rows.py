@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from benchmarks.arena_rows import shown
-from benchmarks.figures import RATIO, Row
 from benchmarks.memories import SIZES
+from pagebuddy.tools.bench.figures import RATIO, Row
 
 if TYPE_CHECKING:
-    from benchmarks.subject import Subject
+    from pagebuddy.tools.bench.subject import Subject
 
 TRIPS = "Handed to another process, and answered"
 MESSAGES = "Short messages from one process to another"

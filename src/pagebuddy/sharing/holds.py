@@ -8,6 +8,7 @@ if not cython.compiled:
     from pagebuddy.core.state import fail, use_node
     from pagebuddy.core.words import F_RECORD, N_HEADS, is_live, low, store, u64
     from pagebuddy.sharing.attachment import Attachment, holds_at
+    from pagebuddy.sharing.recording import record_end, record_hold
     from pagebuddy.sharing.words import hold_bit, hold_word
 
 
@@ -134,6 +135,8 @@ def end_hold(a: Attachment, node: u64) -> cython.void:
         # A child that shares the slot may still use it.
         return
     store(a.holds, at, a.holds[at] & ~a.my_bit)
+    if node < a.recorded:
+        record_end(a, node)
     free_if_unused(a, node)
 
 
@@ -150,10 +153,12 @@ def bytes_within(a: Attachment, node: u64, n_bytes: u64) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def join_hold(a: Attachment, node: u64) -> cython.void:
+def join_hold(a: Attachment, node: u64, n_bytes: u64) -> cython.void:
     """One local object more uses a live buffer."""
     at: u64 = holds_at(a, node) + a.my_word
     if a.holds[at] & a.my_bit:
         a.local[node - N_HEADS] += 1
     else:
         store(a.holds, at, a.holds[at] | a.my_bit)
+        if node < a.recorded:
+            record_hold(a, node, n_bytes)

@@ -20,6 +20,7 @@ from pagebuddy.sharing.words import A_BUSY
 
 _TRACEME = 0
 _STEP = 9
+_DETACH = 17
 
 _ENDED_BADLY = 3
 
@@ -38,7 +39,7 @@ def words_after_each_change(words: memoryview, operation: Callable[[], object]) 
     """The same for the words of an arena that this process has not attached to: a first attachment's."""
     pid = os.fork()
     if pid == 0:
-        _play(operation)
+        _play(operation, os.kill, os.getpid(), signal.SIGSTOP)
     try:
         _wait(pid)
         seen = [words.tobytes()]
@@ -59,6 +60,30 @@ def words_after_each_change(words: memoryview, operation: Callable[[], object]) 
             os.waitpid(pid, 0)
 
 
+def stop_inside(arena: Any, operation: Callable[[], object], n_changes: int) -> int:
+    """Carry out an operation in a forked process, stopped (SIGSTOP) after so many changes of words.
+
+    Return its number; whose child it is waits for it. With the first change it is at work, and has the
+    arena's lock. When it is let go on (SIGCONT) it ends with what `operation` left to do. Raises OSError
+    where children cannot be traced, RuntimeError where the operation ends sooner.
+    """
+    words = arena._attachment.memory
+    pid = os.fork()
+    if pid == 0:
+        _play(operation, os._exit, 0)
+    _wait(pid)
+    seen = words.tobytes()
+    while n_changes:
+        _trace(_STEP, pid)
+        _wait(pid)
+        if words[A_BUSY] and words != memoryview(seen).cast("Q"):
+            seen = words.tobytes()
+            n_changes -= 1
+    _trace(_DETACH, pid, signal.SIGSTOP)
+    os.waitpid(pid, os.WUNTRACED)
+    return pid
+
+
 def copy_of(arena: Any, words: bytes) -> Any:
     """Return an attachment of the same engine to a copy of an arena whose words were these.
 
@@ -74,19 +99,19 @@ def copy_of(arena: Any, words: bytes) -> Any:
     return copy
 
 
-def _play(operation: Callable[[], object]) -> None:
-    """The child: let itself be traced, do it, and stop."""
+def _play(operation: Callable[[], object], after: Callable[..., object], *arguments: int) -> None:
+    """The child: let itself be traced, do it, and then something else."""
     try:
         _trace(_TRACEME, 0)
         os.kill(os.getpid(), signal.SIGSTOP)
         operation()
-        os.kill(os.getpid(), signal.SIGSTOP)
+        after(*arguments)
     finally:
         os._exit(_ENDED_BADLY)
 
 
-def _trace(request: int, pid: int) -> None:
-    if _libc.ptrace(request, pid, None, None) < 0:
+def _trace(request: int, pid: int, signal_number: int = 0) -> None:
+    if _libc.ptrace(request, pid, None, signal_number) < 0:
         number = ctypes.get_errno()
         raise OSError(number, f"children cannot be traced here: {os.strerror(number)}")
 

@@ -36,6 +36,7 @@ def build() -> typer.Typer:
     from pagebuddy.tools.arenas.reap_command import reap_command
     from pagebuddy.tools.arenas.rm_command import rm_command
     from pagebuddy.tools.arenas.stat_command import stat_command
+    from pagebuddy.tools.bench.bench_command import bench_command
     from pagebuddy.tools.demo.demo_command import demo_command
     from pagebuddy.tools.recording.record_command import record_command
     from pagebuddy.tools.replay_command import replay_command
@@ -56,6 +57,7 @@ def build() -> typer.Typer:
     app.command("rm")(rm_command)
     app.command("replay")(replay_command)
     app.command("demo")(demo_command)
+    app.command("bench")(bench_command)
     # The first word that is no option starts the command to run, with options of its own.
     app.command("record", context_settings={"allow_interspersed_args": False})(record_command)
 
