@@ -32,7 +32,11 @@ def steps_of(arena: Any, operation: Callable[[], object]) -> list[bytes]:
     is gone, and its slot is dead. Raises OSError where children cannot be traced, RuntimeError where the
     operation fails.
     """
-    words = arena._attachment.memory
+    return words_after_each_change(arena._attachment.memory, operation)
+
+
+def words_after_each_change(words: memoryview, operation: Callable[[], object]) -> list[bytes]:
+    """The same for the words of an arena that this process has not attached to: a first attachment's."""
     pid = os.fork()
     if pid == 0:
         _play(operation, os.kill, os.getpid(), signal.SIGSTOP)
