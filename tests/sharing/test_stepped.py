@@ -15,7 +15,7 @@ from pagebuddy.memory.named import Named
 from pagebuddy.sharing import attaching, listing
 from pagebuddy.sharing.layout import WORD, Layout
 from pagebuddy.sharing.words import A_BUSY, ARENA_WORDS, DONE, OP_REAP, OP_REPAIR, OP_VERIFY
-from pagebuddy.testing.stepping import copy_of, steps_of, words_after_each_change
+from pagebuddy.testing.stepping import copy_of, kill_at_work, steps_of, words_after_each_change
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ptrace is Linux's")
 
@@ -120,6 +120,25 @@ def test_the_truth_changes_at_once(arena, name):
 def test_the_words_change_more_often_than_the_truth(arena):
     words = steps_of(arena, lambda: OPERATIONS["alloc"](arena))
     assert len(words) > 10
+
+
+@pytest.mark.parametrize("n_instructions", [1, 7, 20])
+def test_who_is_killed_at_work_has_the_lock_and_the_next_takes_over(arena, n_instructions):
+    held = {row.offset for row in arena.buffers()}
+    assert kill_at_work(arena, lambda: arena.alloc(PAGE), n_instructions)
+    assert arena._attachment.memory[A_BUSY]
+    arena.alloc(PAGE)
+    assert arena._attachment.memory[A_BUSY] == 0
+    assert arena.stats().dead == 1
+    assert arena.reap() == 1
+    arena.verify()
+    assert {row.offset for row in arena.buffers()} == held
+
+
+def test_who_does_little_is_not_killed_at_work(arena):
+    assert not kill_at_work(arena, lambda: arena.alloc(PAGE), 1_000_000)
+    assert arena._attachment.memory[A_BUSY] == 0
+    assert arena.reap() == 1
 
 
 def test_an_operation_that_fails_is_told(arena, capfd):
