@@ -18,7 +18,8 @@ from benchmarks import frameworks, handovers
 from benchmarks.memories import SIZES
 from pagebuddy import COMPILED, Arena, ArenaExecutor
 from pagebuddy.tools.bench.handovers import in_place, trips_of
-from pagebuddy.tools.bench.partner import STARTED, end_with_parent, partner
+from pagebuddy.tools.bench.partner import STARTED, partner
+from pagebuddy.tools.other_process import end_with_parent
 
 if TYPE_CHECKING:
     from pagebuddy.tools.bench.handovers import Bytes

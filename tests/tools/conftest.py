@@ -24,8 +24,11 @@ PACKAGES = Path(pagebuddy.__file__).parents[1]
 COLUMNS, LINES = 80, 40
 SECONDS = 120
 
-# What a terminal is told besides letters: colours, where to go on, what to show.
-ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[a-zA-Z]|\][^\x07]*\x07|[=>78])")
+# What a terminal is told: to go up, to clear a line; other things, such as colours; letters.
+WRITTEN = re.compile(
+    r"\x1b\[(?P<up>\d+)A|(?P<clear>\x1b\[2K)|\x1b(?:\[[0-9;?]*[a-zA-Z]|\][^\x07]*\x07|[=>78])"
+    r"|(?P<end>[\r\n])|(?P<text>[^\x1b\r\n]+)"
+)
 
 
 class Shown(NamedTuple):
@@ -36,9 +39,23 @@ class Shown(NamedTuple):
 
     @property
     def text(self) -> str:
-        """What there is to read, each line as it was last written."""
-        lines = ESCAPES.sub("", self.written).replace("\r\n", "\n").split("\n")
-        return "\n".join(line.rsplit("\r", 1)[-1].rstrip() for line in lines)
+        """What is there to read in the end. What is too wide is not broken, as a terminal would."""
+        lines, row, column = [""], 0, 0
+        for part in WRITTEN.finditer(self.written):
+            if part["up"]:
+                row = max(row - int(part["up"]), 0)
+            elif part["clear"]:
+                lines[row] = ""
+            elif part["end"] == "\n":
+                row += 1
+                lines += [""] * (row == len(lines))
+            elif part["end"]:
+                column = 0
+            elif text := part["text"]:
+                end = column + len(text)
+                lines[row] = lines[row][:column].ljust(column) + text + lines[row][end:]
+                column = end
+        return "\n".join(line.rstrip() for line in lines)
 
 
 @pytest.fixture(scope="session")
@@ -93,10 +110,13 @@ def terminal(surroundings) -> Callable[..., Shown]:
     """Runs the command in a terminal of its own, of 80 columns: what it showed there.
 
     Its size is asked of the terminal: there is nothing about it in the environment. No line that is
-    shown is wider.
+    shown is wider, but for a complaint, which is one. When `interrupt_at` was written, Ctrl-C is typed.
     """
 
-    def run(*arguments, columns=COLUMNS, folder=None):
+    def take_over():
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    def run(*arguments, columns=COLUMNS, interrupt_at=None):
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, columns, 0, 0))
         environment = {name: surroundings[name] for name in surroundings if name != "COLUMNS"}
@@ -105,9 +125,9 @@ def terminal(surroundings) -> Callable[..., Shown]:
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            cwd=folder,
             env=environment | {"TERM": "xterm-256color"},
             start_new_session=True,
+            preexec_fn=take_over,
         )
         os.close(theirs)
         written = b""
@@ -115,9 +135,13 @@ def terminal(surroundings) -> Callable[..., Shown]:
         with suppress(OSError):
             while block := os.read(ours, 1 << 16):
                 written += block
+                if interrupt_at is not None and interrupt_at.encode() in written:
+                    os.write(ours, b"\x03")
+                    interrupt_at = None
         os.close(ours)
         shown = Shown(process.wait(timeout=SECONDS), written.decode())
-        assert max(map(len, shown.text.splitlines()), default=0) <= columns, shown.text
+        lines = [line for line in shown.text.splitlines() if not line.startswith("pagebuddy: ")]
+        assert max(map(len, lines), default=0) <= columns, shown.text
         return shown
 
     return run
