@@ -47,7 +47,7 @@ def test_processes_do_as_the_model(engines, lock, rounds):
     with ExitStack() as nurseries:
         crew = [nurseries.enter_context(Nursery(engine)) for engine in engines]
         run_state_machine_as_test(
-            processes_machine_for(crew, lock), settings=settings(max_examples=8 * rounds)
+            processes_machine_for(crew, lock), settings=settings(max_examples=6 * rounds)
         )
         assert [nursery.said for nursery in crew] == [""] * len(crew)
 

@@ -51,8 +51,9 @@ class Crew(RuleBasedStateMachine):
         kind=st.sampled_from(SHARED_KINDS),
         pages=st.sampled_from([(64, 97), (256, 40), (4096, 16)]),
         slots=st.sampled_from([48, 113]),
+        n_workers=st.integers(0, 3),
     )
-    def construct(self, kind: str, pages: tuple[int, int], slots: int) -> None:
+    def construct(self, kind: str, pages: tuple[int, int], slots: int, n_workers: int) -> None:
         self.page_size, n_pages = pages
         self.place = Place(kind)
         arena = self.place.make(
@@ -61,6 +62,8 @@ class Crew(RuleBasedStateMachine):
         self.model = NaiveArena(n_pages)
         # From here on whoever attaches may be the first to.
         arena.close()
+        for i in range(n_workers):
+            self.attach(self.nurseries[i % len(self.nurseries)].bear())
 
     # Workers
 
