@@ -9,7 +9,7 @@ SOURCES := pyproject.toml setup.py src/pagebuddy/_compiled.pyx $(wildcard src/pa
            $(wildcard src/pagebuddy/core/*.py src/pagebuddy/sharing/*.p*)
 
 .DEFAULT_GOAL := help
-.PHONY: help run replay demo test lint types tests search storm bench clean
+.PHONY: help run replay demo test lint types tests docs search storm bench clean
 
 help: ## say what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -34,6 +34,10 @@ types: $(VENV)/.dev-$(MODE)
 tests: $(VENV)/.dev-$(MODE)
 	$(BIN)/python -m pytest
 
+docs: $(VENV)/.dev-$(MODE) ## build the documentation into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "open site/index.html; to search in it: $(BIN)/python -m http.server --bind localhost --directory site"
+
 search: $(VENV)/.dev-$(MODE) ## longer searches for faults: more examples, more kills, more flipped bits
 	PAGEBUDDY_SEARCH=long $(BIN)/python -m pytest
 
@@ -51,7 +55,7 @@ bench: $(VENV)/.dev-$(MODE) ## measure beside what else there is, and without th
 	$(BIN)/python -m benchmarks
 
 clean: ## remove everything that was made
-	rm -rf $(VENV) build dist out src/*.egg-info src/pagebuddy/_*.c src/pagebuddy/_*.so
+	rm -rf $(VENV) build dist out site src/*.egg-info src/pagebuddy/_*.c src/pagebuddy/_*.so
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \

@@ -3,13 +3,16 @@
 `python -m benchmarks` prints the table and writes it to `out/benchmarks.json`. Nothing here is
 asserted: a figure that is not reached is shown as such.
 
-- `timing` takes turns between all cases, so that a ratio compares two things measured side by side
-- `streams` prepares the lists of operations that the engine runs in one native loop
-- `loops`, `calls` and `batches` hold the cases: the native loop, calls from Python, whole arrays
-- `rivals` is what the engine is measured against, `subject` is which engine is measured
+- `calls` and `batches` hold cases of the engine: calls from Python, whole arrays
+- `rivals` is what the engine is measured against
 - `arenas` holds the cases of arenas, `memories` the other ways to get memory
-- `sharing` holds the cases of two processes, `handovers` the ways to hand bytes over, `partner` starts
-  the other process
-- `figures`, `arena_rows` and `sharing_rows` say which rows the table has and what each should reach
+- `sharing` holds the cases of two processes, `handovers` other ways to hand bytes over
+- `frameworks` holds those of torch, joblib and ray, where they are installed
+- `deaths` holds the cases of processes that are killed at work
+- `figures`, `arena_rows`, `sharing_rows` and `death_rows` say which rows the table has and what each
+  should reach
 - `machine` and `report` write down where it ran and what came out
+
+`pagebuddy.tools.bench` has what the verb `bench` measures too: how samples are taken, the engine's
+native loops, an arena beside what everybody has.
 """

@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from benchmarks.arenas import ARENA_SIZES
-from benchmarks.figures import RATIO, Row
 from benchmarks.memories import SIZES
+from pagebuddy.tools.bench.figures import RATIO, Row
 
 if TYPE_CHECKING:
-    from benchmarks.subject import Subject
+    from pagebuddy.tools.bench.subject import Subject
 
 DROPPED = "Memory got and dropped, untouched"
 WRITTEN = "Memory got, every byte written, dropped"

@@ -13,31 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.memories import SIZES, Way, others, ours
+from benchmarks.memories import SIZES, others
+from pagebuddy.tools.bench.memories import Way, dropped, ours
 
 if TYPE_CHECKING:
-    from benchmarks.subject import Subject
-    from benchmarks.timing import Case, Timed
     from pagebuddy import Arena
+    from pagebuddy.tools.bench.subject import Subject
+    from pagebuddy.tools.bench.timing import Case, Timed
 
 ARENA_SIZES = (1 << 30, 64 << 30)
-
-
-def _dropped(way: Way, size: int) -> Case:
-    """Get so many bytes and let go of them, untouched."""
-    get, end, n = way.get, way.end, size // way.unit
-
-    def case(times: int) -> Timed:
-        started = perf_counter_ns()
-        if end is None:
-            for _ in repeat(None, times):
-                get(n)
-        else:
-            for _ in repeat(None, times):
-                end(get(n))
-        return {f"{way.name} {size}": (perf_counter_ns() - started, times)}
-
-    return case
 
 
 def _written(way: Way, size: int) -> Case:
@@ -117,10 +101,10 @@ def _attached(subject: Subject, size: int) -> Case:
     return _made(f"attach {size}", attached)
 
 
-def dropped(subject: Subject) -> list[Case]:
+def memories(subject: Subject) -> list[Case]:
     """Every way at every size, what is compared side by side."""
     ways = [*ours(subject), *others()]
-    return [case(way, size) for case in (_dropped, _written) for size in SIZES for way in ways]
+    return [case(way, size) for case in (dropped, _written) for size in SIZES for way in ways]
 
 
 def whole(subject: Subject) -> list[Case]:
@@ -136,4 +120,4 @@ def whole(subject: Subject) -> list[Case]:
 
 def all_of(subject: Subject) -> list[Case]:
     """Every case of this file."""
-    return [*dropped(subject), *whole(subject)]
+    return [*memories(subject), *whole(subject)]

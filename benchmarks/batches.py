@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.loops import half_full
-from benchmarks.streams import SEED
+from pagebuddy.tools.bench.loops import half_full
+from pagebuddy.tools.bench.streams import SEED
 
 if TYPE_CHECKING:
-    from benchmarks.subject import Subject
-    from benchmarks.timing import Case, Timed
     from pagebuddy import BuddyAllocator
+    from pagebuddy.tools.bench.subject import Subject
+    from pagebuddy.tools.bench.timing import Case, Timed
 
 
 def _taken_and_given(

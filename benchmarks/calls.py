@@ -11,11 +11,11 @@ from itertools import repeat
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
-from benchmarks.loops import half_full
+from pagebuddy.tools.bench.loops import half_full
 
 if TYPE_CHECKING:
-    from benchmarks.subject import Subject
-    from benchmarks.timing import Case, Timed
+    from pagebuddy.tools.bench.subject import Subject
+    from pagebuddy.tools.bench.timing import Case, Timed
 
 BURST = 100
 

@@ -1,77 +1,15 @@
-"""The rows of the table: what each is made of, and what it should reach."""
+"""The rows of the table about the engine: what each is made of, and what it should reach."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from statistics import median
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pagebuddy.tools.bench.figures import RATIO, Row
+
 if TYPE_CHECKING:
-    from benchmarks.subject import Subject
-    from benchmarks.timing import Samples
+    from pagebuddy.tools.bench.subject import Subject
 
-
-@dataclass(frozen=True)
-class Row:
-    """A figure: a sum of samples of one round, alone or over another such sum, times `scale`."""
-
-    section: str
-    title: str
-    unit: str
-    parts: tuple[str, ...]
-    over: tuple[str, ...] = ()
-    scale: float = 1.0
-    reach: float | None = None
-    """What the median should not exceed."""
-
-    at_least: bool = False
-    """Or should not be below."""
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A row as measured."""
-
-    row: Row
-    median: float
-    lowest: float
-    highest: float
-    rounds: int
-
-    @property
-    def reached(self) -> bool | None:
-        """Whether the median is where it should be; None where the row sets no goal."""
-        reach = self.row.reach
-        if reach is None:
-            return None
-        return self.median >= reach if self.row.at_least else self.median <= reach
-
-
-def figures(rows: Sequence[Row], samples: Samples) -> list[Figure]:
-    """The rows for which every part was measured.
-
-    A ratio is taken in each round and its median is over the rounds, so that a slow stretch of the
-    machine, which meets both sides, falls out.
-    """
-    measured = []
-    for row in rows:
-        if all(name in samples for name in (*row.parts, *row.over)):
-            values = [value * row.scale for value in _sums(row.parts, samples)]
-            if row.over:
-                values = [
-                    value / divisor
-                    for value, divisor in zip(values, _sums(row.over, samples), strict=True)
-                ]
-            measured.append(Figure(row, median(values), min(values), max(values), len(values)))
-    return measured
-
-
-def _sums(names: Sequence[str], samples: Samples) -> list[float]:
-    return [sum(parts) for parts in zip(*(samples[name] for name in names), strict=True)]
-
-
-RATIO = "times"
 LOOP = "In the engine's own native loop"
 CALLS = "From Python, one call at a time, the loop around it included"
 BATCHES = "Whole arrays, and walks"

@@ -7,114 +7,50 @@ import ctypes
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import cache
 from importlib import import_module
 from multiprocessing.connection import Connection
 from multiprocessing.shared_memory import SharedMemory
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from benchmarks.memories import SIZES
-from benchmarks.partner import STARTED, partner
 from pagebuddy import Arena
-
-Bytes = npt.NDArray[np.uint8]
-
-STEP = 4096
-"""The smallest page: of each the other process reads a byte."""
-
-
-@dataclass(frozen=True)
-class Handover:
-    """A way to hand over so many bytes, of which the first is a mark, and to wait for the answer."""
-
-    name: str
-    trip: Callable[[int, int], int]
-    """Called with the number of bytes and the mark, returns what was answered: the mark."""
+from pagebuddy.tools.bench.handovers import (
+    Bytes,
+    Handover,
+    answer,
+    answer_to,
+    answered,
+    marked,
+    pipe,
+)
+from pagebuddy.tools.bench.partner import STARTED, partner
 
 
-@cache
-def private(n: int) -> Bytes:
-    """An array of this process alone, every byte written."""
-    return np.ones(n, np.uint8)
-
-
-def marked(n: int, mark: int) -> Bytes:
-    """The same, its first byte the mark."""
-    array = private(n)
-    array[0] = mark
-    return array
-
-
-def answer_to(memory: Any) -> int:
-    """What is answered: the first byte, after one of each page was read."""
-    array = np.frombuffer(memory, np.uint8)
-    array[::STEP].max()
-    return int(array[0])
-
-
-def ours(arena: Arena) -> Iterator[Handover]:
-    """A buffer that is filled where it lies, and an array of this process's own that is copied in."""
-    handles = partner(_answer_buffers, arena)
+def copied_in(arena: Arena) -> Handover:
+    """An array of this process's own, copied into the arena."""
     frames = partner(_answer_frames, arena)
 
-    def in_place(n: int, mark: int) -> int:
-        buffer = arena.alloc(n)
-        buffer.view[0] = mark
-        handles.send(buffer)
-        return _answered(handles)
-
-    def copied_in(n: int, mark: int) -> int:
+    def trip(n: int, mark: int) -> int:
         frames.send_bytes(arena.dumps(marked(n, mark)))
-        return _answered(frames)
+        return answered(frames)
 
-    yield Handover("handle", in_place)
-    yield Handover("dumps", copied_in)
-
-
-def _answered(connection: Connection) -> int:
-    return connection.recv_bytes()[0]
-
-
-def _answer(connection: Connection, mark: int) -> None:
-    connection.send_bytes(bytes([mark]))
-
-
-def _answer_buffers(connection: Connection, arena: Arena) -> None:
-    while True:
-        _answer(connection, answer_to(connection.recv().view))
+    return Handover("dumps", trip)
 
 
 def _answer_frames(connection: Connection, arena: Arena) -> None:
     while True:
-        _answer(connection, answer_to(arena.loads(connection.recv_bytes())))
+        answer(connection, answer_to(arena.loads(connection.recv_bytes())))
 
 
 def others() -> Iterator[Handover]:
     """What everybody has, and what is installed."""
-    yield _pipe()
+    yield pipe()
     yield _queue()
     yield _shared_memory()
     with suppress(ImportError):
         yield from _iceoryx2()
-
-
-def _pipe() -> Handover:
-    connection = partner(_answer_arrays)
-
-    def trip(n: int, mark: int) -> int:
-        connection.send(marked(n, mark))
-        return _answered(connection)
-
-    return Handover("Pipe", trip)
-
-
-def _answer_arrays(connection: Connection) -> None:
-    while True:
-        _answer(connection, answer_to(connection.recv()))
 
 
 def _queue() -> Handover:
@@ -150,7 +86,7 @@ def _shared_memory() -> Handover:
             np.copyto(np.frombuffer(there, np.uint8, n), marked(n, mark))
             del there
             connection.send(memory.name)
-            return _answered(connection)
+            return answered(connection)
         finally:
             memory.close()
             memory.unlink()
@@ -163,7 +99,7 @@ def _answer_names(connection: Connection) -> None:
         memory = SharedMemory(connection.recv())
         mark = answer_to(memory.buf)
         memory.close()
-        _answer(connection, mark)
+        answer(connection, mark)
 
 
 def _iceoryx2() -> list[Handover]:
@@ -184,7 +120,7 @@ def _iceoryx2() -> list[Handover]:
         write(np.frombuffer(sample.payload().as_memory_view(), np.uint8))
         sample.assume_init().send()
         connection.send(n)
-        return _answered(connection)
+        return answered(connection)
 
     def in_place(n: int, mark: int) -> int:
         def write(memory: Bytes) -> None:
@@ -211,9 +147,9 @@ def _answer_samples(connection: Connection, name: str) -> None:
     library.set_log_level(library.LogLevel.Error)
     node = library.NodeBuilder.new().create(library.ServiceType.Ipc)
     subscribers = {n: _service(library, node, name, n).subscriber_builder().create() for n in SIZES}
-    _answer(connection, 0)
+    answer(connection, 0)
     while True:
         sample = subscribers[connection.recv()].receive()
         mark = answer_to(sample.payload().as_memory_view())
         sample.delete()
-        _answer(connection, mark)
+        answer(connection, mark)

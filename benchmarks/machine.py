@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import subprocess
-from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 
 import pagebuddy
+from pagebuddy.tools.bench import machine as on_machine
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -19,19 +17,16 @@ ROOT = Path(__file__).resolve().parent.parent
 def described() -> dict[str, object]:
     """What a reader needs to judge the figures, as it goes into the JSON."""
     return {
-        "when": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "commit": _commit(),
-        "cpu": _cpu(),
-        "cores": os.cpu_count(),
-        "load": _load(),
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        **on_machine.described(),
         "versions": {
             "pagebuddy": pagebuddy.__version__,
             "numpy": np.__version__,
             "Cython": _installed("Cython"),
             "iceoryx2": _installed("iceoryx2"),
             "joblib": _installed("joblib"),
+            "torch": _installed("torch"),
+            "ray": _installed("ray"),
         },
     }
 
@@ -50,24 +45,6 @@ def _git(*arguments: str) -> str:
         ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True
     )
     return finished.stdout.strip()
-
-
-def _cpu() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def _load() -> float | None:
-    """How many were at work in the last minute: above 1, others shared the caches."""
-    try:
-        return round(os.getloadavg()[0], 2)
-    except OSError:
-        return None
 
 
 def _installed(package: str) -> str | None:

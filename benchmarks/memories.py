@@ -6,71 +6,27 @@ import ctypes
 import mmap
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib import import_module
 from itertools import count
 from multiprocessing.heap import BufferWrapper
-from multiprocessing.shared_memory import SharedMemory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
-if TYPE_CHECKING:
-    from benchmarks.subject import Subject
+from pagebuddy.tools.bench.memories import Way, numpy_memory, shared_memory
 
 SIZES = (4 << 10, 64 << 10, 1 << 20, 16 << 20, 256 << 20)
 
 
-def _itself(memory: Any) -> Any:
-    return memory
-
-
-@dataclass(frozen=True)
-class Way:
-    """A way to get so many bytes."""
-
-    name: str
-    get: Callable[[int], Any]
-    unit: int = 1
-    """How many bytes `get` gives for each 1 that it is called with."""
-
-    end: Callable[[Any], object] | None = None
-    """What else is to be done than to drop what `get` returned."""
-
-    memory: Callable[[Any], Any] = _itself
-    """The buffer that `get` returned, or returned something around."""
-
-
-def ours(subject: Subject) -> list[Way]:
-    """Buffers and arrays of one arena, whose pages stay warm."""
-    arena = subject.arena("1 GiB")
-    # Uncompiled before Python 3.12 a buffer is no exporter itself.
-    return [
-        Way("alloc", arena.alloc, memory=lambda buffer: buffer.view),
-        Way("empty", arena.empty, unit=8),
-    ]
-
-
 def others() -> Iterator[Way]:
     """What everybody has, and what is installed."""
-    yield Way("np.empty", np.empty, unit=8)
+    yield numpy_memory()
     yield Way("mmap", lambda n: mmap.mmap(-1, n))
     yield Way("multiprocessing.heap", BufferWrapper, memory=lambda block: block.create_memoryview())
-    yield Way("SharedMemory", _shared_memory, end=_unlink, memory=lambda memory: memory.buf)
+    yield shared_memory()
     for make in (_shared_array, _posix_ipc, _iceoryx2, _torch):
         try:
             yield make()
         except ImportError:
             continue
-
-
-def _shared_memory(n: int) -> SharedMemory:
-    return SharedMemory(create=True, size=n)
-
-
-def _unlink(memory: SharedMemory) -> None:
-    memory.close()
-    memory.unlink()
 
 
 def _own_names(what: str) -> Iterator[str]:

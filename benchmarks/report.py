@@ -12,7 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.figures import Figure
+from pagebuddy.tools.bench.figures import Figure, short
 
 WIDTH = 80
 VERDICT = {True: " yes", False: " NO", None: ""}
@@ -118,12 +118,5 @@ def _cells(figure: Figure) -> list[str]:
     row = figure.row
     reach = "" if row.reach is None else f"{'≥' if row.at_least else ''}{row.reach:g}"
     numbers = (figure.median, figure.lowest, figure.highest)
-    median, lowest, highest = (_short(number) for number in numbers)
+    median, lowest, highest = (short(number) for number in numbers)
     return [row.title, median, " " + row.unit, lowest, highest, reach, VERDICT[figure.reached]]
-
-
-def _short(number: float) -> str:
-    """Three digits that count."""
-    if number >= 100:
-        return f"{number:,.0f}"
-    return f"{number:.1f}" if number >= 10 else f"{number:.2f}"

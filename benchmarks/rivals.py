@@ -9,38 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.streams import shuffled_slots
+from pagebuddy.tools.bench.streams import shuffled_slots
 
 if TYPE_CHECKING:
-    from benchmarks.timing import Case, Timed
-    from pagebuddy import BuddyAllocator
+    from pagebuddy.tools.bench.timing import Case, Timed
 
 RECORD = np.uint64(1 << 63 | 1 << 32)
-
-
-class Bench:
-    """What the extension has for benchmarks, uncompiled: calls that do nothing, and a loop."""
-
-    def nothing(
-        self,
-        n: int,
-        *,
-        above: int | None = None,
-        below: int | None = None,
-        align: int | None = None,
-    ) -> int:
-        """A parameter and options, as `alloc` and `free` have them."""
-        return n
-
-    def plain(self, n: int, /) -> int:
-        """One parameter and no options."""
-        return n
-
-    def pairs(self, buddy: BuddyAllocator, n: int, count: int) -> None:
-        """Allocate n pages and free them, count times."""
-        alloc, free = buddy.alloc, buddy.free
-        for _ in repeat(None, count):
-            free(alloc(n))
 
 
 def stack_loop(n_pages: int) -> Case:

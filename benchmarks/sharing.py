@@ -7,22 +7,24 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from importlib import import_module
-from itertools import count, repeat
+from itertools import repeat
 from multiprocessing.connection import Connection
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks import handovers
+from benchmarks import frameworks, handovers
 from benchmarks.memories import SIZES
-from benchmarks.partner import STARTED, end_with_parent, partner
 from pagebuddy import COMPILED, Arena, ArenaExecutor
+from pagebuddy.tools.bench.handovers import in_place, trips_of
+from pagebuddy.tools.bench.partner import STARTED, partner
+from pagebuddy.tools.other_process import end_with_parent
 
 if TYPE_CHECKING:
-    from benchmarks.handovers import Bytes, Handover
-    from benchmarks.subject import Subject
-    from benchmarks.timing import Case, Timed
+    from pagebuddy.tools.bench.handovers import Bytes
+    from pagebuddy.tools.bench.subject import Subject
+    from pagebuddy.tools.bench.timing import Case, Timed
 
 N_WORKERS = 2
 N_CALLS = 1000
@@ -35,25 +37,13 @@ BURST = 100
 
 def trips(arena: Arena) -> list[Case]:
     """Every way at every size, what is compared side by side."""
-    ways = [*handovers.ours(arena), *handovers.others()]
-    return [_trips(way, size) for size in SIZES for way in ways]
-
-
-def _trips(way: Handover, size: int) -> Case:
-    marks = count(1)
-
-    def case(times: int) -> Timed:
-        started = perf_counter_ns()
-        for _ in repeat(None, times):
-            mark = next(marks) & 0xFF
-            answer = way.trip(size, mark)
-            if answer != mark:
-                raise RuntimeError(f"{way.name}: {answer} came back for {mark}, so no figure")
-        return {f"{way.name} {size} trip": (perf_counter_ns() - started, times)}
-
-    # The first one meets untouched pages at both ends, and would decide how many a sample has.
-    case(1)
-    return case
+    ways = [
+        in_place(arena),
+        handovers.copied_in(arena),
+        *handovers.others(),
+        *frameworks.others(),
+    ]
+    return [trips_of(way, size) for size in SIZES for way in ways]
 
 
 def messages(arena: Arena) -> list[Case]:

@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from benchmarks.arena_rows import shown
-from benchmarks.figures import RATIO, Row
 from benchmarks.memories import SIZES
+from pagebuddy.tools.bench.figures import RATIO, Row
 
 if TYPE_CHECKING:
-    from benchmarks.subject import Subject
+    from pagebuddy.tools.bench.subject import Subject
 
 TRIPS = "Handed to another process, and answered"
 MESSAGES = "Short messages from one process to another"
@@ -25,6 +25,10 @@ BESIDE = {
     "SharedMemory by name": "SharedMemory",
     "Pipe": "Pipe",
     "multiprocessing.Queue": "Queue",
+    "torch, tensor in place": "torch in place",
+    "torch, copied in": "torch copied",
+    "joblib.Parallel": "joblib",
+    "ray.put, ray.get": "ray",
 }
 """Titles and names. Those that were not measured, as they are not installed, have no row."""
 

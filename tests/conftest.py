@@ -1,4 +1,4 @@
-"""One run covers both engines, by the fixture `Buddy`.
+"""One run covers both engines, by the fixture `Buddy`; names that nobody else has.
 
 PAGEBUDDY_PURE=1 leaves the compiled one out, PAGEBUDDY_REQUIRE_COMPILED=1 makes its absence an
 error, PAGEBUDDY_SEARCH=long looks for faults much longer.
@@ -6,14 +6,22 @@ error, PAGEBUDDY_SEARCH=long looks for faults much longer.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from pagebuddy import Arena as ChosenArena
 from pagebuddy import BuddyAllocator
+from pagebuddy.memory.named import FOLDER
+
+OURS = f"pagebuddy-test-{os.getpid()}-"
 
 LONG = os.environ.get("PAGEBUDDY_SEARCH") == "long"
 
@@ -70,3 +78,31 @@ def Arena(engine: str) -> type[ChosenArena]:
     """The `Arena` under test."""
     name = "pagebuddy._compiled" if engine == "compiled" else "pagebuddy.uncompiled"
     return type("Arena", (ChosenArena,), {"_engine": importlib.import_module(name)})
+
+
+@pytest.fixture
+def name() -> Iterator[str]:
+    """A name in the folder of named memory that no other test uses; it is free again afterwards."""
+    name = f"{OURS}{secrets.token_hex(8)}"
+    yield name
+    path = Path(FOLDER, name)
+    with suppress(FileNotFoundError):
+        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+@pytest.fixture
+def left_behind(tmp_path: Path) -> Callable[[], dict[str, object]]:
+    """Count the descriptors, the mappings and the files of this process that are of media."""
+
+    def count() -> dict[str, object]:
+        gc.collect()
+        maps = Path("/proc/self/maps").read_text().splitlines()
+        ours = ("/memfd:pagebuddy", FOLDER, str(tmp_path))
+        return {
+            "descriptors": len(os.listdir("/proc/self/fd")),
+            "mappings": sum(any(place in line for place in ours) for line in maps),
+            "named": sorted(name for name in os.listdir(FOLDER) if name.startswith(OURS)),
+            "files": sorted(os.listdir(tmp_path)),
+        }
+
+    return count

@@ -48,8 +48,8 @@ FOR_TYPES = "for types alone"
 UPWARDS = {
     ("arena_exchange", FOR_TYPES),
     *(("arena_exchange", method) for method in ("dumps", "loads", "queue")),
-    ("arena", "record"),
-    *(("arena_upkeep", method) for method in ("_repr_html_", "_repr_svg_")),
+    ("arena_upkeep", FOR_TYPES),
+    *(("arena_upkeep", method) for method in ("record", "_repr_html_", "_repr_svg_")),
 }
 
 # All that the core may use besides itself: nothing of an operating system, nothing of text.

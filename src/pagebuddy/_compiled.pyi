@@ -2,6 +2,12 @@
 from typing import Any
 
 from pagebuddy.allocator import BuddyAllocator as BuddyAllocator
+from pagebuddy.buffer import Buffer as Buffer
+from pagebuddy.buffer_allocator import BufferAllocator as BufferAllocator
+from pagebuddy.sharing.request import Request as Request
+
+def mutex_of_this_build() -> int: ...
+def make_mutex(words: memoryview) -> None: ...
 
 class _Bench:
     def nothing(self, n: Any, *, above: Any = ..., below: Any = ..., align: Any = ...) -> Any: ...

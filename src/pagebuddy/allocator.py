@@ -117,7 +117,7 @@ class BuddyAllocator(Inspection):
         return Geometry.of(ranges, page_size, max_order).n_bytes
 
     @classmethod
-    def attach(cls: type[_B], buffer: object) -> _B:
+    def attach(cls: type[_B], buffer: object, /) -> _B:
         """Return the allocator whose metadata these bytes, or a copy of them, are.
 
         Only the geometry is checked, so that `recover` can follow a crash. Several allocators may be
@@ -165,8 +165,8 @@ class BuddyAllocator(Inspection):
                 return page_of(self, node)
         return self._alloc_placed(n, above, below, align)  # type: ignore[no-any-return]
 
-    def alloc_order(self, order: SupportsIndex) -> int:
-        """Return the first page of a new span of 2^order pages, a multiple of that.
+    def alloc_order(self, order: SupportsIndex, /) -> int:
+        """Return the first page of a new span of 2^order pages, a multiple of that. Raises `OutOfPages`.
 
         >>> BuddyAllocator(64).alloc_order(3)
         0
@@ -332,7 +332,8 @@ class BuddyAllocator(Inspection):
         pages  writable uint64 array, an item a slot: first pages, or 2^64 - 1 for none. An operation on
                a slot with none frees nothing
 
-        Stops with an error at an operation that is none, or that frees what is not live.
+        Stops with an error at an operation that is none, or that frees what is not live. Cost: 3 ns an
+        operation more than the operation itself.
 
         >>> from array import array
         >>> pages = array("Q", [0, 0])

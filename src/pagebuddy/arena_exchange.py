@@ -54,12 +54,12 @@ class ArenaExchange:
             ...
         ValueError: these 5 bytes were not made by arena.dumps
         """
-        from pagebuddy.exchange.delivery import Delivery
+        from pagebuddy.exchange.delivery import load
 
-        return Delivery(self._open, data).unpacked()
+        return load(self._open, data)
 
     def queue(self) -> ArenaQueue:
-        """Return a new queue of objects, for the processes that have this arena.
+        """Return a new queue of objects, for the processes that have this arena. Raises OSError.
 
         >>> from pagebuddy import Arena
         >>> arena = Arena("1 MiB")

@@ -103,6 +103,7 @@ class BufferAllocator(Attachment):
         self.lock_kind = layout.lock & 0xFFFF_FFFF
         self.fd = self.lock_fd = -1
         self.device = self.inode = 0
+        self.seen_by_children = not medium.shared and medium.seen_by_children
         if medium.shared:
             self.fd = medium.fileno()
             self.device, self.inode = medium.identity
@@ -112,7 +113,7 @@ class BufferAllocator(Attachment):
             self.gate = Gate()
             self.deferred = []
             self.ending = False
-            self.next_ticket = self.fork_slot = 0
+            self.next_ticket = self.fork_slot = self.recorded = 0
             self.top_round = self.most_rounds = self.away = 0
             self.fork_locked = self.sticky = self.is_full = False
             self.lease = None
@@ -240,12 +241,12 @@ class BufferAllocator(Attachment):
     def _pages_at_once(self, n: u64, n_bytes: u64) -> Any:
         """What exports n new pages, if they can be had without waiting or reaping; else None."""
         pages = new_pages(self, n)
-        node: u64 = alloc_pages(self, n)
+        node: u64 = alloc_pages(self, n, n_bytes)
         return filled(self, pages, node, n, n_bytes) if node >= N_HEADS else None
 
     @cython.cfunc
     def _alloc_slowly(self, nbytes: Any, align: Any, zero: Any, keep: Any, timeout: Any) -> Buffer:
-        """`alloc` for everything but a plain number of bytes that can be had at once."""
+        """`alloc` for all but a plain number of bytes that can be had at once."""
         n_bytes = sizes.bytes_of(nbytes, "nbytes")
         request: Request = self._request(n_bytes, align)
         key = None if keep is None or keep is False else answers.key_to_keep(keep)
@@ -265,7 +266,7 @@ class BufferAllocator(Attachment):
         )
         if zero:
             # What was never used is zero as it is, and untouched pages stay so.
-            used = n_bytes - min(n_bytes, request.free << self.page_bits)
+            used = min(n_bytes, (n - request.free) << self.page_bits)
             zero_out(buffer.view[:used])
         if key is not None:
             buffer.keep(keep)
@@ -274,9 +275,8 @@ class BufferAllocator(Attachment):
     def _request(self, n_bytes: int, align: Any) -> Request:
         """What is to be asked for an allocation."""
         n = -(-n_bytes // self.layout.page_size)
-        if align is None:
-            return Request(n=n)
-        return Request(n=n, align=max(answers.alignment(align) >> self.page_bits, 1))
+        unit = 1 if align is None else max(answers.alignment(align) >> self.page_bits, 1)
+        return Request(n=n, n_bytes=n_bytes, align=unit)
 
     def _no_pages(self, request: Request) -> Exception:
         """Why an allocation failed."""
@@ -329,43 +329,11 @@ class BufferAllocator(Attachment):
         n: u64 = bytes_of_pages(pages) >> self.page_bits
         return made_buffer(self, pages, node, n, asked_of(pages))
 
-    @property
-    def layout(self) -> Any:
-        """Where everything lies."""
-        return self._layout
-
-    @property
-    def medium(self) -> Any:
-        """Where the bytes come from."""
-        return self._medium
-
-    @property
-    def memory(self) -> Any:
-        """All words before the pages."""
-        return self._memory
-
-    @property
-    def extent(self) -> tuple[int, int]:
-        """The address of the first page in this process, and the bytes of all."""
-        return self.data_address, self.total << self.page_bits
-
-    def fileno(self) -> int:
-        """The descriptor of the arena's file."""
-        return self.fd
-
     def request(self, **asked: Any) -> Request:
         """Return a request of this engine's."""
         return Request(**asked)
 
     # -- looking ---------------------------------------------------------------------------------
-
-    def locks_by(self, kind: int) -> bool:
-        """Whether the arena's lock is of that kind."""
-        return bool(self.lock_kind == kind)
-
-    def words_of_engine(self) -> memoryview:
-        """The engine's metadata: what `BuddyAllocator.attach` takes."""
-        return self.words_owner
 
     def is_kept(self, node: u64) -> bool:
         """Whether the buffer at a node is kept."""
@@ -392,7 +360,7 @@ if not cython.compiled:
         a.ending = True  # weak references outlive the beginning of this
         if finalizing() or a.fd < 0:
             return
-        if a.slot:
+        if a.slot and not a.medium.is_cut():
             attempt(a, Request(), OP_DETACH, PATIENCE)
         if a.lease is not None:
             a.lease.release()

@@ -67,13 +67,25 @@ class Inspection(State):
             use(self, 0)
 
     def __contains__(self, page: SupportsIndex) -> bool:
-        """Whether page is the first of a live span."""
+        """Whether page is the first of a live span.
+
+        >>> from pagebuddy import BuddyAllocator
+        >>> buddy = BuddyAllocator(64)
+        >>> buddy.alloc(5) in buddy, 1 in buddy
+        (True, False)
+        """
         given = whole(page, "page", least=None)
         node: u64 = node_of(self, given) if 0 <= given < PAGE_NUMBERS else 0
         return node != 0 and is_live(self.links[node])
 
     def size_of(self, page: SupportsIndex, /) -> int:
-        """Return the pages of the live span that starts at page; raises `BadFree` if none does."""
+        """Return the pages of the live span that starts at page; raises `BadFree` if none does.
+
+        >>> from pagebuddy import BuddyAllocator
+        >>> buddy = BuddyAllocator(64)
+        >>> buddy.size_of(buddy.alloc(5))
+        5
+        """
         node: u64 = self._live(page, None, None)
         n: u64 = length(self, node)
         if self.fault:
@@ -84,6 +96,14 @@ class Inspection(State):
         """Return the number that tells the live span at page from others there before and after.
 
         32 bits, one more with each span allocated. Raises `BadFree`.
+
+        >>> from pagebuddy import BuddyAllocator
+        >>> buddy = BuddyAllocator(64)
+        >>> page = buddy.alloc(5)
+        >>> told = buddy.generation_of(page)
+        >>> buddy.free(page)
+        >>> page == buddy.alloc(5), told == buddy.generation_of(page)
+        (True, False)
         """
         node: u64 = self._live(page, None, None)
         return low(self.links[node])
@@ -91,7 +111,7 @@ class Inspection(State):
     def spans(self) -> Iterator[tuple[int, int]]:
         """Yield (first page, number of pages) of the live spans, in address order.
 
-        The current one may be freed or resized during the walk.
+        The current one may be freed or resized during the walk. Raises `CorruptMetadata`.
 
         >>> from pagebuddy import BuddyAllocator
         >>> buddy = BuddyAllocator(64)
@@ -178,13 +198,28 @@ class Inspection(State):
         )
 
     def dump(self) -> str:
-        """Return the whole state as text: page ranges, lists, and each tree's spans and blocks."""
+        """Return the whole state as text: page ranges, lists, and each tree's spans and blocks.
+
+        For people, not for programs. Cost: a walk, and a line for each span and block.
+
+        >>> from pagebuddy import BuddyAllocator
+        >>> print(BuddyAllocator(4).dump())
+        BuddyAllocator: 4 pages of 4096 bytes, 0 used in 0 spans, 4 free, the longest free run 4
+        free lists
+          order  2: 1 of 4 pages: 0
+        page range 0 to 3: 4 pages
+        tree 0
+          0 +4 free, order 2
+        """
         return dump(self)
 
     def verify(self) -> None:
         """Prove every invariant, walking everything. Raises `CorruptMetadata` naming the one broken.
 
         What is aside is settled. Cost: about a nanosecond a page.
+
+        >>> from pagebuddy import BuddyAllocator
+        >>> BuddyAllocator(64).verify()
         """
         if Geometry.read(self.words_owner) != self.geometry:
             raise CorruptMetadata("the geometry is what it was")
@@ -213,7 +248,7 @@ class Inspection(State):
 
     @property
     def metadata(self) -> memoryview:
-        """A writable view of the bytes that are all of the state."""
+        """A writable view of the bytes that are all of the state: `attach` takes it, or a copy."""
         return self.words_owner.cast("B")
 
     @property

@@ -83,6 +83,16 @@ class PageRanges:
 
         Pages and errors are those of `from_iomem`; `OSError` where a file is missing or may not be
         read.
+
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     entry = Path(folder, "0")
+        ...     entry.mkdir()
+        ...     for name, text in [("start", "0x0"), ("end", "0x9fbff"), ("type", "System RAM")]:
+        ...         written = Path(entry, name).write_text(text)
+        ...     PageRanges.from_memmap(folder)
+        PageRanges([(0x0, 0x9f)])
         """
         return cls(whole_pages(memmap_ram(folder), page_size))
 
@@ -220,6 +230,7 @@ class PageRanges:
         return len(self._ranges)
 
     def __contains__(self, page: SupportsIndex) -> bool:
+        """Whether a page is in one of the ranges. O(log ranges)."""
         page = whole(page, "a page", least=None)
         place = self._n_starting_to(page)
         return place > 0 and page < sum(self._ranges[place - 1])

@@ -1,10 +1,8 @@
-"""Arenas of every kind, names that nobody else has, other processes, and a count of what is left."""
+"""Arenas of every kind, and other processes."""
 
 from __future__ import annotations
 
-import gc
 import os
-import secrets
 import subprocess
 import sys
 from contextlib import suppress
@@ -13,9 +11,6 @@ from pathlib import Path
 import pytest
 
 import pagebuddy
-from pagebuddy.memory.named import FOLDER
-
-OURS = f"pagebuddy-arena-{os.getpid()}-"
 
 PRELUDE = """
 import os, sys
@@ -88,16 +83,6 @@ def start(engine):
 
 
 @pytest.fixture
-def name():
-    """A name for an arena that no other test uses; it is free again afterwards."""
-    name = f"{OURS}{secrets.token_hex(8)}"
-    yield name
-    path = Path(FOLDER, name)
-    with suppress(FileNotFoundError):
-        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
-
-
-@pytest.fixture
 def path(tmp_path):
     """Where the file of an arena may be."""
     return tmp_path / "store.pb"
@@ -119,21 +104,3 @@ def arena(request, Arena, make):
     if request.param == "given":
         return Arena.over(bytearray(1 << 20))
     return make[request.param]("1 MiB")
-
-
-@pytest.fixture
-def left_behind(tmp_path):
-    """Count the descriptors, the mappings of files and the files of this process."""
-
-    def count():
-        gc.collect()
-        maps = Path("/proc/self/maps").read_text().splitlines()
-        ours = ("/memfd:pagebuddy", FOLDER, str(tmp_path))
-        return {
-            "descriptors": len(os.listdir("/proc/self/fd")),
-            "mappings": sum(any(place in line for place in ours) for line in maps),
-            "named": sorted(name for name in os.listdir(FOLDER) if name.startswith(OURS)),
-            "files": sorted(os.listdir(tmp_path)),
-        }
-
-    return count

@@ -68,6 +68,17 @@ def test_zeros_partly_where_something_was(arena):
         del zeros
 
 
+@pytest.mark.parametrize("n_bytes", [1, 4095, 4096, 4097, 3 * 4096 - 1])
+@pytest.mark.parametrize("n_used", [1, 2])
+def test_zeros_up_to_the_end_of_the_pages_that_were_used(arena, n_used, n_bytes):
+    """Also where the zeros end in the middle of a page that was never used."""
+    used = n_used * arena.page_size
+    arena.alloc(used, align=1 << 20).view[:] = b"\xff" * used
+    zeros = arena.alloc(used + n_bytes, align=1 << 20, zero=True)
+    assert zeros.offset == 0
+    assert not any(zeros.view)
+
+
 def test_zeros_after_growing(arena):
     """What was grown into counts as used."""
     buffer = arena.alloc(5000, align=1 << 19)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import mmap
+import os
 from array import array
 
 import pytest
@@ -108,3 +109,42 @@ def test_memory_that_will_not_do_is_not_written(Arena):
         Arena.over(memory, page_size=64, max_order=32)
     assert memory == b"\x77" * 5000
     memory.append(1)
+
+
+def test_a_forked_child_keeps_what_it_sees_of_memory_that_is_shared(Arena):
+    """Its views are of the very pages: nothing else tells the parent when they may be had again."""
+    arena = Arena.over(mmap.mmap(-1, 1 << 20))
+    array = arena.full(5000, 7, "u1")
+    later, end = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(end)
+        os.read(later, 1)
+        os._exit(0 if bytes(array) == b"\7" * 5000 else 1)
+    os.close(later)
+    with open(end, "wb"):
+        held = arena.stats().used
+        assert [(row.me, row.buffers) for row in arena.processes()] == [(True, 1), (False, 1)]
+        del array
+        assert arena.stats().used == held
+        rest = arena.zeros(arena.stats().largest_free, "u1")
+    assert os.waitpid(pid, 0)[1] == 0
+    del rest
+    arena.verify()
+    assert arena.stats().used == held
+
+
+@pytest.mark.parametrize("memory", ["bytearray", "private"])
+def test_a_fork_costs_nothing_where_the_child_has_a_copy(Arena, memory):
+    arena = Arena.over(
+        mmap.mmap(-1, 1 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        if memory == "private"
+        else bytearray(1 << 20)
+    )
+    array = arena.full(5000, 7, "u1")
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    del array
+    assert arena.stats().used == 0

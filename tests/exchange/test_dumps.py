@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import pickle
+from multiprocessing.reduction import ForkingPickler
 from pickle import PickleBuffer
 
 import numpy as np
@@ -111,6 +112,36 @@ def test_what_is_small_travels_as_it_is(arena, sent):
     np.testing.assert_array_equal(arena.loads(data), sent)
 
 
+def test_items_of_any_kind_travel_as_they_are(arena):
+    kinds = [
+        "?",
+        "<i2",
+        ">i2",
+        ">f8",
+        "f2",
+        "c16",
+        "S3",
+        "U3",
+        "m8[ms]",
+        [("x", "i4"), ("y", "S2")],
+    ]
+    kinds = [*map(np.dtype, kinds), np.dtype("i4", metadata={"unit": "m"})]
+    sent = [np.zeros(700, kind) for kind in kinds] + [arena.zeros(7, kind) for kind in kinds]
+    for one, loaded in zip(sent, arena.loads(arena.dumps(sent)), strict=True):
+        assert (loaded.dtype, loaded.shape) == (one.dtype, one.shape)
+        assert loaded.dtype.metadata == one.dtype.metadata
+        assert loaded.dtype.isnative == one.dtype.isnative
+
+
+def test_many_views_of_many_buffers(arena):
+    sent = [arena.full((4, 4), i, "u2") for i in range(40)]
+    both = [[one, one[1:], one.T, one[::2, ::2]] for one in sent]
+    for i, views in enumerate(arena.loads(arena.dumps(both))):
+        assert [view.shape for view in views] == [(4, 4), (3, 4), (4, 4), (2, 2)]
+        assert all((view == i).all() for view in views)
+        assert np.shares_memory(views[0], sent[i])
+
+
 def test_read_only_stays_read_only(arena, array):
     view, strided = array[:], array[::2, ::2]
     view.flags.writeable = strided.flags.writeable = False
@@ -194,6 +225,30 @@ def test_bytes_are_bytes_and_what_views_them_views_the_arena(arena, n):
     assert [memoryview(one).readonly for one in loaded] == [True, False, True, False]
 
 
+PLAIN = [None, True, 7, 1 << 200, 1.5, "text", "\ud800", b"bytes", "x" * 10_000]
+
+
+@pytest.mark.parametrize("thing", PLAIN, ids=lambda thing: repr(thing)[:12])
+def test_what_needs_no_buffer_is_its_pickle(arena, thing):
+    data = arena.dumps(thing)
+    assert data.endswith(pickle.dumps(thing, 5))
+    assert arena.loads(data) == thing
+    assert type(arena.loads(data)) is type(thing)
+    assert used(arena) == arena.stats().tickets == 0
+
+
+class Registered:
+    """What is pickled as `multiprocessing` was told to, and not otherwise."""
+
+    def __reduce__(self):
+        raise AssertionError("its own way was not asked for")
+
+
+def test_what_is_registered_with_multiprocessing_later_is_pickled_so(arena, monkeypatch):
+    monkeypatch.setitem(ForkingPickler._extra_reducers, Registered, lambda thing: (str, ("by it",)))
+    assert arena.loads(arena.dumps([Registered()])) == ["by it"]
+
+
 def test_the_arena_itself_travels_as_a_name():
     arena = pagebuddy.Arena("1 MiB")
     array, found = arena.loads(arena.dumps([arena.zeros(10), arena]))
@@ -218,6 +273,27 @@ def test_no_room_is_out_of_pages_and_nothing_stays(arena, array):
     gc.collect()
     assert (used(arena), arena.stats().tickets) == (before + 1, 0)
     arena.verify()
+
+
+@pytest.mark.parametrize("n_arrays", [1, 2, 7])
+def test_a_full_arena_stays_as_it_was(arena, n_arrays):
+    """Also where some of the arrays still had room, and some lie in it already."""
+    inside = arena.full(5000, 7, "u1")
+    kept = [arena.alloc(1, keep="it"), arena.alloc(9000)]
+    room = [arena.alloc(1) for _ in range(arena.stats().free - n_arrays + 1)]
+    rows, stats = list(arena.buffers()), arena.stats()
+    assert stats.free == n_arrays - 1
+    sent = [inside, *kept, *(np.zeros(4096, "u1") for _ in range(n_arrays))]
+    for _ in range(3):
+        with pytest.raises(OutOfPages) as caught:
+            arena.dumps(sent)
+        assert caught.value.requested == 1
+        del caught
+        gc.collect()
+        assert (list(arena.buffers()), arena.stats()) == (rows, stats)
+    arena.verify()
+    del room
+    assert len(arena.loads(arena.dumps(sent))) == n_arrays + 3
 
 
 def test_what_cannot_be_pickled_leaves_nothing(arena, array):

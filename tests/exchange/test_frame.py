@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pagebuddy.exchange.frame import Frame, Part
+from pagebuddy.exchange.frame import Frame, Part, alone, read_alone
 
 FRAMES = st.builds(
     lambda arena_id, handles, places, pickle: Frame(
@@ -38,6 +38,36 @@ def test_a_frame_is_read_as_it_was_told(frame):
 
 def test_a_frame_that_lies_in_the_arena_says_so():
     assert Frame.read(bytes(Frame(7, [b"one"], outside=True))).outside
+
+
+@given(st.integers(0, 2**128 - 1), st.binary(max_size=100))
+def test_a_frame_without_handles_is_the_same_by_the_short_way(arena_id, pickle):
+    told = bytes(Frame(arena_id, [], [], pickle))
+    assert alone(arena_id, pickle) == told
+    assert bytes(read_alone(arena_id, told)) == pickle
+
+
+ALONE = alone(7, b"pickle")
+NOT_ALONE = {
+    "with a handle": SOME,
+    "outside": bytes(Frame(7, [b"one"], outside=True)),
+    "of another arena": alone(8, b"pickle"),
+    "with bytes behind it": ALONE + b"!",
+    "no bytes": bytearray(ALONE),
+    "nothing": b"",
+} | {f"cut to {n}": ALONE[:n] for n in (11, 47, 51, 52, len(ALONE) - 1)}
+
+
+@pytest.mark.parametrize("data", NOT_ALONE.values(), ids=NOT_ALONE)
+def test_the_short_way_leaves_all_else_to_the_long_one(data):
+    assert read_alone(7, data) is None
+
+
+@pytest.mark.parametrize("at", range(len(ALONE)))
+def test_the_short_way_does_not_take_a_frame_with_a_byte_changed(at):
+    changed = bytearray(ALONE)
+    changed[at] ^= 1
+    assert read_alone(7, bytes(changed)) is None
 
 
 @pytest.mark.parametrize("length", range(len(SOME)))

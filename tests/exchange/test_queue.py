@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import pickle
+import signal
+import socket
 import threading
 from queue import Empty, Full
 
@@ -97,6 +99,42 @@ def test_put_waits_for_room_and_get_for_a_message(arena, queue):
         thread.join()
     assert sorted(got) == list(range(2 * n))
     assert nothing_left(arena)
+
+
+def test_a_default_timeout_of_sockets_is_none_of_queues(arena):
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(0.001)
+    try:
+        queue = arena.queue()
+    finally:
+        socket.setdefaulttimeout(before)
+    got = []
+    thread = threading.Thread(target=lambda: got.append(queue.get()))
+    thread.start()
+    thread.join(0.1)  # A hundred times as long: it would have raised.
+    queue.put("late")
+    thread.join()
+    assert got == ["late"]
+    queue.close()
+
+
+def test_who_waits_for_a_message_is_interrupted_by_a_signal(arena, queue):
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(*_):
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with pytest.raises(Interrupted):  # noqa: PT012
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            queue.get()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    queue.put(1)
+    assert queue.get() == 1
 
 
 def test_what_cannot_be_sent_leaves_nothing(arena, queue):

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
 import textwrap
 import traceback
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
+from pagebuddy import Arena as ChosenArena
 from pagebuddy.memory.anonymous import Anonymous
 from pagebuddy.memory.file import File
 from pagebuddy.memory.named import FOLDER, Named
 from pagebuddy.sharing.lease import take
+from pagebuddy.testing.crash import Budget, engine_of_the_mortal
+from pagebuddy.testing.stepping import stop_inside
 
 
 class Child:
@@ -126,6 +131,30 @@ def holder():
 
 # Arenas, and processes of each engine
 
+# The system's numbers for waiting on a word of memory, and for sleeping.
+WAITING = {"x86_64": ({202}, {35, 230}), "aarch64": ({98}, {101, 115})}
+
+
+@pytest.fixture
+def until_waiting():
+    """Return once a process waits for the lock of an arena that it shares an attachment to by fork."""
+    if platform.machine() not in WAITING:
+        pytest.skip("the numbers of system calls are unknown here")
+    on_words, asleep = WAITING[platform.machine()]
+
+    def until(arena, pid):
+        medium = arena._attachment.medium
+        words = range(medium.address, medium.address + medium.size)
+        while True:
+            # "running" where it is in no system call.
+            told = Path(f"/proc/{pid}/syscall").read_text().split()
+            call = int(told[0]) if told[0].isdigit() else -1
+            if call in asleep or (call in on_words and int(told[1], 16) in words):
+                return
+            os.sched_yield()
+
+    return until
+
 
 @pytest.fixture
 def silent(capfd):
@@ -152,12 +181,51 @@ def arena(silent, start, Arena, lock):
 
 
 @pytest.fixture
-def name():
-    """A name for an arena, which is gone afterwards."""
-    name = f"pagebuddy-test-{os.getpid()}"
-    yield name
-    with suppress(FileNotFoundError):
-        os.unlink(os.path.join(FOLDER, name))
+def stopped_in(engine):
+    """Have a process be stopped inside an operation on an arena, so many stores after it has the lock.
+
+    Its number; to be killed. Uncompiled, it has a second slot that it got by the fork.
+    """
+    pids = []
+
+    def stop_in_a_fork(arena, operation, stores):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                budget = Budget(end=lambda: os.kill(os.getpid(), signal.SIGSTOP))
+                own = {"_engine": engine_of_the_mortal(budget)}
+                mortal = type("Arena", (ChosenArena,), own).attach(arena.fileno())
+                budget.left = budget.spent + stores
+                operation(mortal)
+            finally:
+                os._exit(3)
+        assert os.WIFSTOPPED(os.waitpid(pid, os.WUNTRACED)[1])
+        return pid
+
+    def stop(arena, operation, stores):
+        if engine == "compiled":
+            pids.append(stop_inside(arena, lambda: operation(arena), stores))
+        else:
+            pids.append(stop_in_a_fork(arena, operation, stores))
+        return pids[-1]
+
+    yield stop
+    for pid in pids:
+        with suppress(ProcessLookupError, ChildProcessError):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+@pytest.fixture
+def die_in(stopped_in):
+    """Have a process be killed inside an operation on an arena."""
+
+    def die(arena, operation, stores):
+        pid = stopped_in(arena, operation, stores)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+    return die
 
 
 @pytest.fixture

@@ -459,3 +459,18 @@ def test_forks_while_threads_load_and_draw(arena, rounds, lockless):
     assert bytes(held.view) == b"\xee" * PAGE
     del held
     assert arena.stats().used == 0
+
+
+def test_a_recording_has_every_buffer_that_was_had_again(arena, tmp_path):
+    held = arena.alloc(PAGE)
+    arena.alloc(2 * PAGE)
+    assert len(rounds_of(arena)) == 1
+    with arena.record(tmp_path / "trace.csv"):
+        assert rounds_of(arena) == []
+        for _ in range(5):
+            arena.alloc(3 * PAGE)
+    lines = (tmp_path / "trace.csv").read_text().splitlines()
+    assert sum(line.startswith("alloc") for line in lines) == 1 + 5, lines
+    arena.alloc(3 * PAGE)
+    assert len(rounds_of(arena)) == 1
+    assert held.offset == 0

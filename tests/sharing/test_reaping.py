@@ -111,6 +111,28 @@ def test_many_dead_at_once(arena, start):
     assert arena.stats().used == 0
 
 
+def test_the_dead_of_every_word_of_holds_end_and_the_living_between_them_stay(
+    silent, start, Arena, lock
+):
+    arena = Arena("1 MiB", slots=112, lock=lock)
+    shared = arena.alloc(4096)
+    children = [start(hold(arena, 4096)) for _ in range(70)]
+    offsets = [int(child.hear()) for child in children]
+    slots = sorted(row.slot for row in arena.processes())
+    assert slots[-1] > 48 + 16  # in the second word
+    for child in [*children[::2], children[-1]]:
+        child.kill()
+    living = {
+        offset for child, offset in zip(children, offsets, strict=True) if child.status is None
+    }
+    assert arena.reap() == 70 - len(living)
+    assert arena.reap() == 0
+    assert {row.offset for row in arena.buffers()} == living | {shared.offset}
+    (mine,) = (row for row in arena.buffers() if row.offset == shared.offset)
+    assert len(mine.holders) == 1 + len(living)
+    arena.verify()
+
+
 def test_who_is_stopped_is_alive(arena, start):
     child = start(hold(arena, 4096))
     child.hear()
@@ -172,14 +194,14 @@ def test_an_anonymous_arena_ends_with_its_last_process(silent, start, Arena, loc
     before = in_memory()
 
     def part(child):
-        arena = Arena("64 MiB", lock=lock)
-        buffer = arena.alloc(64 << 20)
+        arena = Arena("256 MiB", lock=lock)
+        buffer = arena.alloc(256 << 20)
         buffer.view[:] = bytes([7]) * len(buffer)
         child.say("full")
         child.hear()
 
     child = start(part)
     assert child.hear() == "full"
-    assert in_memory() - before > 32 << 10
+    assert in_memory() - before > 128 << 10
     child.kill()
-    assert in_memory() - before < 32 << 10
+    assert in_memory() - before < 128 << 10

@@ -1,6 +1,7 @@
 """A process that is stopped while it has the lock: others wait, are told who it is, and lose nothing.
 
-The holder is this file as a script, uncompiled, which stops itself at the store after so many:
+Compiled, the holder is a forked process, run an instruction at a time until it is stopped. Uncompiled
+it is this file as a script, which stops itself in place of a store:
 
     python tests/sharing/test_stopped_holder.py NAME STORES
 """
@@ -11,11 +12,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from pagebuddy import Arena as ChosenArena
+from pagebuddy.sharing import attaching, forking
 from pagebuddy.testing.crash import Budget, engine_of_the_mortal
+from pagebuddy.testing.stepping import stop_inside
 
 PAGE = 4096
 
@@ -30,75 +34,252 @@ def hold(name, stores):
     own = {"_engine": engine_of_the_mortal(budget)}
     arena = type("Arena", (ChosenArena,), own).attach(name)
     budget.left = budget.spent + stores
+    allocate(arena, 0, 1)
+
+
+def allocate(arena, hear, say):
+    """Allocate, tell where, and hold it until told to end."""
     buffer = arena.alloc(3 * PAGE)
-    os.write(1, f"{buffer.offset}\n".encode())
-    sys.stdin.read()
+    os.write(say, f"{buffer.offset}\n".encode())
+    os.read(hear, 1)
 
 
 class Holder:
-    def __init__(self, name, stores):
-        self.process = subprocess.Popen(
-            [sys.executable, __file__, name, str(stores)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        _, status = os.waitpid(self.process.pid, os.WUNTRACED)
-        assert os.WIFSTOPPED(status)
+    """Stopped inside of an allocation, so many stores after it took the lock."""
+
+    def __init__(self, arena, stores):
+        hear, self.to_it = os.pipe()
+        self.from_it, say = os.pipe()
+        self.process = None
+        if arena.engine == "compiled":
+            self.pid = stop_inside(arena, lambda: allocate(arena, hear, say), stores)
+        else:
+            self.process = subprocess.Popen(
+                [sys.executable, __file__, arena.name, str(stores)], stdin=hear, stdout=say
+            )
+            self.pid = self.process.pid
+            _, status = os.waitpid(self.pid, os.WUNTRACED)
+            assert os.WIFSTOPPED(status)
+        os.close(hear)
+        os.close(say)
 
     def go_on(self):
         """Let it go on; the offset of its buffer."""
-        self.process.send_signal(signal.SIGCONT)
-        return int(self.process.stdout.readline())
+        os.kill(self.pid, signal.SIGCONT)
+        return int(os.read(self.from_it, 20))
+
+    def kill(self):
+        os.kill(self.pid, signal.SIGKILL)
+        if self.process:
+            self.process.wait()
+        else:
+            os.waitpid(self.pid, 0)
+        self.pid = None
+
+    def close(self):
+        if self.pid is not None:
+            self.kill()
+        os.close(self.to_it)
+        os.close(self.from_it)
 
 
 @pytest.fixture
-def arena(Arena):
-    name = f"pagebuddy-stopped-{os.getpid()}"
-    arena = Arena.create(name, 32 * PAGE, lock="file")
-    arena.name = name
-    yield arena
-    arena.unlink()
+def arena(silent, Arena, engine, lock, name):
+    arena = Arena.create(name, 32 * PAGE, lock=lock)
+    arena.engine, arena.name = engine, name
+    return arena
 
 
 @pytest.fixture
-def holder(arena):
-    """Stopped after its third store: the first says that it is at work."""
-    holder = Holder(arena.name, 3)
-    yield holder
-    holder.process.kill()
-    holder.process.communicate()
+def stop(arena):
+    """Have a process be stopped inside of an allocation."""
+    holders = []
+
+    def stop(stores):
+        holders.append(Holder(arena, stores))
+        return holders[-1]
+
+    yield stop
+    for holder in holders:
+        holder.close()
 
 
-def test_who_waits_is_told_whom_for(arena, holder):
-    with pytest.raises(TimeoutError, match=f"process {holder.process.pid} has it"):
-        arena.alloc(PAGE, timeout=0.01)
+@pytest.mark.parametrize("stores", [1, 2, 3, 5])
+def test_who_waits_is_told_whom_for(arena, stop, stores):
+    holder = stop(stores)
+    for timeout in (0, 0.01):
+        with pytest.raises(TimeoutError, match=f"process {holder.pid} has it"):
+            arena.alloc(PAGE, timeout=timeout)
     offset = holder.go_on()
     assert arena.alloc(PAGE, timeout=60).offset != offset
     arena.verify()
 
 
-def test_a_buffer_that_ends_meanwhile_ends_later(arena):
+def test_who_wants_to_attach_is_told_whom_for(silent, start, Arena, engine, lock, name):
+    def part(child):
+        child.hear()
+        attaching.PATIENCE_TO_ATTACH = 0.05
+        try:
+            child.say(Arena.attach(name).size)
+        except TimeoutError as error:
+            child.say(error)
+        child.hear()
+        child.say(Arena.attach(name).size)
+
+    # As one that is forked later would be attached as its parent is.
+    child = start(part)
+    arena = Arena.create(name, 32 * PAGE, lock=lock)
+    arena.engine, arena.name = engine, name
+    holder = Holder(arena, 3)
+    child.say("attach")
+    assert f"process {holder.pid} has it" in child.hear()
+    holder.go_on()
+    child.say("attach")
+    assert child.hear() == str(32 * PAGE)
+    holder.close()
+
+
+def test_a_buffer_that_ends_meanwhile_ends_later(arena, stop):
     mine = arena.alloc(5 * PAGE)
-    holder = Holder(arena.name, 3)
+    holder = stop(3)
     del mine
     holder.go_on()
-    assert [row.n_pages for row in arena.buffers()] == [3]
-    holder.process.kill()
-    holder.process.communicate()
+    assert [row.n_pages for row in arena.buffers() if 1 in row.holders] == []
+    holder.kill()
     assert arena.reap() == 1
     assert arena.stats().used == 0
     arena.verify()
 
 
-def test_who_is_killed_where_it_was_stopped_is_taken_over(arena, holder):
+@pytest.mark.parametrize("stores", [1, 2, 3, 5])
+def test_who_is_killed_where_it_was_stopped_is_taken_over(arena, stop, stores):
+    holder = stop(stores)
     with pytest.raises(TimeoutError):
         arena.alloc(PAGE, timeout=0)
-    holder.process.kill()
-    holder.process.communicate()
+    holder.kill()
     buffer = arena.alloc(PAGE, timeout=60)
     arena.verify()
     assert arena.reap() == 1
     assert [row.offset for row in arena.buffers()] == [buffer.offset]
+
+
+def test_who_forks_meanwhile_shares_its_slot(arena, start, stop, engine, lock, monkeypatch):
+    if engine == "uncompiled":
+        monkeypatch.setattr(forking, "FORK_PATIENCE", 50)
+    elif lock == "file":
+        pytest.skip("compiled, a fork waits for ten seconds; the mutex shows it")
+    mine = arena.alloc(5)
+    mine.view[:] = b"hello"
+
+    def part(child):
+        child.hear()
+        child.say(bytes(mine.view))  # deleted later
+        child.hear()
+
+    holder = stop(3)
+    child = start(part)
+    holder.go_on()
+    assert [row.sticky for row in arena.processes() if row.me] == [True]
+    mine = None
+    holder.kill()
+    assert arena.reap() == 1
+    assert arena.stats().used == 1
+    arena.alloc(arena.stats().largest_free_bytes).view[:5] = b"other"
+    child.say("look")
+    assert child.hear() == "b'hello'"
+    child.say("end")
+    assert child.wait() == 0
+
+
+# Who waits, watched from outside
+
+
+OPERATIONS = {
+    "alloc": lambda arena: arena.alloc(PAGE),
+    "alloc with a timeout": lambda arena: arena.alloc(PAGE, timeout=600),
+    "array": lambda arena: arena.buffer_at(0),
+    "key": lambda arena: arena["mine"],
+    "keep": lambda arena: arena["mine"].keep("mine", replace=True),
+    "stats": lambda arena: arena.stats(),
+    "buffers": lambda arena: list(arena.buffers()),
+    "verify": lambda arena: arena.verify(),
+    "reap": lambda arena: arena.reap(unclaimed_after=3600),
+}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_who_waits_hears_ctrl_c(arena, start, stop, until_waiting, operation):
+    def part(child):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        child.hear()
+        try:
+            OPERATIONS[operation](arena)
+            child.say("done")
+        except KeyboardInterrupt:
+            child.say("interrupted")
+        child.hear()
+        OPERATIONS[operation](arena)
+        child.say("done")
+
+    arena.alloc(PAGE, keep="mine")
+    child = start(part)
+    holder = stop(3)
+    child.say("go")
+    until_waiting(arena, child.pid)
+    os.kill(child.pid, signal.SIGINT)
+    assert child.hear() == "interrupted"
+    holder.go_on()
+    child.say("again")
+    assert child.hear() == "done"
+    assert child.wait() == 0
+    arena.verify()
+
+
+def test_who_waits_lets_other_threads_run_and_signals_be_handled(arena, start, stop, until_waiting):
+    def part(child):
+        def echo():
+            for _ in range(3):
+                child.say(child.hear())
+
+        signal.signal(signal.SIGUSR1, lambda *_: child.say("handled"))
+        child.hear()
+        thread = threading.Thread(target=echo)
+        thread.start()
+        buffer = arena.alloc(PAGE)
+        thread.join()
+        child.say(buffer.offset)
+
+    child = start(part)
+    holder = stop(3)
+    child.say("go")
+    until_waiting(arena, child.pid)
+    for word in ("one", "two", "three"):
+        child.say(word)
+        assert child.hear() == word
+    until_waiting(arena, child.pid)
+    os.kill(child.pid, signal.SIGUSR1)
+    assert child.hear() == "handled"
+    until_waiting(arena, child.pid)
+    offset = holder.go_on()
+    assert int(child.hear()) not in range(offset, offset + 3 * PAGE)
+    assert child.wait() == 0
+
+
+def test_who_waits_may_be_ended(arena, start, stop, until_waiting):
+    """By SIGTERM, and by SIGKILL: neither needs the lock, nor leaves anything of it behind."""
+    children = [start(lambda child: (child.hear(), arena.alloc(PAGE))) for _ in range(2)]
+    holder = stop(3)
+    for child, number in zip(children, (signal.SIGTERM, signal.SIGKILL), strict=True):
+        child.say("go")
+        until_waiting(arena, child.pid)
+        os.kill(child.pid, number)
+        assert child.wait() == -number
+    with pytest.raises(TimeoutError, match=f"process {holder.pid} has it"):
+        arena.alloc(PAGE, timeout=0)
+    holder.go_on()
+    arena.alloc(PAGE, timeout=60)
+    assert arena.reap() == 2
+    arena.verify()
 
 
 if __name__ == "__main__":

@@ -1,12 +1,160 @@
-"""What must hold of every picture, whatever it shows."""
+"""The command as people run it, piped and in a terminal; and what must hold of every picture."""
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
+import pagebuddy
 from pagebuddy.tools.drawing import MONO_WIDTH, Drawing, Words
+
+PACKAGES = Path(pagebuddy.__file__).parents[1]
+COLUMNS, LINES = 80, 40
+SECONDS = 120
+
+# What a terminal is told: to go up, to clear a line; other things, such as colours; letters.
+WRITTEN = re.compile(
+    r"\x1b\[(?P<up>\d+)A|(?P<clear>\x1b\[2K)|\x1b(?:\[[0-9;?]*[a-zA-Z]|\][^\x07]*\x07|[=>78])"
+    r"|(?P<end>[\r\n])|(?P<text>[^\x1b\r\n]+)"
+)
+
+
+class Shown(NamedTuple):
+    """What a command did in a terminal: its exit code, and all that it wrote, as it was written."""
+
+    code: int
+    written: str
+
+    @property
+    def text(self) -> str:
+        """What is there to read in the end. What is too wide is not broken, as a terminal would."""
+        lines, row, column = [""], 0, 0
+        for part in WRITTEN.finditer(self.written):
+            if part["up"]:
+                row = max(row - int(part["up"]), 0)
+            elif part["clear"]:
+                lines[row] = ""
+            elif part["end"] == "\n":
+                row += 1
+                lines += [""] * (row == len(lines))
+            elif part["end"]:
+                column = 0
+            elif text := part["text"]:
+                end = column + len(text)
+                lines[row] = lines[row][:column].ljust(column) + text + lines[row][end:]
+                column = end
+        return "\n".join(line.rstrip() for line in lines)
+
+
+@pytest.fixture(scope="session")
+def surroundings() -> dict[str, str]:
+    """The environment of a new user whose terminal has 80 columns, also for what is piped."""
+    inherited = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    return inherited | {"PYTHONPATH": str(PACKAGES), "COLUMNS": str(COLUMNS), "PYTHONUTF8": "1"}
+
+
+@pytest.fixture(scope="session")
+def pagebuddy_command(surroundings) -> Callable[..., tuple[int, str, str]]:
+    """Runs the command, piped: its exit code, what it printed, what it complained of.
+
+    Whatever is printed for people has lines of at most 80 columns, and no colour.
+    """
+
+    def run(*arguments, python=(), folder=None, before=None, **more):
+        done = subprocess.run(
+            [sys.executable, *python, "-m", "pagebuddy", *map(str, arguments)],
+            capture_output=True,
+            cwd=folder,
+            preexec_fn=before,
+            env=surroundings | more,
+            encoding="utf-8",
+            timeout=SECONDS,
+        )
+        assert "\x1b" not in done.stdout + done.stderr
+        if "--json" not in arguments:
+            assert max(map(len, done.stdout.splitlines()), default=0) <= COLUMNS
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def refused(pagebuddy_command) -> Callable[..., str]:
+    """Runs what must be refused: its one line of complaint."""
+
+    def run(*arguments, code=2, **more):
+        found, printed, complaint = pagebuddy_command(*arguments, **more)
+        assert (found, printed) == (code, "")
+        assert complaint.startswith("pagebuddy: ")
+        assert complaint.endswith("\n")
+        assert complaint.count("\n") == 1
+        return complaint.removeprefix("pagebuddy: ").rstrip()
+
+    return run
+
+
+@pytest.fixture
+def terminal(surroundings) -> Callable[..., Shown]:
+    """Runs the command in a terminal of its own, of 80 columns: what it showed there.
+
+    Its size is asked of the terminal: there is nothing about it in the environment. No line that is
+    shown is wider, but for a complaint, which is one. When `interrupt_at` was written, Ctrl-C is typed.
+    """
+
+    def take_over():
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    def run(*arguments, columns=COLUMNS, interrupt_at=None):
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, columns, 0, 0))
+        environment = {name: surroundings[name] for name in surroundings if name != "COLUMNS"}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pagebuddy", *map(str, arguments)],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=environment | {"TERM": "xterm-256color"},
+            start_new_session=True,
+            preexec_fn=take_over,
+        )
+        os.close(theirs)
+        written = b""
+        # The terminal is closed when the last process that has it ends.
+        with suppress(OSError):
+            while block := os.read(ours, 1 << 16):
+                written += block
+                if interrupt_at is not None and interrupt_at.encode() in written:
+                    os.write(ours, b"\x03")
+                    interrupt_at = None
+        os.close(ours)
+        shown = Shown(process.wait(timeout=SECONDS), written.decode())
+        lines = [line for line in shown.text.splitlines() if not line.startswith("pagebuddy: ")]
+        assert max(map(len, lines), default=0) <= columns, shown.text
+        return shown
+
+    return run
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A trace and a memory map of 1 MiB, of which half is used at the peak."""
+    trace, iomem = tmp_path / "small.csv", tmp_path / "iomem"
+    rows = ["alloc,7,6", "alloc,99,6", "free,7,6", "alloc,5,0", "alloc,6,9", "free,1,0"]
+    trace.write_text("event,pfn,order\n" + "\n".join(rows) + "\n")
+    iomem.write_text("00000000-000fffff : System RAM\n")
+    return trace, iomem
 
 
 @pytest.fixture(scope="session")

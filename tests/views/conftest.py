@@ -6,15 +6,9 @@ import gc
 import os
 import subprocess
 import sys
-from contextlib import suppress
-from itertools import count
 from pathlib import Path
 
 import pytest
-
-from pagebuddy.memory.named import path_of
-
-NUMBERS = count()
 
 
 @pytest.fixture(scope="session")
@@ -45,15 +39,6 @@ def stranger(environment):
     process.stdin.close()
     process.wait()
     process.stdout.close()
-
-
-@pytest.fixture
-def name():
-    """A name for an arena, which is gone afterwards."""
-    name = f"pagebuddy-test-{os.getpid()}-{next(NUMBERS)}"
-    yield name
-    with suppress(FileNotFoundError):
-        os.unlink(path_of(name))
 
 
 @pytest.fixture

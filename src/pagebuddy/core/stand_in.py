@@ -34,6 +34,11 @@ def cast(kind: object, value: Any) -> Any:
     return value
 
 
+def cdivision(wanted: bool) -> Callable[[_T], _T]:
+    """Return a decorator that does nothing."""
+    return cfunc
+
+
 def exceptval(value: object = None, *, check: bool = True) -> Callable[[_T], _T]:
     """Return a decorator that does nothing."""
     return cfunc

@@ -24,25 +24,35 @@ class Cargo:
     def __init__(self, a: Any) -> None:
         self.a = a
         self.parts: list[Part] = []
-        self._finder = Finder(a)
+        self._finder: Finder | None = None
         # Of each handle to be: its buffer, and how many bytes its claimer shall see; None for a Buffer
         # that travels as itself.
         self._buffers: list[tuple[Any, int | None]] = []
         self._by_offset: dict[int, int] = {}
-        self._announced: Any = None
+        # What the pickler is about to hand over: the buffer it is of, and which bytes; none for itself.
+        self._announced: tuple[PickleBuffer, Any, int, int] | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing goes out of band, so that the pickle is all there is."""
+        return not self.parts
 
     def take(self, exported: PickleBuffer) -> bool:
         """Take over what the pickler has at hand. True says that it shall go in band after all."""
-        if self._announced is not None and exported is self._announced[0]:
-            self._buffers.append((self._announced[1], None))
-            self._announced = None
-            self.parts.append(Part(len(self._buffers) - 1, 0, 0))
+        announced, self._announced = self._announced, None
+        if announced is not None and exported is announced[0]:
+            _, buffer, start, n = announced
+            if n:
+                self._add(buffer, start, n)
+            else:
+                self._buffers.append((buffer, None))
+                self.parts.append(Part(len(self._buffers) - 1, 0, 0))
             return False
         raw = exported.raw()
         n = len(raw)
         if n == 0:
             return True
-        place = self._finder.found(raw.obj, address_of(raw), n)
+        place = self.found(raw.obj, address_of(raw), n)
         if place is None:
             if n < SMALL:
                 return True
@@ -58,12 +68,14 @@ class Cargo:
 
     def found(self, owner: Any, address: int, n_bytes: int) -> tuple[Any, int] | None:
         """Return the buffer that has these bytes already, and where in it; None if none has."""
+        if self._finder is None:
+            self._finder = Finder(self.a)
         return self._finder.found(owner, address, n_bytes)
 
-    def announce(self, buffer: Any) -> PickleBuffer:
-        """Return what stands for a Buffer that travels as itself, to be taken next."""
-        exported = PickleBuffer(buffer.view)
-        self._announced = exported, buffer
+    def announce(self, buffer: Any, view: Any, start: int = 0, n_bytes: int = 0) -> PickleBuffer:
+        """Return what stands for these bytes of a buffer, to be taken next; for none, for itself."""
+        exported = PickleBuffer(view)
+        self._announced = exported, buffer, start, n_bytes
         return exported
 
     def _add(self, buffer: Any, start: int, n: int) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import pickle
 from io import BytesIO
 from typing import Any
 
 from pagebuddy.exchange.cargo import Cargo
 from pagebuddy.exchange.delivery import handles_of
+from pagebuddy.exchange.frame import alone
 from pagebuddy.exchange.pickler import ArenaPickler
 from pagebuddy.sharing.sending import withdraw
+
+# A pickler never asks how these are to be reduced, so that the plainest one will do.
+_PLAIN = frozenset({type(None), bool, int, float, str, bytes})
 
 
 def dump(arena: Any, thing: Any, most: int | None = None) -> bytes:
@@ -16,10 +21,20 @@ def dump(arena: Any, thing: Any, most: int | None = None) -> bytes:
 
     Raises what pickling raises, `OutOfPages` and `OutOfTickets`; then nothing that was minted stays.
     """
-    cargo = Cargo(arena._open)
-    file = BytesIO()
-    ArenaPickler(arena, cargo, file).dump(thing)
-    return cargo.sent(file.getbuffer(), most)
+    a = arena._open
+    cargo = None
+    if type(thing) in _PLAIN:
+        pickled = pickle.dumps(thing, 5)
+    else:
+        cargo = Cargo(a)
+        file = BytesIO()
+        ArenaPickler(arena, cargo, file).dump(thing)
+        pickled = file.getvalue()
+    if cargo is None or cargo.is_empty:
+        data = alone(a.layout.arena_id, pickled)
+        if most is None or len(data) <= most:
+            return data
+    return (cargo or Cargo(a)).sent(pickled, most)
 
 
 def call_back(a: Any, data: bytes) -> None:

@@ -73,7 +73,16 @@ class ArenaExecutor(ProcessPoolExecutor):
         return self._arena
 
     def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
-        """Call a function in a worker; see `concurrent.futures.Executor.submit`."""
+        """Call a function in a worker; see `concurrent.futures.Executor.submit`.
+
+        Arguments are packed when a worker is about to have them; where they cannot be, for lack of room
+        say, the future raises it.
+
+        >>> import pagebuddy as pb
+        >>> with pb.ArenaExecutor(1) as pool:
+        ...     pool.submit(sum, [1, 2, 3]).result()
+        6
+        """
         call = Parcel(self._arena, (fn, args, kwargs))
         future: Any = super().submit(_answer, call)
         # The pool makes futures of its own kind. Nobody else has seen this one yet.

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -28,6 +27,8 @@ _START = struct.Struct("<8sI")
 _REST = struct.Struct("<HHQQIIQ")
 _LENGTH = struct.Struct("<H")
 _PART = struct.Struct("<IQQ")
+_ALL = struct.Struct(_START.format + _REST.format.lstrip("<"))
+_HALF = (1 << 64) - 1
 
 
 class Part(NamedTuple):
@@ -43,8 +44,7 @@ class Part(NamedTuple):
         return self.stop == 0
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """A pickle, and the handles of the buffers that its objects lie in.
 
     `outside` says that the frame itself lies in the arena, in the buffer of its only handle.
@@ -60,25 +60,16 @@ class Frame:
     outside: bool = False
 
     def __bytes__(self) -> bytes:
-        rest = [
-            _REST.pack(
-                _VERSION,
-                _OUTSIDE * self.outside,
-                self.arena_id & (1 << 64) - 1,
-                self.arena_id >> 64,
-                len(self.handles),
-                len(self.parts),
-                len(self.pickle),
-            )
-        ]
-        for handle in self.handles:
-            rest += _LENGTH.pack(len(handle)), handle
-        rest += (_PART.pack(*part) for part in self.parts)
-        rest.append(self.pickle)
-        checksum = 0
-        for piece in rest:
-            checksum = crc32(piece, checksum)
-        return b"".join([_START.pack(_MAGIC, checksum), *rest])
+        arena_id, handles, parts, pickle, outside = self
+        sizes = len(handles), len(parts), len(pickle)
+        flags = _OUTSIDE if outside else 0
+        pieces = [_REST.pack(_VERSION, flags, arena_id & _HALF, arena_id >> 64, *sizes)]
+        for handle in handles:
+            pieces += _LENGTH.pack(len(handle)), handle
+        pieces += [_PART.pack(*part) for part in parts]
+        rest = b"".join(pieces)
+        checksum = crc32(pickle, crc32(rest))
+        return b"".join((_START.pack(_MAGIC, checksum), rest, pickle))
 
     @classmethod
     def read(cls, data: Any) -> Frame:
@@ -87,9 +78,9 @@ class Frame:
         Raises ValueError for what is none, or was cut or changed on its way; TypeError for no bytes.
         """
         told = memoryview(data).cast("B")
-        if len(told) < _START.size + _REST.size or told[: len(_MAGIC)] != _MAGIC:
+        magic, checksum = _START.unpack_from(told) if len(told) >= _ALL.size else (b"", 0)
+        if magic != _MAGIC:
             raise ValueError(f"these {len(told)} bytes were not made by arena.dumps")
-        checksum = _START.unpack_from(told)[1]
         if crc32(told[_START.size :]) != checksum:
             raise ValueError(
                 f"these {len(told)} bytes were made by arena.dumps, and cut or changed since"
@@ -102,7 +93,7 @@ class Frame:
                 f"these bytes are of version {version}, and this pagebuddy reads {_VERSION}; use the "
                 "same pagebuddy at both ends"
             )
-        at = _START.size + _REST.size
+        at = _ALL.size
         handles, parts = [], []
         try:
             for _ in range(n_handles):
@@ -118,3 +109,32 @@ class Frame:
         if not sound or (flags == _OUTSIDE and n_handles != 1):
             raise ValueError(f"these {len(told)} bytes contradict themselves; dump the object anew")
         return cls(high << 64 | low, handles, parts, told[at:], flags == _OUTSIDE)
+
+
+def alone(arena_id: int, pickle: bytes) -> bytes:
+    """Return the frame of a pickle that needs no handles, as bytes: most messages are such.
+
+    >>> Frame.read(alone(7, b"pickle")) == Frame(7, [], [], b"pickle")
+    True
+    """
+    rest = _REST.pack(_VERSION, 0, arena_id & _HALF, arena_id >> 64, 0, 0, len(pickle)) + pickle
+    return _START.pack(_MAGIC, crc32(rest)) + rest
+
+
+def read_alone(arena_id: int, data: Any) -> memoryview | None:
+    """Return the pickle of a frame of this arena without handles, as a view.
+
+    None for every other frame and for what is none: `Frame.read` says what it is.
+
+    >>> bytes(read_alone(7, alone(7, b"pickle")))
+    b'pickle'
+    """
+    if type(data) is not bytes or len(data) < _ALL.size:
+        return None
+    magic, checksum, version, flags, low, high, n_handles, n_parts, n = _ALL.unpack_from(data)
+    if magic != _MAGIC or version != _VERSION or flags or n_handles or n_parts:
+        return None
+    if n != len(data) - _ALL.size or high << 64 | low != arena_id:
+        return None
+    told = memoryview(data)
+    return told[_ALL.size :] if crc32(told[_START.size :]) == checksum else None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copyreg
 import sys
 from multiprocessing.reduction import ForkingPickler
-from pickle import PickleBuffer
+from pickle import PickleBuffer, Pickler
 from typing import Any
 
 from pagebuddy.exchange.cargo import SMALL, Cargo
@@ -13,7 +14,7 @@ from pagebuddy.sharing.attaching import place_of
 from pagebuddy.sharing.passing import arena_found
 
 
-class ArenaPickler(ForkingPickler):
+class ArenaPickler(Pickler):
     """Pickles by protocol 5, whatever a process can be given, its buffers taken by a `Cargo`.
 
     Beyond what types do by themselves: a Buffer travels as itself, the arena as a name of itself, a
@@ -21,8 +22,9 @@ class ArenaPickler(ForkingPickler):
     """
 
     def __init__(self, arena: Any, cargo: Cargo, file: Any) -> None:
-        # By position, which is how a ForkingPickler passes them on: protocol, fix_imports, callback.
-        super().__init__(file, 5, True, cargo.take)
+        super().__init__(file, 5, buffer_callback=cargo.take)
+        # What a ForkingPickler has, without the three calls that it takes to make one.
+        self.dispatch_table = copyreg.dispatch_table | _registered()
         self._arena = arena
         self._cargo = cargo
 
@@ -30,7 +32,7 @@ class ArenaPickler(ForkingPickler):
         """Reduce what travels in another way than its type would have it."""
         kind = type(thing)
         if kind is self._arena._engine.Buffer:
-            return as_it_is, (self._cargo.announce(thing),)
+            return as_it_is, (self._cargo.announce(thing, thing.view),)
         if kind is memoryview:
             return self._view(thing)
         np = sys.modules.get("numpy")
@@ -49,12 +51,12 @@ class ArenaPickler(ForkingPickler):
         return remade_view, (PickleBuffer(view), view.format, view.shape)
 
     def _array(self, np: Any, array: Any) -> Any:
-        """Let arrays travel out of band that numpy would pickle as a copy of their items."""
+        """Let arrays travel out of band: those that numpy would pickle as a copy of their items, too."""
         kind = array.dtype
-        contiguous = array.flags.c_contiguous or array.flags.f_contiguous
-        if kind.hasobject or array.size == 0 or kind.itemsize == 0:
+        if kind.hasobject or array.nbytes == 0:
             return NotImplemented
-        if contiguous and kind.kind not in "mM":
+        if array.nbytes < SMALL and array.flags.forc and kind.kind not in "mM":
+            # numpy lets these travel out of band itself, where they are in the arena.
             return NotImplemented
         cargo = self._cargo
         low = array.__array_interface__["data"][0]
@@ -69,7 +71,8 @@ class ArenaPickler(ForkingPickler):
             if array.nbytes < SMALL:
                 return NotImplemented
             buffer = cargo.a.alloc(array.nbytes)
-            copy = np.ndarray(array.shape, kind, buffer.view)
+            order = "F" if array.flags.fnc else "C"
+            copy = np.ndarray(array.shape, kind, buffer.view, 0, None, order)
             copy[...] = array
             place, strides, first, n_bytes = (buffer, 0), copy.strides, 0, array.nbytes
         buffer, start = place
@@ -78,7 +81,15 @@ class ArenaPickler(ForkingPickler):
         view = buffer.view[start : start + n_bytes]
         if not array.flags.writeable:
             view = view.toreadonly()
-        return remade_array, (PickleBuffer(view), kind, array.shape, strides, first)
+        exported = cargo.announce(buffer, view, start, n_bytes)
+        # A short text in place of an object that takes pickle longer than all the rest.
+        told = kind.str if np.dtype(kind.str) is kind else kind
+        return remade_array, (exported, told, array.shape, strides, first)
+
+
+def _registered() -> dict[type, Any]:
+    """What `ForkingPickler.register` was told: it is asked each time, as more may come."""
+    return ForkingPickler._extra_reducers  # type: ignore[attr-defined, no-any-return]
 
 
 # Those of the module struct that memoryviews can be cast to.

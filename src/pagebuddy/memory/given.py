@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterable
 from ctypes import c_char
 from typing import Any
 
 from pagebuddy.arguments import whole
 from pagebuddy.errors import ArenaClosed
 from pagebuddy.memory.mapping import LastCall, run_last_calls
+from pagebuddy.memory.maps import is_shared_at
 from pagebuddy.memory.options import PLAIN, Options
 from pagebuddy.memory.untracked import untracked
 from pagebuddy.placement import address_of, as_bytes
@@ -27,6 +29,9 @@ class Given:
 
     shared = False
 
+    seen_by_children: bool
+    """Whether a forked child sees what is stored after the fork."""
+
     def __init__(self, memory: Any, options: Options = PLAIN) -> None:
         """Take all bytes of a buffer.
 
@@ -39,6 +44,7 @@ class Given:
             raise ValueError("memory is empty; give a buffer with room for pages in it")
         self._size = view.nbytes
         self._address = address_of(view)
+        self.seen_by_children = is_shared_at(self._address, self._size)
         self._last_calls: list[LastCall] = []
         array = untracked((c_char * view.nbytes).from_buffer(view))
         weakref.finalize(array, run_last_calls, self._last_calls, view).atexit = False
@@ -68,12 +74,19 @@ class Given:
             "descriptor or as a file, has one"
         )
 
+    def back(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Nothing to do: it is the caller's, and there."""
+
     def publish(self) -> None:
         """Nobody else can see it, now or later."""
 
     def is_whole(self) -> bool:
         """Always: the caller cannot take the memory away while there is a view of it."""
         return True
+
+    def is_cut(self) -> bool:
+        """Never, for the same reason."""
+        return False
 
     def trim(self, offset: int, length: int) -> int:
         """Nothing is given back, as nothing is known of where the memory came from.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from pagebuddy.memory import room
@@ -12,6 +13,7 @@ from pagebuddy.memory.huge import Huge
 from pagebuddy.memory.mapped import Mapped, closed_if_it_fails, resize
 from pagebuddy.memory.mapping import identity_of
 from pagebuddy.memory.options import Options
+from pagebuddy.memory.reserve import NO_ROOM, out_of_pages
 from pagebuddy.memory.sizes import bytes_of, rounded_up
 from pagebuddy.memory.soundness import open_sound
 
@@ -56,6 +58,17 @@ class Linked(Mapped):
 
     def _room(self, fd: int) -> int | None:
         return room.in_file_system(fd)
+
+    def back(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Have these ranges backed: a file system may be full. Raises `OutOfPages`."""
+        fd = self.fileno()
+        for offset, length in ranges:
+            try:
+                os.posix_fallocate(fd, offset, length)
+            except OSError as error:
+                if error.errno not in NO_ROOM:
+                    raise
+                raise out_of_pages(length, self._room(fd), f"in {self.KIND}") from error
 
     def publish(self) -> None:
         """Let the file be seen under its path, whole, from one moment to the next.

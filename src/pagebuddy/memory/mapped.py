@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import ClassVar
 
@@ -108,6 +108,13 @@ class Mapped:
     def is_whole(self) -> bool:
         """Whether the descriptor is still this file's, and the file as long as it was."""
         return self._open.is_whole()
+
+    def is_cut(self) -> bool:
+        """Whether the file is known to be shorter than it was: to touch what is missing is fatal."""
+        return self._open.is_cut()
+
+    def back(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Nothing to do: the machine's memory is the only limit."""
 
     def publish(self) -> None:
         """Let others see it, whole."""

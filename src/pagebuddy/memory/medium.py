@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 
@@ -36,11 +36,20 @@ class Medium(Protocol):
     def fileno(self) -> int:
         """The one descriptor. Raises ValueError where there is none, or after `close`."""
 
+    def back(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Have these ranges, offset and length of each, such that to touch them cannot fail.
+
+        Raises `OutOfPages`. Memory that the machine alone limits needs nothing.
+        """
+
     def publish(self) -> None:
         """Let others see it, whole, from one moment to the next. Raises `ArenaExists`."""
 
     def is_whole(self) -> bool:
         """Whether everything is still there: descriptor, file, length."""
+
+    def is_cut(self) -> bool:
+        """Whether bytes are known to be missing, so that to touch them would end this process."""
 
     def trim(self, offset: int, length: int) -> int:
         """Give the whole pages within a range back to the system; return how many bytes that freed.

@@ -30,7 +30,7 @@ OF_ARENAS = INVARIANTS | {
     words.F_TICKET: "a ticket names a live buffer that counts it, and bytes of it",
     words.F_KEPT: "every kept buffer has an entry in the directory",
     words.F_MAGAZINE: "a magazine has live buffers that its process holds",
-    words.F_ENTRY: "an entry of the directory names a live, kept buffer, and bytes of it",
+    words.F_ENTRY: "an entry of the directory is found by its key and names a live, kept buffer",
 }
 
 MOST_KEY = 47
@@ -103,6 +103,16 @@ def error_for(a: Any, answer: int, request: Request) -> Exception:
             "finalizer; call it from ordinary code"
         )
     return OSError("the arena's lock cannot be had: the system refuses it, or it was destroyed")
+
+
+def cut_off() -> CorruptMetadata:
+    """The file of an arena is shorter than it was."""
+    return CorruptMetadata(
+        "the arena's file is as long as it was",
+        "somebody cut it off",
+        None,
+        "whoever touches what is missing is ended by the system: let go of it, and make a new arena",
+    )
 
 
 def seconds(timeout: Any, name: str = "timeout") -> float | None:

@@ -12,6 +12,8 @@ from pagebuddy.core.words import N_HEADS
 from pagebuddy.errors import ArenaNotFound, OutOfSlots
 from pagebuddy.memory.given import Given
 from pagebuddy.sharing import lease
+from pagebuddy.sharing.answers import cut_off
+from pagebuddy.sharing.first_touch import first_touched
 from pagebuddy.sharing.fork_gate import GATE
 from pagebuddy.sharing.layout import WORD, Layout
 from pagebuddy.sharing.process import describe, now, pid_namespace
@@ -45,6 +47,9 @@ PATIENCE_TO_ATTACH = 10.0
 # The arenas that this process is attached to, by engine, device and inode.
 _ATTACHED: WeakValueDictionary[tuple[str, int, int], Any] = WeakValueDictionary()
 
+# The same by what handles tell: the arena's id, and how it is found. Of two such the later.
+_TOLD: WeakValueDictionary[tuple[int, str], Any] = WeakValueDictionary()
+
 # Those that a handle made this process attach to.
 _KEPT: set[Any] = set()
 
@@ -75,9 +80,11 @@ def lock_word(engine: ModuleType, lock: object) -> int:
 def make(engine: ModuleType, layout: Layout, medium: Medium) -> Any:
     """Make an arena in a medium that nobody else sees yet, attach to it, and publish it.
 
-    Raises `ArenaExists` where its name is taken. Returns the engine's `BufferAllocator`.
+    Raises `ArenaExists` where its name is taken, `OutOfPages` where its file system has no room for its
+    tables' first pages. Returns the engine's `BufferAllocator`.
     """
     with GATE:
+        medium.back(first_touched(layout))
         a = adopted(engine, layout, medium)
         words = a.memory
         words[: A_CHECKSUM + 1] = memoryview(layout.header())
@@ -93,7 +100,7 @@ def make(engine: ModuleType, layout: Layout, medium: Medium) -> Any:
             _renew_lock(engine, a)
             words[A_BUSY] = 0
             _take_slot(a)
-            _ATTACHED[_key(engine, medium)] = a
+            _remember(engine, medium, a)
         medium.publish()
         return a
 
@@ -108,6 +115,8 @@ def attach(engine: ModuleType, medium: Medium) -> Any:
     with GATE:
         known = _ATTACHED.get(_key(engine, medium))
         if known is not None and not known.is_ending():
+            if known.medium.is_cut():
+                raise cut_off()
             return known
         layout = Layout.read(_header(medium), medium.size)
         _check_engine(engine, layout)
@@ -121,7 +130,7 @@ def attach(engine: ModuleType, medium: Medium) -> Any:
             else:
                 _renew(engine, a)
             _take_slot(a)
-        _ATTACHED[_key(engine, medium)] = a
+        _remember(engine, medium, a)
         return a
 
 
@@ -152,6 +161,10 @@ def known_by_id(arena_id: int, place: str | None = None) -> Any:
 
     A copied file has the id of the one that it was copied from.
     """
+    if place is not None:
+        told = _TOLD.get((arena_id, place))
+        if told is not None and not told.is_ending():
+            return told
     for a in list(_ATTACHED.values()):
         known = a.layout.arena_id == arena_id and not a.is_ending()
         if known and place in (None, place_of(a)):
@@ -211,6 +224,11 @@ def _header(medium: Medium) -> Any:
 
 def _key(engine: ModuleType, medium: Any) -> tuple[str, int, int]:
     return engine.__name__, *medium.identity
+
+
+def _remember(engine: ModuleType, medium: Any, a: Any) -> None:
+    _ATTACHED[_key(engine, medium)] = a
+    _TOLD[a.layout.arena_id, place_of(a)] = a
 
 
 def _check_engine(engine: ModuleType, layout: Layout) -> None:

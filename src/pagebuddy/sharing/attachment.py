@@ -7,6 +7,7 @@ from pagebuddy.core import stand_in as cython
 if not cython.compiled:
     from pagebuddy.core.state import State
     from pagebuddy.core.words import N_HEADS, i64, u64
+    from pagebuddy.sharing.tape import Tape
     from pagebuddy.sharing.words import ENTRY_WORDS, SLOT_MAGAZINE, SLOT_WORDS, TICKET_WORDS
 
 
@@ -55,6 +56,10 @@ class Attachment(State):
     gate: cython.p_void
     deferred: cython.p_void
 
+    # What is recorded: buffers at nodes below this one. The last recording's tape stays.
+    recorded: u64
+    tape: Tape
+
     # The memory must live as long as the pointers into it; the rest is for those who make and end this.
     # The garbage collector clears memoryviews; it does not clear what owns their memory.
     owners: Any
@@ -71,6 +76,7 @@ class Attachment(State):
     fork_slot: u64
     fork_locked: cython.bint
     sticky: cython.bint
+    seen_by_children: cython.bint  # without a slot or a lease of theirs
     child_lease: Any
     child_lease_address: u64
     child_lease_bytes: u64
@@ -78,6 +84,48 @@ class Attachment(State):
     # The fault that an operation found, for the error that tells it.
     seen_fault: u64
     seen_node: u64
+
+    @property
+    def layout(self) -> Any:
+        """Where everything lies."""
+        return self._layout
+
+    @property
+    def medium(self) -> Any:
+        """Where the bytes come from."""
+        return self._medium
+
+    @property
+    def memory(self) -> Any:
+        """All words before the pages."""
+        return self._memory
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        """The address of the first page in this process, and the bytes of all."""
+        return self.data_address, self.total << self.page_bits
+
+    def fileno(self) -> int:
+        """The descriptor of the arena's file."""
+        return self.fd
+
+    def locks_by(self, kind: int) -> bool:
+        """Whether the arena's lock is of that kind."""
+        return bool(self.lock_kind == kind)
+
+    def words_of_engine(self) -> memoryview:
+        """The engine's metadata: what `BuddyAllocator.attach` takes."""
+        return self.words_owner
+
+    def new_tape(self, fd: int, at: int) -> Any:
+        """Have a tape for a recording into a file of so many bytes; `OP_RECORD` starts and stops it."""
+        self.tape = Tape(fd, at)
+        return self.tape
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether a recording is under way, in this very process."""
+        return self.recorded != 0
 
 
 @cython.nogil

@@ -19,6 +19,7 @@ if not cython.compiled:
         do_list_buffers,
         do_list_entries,
         do_measure,
+        do_record,
         do_resize,
         do_take_free,
         do_unkeep,
@@ -51,6 +52,7 @@ if not cython.compiled:
         OP_MEASURE,
         OP_REAP,
         OP_REAP_TICKETS,
+        OP_RECORD,
         OP_REPAIR,
         OP_RESIZE,
         OP_SEND,
@@ -127,6 +129,8 @@ def carry_out(a: Attachment, r: Request, operation: u64) -> u64:
         return do_withdraw(a, r)
     elif operation == OP_REAP_TICKETS:
         return do_reap_tickets(a, r)
+    elif operation == OP_RECORD:
+        return do_record(a, r)
     elif operation == OP_REPAIR:
         # The high water may be what is wrong: what was touched is a second witness.
         take_over(a, a.base[A_TOUCHED] if a.base[A_TOUCHED] < a.n_nodes else a.n_nodes, True)
@@ -150,7 +154,7 @@ def attempt(a: Attachment, r: Request, operation: u64, milliseconds: u64) -> u64
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def alloc_pages(a: Attachment, n: u64) -> u64:
+def alloc_pages(a: Attachment, n: u64, n_bytes: u64) -> u64:
     """A new buffer's node, or why there is none just now. The caller has the interpreter's lock."""
     node: u64 = draw(a, n)
     if node:
@@ -160,7 +164,7 @@ def alloc_pages(a: Attachment, n: u64) -> u64:
         defer(a, node)
     node = enter(a, OP_ALLOC, 0)
     if node == DONE:
-        node = do_alloc(a, n, 1)
+        node = do_alloc(a, n, n_bytes, 1)
         left: u64 = leave(a)
         if left:
             return left

@@ -1,7 +1,9 @@
 """The directory of kept buffers: open addressing by key, each entry committed by its state.
 
-An entry whose state is 0 is free; one that never was used ends a search. Nobody keeps a key's hash: it
-is computed from the key's words each time.
+An entry whose state is 0 is free; one whose node is 0 as well ends a search: no key was ever put behind
+it that came past it. Entries that are free again become such as soon as none behind them needs them, so
+that much keeping and forgetting does not make a search for what is not there go through all. Nobody
+keeps a key's hash: it is computed from the key's words each time.
 """
 
 from pagebuddy.core import stand_in as cython
@@ -14,7 +16,6 @@ if not cython.compiled:
         free_if_unused,
         holds,
         is_buffer,
-        is_the_buffer,
         remove_hold,
     )
     from pagebuddy.sharing.words import (
@@ -53,6 +54,15 @@ def first_place(a: Attachment, key: cython.p_ulonglong) -> u64:
 def next_place(a: Attachment, index: u64) -> u64:
     """The entry after this one; after the last comes the first."""
     return index + 1 if index + 1 < a.n_entries else 0
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def place_before(a: Attachment, index: u64) -> u64:
+    """The entry before this one; before the first comes the last."""
+    return index - 1 if index else a.n_entries - 1
 
 
 @cython.nogil
@@ -117,11 +127,62 @@ def free_entry(a: Attachment, key: cython.p_ulonglong) -> u64:
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def is_free_again(a: Attachment, index: u64) -> cython.bint:
+    """Whether an entry is free, and searches go past it all the same."""
+    at: u64 = entry_at(index)
+    return a.entries[at + ENTRY_STATE] == 0 and a.entries[at + ENTRY_NODE] != 0
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def end_searches(a: Attachment, index: u64) -> cython.void:
+    """Let searches end at an entry that is free again, if those that go on would find nothing.
+
+    The entries from it on, and then those before it, are free again, up to one that ends a search.
+    """
+    tried: u64 = 0
+    while tried < a.n_entries and is_free_again(a, index):
+        index = next_place(a, index)
+        tried += 1
+    if tried < a.n_entries and a.entries[entry_at(index) + ENTRY_STATE]:
+        return
+    index = place_before(a, index)
+    while is_free_again(a, index):
+        store(a.entries, entry_at(index) + ENTRY_NODE, 0)
+        index = place_before(a, index)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def free_entry_at(a: Attachment, index: u64) -> cython.void:
+    """Free an entry."""
+    store(a.entries, entry_at(index) + ENTRY_STATE, 0)
+    end_searches(a, index)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def is_found(a: Attachment, index: u64) -> cython.bint:
+    """Whether the search for an entry's key, if it has one, comes to it, and not to another first."""
+    at: u64 = entry_at(index)
+    return (
+        a.entries[at + ENTRY_KEY] == 0
+        or find_key(a, words_from_at(a.entries, at + ENTRY_KEY)) == index
+    )
+
+
+@cython.nogil
+@cython.exceptval(check=False)
 @cython.cfunc
 def forget(a: Attachment, index: u64) -> cython.void:
     """Free an entry; its buffer is kept no longer."""
     node: u64 = a.entries[entry_at(index) + ENTRY_NODE]
-    store(a.entries, entry_at(index) + ENTRY_STATE, 0)
+    free_entry_at(a, index)
     if is_buffer(a, node):
         remove_hold(a, node, 0)
         free_if_unused(a, node)
@@ -159,50 +220,7 @@ def keep(
     add_hold(a, node, 0)
     store(a.entries, at + ENTRY_STATE, 1 + number)
     if former < a.n_entries:
-        store(a.entries, entry_at(former) + ENTRY_STATE, 0)
+        free_entry_at(a, former)
     if old < a.n_entries:
         forget(a, old)
     return DONE
-
-
-@cython.nogil
-@cython.exceptval(check=False)
-@cython.cfunc
-def drop_older(a: Attachment, index: u64) -> cython.bint:
-    """Of the entries with one key, free all but the newest; True if this one was freed."""
-    at: u64 = entry_at(index)
-    if a.entries[at + ENTRY_KEY] == 0:
-        return False
-    key: cython.p_ulonglong = words_from_at(a.entries, at + ENTRY_KEY)
-    other: u64 = first_place(a, key)
-    tried: u64 = 0
-    while tried < a.n_entries and a.entries[entry_at(other) + ENTRY_NODE]:
-        rival: u64 = entry_at(other)
-        if (
-            has_key(a, other, key)
-            and a.entries[rival + ENTRY_STATE] > a.entries[at + ENTRY_STATE]
-            and is_the_buffer(a, a.entries[rival + ENTRY_NODE], a.entries[rival + ENTRY_GENERATION])
-        ):
-            store(a.entries, at + ENTRY_STATE, 0)
-            return True
-        other = next_place(a, other)
-        tried += 1
-    return False
-
-
-@cython.nogil
-@cython.exceptval(check=False)
-@cython.cfunc
-def drop_former(a: Attachment, index: u64, node: u64) -> cython.bint:
-    """Of the entries for one buffer, free all but the newest; True if this one was freed.
-
-    An earlier one has given the buffer its bit, if there is one.
-    """
-    if not holds(a, node, 0):
-        return False
-    other: u64 = find_node(a, node)
-    older: u64 = index
-    if a.entries[entry_at(other) + ENTRY_STATE] < a.entries[entry_at(index) + ENTRY_STATE]:
-        older = other
-    store(a.entries, entry_at(older) + ENTRY_STATE, 0)
-    return older == index

@@ -6,6 +6,9 @@ attachment at rest; the child never touches the mutex, whose owner is a thread o
 
 Where no slot, lease or lock is to be had the child shares its parent's slot, which is *sticky* from then
 on: none of its holds ends before all who share it are gone.
+
+An arena for one process alone, in memory that its children see, has no leases, and nobody can tell when
+a child ends: what is held at a fork is held by the children's slot for good.
 """
 
 from pagebuddy.core import stand_in as cython
@@ -27,13 +30,14 @@ if not cython.compiled:
     from pagebuddy.sharing.holds import add_hold, first_buffer, holds
     from pagebuddy.sharing.lock import unlock
     from pagebuddy.sharing.magazine import empty_magazine
-    from pagebuddy.sharing.operation import enter
+    from pagebuddy.sharing.operation import enter, leave
     from pagebuddy.sharing.reaping import begin_slot, reap
     from pagebuddy.sharing.takeover import next_buffer, take_over
     from pagebuddy.sharing.words import (
         A_BUSY,
         A_NAMESPACE_DEVICE,
         A_NAMESPACE_INODE,
+        CHILDREN,
         DONE,
         FORK_PATIENCE,
         LOCK_FOREIGN,
@@ -81,6 +85,20 @@ def endow(a: Attachment, slot: u64) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
+def leave_to_children(a: Attachment) -> cython.void:
+    """Let what is held now be held for good."""
+    if cython.compiled and a.base[A_BUSY]:
+        # A fork made by C while another thread has the interpreter, which is the only lock here.
+        return
+    if enter(a, OP_FORK, FORK_PATIENCE) == DONE:
+        begin_slot(a, CHILDREN)
+        endow(a, CHILDREN)
+        leave(a)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
 def stick(a: Attachment) -> cython.void:
     """Share this process's slot and lease with a child, and end no hold from now on."""
     a.sticky = True
@@ -99,6 +117,8 @@ def prepare_fork(a: Attachment) -> cython.void:
         # A child of this clone would run our handler, and be taken for one of its parent's.
         a.lock_kind = LOCK_FOREIGN
         a.magazine = 0
+    if a.lock_kind == LOCK_NONE and a.seen_by_children:
+        leave_to_children(a)
     if a.lock_kind == LOCK_NONE or a.lock_kind == LOCK_FOREIGN or a.slot == 0:
         return
     if enter(a, OP_FORK, FORK_PATIENCE) == DONE:
@@ -140,6 +160,8 @@ def resume_parent(a: Attachment) -> cython.void:
 @cython.cfunc
 def begin_child(a: Attachment) -> cython.void:
     """In the child: be the process of the slot that the parent made. No lock, no allocation."""
+    # A recording is the parent's, and so is its file.
+    a.recorded = 0
     if a.lock_kind == LOCK_NONE or (
         a.lock_kind == LOCK_MUTEX
         and not is_in_namespace(a.base[A_NAMESPACE_DEVICE], a.base[A_NAMESPACE_INODE])

@@ -9,6 +9,7 @@ if not cython.compiled:
     from pagebuddy.core.words import F_RECORD, N_HEADS, is_live, low, store, u64
     from pagebuddy.sharing.atomic import peek
     from pagebuddy.sharing.attachment import Attachment, holds_at
+    from pagebuddy.sharing.recording import record_end
     from pagebuddy.sharing.words import hold_bit, hold_word
 
 
@@ -150,6 +151,8 @@ def end_hold(a: Attachment, node: u64) -> cython.void:
         # A child that shares the slot may still use it.
         return
     store(a.holds, at, a.holds[at] & ~a.my_bit)
+    if node < a.recorded:
+        record_end(a, node)
     free_if_unused(a, node)
 
 

@@ -37,6 +37,7 @@ from pagebuddy.sharing.words import (
     ARENA_MAGIC,
     ARENA_VERSION,
     ARENA_WORDS,
+    CHILDREN,
     ENTRY_WORDS,
     FIRST_WORD_SLOTS,
     LOCK_FILE,
@@ -131,7 +132,7 @@ class Layout:
                 n_pages * size, page_size=page_size, max_order=max_order, slots=FIRST_WORD_SLOTS
             )
             few = max(n_pages // 16, 4)
-            return replace(layout, n_slots=2, n_entries=few, n_tickets=few)
+            return replace(layout, n_slots=CHILDREN + 1, n_entries=few, n_tickets=few)
 
         size = cls.of(1, page_size=page_size, max_order=max_order).page_size
         most = min(n_bytes // size, MAX_PAGES)

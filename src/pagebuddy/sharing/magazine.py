@@ -6,7 +6,8 @@ with, and for which its process has no object. To all who look it is free: whoev
 the magazines before it looks at buffers, and where pages are short.
 
 - A thread loads and draws with the interpreter's lock, and only while no other thread of its process is
-  in an operation without it (`away`): that one might count another object for what is being loaded.
+  in an operation without it (`away`): that one might count another object for what is being loaded. Nor
+  while what it holds is recorded.
 - Whoever takes a round out marks it, ends the hold, and then clears the word. Who dies in between leaves
   the mark, and the next one finishes. No process touches a round of its own that is marked.
 - A buffer that is asked for by its place may become a round just then. So who draws looks again whether
@@ -32,6 +33,7 @@ if not cython.compiled:
         is_held_by_me_alone,
         remove_hold,
     )
+    from pagebuddy.sharing.recording import record_hold
     from pagebuddy.sharing.words import (
         A_POISONED,
         F_MAGAZINE,
@@ -55,6 +57,7 @@ def is_unlocked(a: Attachment) -> cython.bint:
     return (
         a.magazine != 0
         and a.away == 0
+        and a.recorded == 0
         and not a.sticky
         and a.base[A_POISONED] == 0
         and is_present()
@@ -278,7 +281,7 @@ def unload(a: Attachment, node: u64) -> cython.bint:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def join_hold(a: Attachment, node: u64) -> cython.void:
+def join_hold(a: Attachment, node: u64, n_bytes: u64) -> cython.void:
     """One local object more uses a live buffer. All see it from now on, also who draws a round.
 
     It may be a round of this process's own: another may have joined it just before, and sent or kept it.
@@ -287,5 +290,7 @@ def join_hold(a: Attachment, node: u64) -> cython.void:
     if a.holds[at] & a.my_bit == 0:
         store(a.holds, at, a.holds[at] | a.my_bit)
         fence()
+        if node < a.recorded:
+            record_hold(a, node, n_bytes)
     elif not unload(a, node):
         a.local[node - N_HEADS] += 1

@@ -13,6 +13,7 @@ if not cython.compiled:
     from pagebuddy.sharing.deferred import next_deferred
     from pagebuddy.sharing.holds import end_hold
     from pagebuddy.sharing.lock import lock, mutex_mend, unlock
+    from pagebuddy.sharing.recording import unlock_recorded
     from pagebuddy.sharing.takeover import take_over
     from pagebuddy.sharing.words import (
         A_BUSY,
@@ -24,6 +25,7 @@ if not cython.compiled:
         OP_BUFFERS,
         OP_ENTRIES,
         OP_MEASURE,
+        OP_RECORD,
         OP_VERIFY,
         OWNER_DIED,
         POISONED,
@@ -35,7 +37,7 @@ if not cython.compiled:
 @cython.cfunc
 def only_looks(operation: u64) -> cython.bint:
     """Whether an operation changes nothing but lists: what a poisoned arena still allows."""
-    return operation in (OP_MEASURE, OP_BUFFERS, OP_ENTRIES, OP_VERIFY)
+    return operation in (OP_MEASURE, OP_BUFFERS, OP_ENTRIES, OP_VERIFY, OP_RECORD)
 
 
 @cython.nogil
@@ -95,7 +97,7 @@ def enter(a: Attachment, operation: u64, milliseconds: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def leave_mended(a: Attachment) -> u64:
-    """The rest of `leave` where the engine noted a fault: all but the truth is made anew."""
+    """`leave` where the engine noted a fault: all but the truth is made anew."""
     a.seen_fault = a.fault
     a.seen_node = a.fault_node
     sound: cython.bint = take_over(a, a.words[H_HIGH_WATER], False)
@@ -107,14 +109,31 @@ def leave_mended(a: Attachment) -> u64:
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.cfunc
+def leave_otherwise(a: Attachment) -> u64:
+    """`leave` where there is more to do than to give the lock back."""
+    if a.deferred:
+        end_deferred(a)
+    if a.fault:
+        return leave_mended(a)
+    store(a.base, A_BUSY, 0)
+    if a.recorded:
+        unlock_recorded(a)
+    else:
+        unlock(a)
+    return DONE
+
+
+@cython.nogil
+@cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
 def leave(a: Attachment) -> u64:
     """End an operation; DONE, or why what it answered is void."""
     if a.deferred:
-        end_deferred(a)
-    if a.fault:
-        return leave_mended(a)
+        return leave_otherwise(a)
+    if a.fault or a.recorded:
+        return leave_otherwise(a)
     store(a.base, A_BUSY, 0)
     unlock(a)
     return DONE

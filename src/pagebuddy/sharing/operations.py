@@ -27,7 +27,8 @@ if not cython.compiled:
         is_held_by_me_alone,
         is_the_buffer,
     )
-    from pagebuddy.sharing.magazine import empty_magazines, is_used, join_hold
+    from pagebuddy.sharing.magazine import empty_magazine, empty_magazines, is_used, join_hold
+    from pagebuddy.sharing.recording import record_hold, record_resize
     from pagebuddy.sharing.request import Request
     from pagebuddy.sharing.takeover import next_buffer
     from pagebuddy.sharing.words import (
@@ -44,6 +45,8 @@ if not cython.compiled:
         NOT_FOUND,
         NOT_LIVE,
         SHARED,
+        TAPE_BYTES,
+        TAPE_LINE,
         tickets_in,
     )
 
@@ -62,7 +65,7 @@ def touch(a: Attachment, end: u64) -> cython.void:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def do_alloc(a: Attachment, n: u64, align: u64) -> u64:
+def do_alloc(a: Attachment, n: u64, n_bytes: u64, align: u64) -> u64:
     """Make a buffer of n pages, at most all there are, held by this process; its node, or NO_PAGES."""
     node: u64 = take(a, n) if align == 1 else take_aligned(a, n, align)
     if node == 0 or a.fault:
@@ -70,6 +73,8 @@ def do_alloc(a: Attachment, n: u64, align: u64) -> u64:
     hold_alone(a, node)
     touch(a, node + n)
     commit(a, node, n)
+    if node < a.recorded:
+        record_hold(a, node, n_bytes)
     return node
 
 
@@ -79,9 +84,9 @@ def do_alloc(a: Attachment, n: u64, align: u64) -> u64:
 def do_alloc_told(a: Attachment, r: Request) -> u64:
     """`do_alloc` that also tells in `free` how many of the pages were never used before."""
     touched: u64 = a.base[A_TOUCHED]
-    node: u64 = do_alloc(a, r.n, r.align)
+    node: u64 = do_alloc(a, r.n, r.n_bytes, r.align)
     if node == NO_PAGES and empty_magazines(a):
-        node = do_alloc(a, r.n, r.align)
+        node = do_alloc(a, r.n, r.n_bytes, r.align)
     if node == NO_PAGES:
         return NO_PAGES
     r.node = node
@@ -114,6 +119,8 @@ def do_take_free(a: Attachment, r: Request) -> u64:
         return NO_PAGES
     hold_alone(a, node)
     commit(a, node, n)
+    if node < a.recorded:
+        record_hold(a, node, n << a.page_bits)
     r.node = node
     r.n = n
     return DONE
@@ -128,7 +135,7 @@ def do_join(a: Attachment, r: Request) -> u64:
         return NOT_LIVE
     r.n = length(a, r.node)
     r.generation = low(a.links[r.node])
-    join_hold(a, r.node)
+    join_hold(a, r.node, bytes_within(a, r.node, r.n_bytes))
     return DONE
 
 
@@ -197,6 +204,8 @@ def do_resize(a: Attachment, r: Request) -> u64:
         return NO_PAGES
     if not resize(a, r.node, r.n) and not (empty_magazines(a) and resize(a, r.node, r.n)):
         return NO_PAGES
+    if r.node < a.recorded and r.n != was:
+        record_resize(a, r.node, r.n_bytes)
     if holds(a, r.node, 0):
         index: u64 = find_node(a, r.node)
         if index < a.n_entries:
@@ -278,4 +287,35 @@ def do_list_entries(a: Attachment, r: Request) -> u64:
                 i += 1
             r.n_rows += width
         r.slot += 1
+    return DONE
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def do_record(a: Attachment, r: Request) -> u64:
+    """Record from now on, if `flag` says so, or nothing any more.
+
+    What this process holds already is recorded as if it were new, a stretch at a time: what happens to
+    buffers at nodes from `recorded` on is not recorded yet, as the stretches to come find what is left
+    of it. `node` is 0 after the last stretch.
+    """
+    r.node = 0
+    if r.flag == 0:
+        a.recorded = 0
+        return DONE
+    if a.recorded == 0:
+        # What is recorded goes through operations, each of which says so.
+        empty_magazine(a, a.slot)
+        a.recorded = N_HEADS
+    settle(a)
+    n: u64 = TAPE_BYTES // (2 * TAPE_LINE)
+    node: u64 = next_live(a, a.recorded)
+    while node and n and a.fault == 0:
+        if a.holds[holds_at(a, node) + a.my_word] & a.my_bit:
+            record_hold(a, node, length(a, node) << a.page_bits)
+        node = next_buffer(a, node)
+        n -= 1
+    a.recorded = node if node else NO_PAGE
+    r.node = node
     return DONE

@@ -8,6 +8,7 @@ if not cython.compiled:
     from pagebuddy.core.state import fail
     from pagebuddy.core.words import u64
     from pagebuddy.sharing.attachment import Attachment, entry_at, holds_at, slot_at, ticket_at
+    from pagebuddy.sharing.directory import is_found
     from pagebuddy.sharing.holds import first_buffer, fits, holds, is_the_buffer, is_unused
     from pagebuddy.sharing.magazine import empty_magazines
     from pagebuddy.sharing.takeover import next_buffer, tickets_end
@@ -37,7 +38,7 @@ if not cython.compiled:
 @cython.exceptval(check=False)
 @cython.cfunc
 def prove_entries(a: Attachment) -> u64:
-    """Every entry in use names a live, kept buffer; how many there are."""
+    """Every entry in use names a live, kept buffer, and is found by its key; how many there are."""
     count: u64 = 0
     i: u64 = 0
     end: u64 = a.n_entries if a.base[A_NUMBER] else 0
@@ -49,6 +50,7 @@ def prove_entries(a: Attachment) -> u64:
                 not is_the_buffer(a, node, a.entries[at + ENTRY_GENERATION])
                 or not holds(a, node, 0)
                 or not fits(a, node, a.entries[at + ENTRY_BYTES])
+                or not is_found(a, i)
             ):
                 fail(a, F_ENTRY, node)
             count += 1

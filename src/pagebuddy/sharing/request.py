@@ -16,6 +16,11 @@ def key_words(key: str) -> memoryview:
     return memoryview(key.encode("ascii").ljust(KEY_BYTES, b"\0")).cast("Q")
 
 
+# Of requests without either, which are most: nothing is stored there.
+NO_KEY = key_words("")
+NO_ROWS = memoryview(array("Q", [0]))
+
+
 @cython.cclass
 class Request:
     """What an operation is asked, and what it answers. Which of these it uses, the operation says.
@@ -69,8 +74,8 @@ class Request:
         self.time = time
         self.longest = longest
         self.n_rows = rows
-        self.key_owner = key_words(key)
-        self.rows_owner = memoryview(array("Q", bytes(8 * max(rows, 1))))
+        self.key_owner = key_words(key) if key else NO_KEY
+        self.rows_owner = memoryview(array("Q", bytes(8 * rows))) if rows else NO_ROWS
         self.key = words_of(self.key_owner)
         self.rows = words_of(self.rows_owner)
 
@@ -89,6 +94,11 @@ class Request:
             "index": self.index,
             "serial": self.serial,
         }
+
+    @property
+    def ticket(self) -> tuple[int, int]:
+        """The index and the serial of a ticket."""
+        return self.index, self.serial
 
     @property
     def key_text(self) -> str:

@@ -22,10 +22,8 @@ def send(a: Any, node: int, n_bytes: int) -> bytes:
     except OutOfTickets:
         a.perform(a.request(), OP_REAP)
         a.perform(request, OP_SEND)
-    answer = request.answer
-    return bytes(
-        Handle(a.layout.arena_id, answer["index"], answer["serial"], attaching.place_of(a))
-    )
+    index, serial = request.ticket
+    return bytes(Handle(a.layout.arena_id, index, serial, attaching.place_of(a)))
 
 
 def claim(data: bytes, near: Any = None) -> Any:

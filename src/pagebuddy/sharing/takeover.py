@@ -11,10 +11,8 @@ if not cython.compiled:
     from pagebuddy.core.rebuild import rebuild
     from pagebuddy.core.spans import length, next_live
     from pagebuddy.core.words import store, u64
-    from pagebuddy.sharing.attachment import Attachment, entry_at, holds_at, ticket_at
-    from pagebuddy.sharing.directory import drop_former, drop_older
+    from pagebuddy.sharing.attachment import Attachment, holds_at, ticket_at
     from pagebuddy.sharing.holds import (
-        add_hold,
         first_buffer,
         fits,
         free_if_unused,
@@ -22,14 +20,10 @@ if not cython.compiled:
         is_the_buffer,
     )
     from pagebuddy.sharing.magazine import mend_magazines
+    from pagebuddy.sharing.mending import mend_directory
     from pagebuddy.sharing.words import (
-        A_NUMBER,
         A_POISONED,
         A_TICKETS_END,
-        ENTRY_BYTES,
-        ENTRY_GENERATION,
-        ENTRY_NODE,
-        ENTRY_STATE,
         TICKET_BYTES,
         TICKET_GENERATION,
         TICKET_NODE,
@@ -66,24 +60,12 @@ def recount(a: Attachment) -> cython.void:
     while node and a.fault == 0:
         store(a.holds, holds_at(a, node), a.holds[holds_at(a, node)] & slots)
         node = next_buffer(a, node)
+    mend_directory(a)
     i: u64 = 0
-    end: u64 = a.n_entries if a.base[A_NUMBER] else 0
-    while i < end:
-        at: u64 = entry_at(i)
-        if a.entries[at + ENTRY_STATE]:
-            node = a.entries[at + ENTRY_NODE]
-            if not is_the_buffer(a, node, a.entries[at + ENTRY_GENERATION]):
-                store(a.entries, at + ENTRY_STATE, 0)
-            elif not drop_older(a, i) and not drop_former(a, i, node):
-                add_hold(a, node, 0)
-                if not fits(a, node, a.entries[at + ENTRY_BYTES]):
-                    store(a.entries, at + ENTRY_BYTES, length(a, node) << a.page_bits)
-        i += 1
-    i = 0
-    end = tickets_end(a)
+    end: u64 = tickets_end(a)
     one: u64 = 1
     while i < end:
-        at = ticket_at(i)
+        at: u64 = ticket_at(i)
         if a.tickets[at + TICKET_SERIAL]:
             node = a.tickets[at + TICKET_NODE]
             if is_the_buffer(a, node, a.tickets[at + TICKET_GENERATION]):

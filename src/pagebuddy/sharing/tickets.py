@@ -146,7 +146,7 @@ def do_claim(a: Attachment, r: Request) -> u64:
         fail(a, F_TICKET, r.node)
         return NOT_LIVE
     r.n = length(a, r.node)
-    join_hold(a, r.node)
+    join_hold(a, r.node, r.n_bytes)
     end_ticket(a, r.index)
     return DONE
 

@@ -67,6 +67,7 @@ if not cython.compiled:
     # A round: 63 taken; 62..32 node; 31..27 pages; 26..0 of the generation, against flipped bits.
     MAGAZINE_WORDS = 8
     MOST_ROUND_PAGES = 16
+    CHILDREN = 2  # the slot of all forked children, where one process alone is served
 
     FIRST_WORD_SLOTS = 48  # as many bits of the first word of holds are slots'
     MOST_TICKETS_EACH = 0xFFFF
@@ -115,6 +116,17 @@ if not cython.compiled:
     # How long a fork waits before the child shares its parent's slot.
     FORK_PATIENCE = 10000
 
+    # A recording's tape, in bytes, both powers of two; the most that a line has; and letters, the first
+    # of a word in its lowest byte.
+    TAPE_BYTES = 0x10_0000
+    TAPE_BLOCK = 0x1000
+    TAPE_LINE = 40
+    TAPE_ALLOC = 0x2C63_6F6C_6C61  # "alloc,"
+    TAPE_FREE = 0x2C_6565_7266  # "free,"
+    TAPE_ZERO = 0x30
+    TAPE_COMMA = 0x2C
+    TAPE_END = 0x0A
+
     # Operations, as `busy` tells them. What only looks at the arena is one as well: the engine's lists
     # are settled for it.
     OP_ALLOC = 1
@@ -138,6 +150,7 @@ if not cython.compiled:
     OP_FORK = 19
     OP_REPAIR = 20
     OP_REAP_TICKETS = 21
+    OP_RECORD = 22
 
     # Invariants of arenas, beside the engine's.
     F_ORPHAN = 32

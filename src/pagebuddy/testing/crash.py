@@ -53,6 +53,10 @@ class StoppingWords:
             return StoppingWords(self.words[index], self.budget)
         return self.words[index]
 
+    def tobytes(self) -> bytes:
+        """The words as bytes."""
+        return self.words.tobytes()
+
     def __setitem__(self, index: Any, value: Any) -> None:
         self.budget.spend()
         self.words[index] = value

@@ -2,7 +2,7 @@
 
 `op` is `alloc` or `free`. `id` is any number that no other live allocation has, an address for
 example: decimal, or hexadecimal with 0x before it. `bytes` is decimal; a free may leave it empty.
-Empty lines and lines that start with `#` are skipped.
+Empty lines and lines that start with `#` are skipped, but for a recorder's notes.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from pagebuddy.tools.events import (
     Unit,
     quote,
 )
-
-HEADER = b"op,id,bytes"
+from pagebuddy.tools.recorder_notes import noted
+from pagebuddy.tools.recording.arena_recording import HEADER as HEADER
 
 _HEXADECIMAL = re.compile(rb"0x[0-9a-fA-F]{1,16}")
 _DECIMAL = re.compile(rb"\d{1,19}")
@@ -48,7 +48,7 @@ def parse(text: bytes) -> Events:
     good = lines.good & (is_alloc | is_free) & key_good & (size_good | untold)
     if wrong := lines.first_not(good):
         raise _explain(*wrong)
-    return Events(is_alloc, key, np.where(untold, UNTOLD, size.astype(np.int64)))
+    return Events(is_alloc, key, np.where(untold, UNTOLD, size.astype(np.int64)), *noted(text))
 
 
 def _explain(index: int, line: bytes) -> BadLine:

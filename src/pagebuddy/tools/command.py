@@ -10,9 +10,17 @@ if TYPE_CHECKING:
     import typer
 
 
-ABOUT = (
-    "Look at this machine's arenas and operate them; record and replay what memory went through."
-)
+ABOUT = """\
+Look at this machine's arenas and operate them; record and replay what memory went through.
+
+\b
+  pagebuddy demo                 see what an arena does
+  pagebuddy ls                   list the arenas of this machine
+  pagebuddy stat NAME --watch    follow one of them
+  pagebuddy replay trace.csv     replay what arena.record() wrote
+
+Exit code: 0; 1 if something is damaged; 2 if something given is wrong.
+"""
 
 
 def main() -> None:
@@ -36,6 +44,7 @@ def build() -> typer.Typer:
     from pagebuddy.tools.arenas.reap_command import reap_command
     from pagebuddy.tools.arenas.rm_command import rm_command
     from pagebuddy.tools.arenas.stat_command import stat_command
+    from pagebuddy.tools.bench.bench_command import bench_command
     from pagebuddy.tools.demo.demo_command import demo_command
     from pagebuddy.tools.recording.record_command import record_command
     from pagebuddy.tools.replay_command import replay_command
@@ -55,9 +64,10 @@ def build() -> typer.Typer:
     app.command("reap")(reap_command)
     app.command("rm")(rm_command)
     app.command("replay")(replay_command)
-    app.command("demo")(demo_command)
     # The first word that is no option starts the command to run, with options of its own.
     app.command("record", context_settings={"allow_interspersed_args": False})(record_command)
+    app.command("demo")(demo_command)
+    app.command("bench")(bench_command)
 
     def tell_version(wanted: bool) -> None:
         if wanted:

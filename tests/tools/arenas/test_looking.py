@@ -70,7 +70,7 @@ def test_stat(busy, name, pagebuddy_command):
         ["size", "1 MiB in 256 pages of 4 KiB"],
         ["used", "140 KiB, 13.7 %, in 4 buffers"],
         ["free", "884 KiB, of which 784 KiB in one piece"],
-        ["kept", "1 buffer, which outlast their holders"],
+        ["kept", "1 buffer, which outlasts its holders"],
         ["dead", f"1 of 2 attached; see: pagebuddy reap {name}"],
     ]
     assert processes[0].split() == ["slot", "process", "name", "state", "buffers", "together"]

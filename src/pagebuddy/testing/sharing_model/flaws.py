@@ -44,6 +44,7 @@ class Flaw(Enum):
     DROP_IGNORES_KEPT = "drop_ignores_kept"
     FIND_BEFORE_LOCK = "find_before_lock"
     LOOKUP_STOPS_AT_FREE = "lookup_stops_at_free"
+    FORGETTING_ENDS_SEARCHES = "forgetting_ends_searches"
     OLDER_ENTRY_WINS = "older_entry_wins"
     EMPTY_KEYS_CONFLICT = "empty_keys_conflict"
     MOVED_KEY_STAYS = "moved_key_stays"
@@ -106,6 +107,7 @@ RULES = {
     Flaw.DROP_IGNORES_KEPT: "the last holder frees a buffer only if it is not kept",
     Flaw.FIND_BEFORE_LOCK: "a key is looked up under the lock under which the hold is gained",
     Flaw.LOOKUP_STOPS_AT_FREE: "the search for a key passes over entries that are free again",
+    Flaw.FORGETTING_ENDS_SEARCHES: "a freed entry ends searches only if none behind it is in use",
     Flaw.OLDER_ENTRY_WINS: "of two entries of one key, or of one buffer, recovery drops the older",
     Flaw.EMPTY_KEYS_CONFLICT: "any number of entries may have the empty key",
     Flaw.MOVED_KEY_STAYS: "recovery leaves a buffer only one entry",

@@ -53,7 +53,8 @@ def _figures(name: str, stats: ArenaStats) -> Iterator[tuple[str, str]]:
     largest = in_bytes(stats.largest_free_bytes)
     yield "free", f"{in_bytes(stats.free_bytes)}, of which {largest} in one piece"
     if stats.kept:
-        yield "kept", f"{counted(stats.kept, 'buffer')}, which outlast their holders"
+        outlast = "which outlasts its" if stats.kept == 1 else "which outlast their"
+        yield "kept", f"{counted(stats.kept, 'buffer')}, {outlast} holders"
     if stats.tickets:
         yield "on their way", f"{counted(stats.tickets, 'handle')} that nobody claimed yet"
     if stats.dead:

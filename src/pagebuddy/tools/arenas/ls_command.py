@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -18,6 +19,9 @@ from pagebuddy.tools.arenas.place import Foreign, named_arenas, told
 from pagebuddy.tools.arenas.snapshot import Snapshot
 from pagebuddy.tools.refusal import WRONG_INSIDE, plain_refusals
 from pagebuddy.tools.units import counted, in_bytes
+
+# In fewer columns the names would have no room beside the figures.
+_TABLE_FITS = 70
 
 _COLUMNS = ("size", "used", "largest free", "processes", "dead")
 
@@ -78,6 +82,33 @@ def ls_command(
 
 def _print(found: list[tuple[str, ArenaStats | str]]) -> None:
     console = Console(highlight=False)
+    if console.width < _TABLE_FITS:
+        _print_narrow(found, console)
+    else:
+        _print_table(found, console)
+    for name, stats in found:
+        if isinstance(stats, str):
+            console.print(Text(f"\n{name} is damaged: {stats}; see: pagebuddy check {name}"))
+
+
+def _print_narrow(found: list[tuple[str, ArenaStats | str]], console: Console) -> None:
+    for name, stats in found:
+        console.print(Text(name, style="bold"))
+        if isinstance(stats, str):
+            console.print("  damaged")
+            continue
+        figures = [
+            in_bytes(stats.n_bytes),
+            f"{in_bytes(stats.used_bytes)} used",
+            f"{in_bytes(stats.largest_free_bytes)} in one piece",
+            f"{stats.processes} process{'es' * (stats.processes != 1)}",
+        ]
+        if stats.dead:
+            figures.append(f"{stats.dead} of them dead")
+        console.print(Padding(Text(", ".join(figures)), (0, 0, 0, 2)))
+
+
+def _print_table(found: list[tuple[str, ArenaStats | str]], console: Console) -> None:
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("name", overflow="fold")
     for column in _COLUMNS:
@@ -95,6 +126,3 @@ def _print(found: list[tuple[str, ArenaStats | str]]) -> None:
             str(stats.dead) if stats.dead else "-",
         )
     console.print(table)
-    for name, stats in found:
-        if isinstance(stats, str):
-            console.print(Text(f"\n{name} is damaged: {stats}; see: pagebuddy check {name}"))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from typing import Any
 
 from pagebuddy.arena import Arena
 from pagebuddy.tools.demo.players import ARRIVED, END, WRONG, consume, produce
 from pagebuddy.tools.demo.video import FRAME_BYTES
+from pagebuddy.tools.other_process import starting
 
 PRODUCERS = 2
 CONSUMERS = 2
@@ -43,6 +44,10 @@ class Passage:
         """The rate, in bytes of frames."""
         return self.frames_a_second * FRAME_BYTES
 
+    def as_dict(self) -> dict[str, object]:
+        """All figures by name, ready for JSON."""
+        return asdict(self) | {"frames_a_second": self.frames_a_second}
+
 
 def pass_video(
     frames: int,
@@ -67,17 +72,22 @@ def pass_video(
             for i in range(PRODUCERS)
         ]
         consumers = [context.Process(target=consume, args=(arena, queue)) for _ in range(CONSUMERS)]
-        for process in (*consumers, *players):
-            process.start()
-        watched = _watch(noted.array(), frames, consumers[0] if kill else None, tell)
-        for _ in consumers:
-            queue.put(END)
-        for process in (*players, *consumers):
-            process.join(_PATIENCE)
-            if process.is_alive():
-                process.kill()
-                process.join()
-        seconds, killed = watched
+        started = []
+        try:
+            with starting():
+                for process in (*consumers, *players):
+                    process.start()
+                    started.append(process)
+            seconds, killed = _watch(noted.array(), frames, consumers[0] if kill else None, tell)
+            for _ in consumers:
+                queue.put(END)
+            for process in started:
+                process.join(_PATIENCE)
+        finally:
+            for process in started:
+                if process.is_alive():
+                    process.kill()
+                    process.join()
         arrived = int((noted.array() == ARRIVED).sum())
         wrong = int((noted.array() == WRONG).sum())
         queue.close()

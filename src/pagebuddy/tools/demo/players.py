@@ -7,6 +7,7 @@ from typing import Any
 
 from pagebuddy.errors import OutOfPages
 from pagebuddy.tools.demo.video import SHAPE, Video
+from pagebuddy.tools.other_process import end_with_parent
 
 ARRIVED = 1
 WRONG = 2
@@ -22,6 +23,7 @@ def produce(arena: Any, queue: Any, numbers: range, in_arena: bool) -> None:
     """Put the frames of these numbers into a queue, made in the arena or in memory of one's own."""
     import numpy as np
 
+    end_with_parent()
     video = Video()
     for number in numbers:
         frame = _room_for_a_frame(arena) if in_arena else np.empty(SHAPE, "u1")
@@ -31,6 +33,7 @@ def produce(arena: Any, queue: Any, numbers: range, in_arena: bool) -> None:
 
 def consume(arena: Any, queue: Any) -> None:
     """Check frames out of a queue, and note in the arena which have arrived, until told to end."""
+    end_with_parent()
     video = Video()
     noted = arena["arrived"].array()
     while (message := queue.get()) is not END:

@@ -1,10 +1,11 @@
-"""Recording the running kernel's page stream through tracefs, while a command runs.
+"""Recording what memory went through, as traces for `replay`.
 
-    record_command, record, child      the verb, the recording, the command that runs meanwhile
+    record_command, record, child      the verb: the running kernel's page stream while a command runs
     tracefs                            a private instance of the kernel's tracing, gone afterwards
     event_format, ring_buffer          what its raw buffers look like, and reading them
     timed_events, event_order          the events, and one order for those of all processors
     trace_writer, page_lines           the trace that comes of it
+    arena_recording                    `Arena.record`: an arena's buffers, as this process holds them
 
-Needs Linux and root. What is written is read like any other trace.
+The verb needs Linux and root. What is written is read like any other trace.
 """

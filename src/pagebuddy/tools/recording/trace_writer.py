@@ -6,7 +6,6 @@ import os
 import stat
 import zlib
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,16 +63,11 @@ class TraceWriter:
         try:
             self._put(HEADER + b"\n")
         except BaseException:
-            self.__exit__(None, None, None)
+            self.__exit__()
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *failure: object) -> None:
         self._file.close()
         self._draft.unlink(missing_ok=True)
 

@@ -7,7 +7,6 @@ import re
 import sys
 import tempfile
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from pagebuddy.tools.recording.event_format import EventFormat, PageLayout
@@ -82,16 +81,11 @@ class Instance:
         try:
             self._prepare()
         except BaseException:
-            self.__exit__(None, None, None)
+            self.__exit__()
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *failure: object) -> None:
         while self._buffers:
             os.close(self._buffers.pop())
         self._folder.rmdir()

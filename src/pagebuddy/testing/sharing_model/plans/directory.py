@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from pagebuddy.testing.sharing_model.flaws import Flaw
@@ -13,7 +14,7 @@ from pagebuddy.testing.sharing_model.plans.steps import (
     losing,
     unloading,
 )
-from pagebuddy.testing.sharing_model.words import ARENA, Entry, Step, Words
+from pagebuddy.testing.sharing_model.words import ARENA, UNUSED, Entry, Step, Words
 
 if TYPE_CHECKING:
     from pagebuddy.testing.sharing_model.state import Operation, State
@@ -22,16 +23,42 @@ if TYPE_CHECKING:
 def index_of(words: Words, key: int, flaw: Flaw | None) -> int | None:
     """Return where a key stands: the search passes over entries that are free again."""
     for index, entry in enumerate(words.directory):
-        if not entry.number and flaw is Flaw.LOOKUP_STOPS_AT_FREE:
+        if entry == UNUSED or (not entry.number and flaw is Flaw.LOOKUP_STOPS_AT_FREE):
             return None
         if entry.number and entry.key == key:
             return index
     return None
 
 
-def cleared(words: Words, index: int) -> Step:
-    """Return the store that frees an entry: its state; the fields stay as they were."""
-    return Step("directory", index, words.directory[index]._replace(number=0))
+def searches_ended(words: Words, index: int) -> list[Step]:
+    """Return the stores that let searches end at an entry that is free again, and at those before it.
+
+    None if one behind it is in use: all of them up to the next that was never used must be free.
+    """
+    entries = words.directory
+    behind = [entries[(index + n) % len(entries)] for n in range(len(entries))]
+    if next((entry.number for entry in behind if entry.number or entry == UNUSED), 0):
+        return []
+    last = index + (behind.index(UNUSED) if UNUSED in behind else len(entries)) - 1
+    around = [at % len(entries) for at in range(last, last - len(entries), -1)]
+    free = takewhile(lambda at: entries[at] != UNUSED and not entries[at].number, around)
+    return [Step("directory", at, UNUSED) for at in free]
+
+
+def cleared(words: Words, index: int, flaw: Flaw | None) -> list[Step]:
+    """Return the stores that free an entry: its state first; the fields stay, if searches need them."""
+    free = Step("directory", index, words.directory[index]._replace(number=0))
+    if flaw is Flaw.FORGETTING_ENDS_SEARCHES:
+        return [free, Step("directory", index, UNUSED)]
+    return [free, *searches_ended(words.after(free), index)]
+
+
+def cleared_all(words: Words, indices: list[int], flaw: Flaw | None) -> list[Step]:
+    """Return the stores that free entries one after the other."""
+    steps: list[Step] = []
+    for index in indices:
+        steps += cleared(words.after_all(steps), index, flaw)
+    return steps
 
 
 def keep(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
@@ -47,8 +74,9 @@ def keep(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[
     kept_so = before is not None and (not key or before == taken)
     if index is None or kept_so or not state.processes[i].has(buffer, flaw):
         return REFUSED
-    displaced = [words.directory[at] for at in (before, taken) if at is not None]
-    entry = Entry(1 + max((old.number for old in displaced), default=0), key, buffer)
+    displaced = [at for at in (before, taken) if at is not None]
+    number = 1 + max((words.directory[at].number for at in displaced), default=0)
+    entry = Entry(number, key, buffer)
     page = buffer.page
     fields = [Step("directory", index, entry._replace(number=0))]
     held = [Step("holds", page, words.holds[page] | ARENA)] if before is None else []
@@ -58,7 +86,8 @@ def keep(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[
     gain = [*fields, *held, *commit]
     if flaw is Flaw.KEEP_STATE_BEFORE_HOLD:
         gain = [*fields, *commit, *held]
-    clear = [cleared(words, at) for at in (before, taken) if at is not None]
+    begun = words if flaw is Flaw.REPLACE_OLD_FIRST else words.after_all(gain)
+    clear = cleared_all(begun, displaced, flaw)
     lose = [] if taken is None else losing(words, words.directory[taken].buffer.page, ARENA)
     if flaw is Flaw.REPLACED_HOLD_FIRST:
         clear, lose = lose, clear
@@ -73,7 +102,8 @@ def unkeep(state: State, i: int, operation: Operation, flaw: Flaw | None) -> lis
     index = words.entry_of(buffer)
     if index is None:
         return REFUSED
-    commit = [cleared(words, index), Step("unkept", value=buffer)]
+    state_0, *unused = cleared(words, index, flaw)
+    commit = [state_0, Step("unkept", value=buffer), *unused]
     lose = losing(words, buffer.page, ARENA)
     if flaw is Flaw.UNKEEP_HOLD_FIRST:
         return [BUSY, *lose, *commit, DONE, UNLOCK]

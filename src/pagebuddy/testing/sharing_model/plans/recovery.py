@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pagebuddy.testing.sharing_model.flaws import Flaw
-from pagebuddy.testing.sharing_model.plans.directory import cleared
+from pagebuddy.testing.sharing_model.plans.directory import cleared_all, searches_ended
 from pagebuddy.testing.sharing_model.plans.steps import DONE, freeing
 from pagebuddy.testing.sharing_model.words import ARENA, Step, Words
 
@@ -49,7 +49,9 @@ def recovery(words: Words, flaw: Flaw | None) -> list[Step]:
             valid.append(ticket.buffer.page)
         elif ticket:
             steps.append(Step("tickets", entry, None))
-    steps += [cleared(words, index) for index in entries_dropped(words, flaw)]
+    steps += cleared_all(words, entries_dropped(words, flaw), None)
+    for index in range(len(words.directory)):
+        steps += searches_ended(words.after_all(steps), index)
     kept = {entry.buffer.page for entry in words.after_all(steps).directory if entry.number}
     for page, record in enumerate(words.records):
         count, hold = valid.count(page), words.holds[page]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pagebuddy.testing.sharing_model.flaws import Flaw
 from pagebuddy.testing.sharing_model.plans.steps import (
     BUSY,
@@ -68,16 +70,18 @@ def fork(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[
     return [*steps, split, let_go, UNLOCK]
 
 
-def emptied(words: Words, slot: int, flaw: Flaw | None) -> list[Step]:
-    """Return the stores that empty a slot's magazine and end every hold of it."""
+def emptied(words: Words, slots: Sequence[int], flaw: Flaw | None) -> list[Step]:
+    """Return the stores that empty magazines of some slots, and end their holds of a buffer at once."""
+    bits = sum(1 << slot for slot in slots)
     steps: list[Step] = []
-    if words.magazines[slot] and flaw is not Flaw.REAP_LEAVES_ROUNDS:
-        steps.append(Step("magazines", slot, None))
+    for slot in slots:
+        if words.magazines[slot] and flaw is not Flaw.REAP_LEAVES_ROUNDS:
+            steps.append(Step("magazines", slot, None))
     for page, record in enumerate(words.records):
         # An arena's own reap walks live buffers alone; that does as well, unless the flaw is there.
         passed_over = flaw is Flaw.ALLOC_ADDS_HOLD and not record
-        if words.holds[page] >> slot & 1 and not passed_over:
-            steps += losing(words, page, 1 << slot)
+        if words.holds[page] & bits and not passed_over:
+            steps += losing(words, page, bits)
     return steps
 
 
@@ -93,7 +97,7 @@ def detach(state: State, i: int, operation: Operation, flaw: Flaw | None) -> lis
         return [left, UNLOCK_EARLY, end_lease, END]
     if flaw is Flaw.DETACH_LEASE_FIRST:
         return [left, end_lease, Step("pause", value=Operation("free_slot", mine))]
-    lost = [] if flaw is Flaw.DETACH_LEAVES_HOLDS else emptied(state.words, mine, flaw)
+    lost = [] if flaw is Flaw.DETACH_LEAVES_HOLDS else emptied(state.words, [mine], flaw)
     return [BUSY, *lost, left, Step("slots", mine, FREE), DONE, UNLOCK_EARLY, end_lease, END]
 
 
@@ -103,23 +107,19 @@ def free_slot(state: State, i: int, operation: Operation, flaw: Flaw | None) -> 
 
 
 def reap(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
-    """End every hold of every dead slot, then free the slot: each step may be repeated."""
-    words, dead = state.words, state.dead_slots()
+    """End the holds of all dead slots, buffer by buffer, then free the slots: each may be repeated."""
+    dead = state.dead_slots()
     if not dead:
         return REFUSED
-    steps = [BUSY]
+    freed = []
     for slot in dead:
-        free = Step("slots", slot, FREE)
-        if flaw is Flaw.FREE_SLOT_FIRST:
-            steps.append(free)
-        lost = emptied(words, slot, flaw)
-        words = words.after_all(lost)
-        steps += lost
         if state.sticky[slot]:
-            steps.append(Step("sticky", slot, 0))
-        if flaw is not Flaw.FREE_SLOT_FIRST:
-            steps.append(free)
-    return [*steps, DONE, UNLOCK]
+            freed.append(Step("sticky", slot, 0))
+        freed.append(Step("slots", slot, FREE))
+    lost = emptied(state.words, dead, flaw)
+    if flaw is Flaw.FREE_SLOT_FIRST:
+        return [BUSY, *freed, *lost, DONE, UNLOCK]
+    return [BUSY, *lost, *freed, DONE, UNLOCK]
 
 
 def reap_page(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:

@@ -7,10 +7,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from threading import Thread, main_thread
+
+from pagebuddy.tools.other_process import end_with_parent, starting
 
 # A fork would begin with this process's buffers, and so would hold them.
 STARTED = get_context("spawn")
@@ -27,7 +29,8 @@ def partner(serve: Callable[..., object], *shared: object) -> Connection:
     """
     ours, theirs = STARTED.Pipe()
     process = STARTED.Process(target=_serve, args=(serve, theirs, *shared), daemon=True)
-    process.start()
+    with starting():
+        process.start()
     theirs.close()
     Thread(target=_interrupt_after, args=(process.sentinel, ours), daemon=True).start()
     # Before what `multiprocessing` does then, which is to kill: some have files to remove.
@@ -56,19 +59,3 @@ def _serve(serve: Callable[..., object], connection: Connection, *shared: object
         serve(connection, *shared)
     except (EOFError, ConnectionError):
         return
-
-
-def end_with_parent() -> None:
-    """Have this process end when the one that started it does, also where it waits for something else.
-
-    Ctrl-C reaches all processes, and it is the other one that reports it.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
-from benchmarks import streams
+from pagebuddy.tools.bench import streams
 
 if TYPE_CHECKING:
-    from benchmarks.streams import Words
-    from benchmarks.subject import Subject
-    from benchmarks.timing import Case, Timed
     from pagebuddy import BuddyAllocator
+    from pagebuddy.tools.bench.streams import Words
+    from pagebuddy.tools.bench.subject import Subject
+    from pagebuddy.tools.bench.timing import Case, Timed
 
 
 def _on_the_same_words(

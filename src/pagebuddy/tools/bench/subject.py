@@ -4,15 +4,40 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import pagebuddy
-from benchmarks.rivals import Bench
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from pagebuddy import Arena, BuddyAllocator
+
+
+class Bench:
+    """What the extension has for benchmarks, uncompiled: calls that do nothing, and a loop."""
+
+    def nothing(
+        self,
+        n: int,
+        *,
+        above: int | None = None,
+        below: int | None = None,
+        align: int | None = None,
+    ) -> int:
+        """A parameter and options, as `alloc` and `free` have them."""
+        return n
+
+    def plain(self, n: int, /) -> int:
+        """One parameter and no options."""
+        return n
+
+    def pairs(self, buddy: BuddyAllocator, n: int, count: int) -> None:
+        """Allocate n pages and free them, count times."""
+        alloc, free = buddy.alloc, buddy.free
+        for _ in repeat(None, count):
+            free(alloc(n))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,199 @@
+"""A file system that is small, and full: an error that says so, never a signal.
+
+Each program runs in a mount namespace of its own, where /dev/shm is a new file system of a given size.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+PRELUDE = """
+import contextlib, errno, gc, os, pickle, signal, sys
+from pagebuddy import Arena, OutOfPages
+from pagebuddy.memory.named import FOLDER
+
+PAGE = 4096
+
+def made(kind, size, **options):
+    if kind == "named":
+        return Arena.create("arena", size, **options)
+    return Arena.file(FOLDER + "/arena", size, **options)
+
+def fill(free=0):
+    "Take all that is left of the file system, but so many pages."
+    with open(FOLDER + "/fill", "ab", buffering=0) as file:
+        with contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(PAGE))
+        os.ftruncate(file.fileno(), os.fstat(file.fileno()).st_size - free * PAGE)
+    assert os.statvfs(FOLDER).f_bfree == free
+
+def refused(call, *arguments, **options):
+    "Whether there is no room for something, which the file system said."
+    before = sorted(os.listdir(FOLDER)), len(os.listdir("/proc/self/fd"))
+    free = os.statvfs(FOLDER).f_bfree
+    try:
+        call(*arguments, **options)
+    except OutOfPages as error:
+        assert isinstance(error.__cause__, OSError), error
+        assert error.__cause__.errno == errno.ENOSPC, error.__cause__
+        assert error.requested > error.free, error
+    else:
+        return False
+    gc.collect()
+    assert (sorted(os.listdir(FOLDER)), len(os.listdir("/proc/self/fd"))) == before
+    assert os.statvfs(FOLDER).f_bfree == free
+    return True
+"""
+
+
+@pytest.fixture
+def in_small(engine):
+    """Run a program where /dev/shm has so many KiB; what it prints. It says nothing on stderr."""
+    if shutil.which("unshare") is None:
+        pytest.skip("no unshare here")
+    as_user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+
+    def run(kib, program, *arguments):
+        command = [
+            *("unshare", "--mount", *as_user, "sh", "-c"),
+            'mount -t tmpfs -o size="$1"k none /dev/shm || exit 77; shift; exec "$@"',
+            *("sh", str(kib), sys.executable, "-W", "error", "-c"),
+            *(PRELUDE + textwrap.dedent(program), *map(str, arguments)),
+        ]
+        pure = {"PAGEBUDDY_PURE": "1"} if engine == "uncompiled" else {}
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=120, env=os.environ | pure
+        )
+        if done.returncode == 77 or "unshare failed" in done.stderr:
+            pytest.skip("this user may not mount a small file system")
+        assert (done.stderr, done.returncode) == ("", 0)
+        return done.stdout
+
+    return run
+
+
+@pytest.mark.parametrize("kind", ["named", "file"])
+@pytest.mark.parametrize("size", ["64 KiB", "1 GiB", "64 GiB"])
+def test_one_is_made_or_is_refused_however_full_it_is(in_small, kind, size):
+    """cpython 114390; pytorch 5040, 108861; ray 14182, 15951; triton-inference-server 5681."""
+    said = in_small(
+        1024,
+        """
+        kind, size = sys.argv[1:]
+        free = 0
+        while True:
+            fill(free)
+            if not refused(made, kind, size):
+                break
+            free += 1
+        arena = Arena.attach("arena")
+        assert free > 1
+        print(arena.size, os.statvfs(FOLDER).f_bfree, arena.stats().used)
+        """,
+        kind,
+        size,
+    )
+    assert said == f"{int(size.split()[0]) << (10 if 'K' in size else 30)} 0 0\n"
+
+
+@pytest.mark.parametrize("kind", ["named", "file"])
+@pytest.mark.parametrize("option", ["reserve", "populate"])
+def test_what_is_to_be_there_at_once_is_there_or_is_refused(in_small, kind, option):
+    """sglang 30602."""
+    said = in_small(
+        1024,
+        """
+        kind, option = sys.argv[1:]
+        fill(100)
+        assert refused(made, kind, "64 MiB", **{option: True})
+        assert refused(made, kind, 90 * PAGE, **{option: True})
+        arena = made(kind, 50 * PAGE, **{option: True})
+        fill()
+        arena.alloc(50 * PAGE).view[:] = b"x" * (50 * PAGE)
+        print(arena.stats().used)
+        """,
+        kind,
+        option,
+    )
+    assert said == "0\n"
+
+
+@pytest.mark.parametrize("kind", ["named", "file"])
+def test_a_reserved_arena_needs_nothing_more(in_small, kind):
+    """Whatever is done in it afterwards, while the file system is full: all tables are there as well."""
+    said = in_small(
+        4096,
+        """
+        arena = made(sys.argv[1], "1 MiB", reserve=True)
+        fill()
+        first = arena.alloc(PAGE, zero=True)
+        assert first.resize(arena.size)
+        first.view[:] = b"x" * arena.size
+        for call in (arena.alloc, arena.empty):
+            try:
+                call(1)
+            except OutOfPages as error:
+                assert error.__cause__ is None
+            else:
+                raise AssertionError("there was a page more")
+        first.release()
+        del first
+        many = [arena.alloc(1) for _ in range(arena.n_pages // 2)]
+        for number, buffer in enumerate(many):
+            buffer.view[:] = b"y"
+            if number % 2:
+                buffer.keep(f"key {number}")
+        sent = [pickle.dumps(buffer) for buffer in many for _ in range(8)]
+        many.clear()
+        claimed = [pickle.loads(data) for data in sent]
+        sent = arena.dumps(bytearray(50 * PAGE))
+        assert arena.loads(sent) == bytes(50 * PAGE)
+        pid = os.fork()
+        if not pid:
+            arena.alloc(10 * PAGE).view[:] = b"z" * (10 * PAGE)
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        assert (arena.reap(), len(arena.keys()), arena.stats().tickets) == (1, 64, 0)
+        again = Arena.attach("arena")
+        arena.recover()
+        again.verify()
+        print(again["key 63"].nbytes, again.stats().n_spans)
+        """,
+        kind,
+    )
+    assert said == "1 128\n"
+
+
+def test_who_touches_what_is_not_there_is_the_only_one_to_end(in_small, engine):
+    """Without `reserve` that is how it ends: at any moment, by a signal. The others go on."""
+    said = in_small(
+        1024,
+        """
+        arena = made("named", "64 MiB")
+        mine = arena.alloc(5, keep="mine")
+        mine.view[:] = b"hello"
+        for free in (0, 1, 2, 3, 5, 8, 30):
+            fill(free)
+            pid = os.fork()
+            if not pid:
+                held = []
+                while True:
+                    held.append(arena.alloc(3 * PAGE))
+                    held[-1].view[::PAGE] = b"xxx"
+            print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+            os.unlink(FOLDER + "/fill")
+            assert arena.reap() == 1
+            arena.verify()
+            assert (arena.stats().used, bytes(mine.view)) == (1, b"hello")
+            arena.trim()
+        """,
+    )
+    assert said.split() == [str(-signal.SIGBUS)] * 7

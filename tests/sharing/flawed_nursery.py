@@ -1,0 +1,24 @@
+"""A nursery of uncompiled workers in which something is wrong: FLAW DESCRIPTOR."""
+
+from __future__ import annotations
+
+import sys
+
+from pagebuddy.sharing import forking, reaping, tickets
+from pagebuddy.testing.processes_machine.nursery import bear_workers
+from pagebuddy.testing.processes_machine.wire import Wire
+
+
+def nothing(*asked):
+    """Do nothing."""
+
+
+FLAWS = {
+    "a child holds nothing": (forking, "endow"),
+    "a claimed ticket stays": (tickets, "end_ticket"),
+    "the dead are forgotten, and what they held stays": (reaping, "free_if_unused"),
+}
+
+if __name__ == "__main__":
+    setattr(*FLAWS[sys.argv[1]], nothing)
+    bear_workers(Wire.of(int(sys.argv[2])))

@@ -1,0 +1,62 @@
+"""Processes that share an arena against the naive model; and that the machine finds what is wrong."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from hypothesis import Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from pagebuddy.testing.processes_machine.machine import processes_machine_for
+from pagebuddy.testing.processes_machine.nursery import Nursery, Refused
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="arenas are shared on Linux")
+
+FLAWED = Path(__file__).with_name("flawed_nursery.py")
+FLAWS = [
+    "a child holds nothing",
+    "a claimed ticket stays",
+    "the dead are forgotten, and what they held stays",
+]
+
+
+def is_compiled():
+    chosen = os.environ.get("PAGEBUDDY_PURE") != "1"
+    return chosen and importlib.util.find_spec("pagebuddy._compiled") is not None
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(
+    ("engines", "lock"),
+    [
+        (["compiled"], "mutex"),
+        (["compiled"], "file"),
+        (["uncompiled"], "file"),
+        (["compiled", "uncompiled"], "file"),
+    ],
+    ids=["compiled", "compiled, by file", "uncompiled", "of both engines"],
+)
+def test_processes_do_as_the_model(engines, lock, rounds):
+    if "compiled" in engines and not is_compiled():
+        pytest.skip("the engine was not compiled here, or shall not be used")
+    with ExitStack() as nurseries:
+        crew = [nurseries.enter_context(Nursery(engine)) for engine in engines]
+        run_state_machine_as_test(
+            processes_machine_for(crew, lock), settings=settings(max_examples=6 * rounds)
+        )
+        assert [nursery.said for nursery in crew] == [""] * len(crew)
+
+
+@pytest.mark.parametrize("flaw", FLAWS)
+def test_a_flaw_is_found_out(flaw):
+    few = settings(max_examples=200, phases=[Phase.generate], database=None, derandomize=True)
+    with (
+        Nursery("uncompiled", [str(FLAWED), flaw]) as nursery,
+        pytest.raises((AssertionError, Refused)),
+    ):
+        run_state_machine_as_test(processes_machine_for([nursery], "file"), settings=few)

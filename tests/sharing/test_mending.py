@@ -1,0 +1,171 @@
+"""The directory after a death or a power cut: of two entries for one thing the newer stays."""
+
+from __future__ import annotations
+
+import gc
+import random
+
+import pytest
+
+from pagebuddy.core.words import N_HEADS
+from pagebuddy.sharing.words import (
+    A_BUSY,
+    A_NUMBER,
+    ENTRY_GENERATION,
+    ENTRY_KEY,
+    ENTRY_NODE,
+    ENTRY_STATE,
+    ENTRY_WORDS,
+    KEY_WORDS,
+)
+
+
+@pytest.fixture
+def arena(Arena):
+    return Arena("4 MiB")
+
+
+def entries_of(arena):
+    """The words of all entries, one after another."""
+    attachment = arena._attachment
+    start = attachment.layout.entries_at
+    ends = range(start, start + attachment.layout.n_entries * ENTRY_WORDS, ENTRY_WORDS)
+    return [attachment.memory[at : at + ENTRY_WORDS] for at in ends]
+
+
+def entry_of(arena, key):
+    """The entry of a key."""
+    return next(entry for entry in entries_of(arena) if entry[ENTRY_STATE] and key_of(entry) == key)
+
+
+def key_of(entry):
+    return entry[ENTRY_KEY : ENTRY_KEY + KEY_WORDS].tobytes().rstrip(b"\0").decode()
+
+
+def give_key(entry, key):
+    """Store a key in an entry, wherever the search for it begins."""
+    words = memoryview(key.encode().ljust(8 * KEY_WORDS, b"\0")).cast("Q")
+    entry[ENTRY_KEY : ENTRY_KEY + KEY_WORDS] = words
+
+
+def swap_states(one, other):
+    """Let the older entry be the newer one."""
+    one[ENTRY_STATE], other[ENTRY_STATE] = other[ENTRY_STATE], one[ENTRY_STATE]
+
+
+def take_over(arena):
+    """Let the next operation find that somebody died at work."""
+    arena._attachment.memory[A_BUSY] = 2 << 32 | 1
+    arena.verify()
+
+
+@pytest.mark.parametrize("newer", ["first", "second"])
+def test_of_two_entries_of_one_key_the_newer_stays(arena, newer):
+    first, second = (arena.alloc(1, keep=key) for key in ("first", "second"))
+    entries = entry_of(arena, "first"), entry_of(arena, "second")
+    give_key(entries[1], "first")
+    if newer == "first":
+        swap_states(*entries)
+    take_over(arena)
+    stays = first if newer == "first" else second
+    assert arena["first"].offset == stays.offset
+    assert arena.keys() == ["first"]
+    assert (first.kept, second.kept) == (stays is first, stays is second)
+
+
+@pytest.mark.parametrize("newer", ["first", "second"])
+def test_of_two_entries_of_one_buffer_the_newer_stays(arena, newer):
+    first, second = (arena.alloc(1, keep=key) for key in ("first", "second"))
+    entries = [entry_of(arena, "first"), entry_of(arena, "second")]
+    told = entries if newer == "second" else entries[::-1]
+    # As where a kept buffer got another key, and its old entry was not freed yet.
+    for word in ENTRY_NODE, ENTRY_GENERATION:
+        told[0][word] = told[1][word]
+    if newer == "first":
+        swap_states(*entries)
+    take_over(arena)
+    assert arena.keys() == [newer]
+    assert (first.kept, second.kept) == (newer == "first", newer == "second")
+
+
+def test_an_entry_whose_buffer_is_gone_is_freed_and_ends_searches(arena):
+    arena.alloc(1, keep="gone")
+    entry_of(arena, "gone")[ENTRY_GENERATION] += 1
+    take_over(arena)
+    assert arena.keys() == []
+    assert not any(entry[ENTRY_NODE] for entry in entries_of(arena))
+    gc.collect()
+    assert arena.stats().used == 0
+
+
+def test_buffers_that_are_kept_without_a_key_stay(arena):
+    buffers = [arena.alloc(1, keep=True) for _ in range(50)]
+    take_over(arena)
+    assert all(buffer.kept for buffer in buffers)
+
+
+def passed_over(arena):
+    """Which entries searches go past, and whether of those behind the first that tells ends them."""
+    entries = entries_of(arena)
+    in_use = [entry[ENTRY_STATE] != 0 for entry in entries]
+    ending = [
+        entry[ENTRY_NODE] == 0 and not used for entry, used in zip(entries, in_use, strict=True)
+    ]
+    for i in range(len(entries)):
+        if not in_use[i] and not ending[i]:
+            behind = next(
+                at for at in [*range(i + 1, len(entries)), *range(i)] if in_use[at] or ending[at]
+            )
+            yield i, ending[behind]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_is_in_a_full_directory_the_newest_of_each_key_is_found(arena, seed):
+    chance = random.Random(seed)
+    entries = entries_of(arena)
+    n = len(entries)
+    buffers = [arena.alloc(1) for _ in range(n)]
+    for number, buffer in enumerate(buffers):
+        buffer.keep(f"{number}", flush=False)
+    states = list(range(2, n + 2))
+    chance.shuffle(states)
+    newest = {}
+    for entry, state in zip(entries, states, strict=True):
+        key = f"{chance.randrange(n)}"
+        give_key(entry, key)
+        entry[ENTRY_STATE] = state
+        if chance.random() < 0.3:
+            # Free again, or never used.
+            entry[ENTRY_STATE] = 0
+            entry[ENTRY_NODE] *= chance.randrange(2)
+        elif state > newest.get(key, (0, 0))[0]:
+            newest[key] = state, entry[ENTRY_NODE]
+    arena._attachment.memory[A_NUMBER] = n + 1
+    take_over(arena)
+    assert arena.keys() == sorted(newest)
+    for key, (_, node) in newest.items():
+        assert arena[key].offset == (node - N_HEADS) * arena.page_size
+    assert sum(buffer.kept for buffer in buffers) == len(newest)
+    while newest:
+        arena[newest.popitem()[0]].unkeep()
+    assert all(entry[ENTRY_NODE] == 0 for entry in entries)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_searches_end_where_nothing_behind_is_in_use(arena, seed):
+    chance = random.Random(seed)
+    entries = entries_of(arena)
+    for number in range(len(entries)):
+        arena.alloc(1, keep=f"{number}")
+    stay = 3 * seed
+    for entry in chance.sample(entries, len(entries) - stay):
+        entry[ENTRY_STATE] = 0
+        if chance.random() < 0.2:
+            entry[ENTRY_NODE] = 0
+    # From the last entry searches go on with the first.
+    entries[0][ENTRY_STATE] = entries[0][ENTRY_NODE] = entries[-1][ENTRY_STATE] = 0
+    take_over(arena)
+    assert not any(ends for _, ends in passed_over(arena))
+    assert len(arena.keys()) <= stay
+    keys = arena.keys()
+    assert all(key in arena for key in keys)

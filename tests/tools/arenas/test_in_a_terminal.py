@@ -1,0 +1,79 @@
+"""Every verb about arenas in a real terminal, of 80 columns and of fewer: what a new user sees."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from pagebuddy import Arena
+
+KEY = "the-weights-of-a-model-with-a-rather-long-name"
+
+
+@pytest.fixture
+def long_name(name):
+    """As long as a name may be, and so wider than the terminal."""
+    longest = name.ljust(100, "x")
+    yield longest
+    if os.path.exists(f"/dev/shm/{longest}"):
+        os.unlink(f"/dev/shm/{longest}")
+
+
+@pytest.fixture
+def busy(long_name):
+    """An arena of that name, with many buffers, one of them kept."""
+    with Arena.create(long_name, "64 MiB") as arena:
+        buffers = [arena.alloc(5000 * i) for i in range(1, 60)]
+        arena.alloc(100_000, keep=KEY)
+        del buffers[::3]
+        yield arena
+        del buffers
+
+
+@pytest.mark.parametrize("columns", [80, 50])
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["ls"], "64 MiB"),
+        (["stat"], "buffers"),
+        (["map"], "each character is"),
+        (["map", "--by", "holder"], "A "),
+        (["map", "--tree", "0"], "order"),
+        (["check"], "every invariant was proved"),
+        (["reap"], "reaped "),
+    ],
+)
+def test_a_verb_fits_the_terminal(busy, long_name, terminal, arguments, told, columns):
+    verb, *options = arguments
+    shown = terminal(verb, long_name, *options, columns=columns)
+    assert shown.code == 0, shown.text
+    assert told in " ".join(shown.text.split())
+    if verb != "reap" and "--tree" not in options:
+        assert shown.text.count("x") >= long_name.count("x"), "no part of the name is left out"
+    assert "Traceback" not in shown.text
+    assert ("\x1b[" in shown.written) == (verb != "reap")
+
+
+def test_what_is_piped_is_what_a_terminal_shows(busy, long_name, terminal, pagebuddy_command):
+    for verb in ("map", "check"):
+        code, text, complaint = pagebuddy_command(verb, long_name)
+        assert (code, complaint) == (0, "")
+        piped = [line.rstrip() for line in text.splitlines()]
+        shown = [line.rstrip() for line in terminal(verb, long_name).text.splitlines()]
+        # What colours mean is told otherwise where there are none.
+        assert piped[:5] == shown[:5]
+
+
+def test_an_arena_that_is_not_there(name, terminal):
+    for verb in ("stat", "map", "check", "reap", "rm"):
+        shown = terminal(verb, name)
+        assert shown.code == 2
+        assert shown.text.startswith(f"pagebuddy: there is no arena named {name}; ")
+        assert shown.text.count("\n") == 1
+
+
+def test_watching_until_interrupted(busy, long_name, terminal):
+    shown = terminal("stat", long_name, "--watch", "--every", "0.01", interrupt_at="64 MiB in")
+    assert shown.code == 0
+    assert "Traceback" not in shown.text

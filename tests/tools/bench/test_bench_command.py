@@ -1,0 +1,54 @@
+"""The verb `bench`, for real, with few samples: what it prints, never how fast it was."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from pagebuddy import COMPILED
+from pagebuddy.tools.bench.core_rows import rows_for
+from pagebuddy.tools.bench.subject import chosen
+
+LINUX = sys.platform == "linux"
+SECTIONS = [
+    "The engine, in its own loop",
+    "64 KiB got and dropped, untouched",
+    *["16 MiB handed to another process, and answered"] * LINUX,
+]
+
+
+def test_in_a_terminal(terminal):
+    shown = terminal("bench", "--rounds", "2")
+    assert shown.code == 0
+    for told in (*SECTIONS, "arena.alloc", "np.empty", "SharedMemory over arena.alloc"):
+        assert told in shown.text
+    assert "measuring: 1 of 2 rounds" in shown.written
+    assert "the engine is " + ("compiled" if COMPILED else "not compiled") in shown.text
+
+
+def test_piped(pagebuddy_command):
+    code, text, complaint = pagebuddy_command("bench", "--rounds", "1")
+    assert (code, complaint) == (0, "")
+    lines = text.splitlines()
+    assert [line.rstrip() for line in lines if line.rstrip() in SECTIONS] == SECTIONS
+    rows = [line.split("  ")[0] for line in lines]
+    assert {"alloc or free of a page", "arena.alloc", "np.empty", "SharedMemory"} <= set(rows)
+
+
+def test_as_json(pagebuddy_command):
+    code, text, complaint = pagebuddy_command("bench", "--rounds", "3", "--json")
+    assert (code, complaint) == (0, "")
+    told = json.loads(text)
+    assert (told["rounds"], told["compiled"]) == (3, COMPILED)
+    assert {"cpu", "cores", "load", "python", "system", "when", "pagebuddy"} <= told.keys()
+    rows = [row for row in rows_for(chosen(compiled=COMPILED)) if row.section in SECTIONS]
+    assert [row["title"] for row in told["figures"]] == [row.title for row in rows]
+    for row in told["figures"]:
+        assert 0 < row["min"] <= row["median"] <= row["max"], row
+        assert row["unit"] in ("ns", "ns/page", "µs", "ms", "times")
+
+
+def test_no_rounds(pagebuddy_command):
+    code, printed, complaint = pagebuddy_command("bench", "--rounds", "0")
+    assert (code, printed) == (2, "")
+    assert "--rounds" in complaint
