@@ -21,6 +21,7 @@ from pagebuddy.sharing.words import (
     SLOT_STATE,
     SLOT_WORDS,
 )
+from pagebuddy.tools.arenas.snapshot import Snapshot
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="robust mutexes are Linux's")
 
@@ -159,6 +160,19 @@ def test_figures_and_walks_have_no_rounds(arena):
         assert rounds_of(arena)
         assert look() in ((1, 1, 255), None, 3 * PAGE)
         assert rounds_of(arena) == []
+    assert held.offset == 0
+
+
+def test_who_looks_from_outside_sees_them_as_free_and_leaves_them(Arena, engine, name, silent):
+    if engine == "uncompiled":
+        pytest.skip("the uncompiled engine has no mutex, and no magazines")
+    arena = Arena.create(name, "1 MiB")
+    held = arena.alloc(PAGE)
+    dropped = arena.alloc(2 * PAGE).offset
+    with Snapshot(f"/dev/shm/{name}") as snapshot:
+        assert (snapshot.stats().used, len(list(snapshot.buffers()))) == (1, 1)
+        assert [(row.buffers, row.nbytes) for row in snapshot.processes()] == [(1, PAGE)]
+    assert rounds_of(arena) == [dropped]
     assert held.offset == 0
 
 

@@ -58,7 +58,6 @@ def is_unlocked(a: Attachment) -> cython.bint:
         a.magazine != 0
         and a.away == 0
         and a.recorded == 0
-        and not a.sticky
         and a.base[A_POISONED] == 0
         and is_present()
     )
@@ -70,6 +69,9 @@ def is_unlocked(a: Attachment) -> cython.bint:
 @cython.cfunc
 def load(a: Attachment, node: u64) -> cython.bint:
     """Make a round of a small buffer that no object of this process uses any more, if that can be."""
+    if a.magazine == 0:
+        # Its words may not be this process's any more.
+        return False
     link: u64 = a.links[node]
     if pages_in(link) > MOST_ROUND_PAGES or not is_unlocked(a):
         return False
