@@ -7,7 +7,10 @@ asserted: a figure that is not reached is shown as such.
 - `rivals` is what the engine is measured against
 - `arenas` holds the cases of arenas, `memories` the other ways to get memory
 - `sharing` holds the cases of two processes, `handovers` other ways to hand bytes over
-- `figures`, `arena_rows` and `sharing_rows` say which rows the table has and what each should reach
+- `frameworks` holds those of torch, joblib and ray, where they are installed
+- `deaths` holds the cases of processes that are killed at work
+- `figures`, `arena_rows`, `sharing_rows` and `death_rows` say which rows the table has and what each
+  should reach
 - `machine` and `report` write down where it ran and what came out
 
 `pagebuddy.tools.bench` has what the verb `bench` measures too: how samples are taken, the engine's

@@ -10,13 +10,26 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import arena_rows, arenas, batches, calls, rivals, sharing, sharing_rows
+from benchmarks import (
+    arena_rows,
+    arenas,
+    batches,
+    calls,
+    death_rows,
+    deaths,
+    frameworks,
+    rivals,
+    sharing,
+    sharing_rows,
+)
 from benchmarks.figures import rows_for
 from benchmarks.machine import described
+from benchmarks.memories import SIZES
 from benchmarks.report import WIDTH, place_in, save, show, write_into
 from pagebuddy import Arena
 from pagebuddy.tools.bench import loops
 from pagebuddy.tools.bench.figures import figures
+from pagebuddy.tools.bench.handovers import trips_of
 from pagebuddy.tools.bench.subject import Subject, chosen, default_is_compiled, without_checks
 from pagebuddy.tools.bench.timing import Case, measure
 
@@ -75,7 +88,7 @@ def main() -> None:
     rounds, arena_rounds = asked.rounds, -(-asked.rounds // ARENA_SHARE)
     map_rounds, n_calls = -(-rounds // MAP_SHARE), min(sharing.N_CALLS, rounds * CALLS_A_ROUND)
     shares = sharing.can_share(subject)
-    n_rounds = rounds + arena_rounds + (arena_rounds + map_rounds) * shares
+    n_rounds = rounds + arena_rounds + 2 * (arena_rounds + map_rounds) * shares
     started = time.monotonic()
     with progress.status("measuring") as status:
         done = count(1)
@@ -93,10 +106,16 @@ def main() -> None:
             samples |= measure(between, arena_rounds, ARENA_SAMPLE_NS, show_round)
             maps = sharing.maps(arena, n_calls)
             samples |= measure(maps, map_rounds, ARENA_SAMPLE_NS, show_round)
+            samples |= measure(deaths.all_of(), map_rounds, ARENA_SAMPLE_NS, show_round)
+            with frameworks.cluster() as ways:
+                # Last, as its servers are never quite at rest.
+                cases = [trips_of(way, size) for way in ways for size in SIZES]
+                samples |= measure(cases, arena_rounds, ARENA_SAMPLE_NS, show_round)
     metadata = subject.allocator.metadata_size(subject.n_pages)
     samples[subject.of("metadata")] = [metadata / subject.n_pages]
     rows = [*rows_for(subject), *arena_rows.rows_for(subject)]
-    table = figures([*rows, *sharing_rows.rows_for(subject, n_calls)], samples)
+    rows += [*sharing_rows.rows_for(subject, n_calls), *death_rows.rows_for(subject)]
+    table = figures(rows, samples)
     show(table, facts, console)
     save(table, facts, rounds, asked.json)
     for page in asked.into:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks import handovers
+from benchmarks import frameworks, handovers
 from benchmarks.memories import SIZES
 from pagebuddy import COMPILED, Arena, ArenaExecutor
 from pagebuddy.tools.bench.handovers import in_place, trips_of
@@ -37,7 +37,12 @@ BURST = 100
 
 def trips(arena: Arena) -> list[Case]:
     """Every way at every size, what is compared side by side."""
-    ways = [in_place(arena), handovers.copied_in(arena), *handovers.others()]
+    ways = [
+        in_place(arena),
+        handovers.copied_in(arena),
+        *handovers.others(),
+        *frameworks.others(),
+    ]
     return [trips_of(way, size) for size in SIZES for way in ways]
 
 

@@ -25,6 +25,10 @@ BESIDE = {
     "SharedMemory by name": "SharedMemory",
     "Pipe": "Pipe",
     "multiprocessing.Queue": "Queue",
+    "torch, tensor in place": "torch in place",
+    "torch, copied in": "torch copied",
+    "joblib.Parallel": "joblib",
+    "ray.put, ray.get": "ray",
 }
 """Titles and names. Those that were not measured, as they are not installed, have no row."""
 

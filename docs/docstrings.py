@@ -52,6 +52,8 @@ def _part(part: str, linked: set[str]) -> str:
             lines += [] if in_columns or not lines else [""]
             lines.append(f"- `{given['name']}`: {given['text']}")
             in_columns = True
+        elif line.startswith("- ") and lines and not lines[-1].startswith(("- ", "  ")):
+            lines += ["", line]
         elif in_columns and line.startswith("  "):
             lines.append(f"  {line.strip()}")
         else:

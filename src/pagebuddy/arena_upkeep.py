@@ -40,6 +40,14 @@ class ArenaUpkeep:
         """Whether this object was closed."""
         return False
 
+    @property
+    def _whole(self) -> Any:
+        """The attachment, unless its file was cut off, where that can be known."""
+        a = self._open
+        if a.medium.is_cut():
+            raise answers.cut_off()
+        return a
+
     def stats(self) -> ArenaStats:
         """Return the figures of this moment. Cost: a walk through what was ever used.
 
@@ -50,7 +58,7 @@ class ArenaUpkeep:
         >>> arena.stats().used_bytes
         8192
         """
-        a = self._open
+        a = self._whole
         request = a.request(rows=64)
         a.perform(request, OP_MEASURE)
         figures = request.answer
@@ -81,7 +89,7 @@ class ArenaUpkeep:
         >>> [(row.offset, row.nbytes, row.key) for row in arena.buffers()]
         [(0, 5000, 'note')]
         """
-        return listing.buffers_of(self._open)
+        return listing.buffers_of(self._whole)
 
     def processes(self) -> list[ProcessRow]:
         """Return a row for each process: what it holds, and whether it is alive. Cost: as `buffers`.
@@ -92,14 +100,14 @@ class ArenaUpkeep:
         >>> [(row.me, row.alive, row.buffers, row.nbytes) for row in arena.processes()]
         [(True, True, 1, 8192)]
         """
-        return listing.processes_of(self._open)
+        return listing.processes_of(self._whole)
 
     def verify(self) -> None:
         """Prove every invariant. Raises `CorruptMetadata` that names the one that does not hold.
 
         Cost: a walk, under the lock.
         """
-        a = self._open
+        a = self._whole
         request = a.request()
         a.perform(request, OP_VERIFY)
         found = request.answer
@@ -112,7 +120,7 @@ class ArenaUpkeep:
         This happens by itself after a process was killed at work; here it is for what `verify` found.
         Raises `CorruptMetadata` where a record itself cannot be. Cost: a walk, under the lock.
         """
-        a = self._open
+        a = self._whole
         a.perform(a.request(), OP_REPAIR)
 
     def reap(self, *, unclaimed_after: float | None = None) -> int:
@@ -133,7 +141,7 @@ class ArenaUpkeep:
         >>> arena.stats().used_bytes
         0
         """
-        a = self._open
+        a = self._whole
         age = answers.seconds(unclaimed_after, "unclaimed_after")
         request = a.request()
         a.perform(request, OP_REAP)
@@ -155,7 +163,7 @@ class ArenaUpkeep:
         >>> arena.trim()
         802816
         """
-        a = self._open
+        a = self._whole
         at, freed = 0, 0
         while (taken := a.take_free(at, max(_TRIM_BYTES // a.layout.page_size, 1))) is not None:
             freed += a.medium.trim(a.layout.data_at + taken.offset, taken.capacity)
@@ -198,7 +206,7 @@ class ArenaUpkeep:
 
         Raises OSError where the system could not store it. Cost: that of the disk.
         """
-        self._open.medium.flush()
+        self._whole.medium.flush()
 
     def _repr_html_(self) -> str | None:
         """For notebooks: the memory as a picture, by holder, in the colours of the page around it."""

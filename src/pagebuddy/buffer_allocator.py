@@ -355,7 +355,7 @@ if not cython.compiled:
         a.ending = True  # weak references outlive the beginning of this
         if finalizing() or a.fd < 0:
             return
-        if a.slot:
+        if a.slot and not a.medium.is_cut():
             attempt(a, Request(), OP_DETACH, PATIENCE)
         if a.lease is not None:
             a.lease.release()

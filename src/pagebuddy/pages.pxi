@@ -62,7 +62,8 @@ cdef void detach(Attachment a) noexcept:
     cdef u64 answer
     cdef Request request = Request.__new__(Request)
     delist(<void *> a)
-    if a.slot and a.fd >= 0:
+    cdef u64 n_bytes = a.data_address - <u64> <size_t> a.base + (a.total << a.page_bits)
+    if a.slot and a.fd >= 0 and not is_cut(a.fd, a.device, a.inode, n_bytes):
         answer = attempt(a, request, OP_DETACH, 0)
         if answer == LOCKED:
             # Where a stopped process has the lock the slot is left to be reaped.

@@ -150,3 +150,40 @@ def test_a_file_made_read_only(stored):
     path.chmod(0o400)
     with pytest.raises(PermissionError):
         opened()
+
+
+CUT_OFF = """
+import gc
+kind, place, length = sys.argv[1:]
+arena = Arena.create(place, "1 MiB") if kind == "named" else Arena.file(place, "1 MiB")
+path = "/dev/shm/" + place if kind == "named" else place
+os.truncate(path, int(length))
+looks = [arena.stats, arena.buffers, arena.processes, arena.verify, arena.recover, arena.reap,
+         arena.trim, arena.flush, lambda: Arena.attach(arena.fileno()),
+         lambda: Arena.attach(place) if kind == "named" else Arena.file(place)]
+for look in looks:
+    try:
+        look()
+    except (CorruptMetadata, ValueError) as error:
+        said = str(error)
+        assert "as long as" in said or "is empty" in said, said
+    else:
+        raise AssertionError(look)
+    finally:
+        gc.collect()
+assert arena.unlink()
+say(said)
+del look, looks, arena
+gc.collect()
+say("ended")
+"""
+
+
+@pytest.mark.parametrize("kind", ["named", "file"])
+@pytest.mark.parametrize("length", [0, 4096, 300_000, (1 << 20) - 1])
+def test_one_that_is_cut_off_under_its_user(kind, length, name, path, start):
+    """An error wherever somebody asks, and an end like any other."""
+    other = start(CUT_OFF, kind, name if kind == "named" else path, length)
+    assert other.hear() != ""
+    assert other.hear() == "ended"
+    assert other.end() == 0

@@ -89,6 +89,11 @@ def test_what_is_given_is_shown_as_a_list(docstrings):
     )
 
 
+def test_a_list_begins_after_an_empty_line(docstrings):
+    text = "These hold:\n- one, and\n  more of it\n- two"
+    assert docstrings.as_markdown(text) == "These hold:\n\n- one, and\n  more of it\n- two"
+
+
 def test_public_names_are_links(docstrings):
     text = "`Arena.alloc` raises `OutOfPages`, `MemoryError` and [`Arena`](x.md)."
     assert docstrings.as_markdown(text, {"Arena", "OutOfPages"}) == (

@@ -275,6 +275,27 @@ def test_no_room_is_out_of_pages_and_nothing_stays(arena, array):
     arena.verify()
 
 
+@pytest.mark.parametrize("n_arrays", [1, 2, 7])
+def test_a_full_arena_stays_as_it_was(arena, n_arrays):
+    """Also where some of the arrays still had room, and some lie in it already."""
+    inside = arena.full(5000, 7, "u1")
+    kept = [arena.alloc(1, keep="it"), arena.alloc(9000)]
+    room = [arena.alloc(1) for _ in range(arena.stats().free - n_arrays + 1)]
+    rows, stats = list(arena.buffers()), arena.stats()
+    assert stats.free == n_arrays - 1
+    sent = [inside, *kept, *(np.zeros(4096, "u1") for _ in range(n_arrays))]
+    for _ in range(3):
+        with pytest.raises(OutOfPages) as caught:
+            arena.dumps(sent)
+        assert caught.value.requested == 1
+        del caught
+        gc.collect()
+        assert (list(arena.buffers()), arena.stats()) == (rows, stats)
+    arena.verify()
+    del room
+    assert len(arena.loads(arena.dumps(sent))) == n_arrays + 3
+
+
 def test_what_cannot_be_pickled_leaves_nothing(arena, array):
     before = used(arena)
     for strange in (lambda: 0, memoryview(array)[::2]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import pickle
+import random
 
 import numpy as np
 import pytest
@@ -46,16 +47,33 @@ def test_what_dumps_did_not_make_is_refused(arena, foreign):
         arena.loads(foreign)
 
 
+def refused(arena, data):
+    """Such bytes are refused; nothing is claimed, and nothing unpickled."""
+    with pytest.raises(ValueError, match=r"not made by|cut or changed"):
+        arena.loads(data)
+
+
 def test_what_was_cut_or_changed_is_refused_and_can_be_loaded_as_it_was(arena):
-    data = arena.dumps(np.arange(5000))
-    for at in range(0, len(data), 7):
-        with pytest.raises(ValueError, match=r"not made by|cut or changed"):
-            arena.loads(data[:at])
-        changed = bytearray(data)
-        changed[at] ^= 0x10
-        with pytest.raises(ValueError, match=r"not made by|cut or changed"):
-            arena.loads(changed)
-    assert arena.loads(data).sum() == 12497500
+    data = arena.dumps([np.arange(5000), arena.alloc(10), "text"])
+    for length in range(len(data)):
+        refused(arena, data[:length])
+    for at in range(len(data)):
+        for bit in range(8):
+            changed = bytearray(data)
+            changed[at] ^= 1 << bit
+            refused(arena, changed)
+    assert arena.stats().tickets == 2
+    assert arena.loads(data)[0].sum() == 12497500
+    assert nothing_left(arena)
+
+
+def test_bytes_by_chance_are_refused(arena):
+    chance = random.Random(7)
+    start = arena.dumps([1, 2])
+    for length in (*range(1, 200), 4096, 100_000):
+        refused(arena, chance.randbytes(length))
+        refused(arena, start[:8] + chance.randbytes(length))
+        refused(arena, start + chance.randbytes(length))
     assert nothing_left(arena)
 
 

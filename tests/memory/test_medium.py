@@ -121,12 +121,14 @@ def test_a_descriptor_closed_by_others_is_noticed_and_its_number_left_alone(medi
     number = medium.fileno()
     os.close(number)
     assert not medium.is_whole()
+    assert not medium.is_cut()
     stranger = os.open(tmp_path, os.O_RDONLY)
     if stranger != number:
         os.dup2(stranger, number)
         os.close(stranger)
     try:
         assert not medium.is_whole()
+        assert not medium.is_cut()
         medium.memory[0] = 1
         medium.close()
         os.fstat(number)
@@ -136,8 +138,10 @@ def test_a_descriptor_closed_by_others_is_noticed_and_its_number_left_alone(medi
 
 @pytest.mark.parametrize("kind", ["named", "file"])
 def test_a_file_cut_short_is_noticed(medium):
+    assert not medium.is_cut()
     os.truncate(medium.fileno(), 4096)
     assert not medium.is_whole()
+    assert medium.is_cut()
 
 
 @all_media

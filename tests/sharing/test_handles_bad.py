@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
 import pytest
 
 from pagebuddy.errors import StaleHandle
+from pagebuddy.memory.named import FOLDER
 from pagebuddy.sharing.handle import Handle
 from pagebuddy.sharing.sending import claim
 
@@ -143,10 +145,41 @@ def test_an_arena_made_anew_under_the_same_name(silent, start, Arena, lock, name
     assert claim(data).offset == buffer.offset
 
 
-def test_an_arena_that_is_gone(silent, name):
-    place = f"n{name}-that-never-was"
-    with pytest.raises(StaleHandle, match="cannot be attached"):
-        claim(bytes(Handle(7, 0, 1, place)))
+@pytest.mark.parametrize("kind", ["named", "file"])
+@pytest.mark.parametrize("then", ["gone", "a folder", "empty", "something else", "made anew"])
+def test_an_arena_that_is_gone(silent, start, Arena, lock, name, tmp_path, kind, then):
+    """Its process has ended, and its name or its path is free, or stands for something else."""
+    path = Path(FOLDER, name) if kind == "named" else tmp_path / "store"
+
+    def made():
+        if kind == "named":
+            return Arena.create(name, "1 MiB", lock=lock)
+        return Arena.file(path, "1 MiB", lock=lock)
+
+    def part(child):
+        arena = made()
+        child.say(handle_of(arena.alloc(4096)).hex())
+        arena.unlink()
+
+    child = start(part)
+    data = bytes.fromhex(child.hear())
+    assert child.wait() == 0
+    arena = None
+    if then == "a folder":
+        path.mkdir()
+    elif then == "empty":
+        path.touch(0o600)
+    elif then == "something else":
+        path.write_bytes(bytes(100_000))
+        path.chmod(0o600)
+    elif then == "made anew":
+        arena = made()
+        arena.alloc(4096)
+    with pytest.raises(StaleHandle, match=r"cannot be attached|now is another"):
+        claim(data)
+    if arena is not None:
+        assert len(arena.processes()) == 1
+        arena.verify()
 
 
 @pytest.mark.parametrize("place", ["n../../etc/passwd", "n", "f", "f/etc/passwd", "x", "n\udcff"])

@@ -194,14 +194,14 @@ def test_an_anonymous_arena_ends_with_its_last_process(silent, start, Arena, loc
     before = in_memory()
 
     def part(child):
-        arena = Arena("64 MiB", lock=lock)
-        buffer = arena.alloc(64 << 20)
+        arena = Arena("256 MiB", lock=lock)
+        buffer = arena.alloc(256 << 20)
         buffer.view[:] = bytes([7]) * len(buffer)
         child.say("full")
         child.hear()
 
     child = start(part)
     assert child.hear() == "full"
-    assert in_memory() - before > 32 << 10
+    assert in_memory() - before > 128 << 10
     child.kill()
-    assert in_memory() - before < 32 << 10
+    assert in_memory() - before < 128 << 10

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import signal
 import sys
 
 import pytest
 
-from pagebuddy.sharing import listing
-from pagebuddy.sharing.words import DONE, OP_REAP, OP_VERIFY
-from pagebuddy.testing.stepping import copy_of, steps_of
+from pagebuddy.core.words import H_COUNTS
+from pagebuddy.memory.anonymous import Anonymous
+from pagebuddy.memory.named import Named
+from pagebuddy.sharing import attaching, listing
+from pagebuddy.sharing.layout import WORD, Layout
+from pagebuddy.sharing.words import A_BUSY, ARENA_WORDS, DONE, OP_REAP, OP_REPAIR, OP_VERIFY
+from pagebuddy.testing.stepping import copy_of, kill_at_work, steps_of, words_after_each_change
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ptrace is Linux's")
 
@@ -33,6 +39,14 @@ def arena(engine, Arena):
     return arena
 
 
+def fork():
+    """Have a child that ends at once."""
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+
 OPERATIONS = {
     "alloc": lambda arena: arena.held.append(arena.alloc(3 * PAGE)),
     "alloc aligned": lambda arena: arena.held.append(arena.alloc(PAGE, align=16 * PAGE)),
@@ -52,6 +66,7 @@ OPERATIONS = {
     "reap tickets": lambda arena: arena.reap(unclaimed_after=0),
     "verify": lambda arena: arena.verify(),
     "recover": lambda arena: arena.recover(),
+    "fork": lambda arena: fork(),
 }
 
 # How often the truth changes, where that is not once at most.
@@ -64,6 +79,8 @@ CHANGES = {
     "keep replacing": 1,
     "verify": 0,
     "recover": 0,
+    # A child holds what its parent holds, one after the other.
+    "fork": 6,
 }
 
 
@@ -105,6 +122,72 @@ def test_the_words_change_more_often_than_the_truth(arena):
     assert len(words) > 10
 
 
+@pytest.mark.parametrize("n_instructions", [1, 7, 20])
+def test_who_is_killed_at_work_has_the_lock_and_the_next_takes_over(arena, n_instructions):
+    held = {row.offset for row in arena.buffers()}
+    assert kill_at_work(arena, lambda: arena.alloc(PAGE), n_instructions)
+    assert arena._attachment.memory[A_BUSY]
+    arena.alloc(PAGE)
+    assert arena._attachment.memory[A_BUSY] == 0
+    assert arena.stats().dead == 1
+    assert arena.reap() == 1
+    arena.verify()
+    assert {row.offset for row in arena.buffers()} == held
+
+
+def test_who_does_little_is_not_killed_at_work(arena):
+    assert not kill_at_work(arena, lambda: arena.alloc(PAGE), 1_000_000)
+    assert arena._attachment.memory[A_BUSY] == 0
+    assert arena.reap() == 1
+
+
 def test_an_operation_that_fails_is_told(arena, capfd):
     with pytest.raises(RuntimeError, match="ended with 3"):
         steps_of(arena, lambda: 1 / 0)
+
+
+@pytest.fixture
+def left(engine, Arena, name):
+    """The name of an arena whose processes were killed: kept, sent, and held by the dead."""
+    if engine == "uncompiled":
+        pytest.skip("uncompiled every store is a crash point in other tests, and steps are many")
+    for key in ("one", "two"):
+        pid = os.fork()
+        if pid == 0:
+            arena = Arena.open(name, 64 * PAGE)
+            buffers = [arena.alloc(n * PAGE) for n in (2, 3, 1, 4)]
+            buffers[0].keep(key)
+            handles = [pickle.dumps(buffer) for buffer in buffers[:2]]
+            # What it leaves that dies while it recovers: counts are cache, and made anew.
+            arena._attachment.words_of_engine()[H_COUNTS] = 99
+            arena._attachment.memory[A_BUSY] = 2 << 32 | OP_REPAIR
+            os.kill(os.getpid(), signal.SIGKILL if handles else 0)
+        os.waitpid(pid, 0)
+    return name
+
+
+def test_the_first_attachment_leaves_the_same_to_the_next(Arena, left):
+    medium = Named.open(left)
+    layout = Layout.read(medium.memory[: ARENA_WORDS * WORD].cast("Q").tolist(), medium.size)
+    unattached = attaching.adopted(Arena._engine, layout, medium)
+
+    def attach():
+        attaching._renew(Arena._engine, unattached)
+        attaching._take_slot(unattached)
+
+    def found(words):
+        copy = Anonymous.make(layout.n_bytes)
+        copy.memory[: len(words)] = words
+        arena = Arena.attach(copy.fileno())
+        arena.verify()
+        assert [row.me for row in arena.processes()] == [True]
+        return {
+            (row.offset, row.n_pages, row.key, row.holders, row.tickets) for row in arena.buffers()
+        }
+
+    states = words_after_each_change(unattached.memory, attach)
+    expected = found(states[0])
+    assert sorted(key or "" for _, _, key, _, _ in expected) == ["", "", "one", "two"]
+    assert len(states) > 20
+    for words in states:
+        assert found(words) == expected

@@ -84,6 +84,10 @@ class Given:
         """Always: the caller cannot take the memory away while there is a view of it."""
         return True
 
+    def is_cut(self) -> bool:
+        """Never, for the same reason."""
+        return False
+
     def trim(self, offset: int, length: int) -> int:
         """Nothing is given back, as nothing is known of where the memory came from.
 

@@ -109,6 +109,10 @@ class Mapped:
         """Whether the descriptor is still this file's, and the file as long as it was."""
         return self._open.is_whole()
 
+    def is_cut(self) -> bool:
+        """Whether the file is known to be shorter than it was: to touch what is missing is fatal."""
+        return self._open.is_cut()
+
     def back(self, ranges: Iterable[tuple[int, int]]) -> None:
         """Nothing to do: the machine's memory is the only limit."""
 

@@ -78,6 +78,14 @@ class Mapping:
             return False
         return identity_of(status) == self.identity and status.st_size >= self.n_bytes
 
+    def is_cut(self) -> bool:
+        """Whether the file is known to have been cut off: not where its descriptor was closed."""
+        try:
+            status = os.fstat(self.fd)
+        except OSError:
+            return False
+        return identity_of(status) == self.identity and status.st_size < self.n_bytes
+
 
 def identity_of(status: os.stat_result) -> tuple[int, int]:
     """Return what tells a file from all others: its device and its inode."""

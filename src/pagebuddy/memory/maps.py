@@ -15,7 +15,8 @@ def is_shared_at(address: int, n_bytes: int, maps: Path = MAPS) -> bool:
 
     >>> import mmap
     >>> from pagebuddy.placement import address_of
-    >>> is_shared_at(address_of(mmap.mmap(-1, 4096)), 1)
+    >>> memory = mmap.mmap(-1, 4096)
+    >>> is_shared_at(address_of(memory), 1)
     True
     """
     if not hasattr(os, "fork"):

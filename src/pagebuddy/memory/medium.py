@@ -48,6 +48,9 @@ class Medium(Protocol):
     def is_whole(self) -> bool:
         """Whether everything is still there: descriptor, file, length."""
 
+    def is_cut(self) -> bool:
+        """Whether bytes are known to be missing, so that to touch them would end this process."""
+
     def trim(self, offset: int, length: int) -> int:
         """Give the whole pages within a range back to the system; return how many bytes that freed.
 

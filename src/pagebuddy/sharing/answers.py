@@ -104,6 +104,16 @@ def error_for(a: Any, answer: int, request: Request) -> Exception:
     return OSError("the arena's lock cannot be had: the system refuses it, or it was destroyed")
 
 
+def cut_off() -> CorruptMetadata:
+    """The file of an arena is shorter than it was."""
+    return CorruptMetadata(
+        "the arena's file is as long as it was",
+        "somebody cut it off",
+        None,
+        "whoever touches what is missing is ended by the system: let go of it, and make a new arena",
+    )
+
+
 def seconds(timeout: Any, name: str = "timeout") -> float | None:
     """A time to wait, checked. Raises TypeError and ValueError."""
     if timeout is None:

@@ -12,6 +12,7 @@ from pagebuddy.core.words import N_HEADS
 from pagebuddy.errors import ArenaNotFound, OutOfSlots
 from pagebuddy.memory.given import Given
 from pagebuddy.sharing import lease
+from pagebuddy.sharing.answers import cut_off
 from pagebuddy.sharing.first_touch import first_touched
 from pagebuddy.sharing.fork_gate import GATE
 from pagebuddy.sharing.layout import WORD, Layout
@@ -114,6 +115,8 @@ def attach(engine: ModuleType, medium: Medium) -> Any:
     with GATE:
         known = _ATTACHED.get(_key(engine, medium))
         if known is not None and not known.is_ending():
+            if known.medium.is_cut():
+                raise cut_off()
             return known
         layout = Layout.read(_header(medium), medium.size)
         _check_engine(engine, layout)

@@ -153,6 +153,11 @@ cdef extern from *:
           struct stat status;
           return fd >= 0 && fstat(fd, &status) == 0 && (pb_u64)status.st_dev == device
                  && (pb_u64)status.st_ino == inode; }
+      /* Whether a file is known to be shorter than its mapping: to touch what is missing is fatal. */
+      static int pb_is_cut(int fd, pb_u64 device, pb_u64 inode, pb_u64 n_bytes) {
+          struct stat status;
+          return fstat(fd, &status) == 0 && (pb_u64)status.st_dev == device
+                 && (pb_u64)status.st_ino == inode && (pb_u64)status.st_size < n_bytes; }
       /* A lease: the byte locked through a fresh open file, which a mapping keeps. 0 where that cannot be. */
       static pb_u64 pb_take_lease(int fd, pb_u64 slot, int inherited, pb_u64 *n_bytes) {
           char path[32];
@@ -245,6 +250,7 @@ cdef extern from *:
       static void pb_byte_give(int fd) {}
       static int pb_lease_is_taken(int fd, pb_u64 slot) { return 1; }
       static int pb_is_file(int fd, pb_u64 device, pb_u64 inode) { return 0; }
+      static int pb_is_cut(int fd, pb_u64 device, pb_u64 inode, pb_u64 n_bytes) { return 0; }
       static void pb_let_go(void *address, pb_u64 n_bytes, int fd) {}
       static int pb_is_present(void) { return 1; }
       static void pb_begin_presence(void) {}
@@ -307,6 +313,7 @@ cdef extern from *:
     void byte_give "pb_byte_give"(int fd) nogil
     bint lease_is_taken "pb_lease_is_taken"(int fd, u64 slot) nogil
     bint is_file "pb_is_file"(int fd, u64 device, u64 inode) nogil
+    bint is_cut "pb_is_cut"(int fd, u64 device, u64 inode, u64 n_bytes) nogil
     void let_go "pb_let_go"(void *address, u64 n_bytes, int fd) nogil
     bint is_present "pb_is_present"() nogil
     void begin_presence "pb_begin_presence"() nogil

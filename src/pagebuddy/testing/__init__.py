@@ -3,6 +3,7 @@
 - `pagebuddy.testing.model`: the naive allocator, sets of pages, that tells what must happen.
 - `pagebuddy.testing.outcomes`: a call that fails, and changes nothing.
 - `pagebuddy.testing.crash`: the engine stopped at any store, as if its process had been killed.
+- `pagebuddy.testing.dying`: processes that die for real, before any line or any store.
 - `pagebuddy.testing.strategies`: Hypothesis strategies for page ranges.
 - `pagebuddy.testing.machine`: a Hypothesis state machine that holds an allocator to the model.
 - `pagebuddy.testing.arena_machine`: the same for one process with an arena.

@@ -1,8 +1,8 @@
-"""Every state of an arena's words that an operation leaves behind it, one instruction after the other.
+"""A process run a machine instruction at a time, to see what it leaves wherever it is killed.
 
-A process is run a machine instruction at a time, and whenever a word has changed the words are copied:
-each copy is what a process that was killed just there would leave. So the order of stores is that of the
-compiled code, not of its source. Linux alone, where this process may trace its children.
+`steps_of` copies an arena's words whenever one has changed: each copy is what a process that was killed
+just there would leave. So the order of stores is that of the compiled code, not of its source.
+`kill_at_work` kills it there in earnest. Linux alone, where this process may trace its children.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from pagebuddy.memory.anonymous import Anonymous
@@ -32,12 +32,12 @@ def steps_of(arena: Any, operation: Callable[[], object]) -> list[bytes]:
     is gone, and its slot is dead. Raises OSError where children cannot be traced, RuntimeError where the
     operation fails.
     """
-    words = arena._attachment.memory
-    pid = os.fork()
-    if pid == 0:
-        _play(operation, os.kill, os.getpid(), signal.SIGSTOP)
-    try:
-        _wait(pid)
+    return words_after_each_change(arena._attachment.memory, operation)
+
+
+def words_after_each_change(words: memoryview, operation: Callable[[], object]) -> list[bytes]:
+    """The same for the words of an arena that this process has not attached to: a first attachment's."""
+    with _playing(operation) as pid:
         seen = [words.tobytes()]
         at_work = False
         while True:
@@ -49,11 +49,22 @@ def steps_of(arena: Any, operation: Callable[[], object]) -> list[bytes]:
                 at_work = words[A_BUSY] != 0
                 if words != memoryview(seen[-1]).cast("Q"):
                     seen.append(words.tobytes())
-    finally:
-        # One that ended by itself was waited for.
-        with suppress(ProcessLookupError, ChildProcessError):
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+
+
+def kill_at_work(arena: Any, operation: Callable[[], object], n_instructions: int) -> bool:
+    """Kill a process that carries out an operation after so many instructions at work on the arena.
+
+    It is forked for that, and is dead when this returns: True if it was at work, False if it had done so
+    before. Raises as `steps_of` does.
+    """
+    words = arena._attachment.memory
+    with _playing(operation) as pid:
+        while n_instructions:
+            _trace(_STEP, pid)
+            if _wait(pid) == signal.SIGSTOP:
+                return False
+            n_instructions -= words[A_BUSY] != 0
+        return bool(words[A_BUSY])
 
 
 def stop_inside(arena: Any, operation: Callable[[], object], n_changes: int) -> int:
@@ -93,6 +104,22 @@ def copy_of(arena: Any, words: bytes) -> Any:
     copy = engine.BufferAllocator(layout, medium, local)
     engine.make_mutex(copy.memory)
     return copy
+
+
+@contextmanager
+def _playing(operation: Callable[[], object]) -> Iterator[int]:
+    """A child that stands before an operation, to be traced; it does not outlive this."""
+    pid = os.fork()
+    if pid == 0:
+        _play(operation, os.kill, os.getpid(), signal.SIGSTOP)
+    try:
+        _wait(pid)
+        yield pid
+    finally:
+        # One that ended by itself was waited for.
+        with suppress(ProcessLookupError, ChildProcessError):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
 
 def _play(operation: Callable[[], object], after: Callable[..., object], *arguments: int) -> None:

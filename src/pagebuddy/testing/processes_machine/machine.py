@@ -95,6 +95,11 @@ class ProcessesMachine(Crew):
         if tickets:
             self.model.end_handles()
 
+    @precondition(lambda self: self.workers)
+    @rule(pick=picks, what=st.sampled_from(["recover", "trim", "flush"]))
+    def tend(self, pick: int, what: str) -> None:
+        self.workers[self.pick(pick, self.at_work)].call("tend", what)
+
     # Having
 
     @precondition(lambda self: self.workers)

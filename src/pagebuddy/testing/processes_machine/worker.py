@@ -178,6 +178,10 @@ class Worker:
         n_dead: int = self.arena.reap(unclaimed_after=unclaimed_after)
         return n_dead
 
+    def tend(self, what: str) -> None:
+        """Recover, trim or flush."""
+        getattr(self.arena, what)()
+
     def look(self) -> tuple[Any, list[Any], list[Any]]:
         """Prove every invariant; figures, buffers and processes."""
         self.arena.verify()

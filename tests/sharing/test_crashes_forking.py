@@ -1,0 +1,157 @@
+"""A death inside a fork, of the parent or of the child: nobody else notices, and nothing stays.
+
+The mortal is a process that attaches, has buffers of its own and one of the survivor's, and forks. It is
+killed before a line or a store of that, and so is its child, if it comes to have one. A child that is
+not goes on with what its parent held.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import suppress
+
+import pytest
+
+from pagebuddy.testing.dying import deaths_at_lines, deaths_at_stores
+from pagebuddy.testing.storm.weather import adopt_orphans
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="arenas are shared on Linux")
+
+PAGE = 4096
+
+
+def write_to(buffer):
+    buffer.view[:] = bytes([1 + buffer.offset // PAGE]) * buffer.nbytes
+
+
+def are_sound(buffers):
+    return all(set(buffer.view) == {1 + buffer.offset // PAGE} for buffer in buffers)
+
+
+def overwrite_what_is_free(arena):
+    taken = []
+    while longest := arena.stats().largest_free:
+        taken.append(arena.alloc(longest * PAGE))
+        taken[-1].view[:] = b"\xff" * taken[-1].nbytes
+
+
+@pytest.fixture
+def look(Arena, lock, name, start, silent):
+    """What the survivor tells: whether its buffers are sound, all there are, and how many processes."""
+
+    def part(child):
+        arena = Arena.create(name, 64 * PAGE, lock=lock)
+        mine = [arena.alloc(n * PAGE) for n in (2, 1, 5)]
+        for buffer in mine:
+            write_to(buffer)
+        mine[0].keep("kept")
+        while child.hear():
+            arena.alloc(PAGE)
+            arena.verify()
+            arena.reap()
+            overwrite_what_is_free(arena)
+            arena.verify()
+            rows = [(row.offset, row.n_pages, row.key, row.holders) for row in arena.buffers()]
+            child.say((are_sound(mine), rows, len(arena.processes())))
+
+    survivor = start(part)
+
+    def look():
+        survivor.say("look")
+        return survivor.hear()
+
+    return look
+
+
+class Mortal:
+    """A process that forks, and the pipes through which its child says that it lives, and goes on."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def open(self):
+        self.told, self.tell = os.pipe()
+        self.hear, self.say = os.pipe()
+
+    def act(self, arena_class):
+        """Attach, have buffers, fork, and end; a child looks at them when it is told.
+
+        Whose child died is killed as well, so that its death counts as one more.
+        """
+        os.setpgid(0, 0)
+        os.write(self.say, os.getpid().to_bytes(8, "little"))
+        arena = arena_class.attach(self.name)
+        buffers = [arena.alloc(n * PAGE) for n in (3, 1, 2)]
+        for buffer in buffers:
+            write_to(buffer)
+        buffers.append(arena["kept"])
+        born, bear = os.pipe()
+        if os.fork() == 0:
+            os.close(self.tell)
+            os.write(bear, b"!")
+            os.write(self.say, b"!")
+            os.read(self.told, 1)
+            os.write(self.say, b"sound" if are_sound(buffers) else b"wrong")
+            os._exit(0)
+        os.close(bear)
+        if not os.read(born, 1):
+            os.kill(os.getpid(), signal.SIGKILL)
+        os._exit(0)
+
+    def has_child(self):
+        """Whether there is a child that lives; else none is there any more."""
+        os.close(self.told)
+        os.close(self.say)
+        self.group = int.from_bytes(os.read(self.hear, 8), "little")
+        lives = os.read(self.hear, 1) == b"!"
+        if not lives:
+            self.wait()
+        return lives
+
+    def let_child_end(self):
+        """Whether all was as its parent had written it."""
+        os.write(self.tell, b"!")
+        said = os.read(self.hear, 8)
+        self.wait()
+        return said == b"sound"
+
+    def wait(self):
+        """Wait until the child is gone: its lease may outlast its pipes."""
+        with suppress(ChildProcessError):
+            while True:
+                os.waitpid(-self.group, 0)
+
+    def close(self):
+        os.close(self.tell)
+        os.close(self.hear)
+
+
+@pytest.mark.parametrize("points", ["lines", "stores"])
+def test_a_death_in_a_fork(Arena, engine, name, look, points, rounds):
+    if (engine, points) == ("compiled", "stores"):
+        pytest.skip("compiled, forks are stepped through by other tests")
+    adopt_orphans()
+    mortal = Mortal(name)
+    step = 5 if rounds == 1 else 1
+    deaths = {
+        "lines": lambda: deaths_at_lines(lambda: mortal.act(Arena), step),
+        "stores": lambda: deaths_at_stores(mortal.act, step),
+    }[points]()
+    expected = look()
+    assert expected.startswith("(True")
+    children = []
+    mortal.open()
+    for _ in deaths:
+        children.append(mortal.has_child())
+        if children[-1]:
+            assert look() != expected
+            assert mortal.let_child_end()
+        assert look() == expected
+        mortal.close()
+        mortal.open()
+    mortal.close()
+    os.close(mortal.told)
+    os.close(mortal.say)
+    assert set(children) == {False, True}
