@@ -56,6 +56,15 @@ def test_keys_that_are_left_are_found_after_any_others_were_forgotten(Arena):
     assert not any(entry[ENTRY_NODE] for entry in entries_of(arena))
 
 
+def test_what_has_no_key_takes_the_entries_in_turns(Arena):
+    """From one place on, each would go past all those before it."""
+    arena = Arena("4 MiB")
+    for _ in range(100):
+        arena.alloc(1, keep=True)
+    used = [entry[ENTRY_STATE] != 0 for entry in entries_of(arena)]
+    assert used == [True] * 100 + [False] * (len(used) - 100)
+
+
 def holed(arena):
     """Keep buffers, and unmake every entry that is free again, as a power cut may; return the keys."""
     buffers = {f"{number}": arena.alloc(1, keep=f"{number}") for number in range(200)}

@@ -114,8 +114,11 @@ def find_node(a: Attachment, node: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def free_entry(a: Attachment, key: cython.p_ulonglong) -> u64:
-    """An entry where a key can be put; `n_entries` where there is none."""
-    index: u64 = first_place(a, key)
+    """An entry where a key can be put; `n_entries` where there is none.
+
+    What has no key is not searched for, and lies where the next number points, not all at one place.
+    """
+    index: u64 = first_place(a, key) if key[0] else a.base[A_NUMBER] % a.n_entries
     tried: u64 = 0
     while tried < a.n_entries:
         if a.entries[entry_at(index) + ENTRY_STATE] == 0:
