@@ -95,10 +95,6 @@ DAMAGE = {
     ),
     Flaw.DETACH_LEASE_FIRST: (LEAVERS, "lost its slot"),
     Flaw.LEASE_IGNORED: (LEAVERS, "another process has"),
-    Flaw.LOAD_IGNORES_TICKETS: (
-        {**MAGAZINES, "join": False, "ticks": 1, "sends": 1},
-        "without a hold",
-    ),
     Flaw.LOAD_STICKY: (
         {**SMALL, "slots": 1, "deaths": 0, "magazines": True, "join": True},
         "without a hold",
@@ -140,13 +136,14 @@ def test_the_same_world_is_sound_without_the_flaw(world):
 
 
 # No state of any world shows it if these are broken; the tests of orders say why of the first three.
-# What is loaded though another holds it is not drawn while that one does.
+# What is loaded though another holds it, or a ticket names it, is not drawn while that is so.
 HARMLESS = {
     Flaw.COMMIT_BEFORE_HOLD: TWO,
     Flaw.CLAIM_TICKET_FIRST: {**TWO, "ticks": 1, "sends": 1},
     Flaw.REPLACED_HOLD_FIRST: TWO_KEPT,
     Flaw.NO_ENTRY_SWEEP: TWO_KEPT,
     Flaw.LOAD_SHARED: {**MAGAZINES, "deaths": 1},
+    Flaw.LOAD_IGNORES_TICKETS: {**MAGAZINES, "ticks": 1, "sends": 1},
 }
 
 

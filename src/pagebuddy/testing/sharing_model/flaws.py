@@ -1,9 +1,9 @@
 """The flaws that the model can be given: each breaks one rule, and the search must find the damage.
 
-Five do none. Of `COMMIT_BEFORE_HOLD`, `CLAIM_TICKET_FIRST` and `REPLACED_HOLD_FIRST` every death ends
+Six do none. Of `COMMIT_BEFORE_HOLD`, `CLAIM_TICKET_FIRST` and `REPLACED_HOLD_FIRST` every death ends
 as one by the rule does, as nobody reads between the two stores but recovery; `NO_ENTRY_SWEEP` leaves
-out what no death makes necessary; and what is loaded under `LOAD_SHARED` is not drawn as long as another
-holds it.
+out what no death makes necessary; and what is loaded under `LOAD_SHARED` and `LOAD_IGNORES_TICKETS` is
+not drawn as long as another holds it, or a ticket names it.
 """
 
 from __future__ import annotations
