@@ -27,7 +27,7 @@ if not cython.compiled:
         node_of_pages,
         zero_out,
     )
-    from pagebuddy.sharing.attachment import Attachment
+    from pagebuddy.sharing.attachment import Attachment, magazine_at
     from pagebuddy.sharing.attempt import alloc_pages, attempt
     from pagebuddy.sharing.child import drop_own_lease, take_own_lease
     from pagebuddy.sharing.fork_hooks import mind_forks
@@ -114,7 +114,9 @@ class BufferAllocator(Attachment):
             self.deferred = []
             self.ending = False
             self.next_ticket = self.fork_slot = self.recorded = 0
-            self.fork_locked, self.sticky, self.lease = False, False, None
+            self.top_round = self.most_rounds = self.away = 0
+            self.fork_locked = self.sticky = self.is_full = False
+            self.lease = None
             self.fault = self.fault_node = self.seen_fault = self.seen_node = 0
         use(self, 0)
         self.be(0)
@@ -122,6 +124,7 @@ class BufferAllocator(Attachment):
     def be(self, slot: int) -> None:
         """Have this slot from now on."""
         self.slot = slot
+        self.magazine = magazine_at(slot) if slot and self.lock_kind == LOCK_MUTEX else 0
         self.my_word = hold_word(slot)
         self.my_bit = hold_bit(slot)
 
@@ -180,8 +183,10 @@ class BufferAllocator(Attachment):
                     raise answers.timed_out(self, timeout)
                 wait = min(SLICE, int(left * 1000) + 1)
             if cython.compiled:
+                self.away += 1
                 with cython.nogil:  # type: ignore[attr-defined]
                     answer = attempt(self, request, operation, wait)
+                self.away -= 1
                 if answer == LOCKED:
                     # Not after it was done: what it answers would be lost.
                     handle_signals()  # type: ignore[name-defined]  # noqa: F821

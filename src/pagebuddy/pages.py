@@ -17,6 +17,7 @@ if not cython.compiled:
     from pagebuddy.sharing.attachment import Attachment
     from pagebuddy.sharing.attempt import drop_pages
     from pagebuddy.sharing.deferred import defer
+    from pagebuddy.sharing.magazine import load
     from pagebuddy.sharing.words import LOCKED, OWN_LOCK, PATIENCE
 
 
@@ -32,11 +33,15 @@ def address_of_node(a: Attachment, node: u64) -> u64:
 @cython.cfunc
 def drop(a: Attachment, node: u64) -> cython.void:
     """End the hold of a local object that is gone; later, if that cannot be done now."""
+    if load(a, node):
+        return
     answer: u64 = drop_pages(a, node, 0)
     if answer == LOCKED:
         if cython.compiled:
+            a.away += 1
             with cython.nogil:  # type: ignore[attr-defined]
                 answer = drop_pages(a, node, PATIENCE)
+            a.away -= 1
         else:
             answer = drop_pages(a, node, PATIENCE)
     if answer in (LOCKED, OWN_LOCK):

@@ -95,7 +95,7 @@ def changed(at, value):
     ("act", "match"),
     [
         (changed(0, b"something"), "starts with an arena's mark"),
-        (changed(8, b"\x63"), "of version 1 and of this machine's byte order"),
+        (changed(8, b"\x63"), "of version 2 and of this machine's byte order"),
         (lambda content: changed(8, content[8:16][::-1])(content), "this machine's byte order"),
         (changed(24, b"\xff"), "its header has its checksum"),
         (lambda content: content.__delitem__(slice(-4096, None)), "it is as long as it says"),

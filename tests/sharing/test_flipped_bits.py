@@ -23,6 +23,8 @@ from pagebuddy.sharing.words import (
     A_MUTEX,
     ARENA_WORDS,
     ENTRY_WORDS,
+    MAGAZINE_WORDS,
+    SLOT_MAGAZINE,
     SLOT_WORDS,
     TICKET_WORDS,
 )
@@ -40,7 +42,9 @@ class Damage:
         self.chance = random.Random(seed)
         n_pages = self.chance.choice([20, 64, 300])
         slots = self.chance.choice([48, 112])
-        self.arena = Arena(n_pages * PAGE, page_size=PAGE, slots=slots, lock="file")
+        # The mutex itself is left alone: words from `busy` on are flipped.
+        lock = self.chance.choice(["file", "mutex"]) if compiled() else "file"
+        self.arena = Arena(n_pages * PAGE, page_size=PAGE, slots=slots, lock=lock)
         attachment = self.arena._attachment
         layout = attachment.layout
         self.words = attachment.memory
@@ -49,10 +53,12 @@ class Damage:
             self.buffers[i].keep(key)
         self.handles = [pickle.dumps(buffer) for buffer in self.buffers[2:5]]
         self.buffers[4:] = []
+        magazine = layout.slots_at + SLOT_WORDS + SLOT_MAGAZINE
         # Where much is stored, and where little is, a bit is flipped as often.
         self.parts = [
             (A_BUSY, ARENA_WORDS),
             (layout.slots_at, layout.slots_at + 3 * SLOT_WORDS),
+            (magazine, magazine + MAGAZINE_WORDS),
             (layout.metadata_at, layout.holds_at),
             (layout.holds_at, layout.entries_at),
             *[(at, at + ENTRY_WORDS) for at in self.used(layout.entries_at, layout.tickets_at)],

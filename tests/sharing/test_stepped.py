@@ -10,11 +10,22 @@ import sys
 import pytest
 
 from pagebuddy.core.words import H_COUNTS
+from pagebuddy.errors import BadFree
 from pagebuddy.memory.anonymous import Anonymous
 from pagebuddy.memory.named import Named
 from pagebuddy.sharing import attaching, listing
 from pagebuddy.sharing.layout import WORD, Layout
-from pagebuddy.sharing.words import A_BUSY, ARENA_WORDS, DONE, OP_REAP, OP_REPAIR, OP_VERIFY
+from pagebuddy.sharing.words import (
+    A_BUSY,
+    ARENA_WORDS,
+    DONE,
+    MAGAZINE_WORDS,
+    OP_REAP,
+    OP_REPAIR,
+    OP_VERIFY,
+    SLOT_MAGAZINE,
+    SLOT_WORDS,
+)
 from pagebuddy.testing.stepping import copy_of, kill_at_work, steps_of, words_after_each_change
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ptrace is Linux's")
@@ -37,6 +48,19 @@ def arena(engine, Arena):
     del gone
     arena.longest = arena.stats().largest_free_bytes
     return arena
+
+
+def dropping(arena):
+    """Drop what becomes a round, have it again, and drop it."""
+    for _ in range(2):
+        arena.alloc(3 * PAGE)
+
+
+def dropping_many(arena):
+    """Drop more than a magazine holds."""
+    buffers = [arena.alloc(PAGE) for _ in range(MAGAZINE_WORDS + 1)]
+    while buffers:
+        del buffers[0]
 
 
 def fork():
@@ -66,6 +90,8 @@ OPERATIONS = {
     "reap tickets": lambda arena: arena.reap(unclaimed_after=0),
     "verify": lambda arena: arena.verify(),
     "recover": lambda arena: arena.recover(),
+    "drop and draw": dropping,
+    "drop more than a magazine holds": dropping_many,
     "fork": lambda arena: fork(),
 }
 
@@ -79,9 +105,53 @@ CHANGES = {
     "keep replacing": 1,
     "verify": 0,
     "recover": 0,
+    "drop and draw": 4,
+    "drop more than a magazine holds": 2 * (MAGAZINE_WORDS + 1),
     # A child holds what its parent holds, one after the other.
     "fork": 6,
 }
+
+# Of these another process has a few rounds, and they are taken out of its magazine.
+TAKING = {
+    "stats": lambda arena: arena.stats(),
+    "alloc a round": lambda arena: arena.held.append(arena.alloc(2 * PAGE)),
+    "join a round": lambda arena: joining_none(arena, arena.dropped),
+    "grow into a round": lambda arena: arena.neighbour.resize(2 * PAGE),
+    "reap its process": lambda arena: arena.reap(),
+}
+
+
+def joining_none(arena, offset):
+    """Ask for a buffer that is gone."""
+    with pytest.raises(BadFree):
+        arena.buffer_at(offset)
+
+
+@pytest.fixture
+def rounds(arena, start):
+    """The same, full, but for a few rounds in the magazine of another process."""
+
+    def part(child):
+        buffers = [arena.alloc(n * PAGE) for n in (1, 1, 2)]
+        child.say(buffers[1].offset)
+        child.say(buffers[2].offset)
+        child.hear()
+        del buffers
+        child.say("dropped")
+        child.hear()
+
+    hole = arena.alloc(4 * PAGE)
+    while arena.stats().free:
+        arena.held.append(arena.alloc(arena.stats().largest_free_bytes))
+    del hole
+    assert arena.stats().free == 4
+    arena.owner = start(part)
+    neighbour, arena.dropped = int(arena.owner.hear()), int(arena.owner.hear())
+    arena.neighbour = arena.buffer_at(neighbour)
+    arena.held.append(arena.neighbour)
+    arena.owner.say("drop")
+    assert arena.owner.hear() == "dropped"
+    return arena
 
 
 def truth_of(arena, words):
@@ -115,6 +185,38 @@ def test_the_truth_changes_at_once(arena, name):
     assert arena.reap() >= 1
     arena.verify()
     assert {row.offset for row in arena.buffers() if 1 in row.holders} == held
+
+
+@pytest.mark.parametrize("name", TAKING)
+def test_who_is_killed_taking_rounds_leaves_them_or_their_pages(rounds, name):
+    arena = rounds
+    held = {buffer.offset for buffer in arena.held}
+    if name.startswith("reap"):
+        arena.owner.kill()
+    words = steps_of(arena, lambda: TAKING[name](arena))
+    assert len(words) > 10
+    marked = 0
+    for state in words:
+        rows = truth_of(arena, state)
+        # To all who look a round is free, and who holds something goes on holding it.
+        free = arena.dropped not in {row[0] for row in rows}
+        assert free or name in ("alloc a round", "reap its process")
+        assert held <= {row[0] for row in rows if 1 in row[2]}
+        marked += is_any_taken(arena, state)
+    assert marked or name.startswith("reap")
+    arena.reap()
+    arena.verify()
+    assert {row.offset for row in arena.buffers() if 1 in row.holders} == held
+
+
+def is_any_taken(arena, words):
+    """Whether a round is marked as being taken."""
+    layout = arena._attachment.layout
+    view = memoryview(words).cast("Q")
+    magazines = (
+        layout.slots_at + slot * SLOT_WORDS + SLOT_MAGAZINE for slot in range(layout.n_slots)
+    )
+    return any(word >> 63 for at in magazines for word in view[at : at + MAGAZINE_WORDS])
 
 
 def test_the_words_change_more_often_than_the_truth(arena):

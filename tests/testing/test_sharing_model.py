@@ -12,6 +12,9 @@ from pagebuddy.testing.sharing_model import Configuration, Flaw, search
 EVERY_DAY = {"procs": 2, "slots": 2, "deaths": 1}
 TWO = {**EVERY_DAY, "ticks": 0, "sends": 0, "allocs": 1}
 
+MAGAZINES = {**TWO, "deaths": 0, "fork": False, "magazines": True, "join": True}
+FORKING = {**TWO, "born": 1, "magazines": True, "threads": 2}
+
 # Worlds searched to the end without damage, with how many states and transitions they have: a move
 # lost from one of them would shrink it without a word. In the first, the operations of the others
 # are off.
@@ -24,6 +27,10 @@ WORLDS = {
     "detached": ({**TWO, "detach": True}, (4_395, 10_024)),
     "lingering": ({**TWO, "detach": True, "lingering": True}, (7_003, 15_276)),
     "threads": ({**TWO, "born": 1, "deaths": 0, "threads": 2}, (1_941, 3_570)),
+    "magazines": ({**MAGAZINES, "deaths": 1}, (2_884, 6_556)),
+    "magazines of two threads": ({**MAGAZINES, "threads": 2}, (8_020, 21_104)),
+    "magazines and forks": (FORKING, (19_136, 43_391)),
+    "magazines and sticky slots": ({**FORKING, "slots": 1}, (3_241, 8_472)),
 }
 
 SMALL = {"procs": 2, "born": 1, "slots": 2, "ticks": 0, "sends": 0, "allocs": 1, "deaths": 1}
@@ -88,6 +95,21 @@ DAMAGE = {
     ),
     Flaw.DETACH_LEASE_FIRST: (LEAVERS, "lost its slot"),
     Flaw.LEASE_IGNORED: (LEAVERS, "another process has"),
+    Flaw.LOAD_IGNORES_TICKETS: (
+        {**MAGAZINES, "join": False, "ticks": 1, "sends": 1},
+        "without a hold",
+    ),
+    Flaw.LOAD_STICKY: (
+        {**SMALL, "slots": 1, "deaths": 0, "magazines": True, "join": True},
+        "without a hold",
+    ),
+    Flaw.LOAD_BESIDE_OPERATION: ({**MAGAZINES, "threads": 2}, "without a hold"),
+    Flaw.DRAW_LOOKS_ONCE: (MAGAZINES, "handed out while a living process has a view"),
+    Flaw.GAIN_LEAVES_ROUND: ({**MAGAZINES, "ticks": 1, "sends": 1}, "does not hold"),
+    Flaw.TAKE_UNSWAPPED: (MAGAZINES, "without a hold"),
+    Flaw.TAKE_UNMARKED: ({**MAGAZINES, "deaths": 1}, "for nothing"),
+    Flaw.TAKEN_STAYS: ({**MAGAZINES, "deaths": 1}, "nobody takes it"),
+    Flaw.REAP_LEAVES_ROUNDS: ({**MAGAZINES, "deaths": 1}, "does not hold"),
 }
 
 
@@ -118,11 +140,13 @@ def test_the_same_world_is_sound_without_the_flaw(world):
 
 
 # No state of any world shows it if these are broken; the tests of orders say why of the first three.
+# What is loaded though another holds it is not drawn while that one does.
 HARMLESS = {
     Flaw.COMMIT_BEFORE_HOLD: TWO,
     Flaw.CLAIM_TICKET_FIRST: {**TWO, "ticks": 1, "sends": 1},
     Flaw.REPLACED_HOLD_FIRST: TWO_KEPT,
     Flaw.NO_ENTRY_SWEEP: TWO_KEPT,
+    Flaw.LOAD_SHARED: {**MAGAZINES, "deaths": 1},
 }
 
 

@@ -29,6 +29,7 @@ OF_ARENAS = INVARIANTS | {
     words.F_TICKETS: "the tickets of all buffers are the tickets there are",
     words.F_TICKET: "a ticket names a live buffer that counts it, and bytes of it",
     words.F_KEPT: "every kept buffer has an entry in the directory",
+    words.F_MAGAZINE: "a magazine has live buffers that its process holds",
     words.F_ENTRY: "an entry of the directory is found by its key and names a live, kept buffer",
 }
 

@@ -8,7 +8,7 @@ if not cython.compiled:
     from pagebuddy.core.state import State
     from pagebuddy.core.words import N_HEADS, i64, u64
     from pagebuddy.sharing.tape import Tape
-    from pagebuddy.sharing.words import ENTRY_WORDS, SLOT_WORDS, TICKET_WORDS
+    from pagebuddy.sharing.words import ENTRY_WORDS, SLOT_MAGAZINE, SLOT_WORDS, TICKET_WORDS
 
 
 @cython.no_gc
@@ -40,6 +40,12 @@ class Attachment(State):
     slot: u64  # 0 as long as this process has none
     my_word: u64  # in a buffer's holds
     my_bit: u64
+
+    magazine: u64  # where it is among the slots; 0 as long as this process has none
+    top_round: u64  # where in it the last round was put
+    most_rounds: u64  # how many rounds there are, and others have taken some of these perhaps
+    is_full: cython.bint  # it had no room for the last one
+    away: u64  # threads that may be in an operation without the interpreter's lock
 
     lock_kind: u64
     fd: i64  # the arena's file, or -1
@@ -138,6 +144,15 @@ def holds_at(a: Attachment, node: u64) -> u64:
 def slot_at(slot: u64) -> u64:
     """Where a slot's words are."""
     return slot * SLOT_WORDS
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def magazine_at(slot: u64) -> u64:
+    """Where the words of a slot's magazine are."""
+    return slot * SLOT_WORDS + SLOT_MAGAZINE
 
 
 @cython.nogil

@@ -5,8 +5,10 @@ from pagebuddy.core import stand_in as cython
 if not cython.compiled:
     from pagebuddy.core.words import u64
     from pagebuddy.sharing.attachment import Attachment
+    from pagebuddy.sharing.deferred import defer
     from pagebuddy.sharing.guarded import guarded
-    from pagebuddy.sharing.holds import end_hold
+    from pagebuddy.sharing.holds import end_hold, is_held_by_me_alone
+    from pagebuddy.sharing.magazine import draw, make_room
     from pagebuddy.sharing.operation import enter, leave
     from pagebuddy.sharing.operations import (
         do_alloc,
@@ -153,8 +155,14 @@ def attempt(a: Attachment, r: Request, operation: u64, milliseconds: u64) -> u64
 @cython.inline
 @cython.cfunc
 def alloc_pages(a: Attachment, n: u64, n_bytes: u64) -> u64:
-    """A new buffer's node, or why there is none just now."""
-    node: u64 = enter(a, OP_ALLOC, 0)
+    """A new buffer's node, or why there is none just now. The caller has the interpreter's lock."""
+    node: u64 = draw(a, n)
+    if node:
+        if is_held_by_me_alone(a, node):
+            return node
+        # Somebody asked for it by its place, just then.
+        defer(a, node)
+    node = enter(a, OP_ALLOC, 0)
     if node == DONE:
         node = do_alloc(a, n, n_bytes, 1)
         left: u64 = leave(a)
@@ -172,6 +180,8 @@ def drop_pages(a: Attachment, node: u64, milliseconds: u64) -> u64:
     answer: u64 = enter(a, OP_DROP, milliseconds)
     if answer == DONE:
         end_hold(a, node)
+        if a.is_full:
+            make_room(a)
         return leave(a)
     return answer
 

@@ -16,7 +16,7 @@ from pagebuddy.core import stand_in as cython
 if not cython.compiled:
     from pagebuddy.core.words import H_HIGH_WATER, store, u64
     from pagebuddy.sharing.alive import may_judge
-    from pagebuddy.sharing.attachment import Attachment, slot_at
+    from pagebuddy.sharing.attachment import Attachment, magazine_at, slot_at
     from pagebuddy.sharing.child import (
         adopt_lease,
         drop_child_lease,
@@ -29,6 +29,7 @@ if not cython.compiled:
     )
     from pagebuddy.sharing.holds import add_hold, first_buffer, holds
     from pagebuddy.sharing.lock import unlock
+    from pagebuddy.sharing.magazine import empty_magazine
     from pagebuddy.sharing.operation import enter, leave
     from pagebuddy.sharing.reaping import begin_slot, reap
     from pagebuddy.sharing.takeover import next_buffer, take_over
@@ -115,12 +116,14 @@ def prepare_fork(a: Attachment) -> cython.void:
     if not is_present():
         # A child of this clone would run our handler, and be taken for one of its parent's.
         a.lock_kind = LOCK_FOREIGN
+        a.magazine = 0
     if a.lock_kind == LOCK_NONE and a.seen_by_children:
         leave_to_children(a)
     if a.lock_kind == LOCK_NONE or a.lock_kind == LOCK_FOREIGN or a.slot == 0:
         return
     if enter(a, OP_FORK, FORK_PATIENCE) == DONE:
         a.fork_locked = True
+        empty_magazine(a, a.slot)
         slot: u64 = slot_for_child(a)
         if slot == 0 and reap(a):
             slot = slot_for_child(a)
@@ -166,6 +169,9 @@ def begin_child(a: Attachment) -> cython.void:
         # What one process alone uses, or a mutex of other thread numbers, is not for this one.
         a.lock_kind = LOCK_FOREIGN
     a.fork_locked = False
+    # Other threads of the parent are not here; and a shared slot's magazine is nobody's.
+    a.magazine = a.away = a.most_rounds = 0
+    a.is_full = False
     renew_locks(a)
     if a.fork_slot:
         adopt_lease(a)
@@ -174,4 +180,6 @@ def begin_child(a: Attachment) -> cython.void:
         a.my_bit = hold_bit(a.slot)
         a.sticky = False
         a.fork_slot = 0
+        if a.lock_kind == LOCK_MUTEX:
+            a.magazine = magazine_at(a.slot)
         store(a.slots, slot_at(a.slot) + SLOT_PID, own_pid())

@@ -7,8 +7,9 @@ if not cython.compiled:
     from pagebuddy.core.spans import give, length, next_live
     from pagebuddy.core.state import fail, use_node
     from pagebuddy.core.words import F_RECORD, N_HEADS, is_live, low, store, u64
+    from pagebuddy.sharing.atomic import peek
     from pagebuddy.sharing.attachment import Attachment, holds_at
-    from pagebuddy.sharing.recording import record_end, record_hold
+    from pagebuddy.sharing.recording import record_end
     from pagebuddy.sharing.words import hold_bit, hold_word
 
 
@@ -67,6 +68,21 @@ def is_unused(a: Attachment, node: u64) -> cython.bint:
             return False
         i += 1
     return True
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def is_held_by_me_alone(a: Attachment, node: u64) -> cython.bint:
+    """Whether at most one object of this process uses a buffer, and nobody else. Needs no lock."""
+    at: u64 = holds_at(a, node)
+    i: u64 = 0
+    while i < a.words_of_holds:
+        if peek(a.holds, at + i) != (a.my_bit if i == a.my_word else 0):
+            return False
+        i += 1
+    return not a.sticky and a.local[node - N_HEADS] == 0
 
 
 @cython.nogil
@@ -148,17 +164,3 @@ def bytes_within(a: Attachment, node: u64, n_bytes: u64) -> u64:
     """What is told to be a live buffer's bytes, or all of its pages' if that cannot be."""
     most: u64 = length(a, node) << a.page_bits
     return n_bytes if 0 < n_bytes <= most else most
-
-
-@cython.nogil
-@cython.exceptval(check=False)
-@cython.cfunc
-def join_hold(a: Attachment, node: u64, n_bytes: u64) -> cython.void:
-    """One local object more uses a live buffer."""
-    at: u64 = holds_at(a, node) + a.my_word
-    if a.holds[at] & a.my_bit:
-        a.local[node - N_HEADS] += 1
-    else:
-        store(a.holds, at, a.holds[at] | a.my_bit)
-        if node < a.recorded:
-            record_hold(a, node, n_bytes)

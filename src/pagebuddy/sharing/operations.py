@@ -24,10 +24,10 @@ if not cython.compiled:
         fits,
         hold_alone,
         holds,
-        is_buffer,
+        is_held_by_me_alone,
         is_the_buffer,
-        join_hold,
     )
+    from pagebuddy.sharing.magazine import empty_magazine, empty_magazines, is_used, join_hold
     from pagebuddy.sharing.recording import record_hold, record_resize
     from pagebuddy.sharing.request import Request
     from pagebuddy.sharing.takeover import next_buffer
@@ -85,6 +85,8 @@ def do_alloc_told(a: Attachment, r: Request) -> u64:
     """`do_alloc` that also tells in `free` how many of the pages were never used before."""
     touched: u64 = a.base[A_TOUCHED]
     node: u64 = do_alloc(a, r.n, r.n_bytes, r.align)
+    if node == NO_PAGES and empty_magazines(a):
+        node = do_alloc(a, r.n, r.n_bytes, r.align)
     if node == NO_PAGES:
         return NO_PAGES
     r.node = node
@@ -98,6 +100,7 @@ def do_alloc_told(a: Attachment, r: Request) -> u64:
 @cython.cfunc
 def do_take_free(a: Attachment, r: Request) -> u64:
     """Make a buffer of the first free pages from a node on that were ever used, n at most."""
+    empty_magazines(a)
     settle(a)
     end: u64 = a.base[A_TOUCHED]
     if r.node >= end or not use_node(a, r.node) or a.fault:
@@ -128,7 +131,7 @@ def do_take_free(a: Attachment, r: Request) -> u64:
 @cython.cfunc
 def do_join(a: Attachment, r: Request) -> u64:
     """One object more for the live buffer at a node; its pages and generation."""
-    if not is_buffer(a, r.node):
+    if not is_used(a, r.node):
         return NOT_LIVE
     r.n = length(a, r.node)
     r.generation = low(a.links[r.node])
@@ -160,7 +163,7 @@ def do_find(a: Attachment, r: Request) -> u64:
 @cython.cfunc
 def do_keep(a: Attachment, r: Request) -> u64:
     """Keep the live buffer at a node under a key."""
-    if not is_buffer(a, r.node):
+    if not is_used(a, r.node):
         return NOT_LIVE
     return keep(a, r.node, bytes_within(a, r.node, r.n_bytes), r.key, r.flag != 0)
 
@@ -170,7 +173,7 @@ def do_keep(a: Attachment, r: Request) -> u64:
 @cython.cfunc
 def do_unkeep(a: Attachment, r: Request) -> u64:
     """Keep a buffer no longer, if it is kept."""
-    if not is_buffer(a, r.node):
+    if not is_used(a, r.node):
         return NOT_LIVE
     if not holds(a, r.node, 0):
         return DONE
@@ -184,36 +187,22 @@ def do_unkeep(a: Attachment, r: Request) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def is_held_by_me_alone(a: Attachment, node: u64) -> cython.bint:
-    """Whether one object of this process uses a buffer, and nobody else."""
-    at: u64 = holds_at(a, node)
-    i: u64 = 0
-    if a.sticky:
-        return False
-    while i < a.words_of_holds:
-        if a.holds[at + i] != (a.my_bit if i == a.my_word else 0):
-            return False
-        i += 1
-    return a.local[node - N_HEADS] == 0
-
-
-@cython.nogil
-@cython.exceptval(check=False)
-@cython.cfunc
 def do_resize(a: Attachment, r: Request) -> u64:
     """Make a buffer n pages long, in place; NO_PAGES where the pages behind are not free.
 
     `flag` says that no view of its pages can be there: only then it may be made shorter. `slot` is 1
     where the caller makes a second object for the same pages.
     """
-    if not is_buffer(a, r.node):
+    if not is_used(a, r.node):
         return NOT_LIVE
     was: u64 = length(a, r.node)
     if r.n < was and (r.flag == 0 or not is_held_by_me_alone(a, r.node)):
         return SHARED
     if r.n > was and r.n <= a.total:
         touch(a, r.node + r.n if r.node + r.n < a.n_nodes else a.n_nodes)
-    if r.n > a.total or not resize(a, r.node, r.n):
+    if r.n > a.total:
+        return NO_PAGES
+    if not resize(a, r.node, r.n) and not (empty_magazines(a) and resize(a, r.node, r.n)):
         return NO_PAGES
     if r.node < a.recorded and r.n != was:
         record_resize(a, r.node, r.n_bytes)
@@ -233,6 +222,7 @@ def do_measure(a: Attachment, r: Request) -> u64:
 
     The first rows are the counts of free blocks, order by order.
     """
+    empty_magazines(a)
     settle(a)
     measure(a, 0, NO_PAGE)
     r.free = a.free_pages
@@ -259,6 +249,7 @@ def do_list_buffers(a: Attachment, r: Request) -> u64:
     width: u64 = 3 + a.words_of_holds
     room: u64 = r.n_rows
     r.n_rows = 0
+    empty_magazines(a)
     # The buffer that starts here may be gone since the last call, and its pages be inside another.
     settle(a)
     node: u64 = next_live(a, N_HEADS if r.node < N_HEADS else r.node)
@@ -314,6 +305,8 @@ def do_record(a: Attachment, r: Request) -> u64:
         a.recorded = 0
         return DONE
     if a.recorded == 0:
+        # What is recorded goes through operations, each of which says so.
+        empty_magazine(a, a.slot)
         a.recorded = N_HEADS
     settle(a)
     n: u64 = TAPE_BYTES // (2 * TAPE_LINE)

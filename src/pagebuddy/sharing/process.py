@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pagebuddy.sharing.words import (
     SLOT_NAME,
-    SLOT_NAME_BYTES,
+    SLOT_NAME_WORDS,
     SLOT_NAMESPACE,
     SLOT_PID,
     SLOT_START,
@@ -45,13 +45,14 @@ def describe(slot: memoryview) -> None:
     slot[SLOT_PID] = os.getpid()
     slot[SLOT_START] = start_time()
     slot[SLOT_NAMESPACE] = pid_namespace()[1]
-    name = own_name().encode("utf-8", "replace")[:SLOT_NAME_BYTES].ljust(SLOT_NAME_BYTES, b"\0")
-    slot[SLOT_NAME:] = memoryview(name).cast("Q")
+    n_bytes = SLOT_NAME_WORDS * 8
+    name = own_name().encode("utf-8", "replace")[:n_bytes].ljust(n_bytes, b"\0")
+    slot[SLOT_NAME : SLOT_NAME + SLOT_NAME_WORDS] = memoryview(name).cast("Q")
 
 
 def name_in(slot: memoryview) -> str:
     """Return the name that a slot's words tell."""
-    text: bytes = slot[SLOT_NAME:].tobytes()
+    text: bytes = slot[SLOT_NAME : SLOT_NAME + SLOT_NAME_WORDS].tobytes()
     return text.rstrip(b"\0").decode("utf-8", "replace")
 
 

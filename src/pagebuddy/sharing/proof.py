@@ -10,6 +10,7 @@ if not cython.compiled:
     from pagebuddy.sharing.attachment import Attachment, entry_at, holds_at, slot_at, ticket_at
     from pagebuddy.sharing.directory import is_found
     from pagebuddy.sharing.holds import first_buffer, fits, holds, is_the_buffer, is_unused
+    from pagebuddy.sharing.magazine import empty_magazines
     from pagebuddy.sharing.takeover import next_buffer, tickets_end
     from pagebuddy.sharing.words import (
         A_NUMBER,
@@ -97,6 +98,7 @@ def prove_holders(a: Attachment, node: u64) -> cython.void:
 @cython.cfunc
 def prove_arena(a: Attachment) -> cython.void:
     """Prove every invariant, the engine's first."""
+    empty_magazines(a)
     settle(a)
     prove(a, False)
     tickets: u64 = 0

@@ -12,6 +12,7 @@ if not cython.compiled:
     from pagebuddy.sharing.alive import lease_is_gone, may_judge
     from pagebuddy.sharing.attachment import Attachment, holds_at, slot_at
     from pagebuddy.sharing.holds import first_buffer, free_if_unused, is_buffer
+    from pagebuddy.sharing.magazine import clear_magazine
     from pagebuddy.sharing.takeover import next_buffer
     from pagebuddy.sharing.words import (
         SLOT_STATE,
@@ -36,6 +37,12 @@ def is_among(slot: u64, word: u64, bits: u64) -> cython.bint:
 @cython.cfunc
 def end_slots(a: Attachment, word: u64, bits: u64) -> cython.void:
     """End all holds of the slots that have these bits in that word of holds, and free the slots."""
+    slot: u64 = 1
+    while slot < a.n_slots:
+        # First: a round is a buffer that its slot holds.
+        if is_among(slot, word, bits):
+            clear_magazine(a, slot)
+        slot += 1
     node: u64 = first_buffer(a)
     while node and a.fault == 0:
         after: u64 = next_buffer(a, node)
@@ -45,7 +52,7 @@ def end_slots(a: Attachment, word: u64, bits: u64) -> cython.void:
             store(a.holds, at, a.holds[at] & ~bits)
             free_if_unused(a, node)
         node = after
-    slot: u64 = 1
+    slot = 1
     while slot < a.n_slots and a.fault == 0:
         if is_among(slot, word, bits):
             state: u64 = a.slots[slot_at(slot) + SLOT_STATE]
@@ -94,5 +101,6 @@ def begin_slot(a: Attachment, slot: u64) -> cython.bint:
     if is_live_slot(state):
         return False
     one: u64 = 1
+    clear_magazine(a, slot)
     store(a.slots, slot_at(slot) + SLOT_STATE, one << 63 | low(state + 1))
     return True

@@ -298,6 +298,23 @@ cdef extern from *:
         node = end->node;
         free(end);
         return node; }
+
+    /* Words that processes change without the lock. */
+    #if defined(_MSC_VER)
+      static __inline pb_u64 pb_peek(pb_u64 *words, pb_u64 index) {
+          return (pb_u64)InterlockedOr64((volatile long long *)(words + index), 0); }
+      static __inline int pb_swap(pb_u64 *words, pb_u64 index, pb_u64 old, pb_u64 changed) {
+          return (pb_u64)InterlockedCompareExchange64((volatile long long *)(words + index),
+                                                      (long long)changed, (long long)old) == old; }
+      static __inline void pb_fence(void) { MemoryBarrier(); }
+    #else
+      static inline pb_u64 pb_peek(pb_u64 *words, pb_u64 index) {
+          return __atomic_load_n(words + index, __ATOMIC_SEQ_CST); }
+      static inline int pb_swap(pb_u64 *words, pb_u64 index, pb_u64 old, pb_u64 changed) {
+          return __atomic_compare_exchange_n(words + index, &old, changed, 0, __ATOMIC_SEQ_CST,
+                                             __ATOMIC_SEQ_CST); }
+      static inline void pb_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+    #endif
     static void *pb_at(pb_u64 address) { return (void *)(size_t)address; }
     """
     u64 mutex_kind "pb_mutex_kind"() nogil
@@ -329,6 +346,9 @@ cdef extern from *:
     void delist "pb_delist"(void *attachment) nogil
     void push_deferred "pb_defer"(void **ends, u64 node) nogil
     u64 pop_deferred "pb_next_deferred"(void **ends) nogil
+    u64 peek "pb_peek"(u64 *words, u64 index) nogil
+    bint swap "pb_swap"(u64 *words, u64 index, u64 old, u64 changed) nogil
+    void fence "pb_fence"() nogil
     void *at_address "pb_at"(u64 address) nogil
     void free "free"(void *memory) nogil
     void *memset "memset"(void *memory, int value, size_t n_bytes) nogil

@@ -19,6 +19,7 @@ if not cython.compiled:
         is_buffer,
         is_the_buffer,
     )
+    from pagebuddy.sharing.magazine import mend_magazines
     from pagebuddy.sharing.mending import mend_directory
     from pagebuddy.sharing.words import (
         A_POISONED,
@@ -102,6 +103,7 @@ def take_over(a: Attachment, high: u64, thorough: cython.bint) -> cython.bint:
     a.fault = 0
     rebuild(a, high, thorough)
     if a.fault == 0:
+        mend_magazines(a)
         recount(a)
     if a.fault == 0:
         free_orphans(a)

@@ -16,10 +16,9 @@ if not cython.compiled:
         fits,
         free_if_unused,
         holds,
-        is_buffer,
         is_the_buffer,
-        join_hold,
     )
+    from pagebuddy.sharing.magazine import is_used, join_hold
     from pagebuddy.sharing.request import Request
     from pagebuddy.sharing.takeover import tickets_end
     from pagebuddy.sharing.words import (
@@ -83,7 +82,7 @@ def free_ticket(a: Attachment) -> u64:
 @cython.cfunc
 def do_send(a: Attachment, r: Request) -> u64:
     """Make a ticket for a buffer that this process holds; `index` and `serial` are the handle's."""
-    if not is_buffer(a, r.node) or not holds(a, r.node, a.slot):
+    if not is_used(a, r.node) or not holds(a, r.node, a.slot):
         return NOT_LIVE
     if tickets_in(a.holds[holds_at(a, r.node)]) == MOST_TICKETS_EACH:
         return NO_TICKETS

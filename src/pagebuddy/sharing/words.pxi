@@ -1,7 +1,7 @@
 """The constants of `words.py`, for C."""
 
 cdef enum:
-    ARENA_VERSION = 1
+    ARENA_VERSION = 2
     A_MAGIC = 0
     A_VERSION = 1
     A_BYTES = 2
@@ -31,14 +31,17 @@ cdef enum:
     LOCK_MUTEX = 1
     LOCK_FILE = 2
     LOCK_FOREIGN = 3
-    SLOT_WORDS = 8
+    SLOT_WORDS = 16
     SLOT_STATE = 0
     SLOT_STICKY = 1
     SLOT_PID = 2
     SLOT_START = 3
     SLOT_NAMESPACE = 4
     SLOT_NAME = 5
-    SLOT_NAME_BYTES = 24
+    SLOT_NAME_WORDS = 3
+    SLOT_MAGAZINE = 8
+    MAGAZINE_WORDS = 8
+    MOST_ROUND_PAGES = 16
     CHILDREN = 2
     FIRST_WORD_SLOTS = 48
     MOST_TICKETS_EACH = 0xFFFF
@@ -75,11 +78,11 @@ cdef enum:
     SLICE = 100
     PATIENCE = 1000
     FORK_PATIENCE = 10000
-    TAPE_BYTES = 0x100000
+    TAPE_BYTES = 0x10_0000
     TAPE_BLOCK = 0x1000
     TAPE_LINE = 40
-    TAPE_ALLOC = 0x2C636F6C6C61
-    TAPE_FREE = 0x2C65657266
+    TAPE_ALLOC = 0x2C63_6F6C_6C61
+    TAPE_FREE = 0x2C_6565_7266
     TAPE_ZERO = 0x30
     TAPE_COMMA = 0x2C
     TAPE_END = 0x0A
@@ -111,3 +114,4 @@ cdef enum:
     F_KEPT = 35
     F_ENTRY = 36
     F_TICKET = 37
+    F_MAGAZINE = 38

@@ -1,7 +1,7 @@
 """The words of an arena besides the engine's: what each means, and what commits it.
 
     header     fixed words, written before anybody can see the arena; then what changes
-    slots      SLOT_WORDS a process; slot 0 is the arena itself
+    slots      SLOT_WORDS a process, its magazine among them; slot 0 is the arena itself
     metadata   the engine's
     holds      one to a few words a page, of which those of a buffer's first page are used
     directory  ENTRY_WORDS a kept buffer
@@ -18,7 +18,7 @@ if not cython.compiled:
 
     # Compiled, these are constants of C: `_compiled.pyx` has them again, and a test compares the two.
     ARENA_MAGIC = 0x3141_4E45_5241_4250  # "PBARENA1", read as a little-endian word
-    ARENA_VERSION = 1
+    ARENA_VERSION = 2
 
     # Fixed.
     A_MAGIC = 0
@@ -54,14 +54,19 @@ if not cython.compiled:
     LOCK_FILE = 2
     LOCK_FOREIGN = 3  # never stored: a process that must not touch the arena any more
 
-    SLOT_WORDS = 8
+    SLOT_WORDS = 16
     SLOT_STATE = 0  # 63: live; 31..0 generation, one more at each use
     SLOT_STICKY = 1  # not 0: processes that were forked from it share this slot
     SLOT_PID = 2  # this and what follows is for people; nothing is decided by it
     SLOT_START = 3
     SLOT_NAMESPACE = 4
-    SLOT_NAME = 5  # 24 bytes
-    SLOT_NAME_BYTES = 24
+    SLOT_NAME = 5
+    SLOT_NAME_WORDS = 3
+    SLOT_MAGAZINE = 8  # MAGAZINE_WORDS of them, a cache line
+
+    # A round: 63 taken; 62..32 node; 31..27 pages; 26..0 of the generation, against flipped bits.
+    MAGAZINE_WORDS = 8
+    MOST_ROUND_PAGES = 16
     CHILDREN = 2  # the slot of all forked children, where one process alone is served
 
     FIRST_WORD_SLOTS = 48  # as many bits of the first word of holds are slots'
@@ -154,6 +159,7 @@ if not cython.compiled:
     F_KEPT = 35
     F_ENTRY = 36
     F_TICKET = 37
+    F_MAGAZINE = 38
 
     def words_from_at(words: memoryview, index: u64) -> memoryview:
         """The words from one on."""
@@ -195,3 +201,40 @@ def hold_bit(slot: u64) -> u64:
 def tickets_in(word: u64) -> u64:
     """The count of tickets in the first word of a buffer's holds."""
     return word >> 48
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def round_of(node: u64, link: u64) -> u64:
+    """What a magazine has of a live buffer: its node, and what its record says of it, abridged."""
+    return node << 32 | (link >> 32 & 31) << 27 | link & 0x7FF_FFFF
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def taken(a_round: u64) -> u64:
+    """The round, marked: whoever has the lock ends its hold."""
+    one: u64 = 1
+    return a_round | one << 63
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def is_taken(a_round: u64) -> cython.bint:
+    """Whether a round is marked so."""
+    return a_round >> 63 != 0
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def node_in(a_round: u64) -> u64:
+    """The node in a round."""
+    return a_round >> 32 & 0x7FFF_FFFF

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from pagebuddy.memory.anonymous import Anonymous
-from pagebuddy.sharing.words import A_BUSY
+from pagebuddy.sharing.words import A_BUSY, A_SLOTS, ARENA_WORDS, SLOT_WORDS
 
 _TRACEME = 0
 _STEP = 9
@@ -37,6 +37,7 @@ def steps_of(arena: Any, operation: Callable[[], object]) -> list[bytes]:
 
 def words_after_each_change(words: memoryview, operation: Callable[[], object]) -> list[bytes]:
     """The same for the words of an arena that this process has not attached to: a first attachment's."""
+    slots = slice(ARENA_WORDS, ARENA_WORDS + SLOT_WORDS * words[A_SLOTS])
     with _playing(operation) as pid:
         seen = [words.tobytes()]
         at_work = False
@@ -44,8 +45,8 @@ def words_after_each_change(words: memoryview, operation: Callable[[], object]) 
             _trace(_STEP, pid)
             if _wait(pid) == signal.SIGSTOP:
                 return seen
-            # Nobody changes a word while nobody is at work; to compare all of them takes long.
-            if at_work or words[A_BUSY]:
+            # While nobody is at work none but magazines change; to compare all words takes long.
+            if at_work or words[A_BUSY] or words[slots] != memoryview(seen[-1]).cast("Q")[slots]:
                 at_work = words[A_BUSY] != 0
                 if words != memoryview(seen[-1]).cast("Q"):
                     seen.append(words.tobytes())

@@ -5,6 +5,7 @@
 - `words`: the shared words, and what stands in them.
 - `state`: the words, what the system keeps, what each process has for itself.
 - `plans`: each operation as a tuple of single stores.
+- `magazines`: what a process does without the lock, and how others take from it.
 - `effects`: what one step of a plan changes.
 - `moves`: what can happen next, in every state.
 - `checks`: what must hold in every state.

@@ -18,6 +18,8 @@ SWITCHES = {
     "withdraw": "tickets end unclaimed",
     "resize": "buffers grow and shrink",
     "detach": "processes detach",
+    "join": "buffers are asked for by their place",
+    "magazines": "processes have magazines",
     "lingering": "leases outlast the locks of the killed",
 }
 

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 class Checks:
     """All checks; shared words that were recovered once are not recovered again."""
 
-    def __init__(self, flaw: Flaw | None = None) -> None:
+    def __init__(self, flaw: Flaw | None = None, *, in_vain: bool = False) -> None:
         self.flaw = flaw
+        self.in_vain = in_vain
         self.recovered: set[tuple[Words, tuple[int, ...], tuple[Kept, ...]]] = set()
 
     def all(self, state: State) -> None:
@@ -33,6 +34,9 @@ class Checks:
         living_are_safe(state)
         if state.lock == UNLOCKED:
             words_agree(state)
+            rounds_are_held(state)
+            if self.in_vain:
+                nothing_is_held_in_vain(state)
             if self.recover(state.words) != state.words:
                 raise Violation("recover changes words that nobody is about")
         known = (state.words, state.slots, state.kept)
@@ -66,6 +70,7 @@ class Checks:
         words = words._replace(
             holds=tuple(hold & ~live for hold in words.holds),
             tickets=(None,) * len(words.tickets),
+            magazines=(None,) * len(words.magazines),
         )
         words = self.recover(words)
         kept_are_there(words, state.kept)
@@ -124,3 +129,33 @@ def words_agree(state: State) -> None:
             raise Violation("live block that nobody holds")
         if record and words.holds[page] & free_slots:
             raise Violation("hold bit of a free slot")
+
+
+def rounds_are_held(state: State) -> None:
+    """Nobody is about anything with the lock: a magazine has what its slot holds."""
+    words = state.words
+    for slot, round_ in enumerate(words.magazines):
+        if round_ and round_.taken:
+            raise Violation("a round is marked, and nobody takes it")
+        if round_ and not (
+            words.live(round_.buffer) and words.holds[round_.buffer.page] >> slot & 1
+        ):
+            raise Violation("a round that its slot does not hold")
+
+
+def nothing_is_held_in_vain(state: State) -> None:
+    """What the slot of a process at rest holds it has a view of, or in its magazine.
+
+    Not so where processes fork, as a child may hold what only a thread had which it has not.
+    """
+    words = state.words
+    for i, process in enumerate(state.processes):
+        slot = process.slot
+        if process.life != ALIVE or slot < 0 or process.operation or state.sticky[slot]:
+            continue
+        known = {view.buffer.page for view in process.views}
+        if round_ := words.magazines[slot]:
+            known.add(round_.buffer.page)
+        for page, record in enumerate(words.records):
+            if record and words.holds[page] >> slot & 1 and page not in known:
+                raise Violation(f"P{i} holds page {page} for nothing")

@@ -65,6 +65,10 @@ class Configuration:
     """Whether buffers grow and shrink, a page at a time."""
     detach: bool = False
     """Whether processes detach, and attach again."""
+    join: bool = False
+    """Whether processes ask for a buffer by its place."""
+    magazines: bool = False
+    """Whether a process drops into its magazine, and allocates from it, without the lock."""
     lingering: bool = False
     """Whether a killed process has its leases a little longer than the lock."""
     flaw: Flaw | None = None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pagebuddy.testing.sharing_model import magazines
+from pagebuddy.testing.sharing_model.flaws import Flaw
 from pagebuddy.testing.sharing_model.plans import plan_of
 from pagebuddy.testing.sharing_model.state import (
     ALIVE,
@@ -19,13 +21,12 @@ from pagebuddy.testing.sharing_model.words import Handle, Step, Words, put
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pagebuddy.testing.sharing_model.flaws import Flaw
-
 PLAN = Step("plan")
 """The lock is mine and the words are sound: now the operation is planned."""
 
 UNSEEN = {
     "plan",
+    "plan_again",
     "next_incarnation",
     "view",
     "claimed",
@@ -50,7 +51,12 @@ def perform(state: State, i: int, flaw: Flaw | None) -> State:
     process = state.processes[i]
     step = process.plan[0]
     state = state.with_process(i, process._replace(plan=process.plan[1:]))
-    if step.what == "plan":
+    if step.what == "draw" and flaw is Flaw.DRAW_LOOKS_ONCE:
+        step = step._replace(what="draw_at_once")
+    if step.what == "plan_again":
+        process = process._replace(operation=step.value)
+        state = state.with_process(i, process)
+    if step.what in ("plan", "plan_again"):
         planned = process._replace(plan=plan_of(state, i, flaw))
         return state.with_process(i, planned)
     if step.what in WORDS:
@@ -205,4 +211,5 @@ EFFECTS: dict[str, Callable[[State, int, Step], State]] = {
     "unlock_early": unlock_early,
     "pause": pause,
     "end": end,
+    **magazines.EFFECTS,
 }

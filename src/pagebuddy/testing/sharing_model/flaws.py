@@ -1,8 +1,9 @@
 """The flaws that the model can be given: each breaks one rule, and the search must find the damage.
 
-Four do none. Of `COMMIT_BEFORE_HOLD`, `CLAIM_TICKET_FIRST` and `REPLACED_HOLD_FIRST` every death ends
+Five do none. Of `COMMIT_BEFORE_HOLD`, `CLAIM_TICKET_FIRST` and `REPLACED_HOLD_FIRST` every death ends
 as one by the rule does, as nobody reads between the two stores but recovery; `NO_ENTRY_SWEEP` leaves
-out what no death makes necessary.
+out what no death makes necessary; and what is loaded under `LOAD_SHARED` is not drawn as long as another
+holds it.
 """
 
 from __future__ import annotations
@@ -62,6 +63,16 @@ class Flaw(Enum):
     DETACH_FREES_STICKY = "detach_frees_sticky"
     DETACH_LEASE_FIRST = "detach_lease_first"
     LEASE_IGNORED = "lease_ignored"
+    LOAD_SHARED = "load_shared"
+    LOAD_IGNORES_TICKETS = "load_ignores_tickets"
+    LOAD_STICKY = "load_sticky"
+    LOAD_BESIDE_OPERATION = "load_beside_operation"
+    DRAW_LOOKS_ONCE = "draw_looks_once"
+    GAIN_LEAVES_ROUND = "gain_leaves_round"
+    TAKE_UNSWAPPED = "take_unswapped"
+    TAKE_UNMARKED = "take_unmarked"
+    TAKEN_STAYS = "taken_stays"
+    REAP_LEAVES_ROUNDS = "reap_leaves_rounds"
 
     @property
     def rule(self) -> str:
@@ -115,4 +126,14 @@ RULES = {
     Flaw.DETACH_FREES_STICKY: "a slot that others share is not freed by who detaches",
     Flaw.DETACH_LEASE_FIRST: "a slot is freed while its lease is there",
     Flaw.LEASE_IGNORED: "a free slot whose lease is still there is passed over",
+    Flaw.LOAD_SHARED: "a process loads its magazine only with what nobody else holds",
+    Flaw.LOAD_IGNORES_TICKETS: "a process loads its magazine only with what no ticket names",
+    Flaw.LOAD_STICKY: "a process that shares its slot loads no magazine",
+    Flaw.LOAD_BESIDE_OPERATION: "nothing is loaded while another thread is in an operation",
+    Flaw.DRAW_LOOKS_ONCE: "who drew a round looks again whether anybody joined meanwhile",
+    Flaw.GAIN_LEAVES_ROUND: "who gains a view of a round of its own takes it out first",
+    Flaw.TAKE_UNSWAPPED: "a round is taken out of another's magazine by comparing and swapping",
+    Flaw.TAKE_UNMARKED: "a round is marked as taken until its hold has ended",
+    Flaw.TAKEN_STAYS: "recovery ends the holds of rounds that are marked as taken",
+    Flaw.REAP_LEAVES_ROUNDS: "a slot's magazine is emptied before its holds end",
 }

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pagebuddy.testing.sharing_model.effects import PLAN, UNSEEN, perform
 from pagebuddy.testing.sharing_model.flaws import Flaw
+from pagebuddy.testing.sharing_model.magazines import DRAWING, goes_on_unlocked, loading
 from pagebuddy.testing.sharing_model.plans.directory import index_of
 from pagebuddy.testing.sharing_model.plans.recovery import takeover
 from pagebuddy.testing.sharing_model.state import (
@@ -53,6 +54,16 @@ def moves(state: State, configuration: Configuration) -> Iterator[Move]:
             yield Move("is killed", i)
         if process.other is not None and state.lock != i:
             yield Move("turns to its other thread", i)
+        beside = configuration.flaw is Flaw.LOAD_BESIDE_OPERATION
+        if process.other is not None and goes_on_unlocked(process.other) and not beside:
+            # It loads or draws, and no other operation is under way meanwhile, except a fork.
+            if process.operation is None and process.slot != NO_SLOT:
+                yield from forks(state, i, configuration)
+            elif state.lock == i:
+                yield Move("steps", i)
+            elif process.operation and process.operation.name == "fork" and state.lock < 0:
+                yield Move("locks", i)
+            continue
         if process.plan:
             yield Move("steps", i)
         elif process.operation:
@@ -68,11 +79,7 @@ def moves(state: State, configuration: Configuration) -> Iterator[Move]:
 def wishes(state: State, i: int, configuration: Configuration) -> Iterator[Move]:
     """Yield what an attached process at rest may want; to fork alone, while another thread detaches."""
     me = state.processes[i]
-    if configuration.fork:
-        for child, other in enumerate(state.processes):
-            if other.life == UNBORN:
-                yield Move("wants", i, Operation("fork", child))
-                break
+    yield from forks(state, i, configuration)
     if me.other is not None and me.other.operation == DETACH:
         return
     if configuration.detach and not me.views and me.other in (None, Thread()):
@@ -89,10 +96,36 @@ def wishes(state: State, i: int, configuration: Configuration) -> Iterator[Move]
         yield from wishes_of_keys(state, i, configuration)
 
 
+def forks(state: State, i: int, configuration: Configuration) -> Iterator[Move]:
+    """Yield the fork that a process may want."""
+    for child, other in enumerate(state.processes):
+        if configuration.fork and other.life == UNBORN:
+            yield Move("wants", i, Operation("fork", child))
+            break
+
+
+def goes_unlocked(state: State, i: int, configuration: Configuration) -> bool:
+    """Return whether a process may load and draw now: no other thread of it is in an operation."""
+    other = state.processes[i].other
+    at_rest = other is None or other.operation is None or other.operation.name == "fork"
+    if configuration.flaw is Flaw.LOAD_BESIDE_OPERATION:
+        at_rest = True
+    return configuration.magazines and at_rest
+
+
 def wishes_of_buffers(state: State, i: int, configuration: Configuration) -> Iterator[Move]:
     """Yield what a process may want of what it views, and of handles."""
+    unlocked = goes_unlocked(state, i, configuration)
+    if unlocked and state.words.magazines[state.processes[i].slot]:
+        yield Move("draws", i, Operation("alloc"))
+    # A second object is counted when it is made; here views are, and the pending end of one is not.
+    ending = (me := state.processes[i]).other and me.other.operation and not me.other.plan
+    if configuration.join and not ending:
+        for page, record in enumerate(state.words.records):
+            if record and not any(view.buffer.page == page for view in me.views):
+                yield Move("wants", i, Operation("join", page))
     for buffer, _ in state.processes[i].views:
-        yield Move("drops", i, Operation("drop", buffer))
+        yield Move("loads" if unlocked else "drops", i, Operation("drop", buffer))
         if state.next_serial <= configuration.sends:
             yield Move("wants", i, Operation("send", buffer))
         if configuration.resize:
@@ -140,7 +173,11 @@ def after(state: State, move: Move, flaw: Flaw | None, lingering: bool = False) 
         return on_to_the_next_seen(locked(state, i, flaw), i, flaw)
     if move.verb == "starts":
         return state.with_process(i, Process(ALIVE, NO_SLOT, operation=move.what))
-    if move.verb == "drops":
+    if move.verb == "draws":
+        return state.with_process(i, process._replace(operation=move.what, plan=DRAWING))
+    if move.verb == "loads":
+        process = process._replace(plan=loading(move.what.first, flaw))
+    if move.verb in ("drops", "loads"):
         views = views_changed(process.views, move.what.first, -1)
         process = process._replace(views=views)
     return state.with_process(i, process._replace(operation=move.what))

@@ -40,7 +40,9 @@ def search(configuration: Configuration, max_states: int = MAX_STATES) -> Result
     (True, None)
     """
     first = first_state(configuration)
-    checks = Checks(configuration.flaw)
+    checks = Checks(
+        configuration.flaw, in_vain=not configuration.fork and configuration.threads == 1
+    )
     came_from: dict[State, tuple[State, Move] | None] = {first: None}
     waiting = deque([first])
     transitions = 0

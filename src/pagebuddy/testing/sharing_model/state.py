@@ -93,7 +93,8 @@ class State(NamedTuple):
     - a page is a live buffer's or in a free list, and not both;
     - a buffer's ticket count is the number of tickets that name it;
     - a live buffer has a holder or a ticket, and its holders' slots are live;
-    - the arena holds a buffer if an entry keeps it, and no two entries have one key or one buffer.
+    - the arena holds a buffer if an entry keeps it, and no two entries have one key or one buffer;
+    - what is in a magazine is live, and its slot holds it.
 
     Always:
     - what a living process views is live, and its slot holds it;
@@ -157,6 +158,7 @@ def first_state(configuration: Configuration) -> State:
             ticket_counts=(0,) * pages,
             tickets=(None,) * configuration.ticks,
             directory=(UNUSED,) * configuration.entries,
+            magazines=(None,) * configuration.slots,
         ),
         slots=(LIVE,) * born + (FREE,) * unused,
         leases=tuple(1 << i for i in range(born)) + (0,) * unused,

@@ -59,6 +59,17 @@ class Handle(NamedTuple):
     ticket: Ticket
 
 
+class Round(NamedTuple):
+    """What a word of a magazine says: a buffer that its process dropped, and may have again."""
+
+    buffer: Buffer
+    taken: bool = False
+    """Whoever has the lock takes it out, and ends the hold."""
+
+    def __str__(self) -> str:
+        return f"{self.buffer}{', taken' if self.taken else ''}"
+
+
 class Step(NamedTuple):
     """One store, or one effect outside the shared words."""
 
@@ -86,6 +97,8 @@ class Words(NamedTuple):
     """Of each page: how many tickets name the buffer that begins there."""
     tickets: tuple[Ticket | None, ...]
     directory: tuple[Entry, ...]
+    magazines: tuple[Round | None, ...]
+    """Of each slot: the magazine, which has one word here. Its process stores there without the lock."""
 
     def after(self, step: Step) -> Words:
         """Return the words after one store in them."""

@@ -9,9 +9,10 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-from pagebuddy.errors import OutOfPages, OutOfTickets, StaleHandle
+from pagebuddy.errors import BadFree, OutOfPages, OutOfTickets, StaleHandle
 from pagebuddy.testing.storm import pattern
 
 MOST_PAGES = 64
@@ -46,6 +47,7 @@ class Worker:
             + [self.resize] * 3
             + [self.let_go] * 5
             + [self.copy] * 1
+            + [self.join] * 3
         )
         while True:
             begun = time.monotonic()
@@ -148,6 +150,14 @@ class Worker:
                 return
             new.view[:] = view
             self.held.append(new)
+
+    def join(self) -> None:
+        """Hold what begins at some place for a moment; its bytes may be in the making."""
+        some = self.some()
+        page = self.random.randrange(self.arena.n_pages)
+        offset = some.offset if some is not None and page % 2 else page * self.arena.page_size
+        with suppress(BadFree):
+            self.arena.buffer_at(offset)
 
     def let_go(self) -> None:
         """Hold one buffer less, having checked it."""

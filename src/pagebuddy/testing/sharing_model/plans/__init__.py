@@ -21,7 +21,7 @@ from pagebuddy.testing.sharing_model.plans.slots import (
     reap,
     reap_page,
 )
-from pagebuddy.testing.sharing_model.plans.spans import alloc, drop
+from pagebuddy.testing.sharing_model.plans.spans import alloc, drop, join
 from pagebuddy.testing.sharing_model.plans.tickets import claim, expire, send, withdraw
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 PLANS: dict[str, Plan] = {
     plan.__name__: plan
     for plan in (
-        *(alloc, drop, grow, shrink),
+        *(alloc, join, drop, grow, shrink),
         *(send, claim, withdraw, expire),
         *(keep, unkeep, find),
         *(reap_page, free_slot),  # only the flaws do these

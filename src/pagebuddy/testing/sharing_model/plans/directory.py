@@ -6,7 +6,14 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from pagebuddy.testing.sharing_model.flaws import Flaw
-from pagebuddy.testing.sharing_model.plans.steps import BUSY, DONE, REFUSED, UNLOCK, losing
+from pagebuddy.testing.sharing_model.plans.steps import (
+    BUSY,
+    DONE,
+    REFUSED,
+    UNLOCK,
+    losing,
+    unloading,
+)
 from pagebuddy.testing.sharing_model.words import ARENA, UNUSED, Entry, Step, Words
 
 if TYPE_CHECKING:
@@ -111,5 +118,14 @@ def find(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[
         if index is None:
             return [Step("missing", key), UNLOCK]
         buffer = words.directory[index].buffer
-    held = words.holds[buffer.page] | 1 << state.processes[i].slot
-    return [BUSY, Step("holds", buffer.page, held), DONE, Step("view", value=buffer), UNLOCK]
+    mine = state.processes[i].slot
+    unloaded = unloading(words, mine, buffer.page, flaw)
+    held = words.holds[buffer.page] | 1 << mine
+    return [
+        BUSY,
+        *unloaded,
+        Step("holds", buffer.page, held),
+        DONE,
+        Step("view", value=buffer),
+        UNLOCK,
+    ]

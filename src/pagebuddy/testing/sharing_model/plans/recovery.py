@@ -35,12 +35,14 @@ def entries_dropped(words: Words, flaw: Flaw | None) -> list[int]:
 def recovery(words: Words, flaw: Flaw | None) -> list[Step]:
     """Return the stores that rebuild lists and counts from records, holds, tickets and entries.
 
-    Tickets and entries of buffers that are gone are dropped, and entries with a lower number than
-    another for their key or buffer; the arena's hold ends where no entry is left; then live buffers
-    are freed that have neither holder nor ticket.
+    What was being taken out of a magazine is out first. Tickets and entries of buffers that are gone
+    are dropped, and entries with a lower number than another for their key or buffer; the arena's hold
+    ends where no entry is left; then live buffers are freed that have neither holder nor ticket.
     """
+    steps = [] if flaw is Flaw.TAKEN_STAYS else finished(words)
+    words = words.after_all(steps)
     taken = set(words.taken())
-    steps = [Step("listed", page, int(page not in taken)) for page in range(len(words.listed))]
+    steps += [Step("listed", page, int(page not in taken)) for page in range(len(words.listed))]
     valid = []
     for entry, ticket in enumerate(words.tickets):
         if ticket and words.live(ticket.buffer):
@@ -63,6 +65,19 @@ def recovery(words: Words, flaw: Flaw | None) -> list[Step]:
         orphan = record and not hold and not count
         freed = freeing(words, page) if orphan and flaw is not Flaw.NO_ORPHAN_SWEEP else []
         steps += stray + freed
+    return steps
+
+
+def finished(words: Words) -> list[Step]:
+    """Return the stores that end the holds of what was being taken out of magazines."""
+    steps = []
+    for slot, round_ in enumerate(words.magazines):
+        if round_ and round_.taken:
+            page = round_.buffer.page
+            left = words.holds[page] & ~(1 << slot)
+            if words.live(round_.buffer) and left != words.holds[page]:
+                steps.append(Step("holds", page, left))
+            steps.append(Step("magazines", slot, None))
     return steps
 
 

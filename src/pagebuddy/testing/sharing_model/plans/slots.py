@@ -46,6 +46,9 @@ def fork(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[
     child, mine = operation.first, state.processes[i].slot
     if mine == NO_SLOT or flaw is Flaw.CHILD_REGISTERS_ITSELF:
         return [Step("fork", NO_SLOT, child), UNLOCK]  # another thread may have detached meanwhile
+    if state.words.magazines[mine] and operation.second is None:
+        again = Operation("fork", child, "the magazine was emptied")
+        return [BUSY, Step("take_round", mine, flaw), Step("plan_again", value=again)]
     slot = free_slot_of(state, flaw)
     if slot is None:
         if flaw is Flaw.SHARE_SLOT_NOT_STICKY:
@@ -68,9 +71,12 @@ def fork(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[
 
 
 def emptied(words: Words, slots: Sequence[int], flaw: Flaw | None) -> list[Step]:
-    """Return the stores that end every hold of some slots: of a buffer, all at once."""
+    """Return the stores that empty magazines of some slots, and end their holds of a buffer at once."""
     bits = sum(1 << slot for slot in slots)
     steps: list[Step] = []
+    for slot in slots:
+        if words.magazines[slot] and flaw is not Flaw.REAP_LEAVES_ROUNDS:
+            steps.append(Step("magazines", slot, None))
     for page, record in enumerate(words.records):
         # An arena's own reap walks live buffers alone; that does as well, unless the flaw is there.
         passed_over = flaw is Flaw.ALLOC_ADDS_HOLD and not record

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pagebuddy.testing.sharing_model.flaws import Flaw
 from pagebuddy.testing.sharing_model.words import Step, Words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pagebuddy.testing.sharing_model.flaws import Flaw
     from pagebuddy.testing.sharing_model.state import Operation, State
 
     Plan = Callable[[State, int, Operation, Flaw | None], list[Step]]
@@ -30,6 +30,22 @@ def freeing(words: Words, page: int) -> list[Step]:
         Step("records", page, None),
         *(Step("listed", freed, 1) for freed in range(page, page + n_pages)),
     ]
+
+
+def emptying(words: Words, flaw: Flaw | None) -> list[Step]:
+    """Return the steps that take every round out of its magazine, whoever's it is."""
+    return [Step("take_round", slot, flaw) for slot, it in enumerate(words.magazines) if it]
+
+
+def unloading(words: Words, slot: int, page: int, flaw: Flaw | None) -> list[Step]:
+    """Return the store by which the hold of a slot's own round becomes that of a view of it.
+
+    There may be a round of a buffer that others have: somebody joined it just before it became one.
+    """
+    round_ = words.magazines[slot]
+    if round_ and round_.buffer.page == page and flaw is not Flaw.GAIN_LEAVES_ROUND:
+        return [Step("magazines", slot, None)]
+    return []
 
 
 def losing(words: Words, page: int, bit: int) -> list[Step]:

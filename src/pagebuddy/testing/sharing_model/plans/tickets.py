@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pagebuddy.testing.sharing_model.flaws import Flaw
-from pagebuddy.testing.sharing_model.plans.steps import BUSY, DONE, REFUSED, UNLOCK, freeing
+from pagebuddy.testing.sharing_model.plans.steps import (
+    BUSY,
+    DONE,
+    REFUSED,
+    UNLOCK,
+    freeing,
+    unloading,
+)
 from pagebuddy.testing.sharing_model.words import Step, Ticket, Words
 
 if TYPE_CHECKING:
@@ -50,6 +57,7 @@ def claim(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list
         commit.reverse()
     return [
         BUSY,
+        *unloading(words, mine, page, flaw),
         *commit,
         Step("ticket_counts", page, words.ticket_counts[page] - 1),
         DONE,
