@@ -1,0 +1,61 @@
+"""An arena whose processes have magazines, and how to see what is in them."""
+
+from __future__ import annotations
+
+import pytest
+
+from pagebuddy.sharing.words import (
+    MAGAZINE_WORDS,
+    SLOT_MAGAZINE,
+    SLOT_WORDS,
+)
+
+PAGE = 4096
+
+
+@pytest.fixture
+def arena(silent, Arena, engine):
+    """A small arena whose processes have magazines; it is sound when all is over."""
+    if engine == "uncompiled":
+        pytest.skip("the uncompiled engine has no mutex, and no magazines")
+    arena = Arena("1 MiB")
+    yield arena
+    arena.reap(unclaimed_after=0)
+    arena.verify()
+
+
+@pytest.fixture
+def slot_words():
+    """How to see the words of a slot, as they are."""
+    return _slot_words
+
+
+@pytest.fixture
+def rounds_of():
+    """How to see the rounds in a slot's magazine: their offsets, in order. Nobody notices."""
+    return _rounds_of
+
+
+@pytest.fixture
+def words_but_magazines():
+    """How to see all words before the pages, without the magazines."""
+    return _words_but_magazines
+
+
+def _slot_words(arena, slot):
+    at = arena._attachment.layout.slots_at + slot * SLOT_WORDS
+    return arena._attachment.memory[at : at + SLOT_WORDS]
+
+
+def _rounds_of(arena, slot=1):
+    words = _slot_words(arena, slot)[SLOT_MAGAZINE : SLOT_MAGAZINE + MAGAZINE_WORDS].tolist()
+    return sorted(((word >> 32 & 0x7FFF_FFFF) - 64) * PAGE for word in words if word)
+
+
+def _words_but_magazines(arena):
+    layout = arena._attachment.layout
+    words = memoryview(bytearray(arena._attachment.memory)).cast("Q")
+    for slot in range(layout.n_slots):
+        at = layout.slots_at + slot * SLOT_WORDS + SLOT_MAGAZINE
+        words[at : at + MAGAZINE_WORDS] = memoryview(bytes(8 * MAGAZINE_WORDS)).cast("Q")
+    return words.tobytes()

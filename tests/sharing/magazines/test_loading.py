@@ -1,0 +1,215 @@
+"""Small buffers are dropped and had again without the lock; to all who look they are free."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+
+import pytest
+
+from pagebuddy import BadFree, OutOfPages
+from pagebuddy.sharing.words import (
+    MAGAZINE_WORDS,
+    MOST_ROUND_PAGES,
+)
+from pagebuddy.tools.arenas.snapshot import Snapshot
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="robust mutexes are Linux's")
+
+PAGE = 4096
+
+
+@pytest.mark.parametrize("n", [1, 3, MOST_ROUND_PAGES])
+def test_a_small_buffer_is_had_again_without_any_store_but_in_the_magazine(
+    arena, n, rounds_of, words_but_magazines
+):
+    offset = arena.alloc(n * PAGE).offset
+    assert rounds_of(arena) == [offset]
+    before = words_but_magazines(arena)
+    for _ in range(100):
+        buffer = arena.alloc(n * PAGE)
+        assert buffer.offset == offset
+        assert rounds_of(arena) == []
+        del buffer
+        assert rounds_of(arena) == [offset]
+    assert words_but_magazines(arena) == before
+
+
+def test_the_last_that_was_dropped_is_the_first_that_is_had_again(arena, rounds_of):
+    buffers = [arena.alloc(PAGE) for _ in range(MAGAZINE_WORDS)]
+    offsets = [buffer.offset for buffer in buffers]
+    while buffers:
+        del buffers[0]
+    assert rounds_of(arena) == offsets
+    again = [arena.alloc(PAGE) for _ in offsets]
+    assert [buffer.offset for buffer in again] == offsets[::-1]
+
+
+def test_a_round_of_another_length_is_left_alone(arena, rounds_of):
+    longer, shorter = arena.alloc(2 * PAGE), arena.alloc(PAGE)
+    first, second = longer.offset, shorter.offset
+    del longer, shorter
+    buffer = arena.alloc(2 * PAGE)
+    assert buffer.offset == first
+    assert rounds_of(arena) == [second]
+
+
+def test_arrays_are_had_again_as_well(arena, rounds_of):
+    pytest.importorskip("numpy")
+    offset = arena.alloc(PAGE).offset
+    array = arena.empty((64, 64), "u1")
+    assert arena.buffer_of(array).offset == offset
+    del array
+    assert rounds_of(arena) == [offset]
+
+
+def test_more_than_a_magazine_holds_is_freed(arena, rounds_of):
+    buffers = [arena.alloc(PAGE) for _ in range(3 * MAGAZINE_WORDS)]
+    del buffers
+    assert len(rounds_of(arena)) <= MAGAZINE_WORDS
+    assert arena.stats().used == 0
+
+
+def test_what_is_not_small_or_somebody_else_needs_is_no_round(arena, start, rounds_of):
+    def joining(child):
+        other = arena.buffer_at(int(child.hear()))
+        child.say("joined")
+        child.hear()
+        del other
+
+    other = start(joining)
+    large = arena.alloc((MOST_ROUND_PAGES + 1) * PAGE)
+    kept, sent, twice, shared = (arena.alloc(PAGE) for _ in range(4))
+    kept.keep("kept")
+    handle = pickle.dumps(sent)
+    again = arena.buffer_at(twice.offset)
+    other.say(shared.offset)
+    assert other.hear() == "joined"
+    del large, kept, sent, twice, shared
+    assert rounds_of(arena) == []
+    del again
+    assert len(rounds_of(arena)) == 1
+    other.say("end")
+    assert other.wait() == 0
+    assert pickle.loads(handle).nbytes == PAGE
+
+
+def test_arenas_with_another_lock_have_none(Arena, engine, silent, rounds_of):
+    arena = Arena("1 MiB", lock="file")
+    buffer = arena.alloc(PAGE)
+    del buffer
+    assert rounds_of(arena) == []
+
+
+# -- to all who look they are free -----------------------------------------------------------------
+
+
+def test_figures_and_walks_have_no_rounds(arena, rounds_of):
+    held = arena.alloc(PAGE)
+    for look in (
+        lambda: (arena.stats().used, arena.stats().n_spans, arena.stats().largest_free),
+        lambda: (1, len(list(arena.buffers())), 255),
+        lambda: (arena.processes()[0].nbytes // PAGE, arena.processes()[0].buffers, 255),
+        arena.verify,
+        arena.trim,
+    ):
+        arena.alloc(3 * PAGE).view[:] = b"\x11" * 3 * PAGE
+        assert rounds_of(arena)
+        assert look() in ((1, 1, 255), None, 3 * PAGE)
+        assert rounds_of(arena) == []
+    assert held.offset == 0
+
+
+def test_who_looks_from_outside_sees_them_as_free_and_leaves_them(
+    Arena, engine, name, silent, rounds_of
+):
+    if engine == "uncompiled":
+        pytest.skip("the uncompiled engine has no mutex, and no magazines")
+    arena = Arena.create(name, "1 MiB")
+    held = arena.alloc(PAGE)
+    dropped = arena.alloc(2 * PAGE).offset
+    with Snapshot(f"/dev/shm/{name}") as snapshot:
+        assert (snapshot.stats().used, len(list(snapshot.buffers()))) == (1, 1)
+        assert [(row.buffers, row.nbytes) for row in snapshot.processes()] == [(1, PAGE)]
+    assert rounds_of(arena) == [dropped]
+    assert held.offset == 0
+
+
+def test_another_process_sees_them_as_free(arena, start, rounds_of):
+    def dropping(child):
+        buffers = [arena.alloc(n * PAGE) for n in range(1, 6)]
+        del buffers
+        child.say(len(rounds_of(arena, 2)))
+        child.hear()
+        child.say(len(rounds_of(arena, 2)))
+
+    other = start(dropping)
+    assert other.hear() == "5"
+    assert [(row.buffers, row.nbytes) for row in arena.processes()] == [(0, 0), (0, 0)]
+    other.say("look")
+    assert other.hear() == "0"
+    assert other.wait() == 0
+
+
+def test_a_buffer_that_was_dropped_is_not_found_by_its_place(arena, rounds_of):
+    offset = arena.alloc(PAGE).offset
+    assert rounds_of(arena) == [offset]
+    with pytest.raises(BadFree, match="there is no buffer at page 0"):
+        arena.buffer_at(offset)
+    assert rounds_of(arena) == []
+
+
+def test_what_another_process_dropped_is_not_found_by_its_place(arena, start, rounds_of):
+    def dropping(child):
+        child.say(arena.alloc(PAGE).offset)
+        child.hear()
+
+    other = start(dropping)
+    assert other.hear() == "0"
+    assert rounds_of(arena, 2) == [0]
+    with pytest.raises(BadFree):
+        arena.buffer_at(0)
+
+
+# -- where pages are short -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"align": PAGE}, {"zero": True}])
+def test_another_process_cannot_make_an_allocation_fail(arena, start, options, rounds_of):
+    def dropping(child):
+        buffers = [arena.alloc(MOST_ROUND_PAGES * PAGE) for _ in range(MAGAZINE_WORDS)]
+        del buffers
+        child.say(len(rounds_of(arena, 2)))
+        child.hear()
+
+    other = start(dropping)
+    assert other.hear() == str(MAGAZINE_WORDS)
+    everything = arena.alloc(arena.size, **options)
+    assert everything.capacity == arena.size
+    assert rounds_of(arena, 2) == []
+    with pytest.raises(OutOfPages):
+        arena.alloc(1)
+
+
+def test_single_pages_are_had_from_other_magazines(arena, start):
+    def dropping(child):
+        buffers = [arena.alloc(PAGE) for _ in range(MAGAZINE_WORDS)]
+        del buffers
+        child.say("dropped")
+        child.hear()
+
+    other = start(dropping)
+    assert other.hear() == "dropped"
+    buffers = [arena.alloc(PAGE) for _ in range(arena.n_pages)]
+    assert len({buffer.offset for buffer in buffers}) == arena.n_pages
+    with pytest.raises(OutOfPages):
+        arena.alloc(1)
+
+
+def test_a_buffer_grows_into_what_is_in_a_magazine(arena, rounds_of):
+    first, second = arena.alloc(PAGE), arena.alloc(PAGE)
+    assert second.offset == PAGE
+    del second
+    assert rounds_of(arena) == [PAGE]
+    assert first.resize(2 * PAGE)
+    assert rounds_of(arena) == []
