@@ -7,7 +7,7 @@ Read from the bottom up; each file uses those before it:
     state     one allocator's view of its words, and the page range in use
     stripe    one order's free list and bits: push, remove
     tree      split and merge
-    aside     the span freed last
+    aside     the span freed last, or what is left of the block split last
     search    free runs, across blocks
     spans     live spans: the only file that writes records
     batch     many at once

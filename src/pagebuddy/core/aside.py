@@ -1,20 +1,22 @@
-"""The span freed last, kept aside whole, in one word.
+"""One run of free pages kept aside whole, in one word: the span freed last, or else a remainder.
 
-Taking it back costs neither list work nor a cascade of merges. It stays until another is freed or it is
-needed; *settling* gives it to the lists.
+Taking the span back costs neither list work nor a cascade of merges. A *remainder* is what was left of
+the block split last; the next is cut from it. Either stays until a span is freed or it is needed;
+*settling* gives it to the lists.
 """
 
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
-    from .arith import is_aligned
+    from .arith import is_aligned, size
     from .state import State, fail, place_of, use_node
-    from .tree import release
-    from .words import F_ASIDE, H_ASIDE, low, pages_in, u64
+    from .tree import raise_high_water, release
+    from .words import F_ASIDE, H_ASIDE, H_MASK, is_live, low, pages_in, remainder, u64
 
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.inline
 @cython.cfunc
 def aside_is_sound(s: State, aside: u64) -> cython.bint:
     """Whether what the word names could be aside; its section is then in use."""
@@ -82,3 +84,30 @@ def take_aside_elsewhere(s: State, n: u64) -> u64:
     if aside >> 32 != n or not aside_is_sound(s, aside):
         return 0
     return take_aside(s, n)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def cut(s: State, n: u64, k: u64) -> u64:
+    """Take n pages from the front of the remainder aside; its node, or 0.
+
+    Only where that is what the lists would give, had it been settled: the smallest block of order k or
+    more. The binary digits of its length name its blocks, the smallest in front; where one further
+    behind is the smallest that serves, it is settled.
+    """
+    aside: u64 = s.words[H_ASIDE]
+    if not is_live(aside) or not aside_is_sound(s, aside):
+        return 0
+    pages: u64 = pages_in(aside)
+    blocks: u64 = pages >> k
+    if s.words[H_MASK] >> k & ((blocks & (0 - blocks)) - 1):
+        return 0
+    if pages & (size(k) - 1):
+        settle(s)
+        return 0
+    node: u64 = low(aside)
+    raise_high_water(s, node + n)
+    s.words[H_ASIDE] = remainder(pages - n, node + n) if pages > n else 0
+    return node

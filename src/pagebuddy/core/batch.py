@@ -55,6 +55,8 @@ def alloc_blocks(s: State, k: u64, count: u64, pages: cython.p_ulonglong) -> cyt
         if node == 0:
             fail(s, F_COUNT, j)
             return
+        # What is left of the block is counted as free, and so must be in a list.
+        settle(s)
         generation: u64 = s.words[H_GENERATION]
         s.words[H_GENERATION] = low(generation + rest)
         page: u64 = page_of(s, node)

@@ -9,7 +9,7 @@ from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
     from .arith import log2, order_for, size
-    from .aside import put_aside, settle, take_aside, take_aside_elsewhere
+    from .aside import cut, put_aside, settle, take_aside, take_aside_elsewhere
     from .search import all_free, find
     from .state import State, fail, node_at, place_of, use_node
     from .tree import claim, order_around, release, split
@@ -31,15 +31,27 @@ if not cython.compiled:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def take_block(s: State, k: u64) -> u64:
-    """Take one block of order k; its node, or 0."""
-    node: u64 = take_aside_elsewhere(s, size(k))
-    if node == 0 and s.fault == 0:
-        node = split(s, size(k), k)
+def take_front(s: State, n: u64, k: u64) -> u64:
+    """Take n pages from the front of the smallest block of order k or more in a list; their node, or 0.
+
+    What is aside is settled before it fails.
+    """
+    node: u64 = split(s, n, k)
     if node == 0 and s.fault == 0 and s.words[H_ASIDE]:
         settle(s)
-        node = split(s, size(k), k)
+        node = split(s, n, k)
     return node
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def take_block(s: State, k: u64) -> u64:
+    """Take one block of order k; its node, or 0."""
+    node: u64 = cut(s, size(k), k)
+    if node == 0 and s.fault == 0:
+        node = take_aside_elsewhere(s, size(k))
+    return node if node or s.fault else take_front(s, size(k), k)
 
 
 @cython.nogil
@@ -59,12 +71,11 @@ def take_found(s: State, n: u64, above: u64, last: u64, align: u64) -> u64:
 @cython.cfunc
 def take_listed(s: State, n: u64) -> u64:
     """Take n pages where what is aside will not do as it lies; their node, or 0."""
-    node: u64 = take_aside_elsewhere(s, n)
+    node: u64 = cut(s, n, order_for(n))
     if node == 0 and s.fault == 0:
-        node = split(s, n, order_for(n))
-    if node == 0 and s.fault == 0 and s.words[H_ASIDE]:
-        settle(s)
-        node = split(s, n, order_for(n))
+        node = take_aside_elsewhere(s, n)
+    if node == 0 and s.fault == 0:
+        node = take_front(s, n, order_for(n))
     if node == 0 and s.fault == 0:
         node = take_found(s, n, 0, NO_PAGE, 1)
     return node
@@ -90,7 +101,9 @@ def take_aligned(s: State, n: u64, align: u64) -> u64:
         k = log2(align)
     node: u64 = 0
     if k <= s.top:
-        node = split(s, n, k)
+        node = cut(s, n, k)
+        if node == 0 and s.fault == 0:
+            node = take_front(s, n, k)
     if node == 0 and s.fault == 0:
         node = take_found(s, n, 0, NO_PAGE, align)
     return node

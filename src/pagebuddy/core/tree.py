@@ -10,7 +10,18 @@ if not cython.compiled:
     from .arith import ctz, order_from, size
     from .state import State, fail, node_at, place_of, use_node
     from .stripe import is_free, push, remove
-    from .words import F_BIT, F_FREE, F_HEAD, H_HIGH_WATER, H_MASK, N_HEADS, low, u64
+    from .words import (
+        F_BIT,
+        F_FREE,
+        F_HEAD,
+        H_ASIDE,
+        H_HIGH_WATER,
+        H_MASK,
+        N_HEADS,
+        low,
+        remainder,
+        u64,
+    )
 
 
 @cython.nogil
@@ -84,8 +95,9 @@ def raise_high_water(s: State, node: u64) -> cython.void:
 def split(s: State, n: u64, k: u64) -> u64:
     """Take n pages from the front of the smallest free block of order k or more; its node, or 0.
 
-    The rest goes back as the blocks that the binary digits of its length name: splitting down and
-    giving back the tail beyond n pages are one loop.
+    The rest stays aside, whole, where nothing else is aside. Else it goes back as the blocks that the
+    binary digits of its length name: splitting down and giving back the tail beyond n pages are one
+    loop.
     """
     larger: u64 = s.words[H_MASK] >> k
     if larger == 0:
@@ -103,6 +115,10 @@ def split(s: State, n: u64, k: u64) -> u64:
     raise_high_water(s, node + n)
     place += n
     tail: u64 = size(k) - n
+    if s.words[H_ASIDE] == 0 and tail:
+        s.words[H_MASK] &= ~emptied
+        s.words[H_ASIDE] = remainder(tail, node + n)
+        return node
     s.words[H_MASK] = s.words[H_MASK] & ~emptied | tail
     while tail:
         k = ctz(tail)

@@ -36,7 +36,7 @@ if not cython.compiled:
     H_CHECKSUM = 7  # CRC-32 of the words above and the table
     # What changes.
     H_GENERATION = 8
-    H_ASIDE = 9  # 62..32 number of pages; 31..0 first node; 0: none
+    H_ASIDE = 9  # 63 a remainder; 62..32 number of pages; 31..0 first node; 0: none
     H_MASK = 10  # bit k: the list of order k is not empty
     H_HIGH_WATER = 11  # the node after the last that was ever live
     H_COUNTS = 16  # free blocks, per order
@@ -109,6 +109,16 @@ def is_live(word: u64) -> cython.bint:
 def pages_in(word: u64) -> u64:
     """The number of pages in a record, or in the word for what is aside."""
     return (word >> 32) & 0x7FFF_FFFF
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def remainder(n: u64, node: u64) -> u64:
+    """The word for n pages aside that are what was left of a block."""
+    left: u64 = 1
+    return left << 63 | n << 32 | node
 
 
 @cython.nogil
