@@ -148,9 +148,10 @@ class BuddyAllocator(Inspection):
 
         Between the pages above (inclusive) and below (exclusive), at a multiple of align, a power of
         two, where these are given. One block serves it where one can, and the span then starts at a
-        multiple of the next power of two from n; else free blocks that lie side by side do. Raises
-        `OutOfPages` if no free run would do. Cost: O(orders); with a window, or where no block is large
-        enough, a scan of two bits a page.
+        multiple of the next power of two from n; else free blocks that lie side by side do. In a window
+        the first free pages that will do are taken, across blocks. Raises `OutOfPages` if no free run
+        would do. Cost: O(orders); with a window, or where no block is large enough, a scan of two bits a
+        page.
 
         >>> buddy = BuddyAllocator(64)
         >>> buddy.alloc(3), buddy.alloc(2, align=16), buddy.alloc(1, above=40, below=50)

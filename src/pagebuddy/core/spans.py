@@ -30,16 +30,24 @@ if not cython.compiled:
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def split_any(s: State, n: u64, k: u64) -> u64:
+    """`split`, also of a block that there is only once what is aside is in the lists."""
+    node: u64 = split(s, n, k)
+    if node == 0 and s.fault == 0 and s.words[H_ASIDE]:
+        settle(s)
+        node = split(s, n, k)
+    return node
+
+
+@cython.nogil
+@cython.exceptval(check=False)
 @cython.cfunc
 def take_block(s: State, k: u64) -> u64:
     """Take one block of order k; its node, or 0."""
     node: u64 = take_aside_elsewhere(s, size(k))
-    if node == 0 and s.fault == 0:
-        node = split(s, size(k), k)
-    if node == 0 and s.fault == 0 and s.words[H_ASIDE]:
-        settle(s)
-        node = split(s, size(k), k)
-    return node
+    return node if node or s.fault else split_any(s, size(k), k)
 
 
 @cython.nogil
@@ -61,10 +69,7 @@ def take_listed(s: State, n: u64) -> u64:
     """Take n pages where what is aside will not do as it lies; their node, or 0."""
     node: u64 = take_aside_elsewhere(s, n)
     if node == 0 and s.fault == 0:
-        node = split(s, n, order_for(n))
-    if node == 0 and s.fault == 0 and s.words[H_ASIDE]:
-        settle(s)
-        node = split(s, n, order_for(n))
+        node = split_any(s, n, order_for(n))
     if node == 0 and s.fault == 0:
         node = take_found(s, n, 0, NO_PAGE, 1)
     return node
@@ -90,7 +95,7 @@ def take_aligned(s: State, n: u64, align: u64) -> u64:
         k = log2(align)
     node: u64 = 0
     if k <= s.top:
-        node = split(s, n, k)
+        node = split_any(s, n, k)
     if node == 0 and s.fault == 0:
         node = take_found(s, n, 0, NO_PAGE, align)
     return node
