@@ -207,13 +207,18 @@ class BuddyAllocator(Inspection):
         """
         k = whole(order, "order", most=LARGEST_ORDER)
         many = whole(count, "count")
-        settle(self)
-        # The counts are stored numbers: never take one for the size of an array.
-        if many and (k > self.top or many > self.total >> k or many > blocks_free(self, k)):
-            raise self._no_pages(many << k, 0, LAST_PAGE, f"in blocks of order {k}")
+        why = f"in blocks of order {k}"
+        # How many are free is a stored number: never take one for the size of an array.
+        if many and (k > self.top or many > self.total >> k):
+            raise self._no_pages(many << k, 0, LAST_PAGE, why)
+        # This runs Python, and so, perhaps, another thread: what is free is looked at afterwards.
         pages = new_vector(many)
+        words = words_from(pages, "pages")
         if many:
-            alloc_blocks(self, k, many, words_of(words_from(pages, "pages")))
+            settle(self)
+            if many > blocks_free(self, k):
+                raise self._no_pages(many << k, 0, LAST_PAGE, why)
+            alloc_blocks(self, k, many, words_of(words))
             if self.fault:
                 raise self._corrupt()
         return pages
@@ -229,10 +234,11 @@ class BuddyAllocator(Inspection):
         """`alloc` for everything but a plain n that can be had at once."""
         count = whole(n, "n", least=1)
         bottom = 0 if above is None else whole(above, "above")
-        top = PAGE_NUMBERS if below is None else min(whole(below, "below"), PAGE_NUMBERS)
+        limit = PAGE_NUMBERS if below is None else whole(below, "below")
+        top = min(limit, PAGE_NUMBERS)
         step = 1 if align is None else power_of_two(align, "align", most=PAGE_NUMBERS >> 1)
-        if below is not None and bottom > whole(below, "below"):
-            raise ValueError(f"above is {bottom} and below is {below}; a window goes upwards")
+        if below is not None and bottom > limit:
+            raise ValueError(f"above is {bottom} and below is {limit}; a window goes upwards")
         where = refusals.placed(above, below, align)
         if bottom >= top:
             raise refusals.out_of_pages(count, 0, 0, self.geometry, where)
