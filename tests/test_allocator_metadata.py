@@ -6,6 +6,7 @@ import gc
 import mmap
 import random
 from array import array
+from ctypes import py_object
 
 import pytest
 
@@ -164,6 +165,29 @@ def test_what_is_no_buffer(Buddy, thing):
         Buddy(PageRanges(RANGES), memory=thing)
     with pytest.raises(TypeError):
         Buddy.attach(thing)
+
+
+def objects():
+    """Buffers of references to objects. Too small for metadata: nothing shall be stored in them."""
+    numpy = pytest.importorskip("numpy")
+    named = numpy.dtype([("a number", "u8"), ("a thing", "O")])
+    return [(py_object * 1)(), numpy.zeros(1, "O"), numpy.zeros(1, named)]
+
+
+def test_a_buffer_of_objects(Buddy):
+    """What is stored over a reference is a crash when the object is let go of."""
+    for buffer in objects():
+        for kind in ("metadata", "memory"):
+            with pytest.raises(TypeError, match=f"{kind} holds references"):
+                Buddy(64, **{kind: buffer})
+        with pytest.raises(TypeError, match="buffer holds references"):
+            Buddy.attach(buffer)
+
+
+def test_names_in_a_buffer_of_numbers_do_not_matter(Buddy, size):
+    numpy = pytest.importorskip("numpy")
+    buffer = numpy.zeros(size // 8, [("O", "u4"), ("Objects", "u4")])
+    used(Buddy(PageRanges(RANGES), metadata=buffer))
 
 
 # Inside the managed memory

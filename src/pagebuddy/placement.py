@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from typing import Any
 
@@ -24,7 +25,8 @@ def address_of(view: memoryview) -> int:
 def as_bytes(buffer: Any, name: str) -> memoryview:
     """Return a writable view of a buffer's bytes.
 
-    Raises TypeError for what is no buffer, ValueError for one that is read-only or has gaps.
+    Raises TypeError for what is no buffer or one of objects, ValueError for one that is read-only or has
+    gaps.
     """
     try:
         view = memoryview(buffer)
@@ -34,6 +36,12 @@ def as_bytes(buffer: Any, name: str) -> memoryview:
             f"{name} is a {kind}, which has no buffer; "
             "give a bytearray, an mmap, an array or a memoryview of one"
         ) from None
+    # "O" in the format is a reference to an object; between colons stand names.
+    if "O" in re.sub(":[^:]*:", "", view.format):
+        raise TypeError(
+            f"{name} holds references to objects, which must not be overwritten; "
+            "give a buffer of bytes or numbers"
+        )
     if view.readonly:
         raise ValueError(f"{name} is read-only; give a buffer that can be written")
     if not view.c_contiguous:
