@@ -11,6 +11,7 @@ from pagebuddy import refusals
 from pagebuddy.arguments import LAST_PAGE, PAGE_NUMBERS, power_of_two, whole
 from pagebuddy.core import stand_in as cython
 from pagebuddy.geometry import Geometry, RangesLike
+from pagebuddy.numerals import numeral
 from pagebuddy.placement import as_words, carved_words, clear, own_words
 from pagebuddy.vectors import new_vector, words_from, words_of_vector
 
@@ -38,8 +39,8 @@ if not cython.compiled:
         return thing if type(thing) is int and 0 <= thing < 1 << 63 else -1
 
 
-# An order above the top is out of pages, and the error says how many were asked for. Beyond this one
-# the number could not even be written down.
+# An order above the top is out of pages, and the error has how many were asked for. Beyond this one
+# that number is not worth its memory.
 LARGEST_ORDER = 4096
 
 _B = TypeVar("_B", bound=Inspection)
@@ -233,20 +234,23 @@ class BuddyAllocator(Inspection):
     ) -> Any:
         """`alloc` for everything but a plain n that can be had at once."""
         count = whole(n, "n", least=1)
-        bottom = 0 if above is None else whole(above, "above")
-        limit = PAGE_NUMBERS if below is None else whole(below, "below")
-        top = min(limit, PAGE_NUMBERS)
-        step = 1 if align is None else power_of_two(align, "align", most=PAGE_NUMBERS >> 1)
-        if below is not None and bottom > limit:
-            raise ValueError(f"above is {bottom} and below is {limit}; a window goes upwards")
-        where = refusals.placed(above, below, align)
+        start = None if above is None else whole(above, "above")
+        end = None if below is None else whole(below, "below")
+        step = None if align is None else power_of_two(align, "align", most=PAGE_NUMBERS >> 1)
+        if start is not None and end is not None and start > end:
+            raise ValueError(
+                f"above is {numeral(start)} and below is {numeral(end)}; a window goes upwards"
+            )
+        where = refusals.placed(start, end, step)
+        bottom = start or 0
+        top = PAGE_NUMBERS if end is None else min(end, PAGE_NUMBERS)
         if bottom >= top:
             raise refusals.out_of_pages(count, 0, 0, self.geometry, where)
         node: u64 = 0
         if count <= self.total:
-            if above is not None or below is not None:
-                node = take_found(self, count, bottom, top - 1, step)
-            elif align is not None:
+            if start is not None or end is not None:
+                node = take_found(self, count, bottom, top - 1, step or 1)
+            elif step is not None:
                 node = take_aligned(self, count, step)
             else:
                 node = take(self, count)
