@@ -226,12 +226,13 @@ def test_wrong_types(Buddy, pages):
         buddy.free_many(pages)
 
 
-def test_an_array_of_floats(Buddy):
+@pytest.mark.parametrize("dtype", [float, bool, "M8[s]", "S1"])
+def test_an_array_of_no_integers(Buddy, dtype):
     numpy = pytest.importorskip("numpy")
     buddy = Buddy(64)
-    pages = buddy.alloc_many(0, 4)
+    buddy.alloc_many(0, 4)
     with refused(buddy, TypeError):
-        buddy.free_many(numpy.asarray(pages, dtype=float))
+        buddy.free_many(numpy.zeros(1, dtype))
 
 
 def test_an_iterable_that_fails_half_way(Buddy):
