@@ -75,6 +75,23 @@ def take_aside(s: State, n: u64) -> u64:
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def after_aside(s: State, node: u64) -> u64:
+    """The node after what is aside, if that has this node of the section in use; else the node itself.
+
+    For walks that must not settle. A word that cannot be is not believed, as the records are the truth.
+    """
+    aside: u64 = s.words[H_ASIDE]
+    first: u64 = low(aside)
+    end: u64 = first + pages_in(aside)
+    if node < first or node >= end or first < s.first_node or end > s.end_node or s.links[first]:
+        return node
+    return end
+
+
+@cython.nogil
+@cython.exceptval(check=False)
 @cython.cfunc
 def take_aside_elsewhere(s: State, n: u64) -> u64:
     """`take_aside` from any section."""
