@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import re
 from bisect import bisect_left
 from typing import Any
@@ -12,6 +13,12 @@ from pagebuddy.ranges import PageRanges
 
 WORD = 8
 CACHE_LINE = 64
+
+MANY_BYTES = 1 << 20
+"""From here on to map zeros is cheaper than to write them."""
+
+# Elsewhere than on Unix what has no name is private anyway.
+PRIVATE = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_ANONYMOUS") else {}
 
 
 def address_of(view: memoryview) -> int:
@@ -63,7 +70,17 @@ def as_words(buffer: Any, name: str, n_bytes: int = 0) -> memoryview:
 
 
 def own_words(n_bytes: int) -> memoryview:
-    """Return zeroed words of our own, on a cache line of their own. Untouched, they cost nothing."""
+    """Return zeroed words of our own, on a cache line of their own. Raises MemoryError.
+
+    Where they are many, those that nobody touches cost nothing.
+    """
+    if n_bytes >= MANY_BYTES:
+        try:
+            return memoryview(mmap.mmap(-1, n_bytes, **PRIVATE)).cast("Q")
+        except OSError as error:
+            raise MemoryError(
+                f"no memory for {n_bytes} bytes of metadata; manage fewer pages, or give a buffer for it"
+            ) from error
     view = memoryview(bytearray(n_bytes + CACHE_LINE))
     start = -address_of(view) % CACHE_LINE
     return view[start : start + n_bytes].cast("Q")
