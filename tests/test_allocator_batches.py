@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import tracemalloc
 from array import array
 
 import pytest
@@ -214,6 +215,20 @@ def test_wrong_values(Buddy, order, count):
     buddy.alloc(3)
     with refused(buddy, ValueError, says=min(order, count)):
         buddy.alloc_many(order, count)
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["ascending", "descending"])
+def test_a_few_pages_of_very_many_cost_little_to_free(Buddy, order):
+    """To find what stands there twice takes no memory for each page that there is."""
+    buddy = Buddy(1 << 24)
+    pages = array("Q", buddy.alloc_many(3, 4)[::order])
+    tracemalloc.start()
+    try:
+        buddy.free_many(pages)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 16
+    finally:
+        tracemalloc.stop()
+    assert buddy.stats().free == 1 << 24
 
 
 @pytest.mark.parametrize(

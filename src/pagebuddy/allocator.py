@@ -12,12 +12,12 @@ from pagebuddy.arguments import LAST_PAGE, PAGE_NUMBERS, power_of_two, whole
 from pagebuddy.core import stand_in as cython
 from pagebuddy.geometry import Geometry, RangesLike
 from pagebuddy.numerals import numeral
-from pagebuddy.placement import as_words, carved_words, clear, own_words
+from pagebuddy.placement import as_words, carved_words, clear, own_words, zeros
 from pagebuddy.vectors import new_vector, words_from, words_of_vector
 
 if not cython.compiled:
     from pagebuddy.core.aside import settle
-    from pagebuddy.core.batch import alloc_blocks, blocks_free, first_bad, free_all, run_all
+    from pagebuddy.core.batch import alloc_blocks, ascend, blocks_free, first_bad, free_all, run_all
     from pagebuddy.core.rebuild import rebuild
     from pagebuddy.core.spans import (
         commit,
@@ -294,7 +294,7 @@ class BuddyAllocator(Inspection):
         """Free the live spans that start at these pages: an array of uint64 or any iterable of ints.
 
         All or nothing: raises `BadFree` if one is no live span's first page, or stands there twice.
-        Neighbours that come one after the other are merged as one.
+        Neighbours that come one after the other are merged as one. Cost: cheapest where pages ascend.
 
         >>> buddy = BuddyAllocator(64)
         >>> buddy.free_many(buddy.alloc_many(0, 64))
@@ -305,9 +305,10 @@ class BuddyAllocator(Inspection):
         count: u64 = len(words)
         if count == 0:
             return
-        seen = memoryview(bytearray((self.n_nodes >> 3) + 1))
         given = words_of(words)
-        bad = first_bad(self, given, count, bytes_of(seen))
+        room: u64 = 0 if ascend(given, count) else self.n_nodes
+        seen = zeros((room >> 3) + 1) if room else words
+        bad = first_bad(self, given, count, bytes_of(seen), room)
         if self.fault:
             raise self._corrupt()
         if bad < count:

@@ -69,19 +69,24 @@ def as_words(buffer: Any, name: str, n_bytes: int = 0) -> memoryview:
     return view[: view.nbytes // WORD * WORD].cast("Q")
 
 
-def own_words(n_bytes: int) -> memoryview:
-    """Return zeroed words of our own, on a cache line of their own. Raises MemoryError.
+def zeros(n_bytes: int) -> memoryview:
+    """Return bytes of our own, all zero. Of many, those that nobody touches cost nothing.
 
-    Where they are many, those that nobody touches cost nothing.
+    Raises MemoryError.
     """
-    if n_bytes >= MANY_BYTES:
-        try:
-            return memoryview(mmap.mmap(-1, n_bytes, **PRIVATE)).cast("Q")
-        except OSError as error:
-            raise MemoryError(
-                f"no memory for {n_bytes} bytes of metadata; manage fewer pages, or give a buffer for it"
-            ) from error
-    view = memoryview(bytearray(n_bytes + CACHE_LINE))
+    if n_bytes < MANY_BYTES:
+        return memoryview(bytearray(n_bytes))
+    try:
+        return memoryview(mmap.mmap(-1, n_bytes, **PRIVATE))
+    except OSError as error:
+        raise MemoryError(
+            f"no memory for {n_bytes} bytes; manage fewer pages, or give a buffer for the metadata"
+        ) from error
+
+
+def own_words(n_bytes: int) -> memoryview:
+    """Return zeroed words of our own, on a cache line of their own. Raises MemoryError."""
+    view = zeros(n_bytes + CACHE_LINE)
     start = -address_of(view) % CACHE_LINE
     return view[start : start + n_bytes].cast("Q")
 
