@@ -38,6 +38,8 @@ if not cython.compiled:
 class Inspection(State):
     """An allocator's words and geometry, and all that only looks at them or mends them."""
 
+    __weakref__: object
+
     geometry: Geometry
     # Uncompiled only: see `turns`.
     turn: Any
