@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
+import subprocess
+import sys
 import weakref
 
 import pytest
@@ -49,3 +52,33 @@ def test_a_weak_reference_does_not_keep_it(Buddy):
     del buddy
     assert reference() is None
     assert gone == [reference]
+
+
+def test_a_pickle_is_taken_up_by_whatever_engine_is_there(engine):
+    """Not everywhere is there a compiled one, and the metadata is the same for both."""
+    pytest.importorskip("pagebuddy._compiled")
+    program = """
+import pickle, sys
+import pagebuddy as pb
+
+if len(sys.argv) == 1:
+    buddy = pb.BuddyAllocator(64)
+    buddy.alloc_at(7, 5)
+    sys.stdout.buffer.write(pickle.dumps(buddy))
+else:
+    buddy = pickle.loads(bytes.fromhex(sys.argv[1]))
+    print(pb.COMPILED, type(buddy) is pb.BuddyAllocator, list(buddy.spans()))
+"""
+    pure = engine == "uncompiled"
+
+    def run(pure, *arguments):
+        environment = os.environ | {"PAGEBUDDY_PURE": "1" if pure else "0"}
+        return subprocess.run(
+            [sys.executable, "-c", program, *arguments],
+            env=environment,
+            capture_output=True,
+            check=True,
+        ).stdout
+
+    taken_up = run(not pure, run(pure).hex()).decode()
+    assert taken_up == f"{pure} True [(7, 5)]\n"
