@@ -44,6 +44,31 @@ def test_a_copy_has_the_same_spans_and_goes_its_own_way(Buddy, copied):
     other.verify()
 
 
+def test_an_object_of_a_derived_class_keeps_what_it_has_of_its_own(Buddy):
+    class Named(Buddy):
+        def __init__(self, name, n_pages):
+            super().__init__(n_pages)
+            self.name = name
+            self.freed = []
+
+        def free(self, page, **told):
+            super().free(page, **told)
+            self.freed.append(page)
+
+    buddy = Named("frames", 64)
+    buddy.free(buddy.alloc(5))
+    buddy.alloc(5)
+    other, deep = copy.copy(buddy), copy.deepcopy(buddy)
+    for copied in (other, deep):
+        assert type(copied) is Named
+        assert (copied.name, copied.freed) == ("frames", [0])
+        copied.free(0)
+        copied.verify()
+    assert list(buddy.spans()) == [(0, 5)]
+    assert (buddy.freed, deep.freed) == ([0, 0], [0, 0])
+    assert other.freed is buddy.freed
+
+
 def test_a_weak_reference_does_not_keep_it(Buddy):
     buddy = Buddy(64)
     gone = []

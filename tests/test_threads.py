@@ -1,5 +1,6 @@
 """Threads of one process share an allocator, compiled or not; Ctrl-C leaves nothing half done."""
 
+import copy
 import random
 import signal
 import sys
@@ -186,14 +187,15 @@ def test_an_interrupted_call_is_mended():
     assert struck == 60
 
 
-def test_a_call_inside_a_call_is_refused():
+@pytest.mark.parametrize("call", [lambda buddy: buddy.alloc(1), copy.copy], ids=["alloc", "copy"])
+def test_a_call_inside_a_call_is_refused(call):
     buddy = Uncompiled(64)
     caught = []
 
     class Meddler:
         def __index__(self):
             with pytest.raises(RuntimeError, match="inside another call"):
-                buddy.alloc(1)
+                call(buddy)
             caught.append(True)
             return 2
 

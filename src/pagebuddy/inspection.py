@@ -33,6 +33,8 @@ if not cython.compiled:
         words_of,
     )
 
+    OURS = f"{__name__.partition('.')[0]}."
+
 
 @cython.cclass
 class Inspection(State):
@@ -290,7 +292,18 @@ class Inspection(State):
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return cast(Any, type(self)).attach, (bytearray(self.metadata),)
+        made = cast(Any, type(self)).attach, (bytearray(self.metadata),)
+        theirs = getattr(self, "__dict__", {})
+        if not cython.compiled:
+            classes = [each for each in type(self).__mro__ if each.__module__.startswith(OURS)]
+            ours = {name for each in classes for name in each.__annotations__}
+            theirs = {name: value for name, value in theirs.items() if name not in ours}
+        # What a derived class adds is not in the metadata.
+        return (*made, theirs) if theirs else made
+
+    def __setstate__(self, theirs: dict[str, object]) -> None:
+        for name, value in theirs.items():
+            setattr(self, name, value)
 
     # -- refusing --------------------------------------------------------------------------------
 
