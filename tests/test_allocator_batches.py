@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import tracemalloc
 from array import array
 
 import pytest
@@ -216,6 +217,20 @@ def test_wrong_values(Buddy, order, count):
         buddy.alloc_many(order, count)
 
 
+@pytest.mark.parametrize("order", [1, -1], ids=["ascending", "descending"])
+def test_a_few_pages_of_very_many_cost_little_to_free(Buddy, order):
+    """To find what stands there twice takes no memory for each page that there is."""
+    buddy = Buddy(1 << 24)
+    pages = array("Q", buddy.alloc_many(3, 4)[::order])
+    tracemalloc.start()
+    try:
+        buddy.free_many(pages)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 16
+    finally:
+        tracemalloc.stop()
+    assert buddy.stats().free == 1 << 24
+
+
 @pytest.mark.parametrize(
     "pages", [None, 5, 5.0, [0, "1"], [0, 1.0], [0, None], "01", array("d", [0.0]), [[0]]]
 )
@@ -226,12 +241,13 @@ def test_wrong_types(Buddy, pages):
         buddy.free_many(pages)
 
 
-def test_an_array_of_floats(Buddy):
+@pytest.mark.parametrize("dtype", [float, bool, "M8[s]", "S1"])
+def test_an_array_of_no_integers(Buddy, dtype):
     numpy = pytest.importorskip("numpy")
     buddy = Buddy(64)
-    pages = buddy.alloc_many(0, 4)
+    buddy.alloc_many(0, 4)
     with refused(buddy, TypeError):
-        buddy.free_many(numpy.asarray(pages, dtype=float))
+        buddy.free_many(numpy.zeros(1, dtype))
 
 
 def test_an_iterable_that_fails_half_way(Buddy):

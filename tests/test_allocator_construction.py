@@ -178,3 +178,14 @@ def test_numbers_that_are_not_ints_but_stand_for_one(Buddy):
     buddy = Buddy(Eight(), max_order=Eight())
     assert buddy.alloc(Eight()) == 0
     assert buddy.size_of(0) == 8
+
+
+def test_ranges_in_a_numpy_array(Buddy):
+    numpy = pytest.importorskip("numpy")
+    ranges = numpy.array([(100, 7), (0, 64)])
+    assert list(Buddy(ranges).ranges) == [(0, 64), (100, 7)]
+    assert Buddy.metadata_size(ranges) == Buddy.metadata_size([(0, 64), (100, 7)])
+    assert Buddy(numpy.array(64)).n_pages == Buddy(numpy.int16(64)).n_pages == 64
+    for wrong in (numpy.array([64]), numpy.array([(1.0, 5.0)]), numpy.array(64.0)):
+        with pytest.raises(TypeError):
+            Buddy(wrong)

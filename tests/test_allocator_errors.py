@@ -131,3 +131,61 @@ def test_errors_travel_between_processes(buddy, call):
     assert type(copy) is type(error)
     assert str(copy) == str(error)
     assert vars(copy) == vars(error)
+
+
+BEYOND_DIGITS = 1 << 20_000
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "says"),
+    [
+        (
+            lambda buddy, big: buddy.alloc(big),
+            OutOfPages,
+            r"no room for 2\^20000 pages \(2\^20009 b",
+        ),
+        (
+            lambda buddy, big: buddy.alloc(big + 1, align=8),
+            OutOfPages,
+            r"for more than 2\^20000 pag",
+        ),
+        (lambda buddy, big: buddy.alloc_many(1, big), OutOfPages, r"no room for 2\^20001 pages"),
+        (lambda buddy, big: buddy.alloc_order(4096), OutOfPages, r"no room for 2\^4096 pages"),
+        (lambda buddy, big: buddy.alloc(1, above=big), OutOfPages, r"from page 2\^20000:"),
+        (lambda buddy, big: buddy.alloc(65, below=big), OutOfPages, r"below page 2\^20000:"),
+        (
+            lambda buddy, big: buddy.alloc(1, above=big, below=5),
+            ValueError,
+            r"above is 2\^20000 and",
+        ),
+        (
+            lambda buddy, big: buddy.alloc(-big - 1),
+            ValueError,
+            r"n is less than -2\^20000; it must",
+        ),
+        (lambda buddy, big: buddy.alloc(-big), ValueError, r"n is -2\^20000; it must"),
+        (lambda buddy, big: buddy.alloc(1, align=big), ValueError, r"align is 2\^20000; it must"),
+        (lambda buddy, big: buddy.alloc_order(big), ValueError, r"order is 2\^20000; it must"),
+        (
+            lambda buddy, big: buddy.alloc_at(50, big),
+            ValueError,
+            r"pages 50 to more than 2\^20000 ar",
+        ),
+        (lambda buddy, big: buddy.free(big), BadFree, r"page 2\^20000 is none"),
+        (lambda buddy, big: buddy.size_of(-big), BadFree, r"page -2\^20000 is none"),
+        (lambda buddy, big: buddy.free(3, n_pages=big), BadFree, r"has 5 pages, not 2\^20000:"),
+        (lambda buddy, big: buddy.free(3, generation=big), BadFree, r"not 2\^20000:"),
+        (lambda buddy, big: buddy.free_many([big]), ValueError, r"pages is 2\^20000; it must"),
+        (lambda buddy, big: type(buddy)(big), ValueError, r"is 2\^20000; it must"),
+        (
+            lambda buddy, big: buddy.ranges.carve(big),
+            OutOfPages,
+            r"no room for 2\^20000 pages in one",
+        ),
+    ],
+)
+def test_a_number_with_more_digits_than_python_writes(buddy, call, error, says):
+    with pytest.raises(error, match=says) as caught:
+        call(buddy, BEYOND_DIGITS)
+    assert type(caught.value) is error
+    assert len(str(caught.value)) < 300

@@ -5,7 +5,11 @@ from __future__ import annotations
 import gc
 import mmap
 import random
+import subprocess
+import sys
 from array import array
+from ctypes import py_object
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +34,41 @@ def used(buddy):
     model.give_back(page)
     buddy.free(page)
     return model
+
+
+# In memory of its own
+
+
+def resident():
+    """Bytes of this process that are in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+
+
+def test_much_metadata_of_its_own_is_not_touched_before_it_is_used(Buddy):
+    before = resident()
+    buddy = Buddy(1 << 23)
+    assert buddy.metadata.nbytes > 1 << 26
+    assert resident() - before < 1 << 24
+    assert buddy.alloc_at((1 << 23) - 5, 5) == (1 << 23) - 5
+    buddy.free((1 << 23) - 5)
+    assert buddy.stats().largest_free == 1 << 23
+
+
+def test_more_metadata_than_there_can_be_memory(module):
+    """In a process that may have little memory."""
+    program = f"""
+import resource
+from {module} import BuddyAllocator
+
+resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+try:
+    BuddyAllocator(2**31 - 64)
+except MemoryError as error:
+    assert "17716740672 bytes" in str(error), error
+    print("refused")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("refused\n", "")
 
 
 # In a given buffer
@@ -164,6 +203,29 @@ def test_what_is_no_buffer(Buddy, thing):
         Buddy(PageRanges(RANGES), memory=thing)
     with pytest.raises(TypeError):
         Buddy.attach(thing)
+
+
+def objects():
+    """Buffers of references to objects. Too small for metadata: nothing shall be stored in them."""
+    numpy = pytest.importorskip("numpy")
+    named = numpy.dtype([("a number", "u8"), ("a thing", "O")])
+    return [(py_object * 1)(), numpy.zeros(1, "O"), numpy.zeros(1, named)]
+
+
+def test_a_buffer_of_objects(Buddy):
+    """What is stored over a reference is a crash when the object is let go of."""
+    for buffer in objects():
+        for kind in ("metadata", "memory"):
+            with pytest.raises(TypeError, match=f"{kind} holds references"):
+                Buddy(64, **{kind: buffer})
+        with pytest.raises(TypeError, match="buffer holds references"):
+            Buddy.attach(buffer)
+
+
+def test_names_in_a_buffer_of_numbers_do_not_matter(Buddy, size):
+    numpy = pytest.importorskip("numpy")
+    buffer = numpy.zeros(size // 8, [("O", "u4"), ("Objects", "u4")])
+    used(Buddy(PageRanges(RANGES), metadata=buffer))
 
 
 # Inside the managed memory

@@ -147,6 +147,15 @@ def test_what_one_block_serves_is_aligned_to_the_next_power_of_two(Buddy, n_page
         assert buddy.alloc(n_pages) % align == 0
 
 
+def test_one_block_serves_an_aligned_request_also_where_it_was_freed_last(Buddy):
+    buddy = Buddy(16)
+    for page, n_pages in ((0, 1), (1, 7), (8, 8)):
+        buddy.alloc_at(page, n_pages)
+    buddy.free(1)
+    buddy.free(8)
+    assert buddy.alloc(8, align=1) == 8
+
+
 def test_alignment_larger_than_the_size_does_not_round_the_size(Buddy):
     buddy = Buddy(64)
     model = NaiveAllocator([(0, 64)])

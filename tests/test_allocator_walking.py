@@ -7,6 +7,8 @@ from itertools import pairwise
 import pytest
 
 from pagebuddy import PageRanges
+from pagebuddy.allocator import BuddyAllocator as Uncompiled
+from pagebuddy.core import words
 from pagebuddy.testing import NaiveAllocator
 
 RANGES = [(100, 50), (7, 30), (1 << 40, 20)]
@@ -88,6 +90,51 @@ def test_a_walk_writes_nothing(filled):
     before = bytes(buddy.metadata)
     list(buddy.spans())
     assert bytes(buddy.metadata) == before
+
+
+class Counted:
+    """Words that count how often one of them is read."""
+
+    def __init__(self, words):
+        self.words = words
+        self.reads = 0
+
+    def __getitem__(self, index):
+        self.reads += 1
+        return self.words[index]
+
+
+def test_of_what_is_aside_each_page_is_looked_at_once():
+    buddy = Uncompiled(PageRanges([(0, 5000), (10_000, 5000)]))
+    for page, n_pages in ((3, 4000), (4500, 5), (14_999, 1)):
+        buddy.alloc_at(page, n_pages)
+    buddy.free(3)
+    buddy.links = Counted(buddy.links)
+    assert list(buddy.spans()) == [(4500, 5), (14_999, 1)]
+    assert buddy.links.reads < 4000 + 50
+
+
+@pytest.mark.parametrize(
+    ("first", "n_pages"),
+    [
+        (1, 8),
+        (4, 8),
+        (10, 26),
+        (30, 3),
+        (-10, 45),
+        (-words.N_HEADS, 1 << 30),
+        (40, 1 << 30),
+        (1 << 31, 9),
+    ],
+    ids=str,
+)
+def test_a_walk_passes_over_nothing_live_whatever_that_word_says(Buddy, first, n_pages):
+    buddy = Buddy(PageRanges([(0, 32), (64, 32)]))
+    for page in (0, 4, 6, 31, 65, 95):
+        buddy.alloc_at(page, 1)
+    spans = list(buddy.spans())
+    buddy.metadata.cast("Q")[words.H_ASIDE] = n_pages << 32 | words.N_HEADS + first
+    assert list(buddy.spans()) == spans
 
 
 def test_free_blocks_and_figures_agree_with_a_recount(filled):

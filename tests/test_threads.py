@@ -1,13 +1,15 @@
 """Threads of one process share an allocator, compiled or not; Ctrl-C leaves nothing half done."""
 
+import copy
 import random
 import signal
 import sys
 import threading
+from contextlib import suppress
 
 import pytest
 
-from pagebuddy import PageRanges
+from pagebuddy import BadFree, OutOfPages, PageRanges
 from pagebuddy.allocator import BuddyAllocator as Uncompiled
 
 
@@ -43,6 +45,71 @@ def test_threads_take_turns(Buddy):
     for thread in threads:
         thread.join()
     assert failures == []
+    buddy.verify()
+
+
+class Meddler:
+    """A number that does something else as soon as it is looked at, as another thread might."""
+
+    def __init__(self, number, meddle):
+        self.number = number
+        self.meddle = meddle
+
+    def __index__(self):
+        with suppress(RuntimeError):
+            # Uncompiled, a call inside a call is refused: nothing comes between there.
+            self.meddle()
+        return self.number
+
+
+@pytest.mark.parametrize("told", ["n_pages", "generation"])
+def test_what_is_told_is_read_before_the_span_is_looked_at(Buddy, told):
+    """To read a number runs Python, and meanwhile another thread may put another range in use."""
+    buddy = Buddy(PageRanges([(0, 64), (1000, 64)]))
+    for page in (3, 1060):
+        buddy.alloc_at(page, 4)
+    number = 4 if told == "n_pages" else buddy.generation_of(1060)
+    buddy.free(1060, **{told: Meddler(number, lambda: buddy.size_of(3))})
+    assert list(buddy.spans()) == [(3, 4)]
+    buddy.verify()
+
+
+@pytest.mark.parametrize("told", ["n_pages", "generation"])
+def test_a_span_freed_while_what_is_told_is_read_is_not_freed_again(Buddy, told):
+    buddy = Buddy(64)
+    buddy.alloc_at(3, 4)
+    buddy.alloc_at(8, 8)
+    number = 4 if told == "n_pages" else buddy.generation_of(3)
+
+    def meddle():
+        buddy.free(3)
+        buddy.stats()
+
+    with suppress(BadFree):
+        buddy.free(3, **{told: Meddler(number, meddle)})
+    assert list(buddy.spans()) == [(8, 8)]
+    buddy.verify()
+
+
+def test_a_batch_that_another_thread_left_no_room_for(Buddy):
+    """To make room for the numbers of a batch runs Python, and meanwhile another thread may allocate."""
+    buddy = Buddy(64)
+    taken = []
+
+    def meddle(frame, event, argument):
+        if event == "call" and frame.f_code.co_name == "new_vector":
+            with suppress(RuntimeError):
+                taken.append(buddy.alloc(30))
+
+    before = sys.getprofile()
+    sys.setprofile(meddle)
+    try:
+        with suppress(OutOfPages):
+            taken.extend(buddy.alloc_many(0, 40))
+    finally:
+        sys.setprofile(before)
+    assert len(taken) in (1, 40)
+    assert [page for page, _ in buddy.spans()] == sorted(taken)
     buddy.verify()
 
 
@@ -120,14 +187,15 @@ def test_an_interrupted_call_is_mended():
     assert struck == 60
 
 
-def test_a_call_inside_a_call_is_refused():
+@pytest.mark.parametrize("call", [lambda buddy: buddy.alloc(1), copy.copy], ids=["alloc", "copy"])
+def test_a_call_inside_a_call_is_refused(call):
     buddy = Uncompiled(64)
     caught = []
 
     class Meddler:
         def __index__(self):
             with pytest.raises(RuntimeError, match="inside another call"):
-                buddy.alloc(1)
+                call(buddy)
             caught.append(True)
             return 2
 

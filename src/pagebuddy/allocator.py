@@ -11,12 +11,13 @@ from pagebuddy import refusals
 from pagebuddy.arguments import LAST_PAGE, PAGE_NUMBERS, power_of_two, whole
 from pagebuddy.core import stand_in as cython
 from pagebuddy.geometry import Geometry, RangesLike
-from pagebuddy.placement import as_words, carved_words, clear, own_words
+from pagebuddy.numerals import numeral
+from pagebuddy.placement import as_words, carved_words, clear, own_words, zeros
 from pagebuddy.vectors import new_vector, words_from, words_of_vector
 
 if not cython.compiled:
     from pagebuddy.core.aside import settle
-    from pagebuddy.core.batch import alloc_blocks, blocks_free, first_bad, free_all, run_all
+    from pagebuddy.core.batch import alloc_blocks, ascend, blocks_free, first_bad, free_all, run_all
     from pagebuddy.core.rebuild import rebuild
     from pagebuddy.core.spans import (
         commit,
@@ -38,8 +39,8 @@ if not cython.compiled:
         return thing if type(thing) is int and 0 <= thing < 1 << 63 else -1
 
 
-# An order above the top is out of pages, and the error says how many were asked for. Beyond this one
-# the number could not even be written down.
+# An order above the top is out of pages, and the error has how many were asked for. Beyond this one
+# that number is not worth its memory.
 LARGEST_ORDER = 4096
 
 _B = TypeVar("_B", bound=Inspection)
@@ -148,9 +149,10 @@ class BuddyAllocator(Inspection):
 
         Between the pages above (inclusive) and below (exclusive), at a multiple of align, a power of
         two, where these are given. One block serves it where one can, and the span then starts at a
-        multiple of the next power of two from n; else free blocks that lie side by side do. Raises
-        `OutOfPages` if no free run would do. Cost: O(orders); with a window, or where no block is large
-        enough, a scan of two bits a page.
+        multiple of the next power of two from n; else free blocks that lie side by side do. In a window
+        the first free pages that will do are taken, across blocks. Raises `OutOfPages` if no free run
+        would do. Cost: O(orders); with a window, or where no block is large enough, a scan of two bits a
+        page.
 
         >>> buddy = BuddyAllocator(64)
         >>> buddy.alloc(3), buddy.alloc(2, align=16), buddy.alloc(1, above=40, below=50)
@@ -206,13 +208,18 @@ class BuddyAllocator(Inspection):
         """
         k = whole(order, "order", most=LARGEST_ORDER)
         many = whole(count, "count")
-        settle(self)
-        # The counts are stored numbers: never take one for the size of an array.
-        if many and (k > self.top or many > self.total >> k or many > blocks_free(self, k)):
-            raise self._no_pages(many << k, 0, LAST_PAGE, f"in blocks of order {k}")
+        why = f"in blocks of order {k}"
+        # How many are free is a stored number: never take one for the size of an array.
+        if many and (k > self.top or many > self.total >> k):
+            raise self._no_pages(many << k, 0, LAST_PAGE, why)
+        # This runs Python, and so, perhaps, another thread: what is free is looked at afterwards.
         pages = new_vector(many)
+        words = words_from(pages, "pages")
         if many:
-            alloc_blocks(self, k, many, words_of(words_from(pages, "pages")))
+            settle(self)
+            if many > blocks_free(self, k):
+                raise self._no_pages(many << k, 0, LAST_PAGE, why)
+            alloc_blocks(self, k, many, words_of(words))
             if self.fault:
                 raise self._corrupt()
         return pages
@@ -227,19 +234,23 @@ class BuddyAllocator(Inspection):
     ) -> Any:
         """`alloc` for everything but a plain n that can be had at once."""
         count = whole(n, "n", least=1)
-        bottom = 0 if above is None else whole(above, "above")
-        top = PAGE_NUMBERS if below is None else min(whole(below, "below"), PAGE_NUMBERS)
-        step = 1 if align is None else power_of_two(align, "align", most=PAGE_NUMBERS >> 1)
-        if below is not None and bottom > whole(below, "below"):
-            raise ValueError(f"above is {bottom} and below is {below}; a window goes upwards")
-        where = refusals.placed(above, below, align)
+        start = None if above is None else whole(above, "above")
+        end = None if below is None else whole(below, "below")
+        step = None if align is None else power_of_two(align, "align", most=PAGE_NUMBERS >> 1)
+        if start is not None and end is not None and start > end:
+            raise ValueError(
+                f"above is {numeral(start)} and below is {numeral(end)}; a window goes upwards"
+            )
+        where = refusals.placed(start, end, step)
+        bottom = start or 0
+        top = PAGE_NUMBERS if end is None else min(end, PAGE_NUMBERS)
         if bottom >= top:
             raise refusals.out_of_pages(count, 0, 0, self.geometry, where)
         node: u64 = 0
         if count <= self.total:
-            if above is not None or below is not None:
-                node = take_found(self, count, bottom, top - 1, step)
-            elif align is not None:
+            if start is not None or end is not None:
+                node = take_found(self, count, bottom, top - 1, step or 1)
+            elif step is not None:
                 node = take_aligned(self, count, step)
             else:
                 node = take(self, count)
@@ -283,7 +294,7 @@ class BuddyAllocator(Inspection):
         """Free the live spans that start at these pages: an array of uint64 or any iterable of ints.
 
         All or nothing: raises `BadFree` if one is no live span's first page, or stands there twice.
-        Neighbours that come one after the other are merged as one.
+        Neighbours that come one after the other are merged as one. Cost: cheapest where pages ascend.
 
         >>> buddy = BuddyAllocator(64)
         >>> buddy.free_many(buddy.alloc_many(0, 64))
@@ -294,9 +305,10 @@ class BuddyAllocator(Inspection):
         count: u64 = len(words)
         if count == 0:
             return
-        seen = memoryview(bytearray((self.n_nodes >> 3) + 1))
         given = words_of(words)
-        bad = first_bad(self, given, count, bytes_of(seen))
+        room: u64 = 0 if ascend(given, count) else self.n_nodes
+        seen = zeros((room >> 3) + 1) if room else words
+        bad = first_bad(self, given, count, bytes_of(seen), room)
         if self.fault:
             raise self._corrupt()
         if bad < count:
@@ -375,22 +387,9 @@ if not cython.compiled:
     take_turns(
         BuddyAllocator,
         (
-            "alloc",
-            "alloc_order",
-            "alloc_at",
-            "alloc_many",
-            "free",
-            "free_many",
-            "resize",
-            "run",
-            "__contains__",
-            "size_of",
-            "generation_of",
-            "stats",
-            "verify",
-            "recover",
-            "_span_from",
-            "_block_from",
+            *("alloc", "alloc_order", "alloc_at", "alloc_many", "free", "free_many"),
+            *("resize", "run", "__contains__", "size_of", "generation_of", "stats", "verify"),
+            *("recover", "_span_from", "_block_from", "__reduce__"),
         ),
         mend=lambda buddy: rebuild(buddy, buddy.n_nodes, False),
     )

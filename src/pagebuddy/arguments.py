@@ -2,6 +2,8 @@
 
 from operator import index
 
+from pagebuddy.numerals import numeral
+
 PAGE_NUMBERS = 1 << 64
 LAST_PAGE = PAGE_NUMBERS - 1
 
@@ -24,9 +26,9 @@ def whole(value: object, name: str, *, least: int | None = 0, most: int | None =
         kind = type(value).__name__
         raise TypeError(f"{name} is {value!r}, a {kind}; it must be an integer") from None
     if least is not None and number < least:
-        raise ValueError(f"{name} is {number}; it must be at least {least}")
+        raise ValueError(f"{name} is {numeral(number)}; it must be at least {least}")
     if most is not None and number > most:
-        raise ValueError(f"{name} is {number}; it must be at most {most}")
+        raise ValueError(f"{name} is {numeral(number)}; it must be at most {most}")
     return number
 
 
@@ -44,6 +46,7 @@ def power_of_two(value: object, name: str, *, most: int) -> int:
     if number & (number - 1):
         below = 1 << (number.bit_length() - 1)
         raise ValueError(
-            f"{name} is {number}; it must be a power of two, {below} or {2 * below} for example"
+            f"{name} is {numeral(number)}; it must be a power of two, "
+            f"{numeral(below)} or {numeral(2 * below)} for example"
         )
     return number

@@ -5,9 +5,10 @@ PAGEBUDDY_PURE=1 chooses the uncompiled one; PAGEBUDDY_REQUIRE_COMPILED=1 refuse
 
 from __future__ import annotations
 
+import copyreg
 import os
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pagebuddy.sharing import attaching
 
@@ -34,5 +35,17 @@ attaching.use_engine(ENGINE)
 
 if not TYPE_CHECKING:
     BuddyAllocator, Buffer = ENGINE.BuddyAllocator, ENGINE.Buffer
+
+
+def attached(metadata: bytearray) -> BuddyAllocator:
+    """What a pickled allocator calls: it is taken up by the engine that is chosen there."""
+    return BuddyAllocator.attach(metadata)
+
+
+def _reduced(buddy: BuddyAllocator) -> tuple[Any, ...]:
+    return attached, buddy.__reduce__()[1]
+
+
+copyreg.pickle(BuddyAllocator, _reduced)
 
 __all__ = ["COMPILED", "ENGINE", "BuddyAllocator", "Buffer"]

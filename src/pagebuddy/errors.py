@@ -17,6 +17,8 @@ these is raised.
 
 from __future__ import annotations
 
+from pagebuddy.numerals import numeral
+
 
 class PageBuddyError(Exception):
     """What all errors of this package have in common.
@@ -61,8 +63,10 @@ class OutOfPages(PageBuddyError, MemoryError):
         return f"no room for {asked}{where}: {free} free, the longest run {largest}; {advice}"
 
     def _amount(self, n_pages: int) -> str:
-        pages = f"{n_pages} {'page' if n_pages == 1 else 'pages'}"
-        return pages if self.page_size is None else f"{pages} ({n_pages * self.page_size} bytes)"
+        pages = f"{numeral(n_pages)} {'page' if n_pages == 1 else 'pages'}"
+        if self.page_size is None:
+            return pages
+        return f"{pages} ({numeral(n_pages * self.page_size)} bytes)"
 
 
 class BadFree(PageBuddyError, ValueError):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import index
 from typing import SupportsIndex, TypeAlias
 from zlib import crc32
 
@@ -72,13 +73,17 @@ class Geometry:
     ) -> Geometry:
         """Return the geometry for what `BuddyAllocator` is given, checked."""
         if not isinstance(ranges, PageRanges):
-            if isinstance(ranges, SupportsIndex):
-                ranges = [(0, whole(ranges, "n_pages", least=1))]
-            elif not isinstance(ranges, Iterable):
-                raise TypeError(
-                    f"ranges is {ranges!r}; it must be a number of pages, PageRanges, "
-                    "or pairs of first page and number of pages"
-                )
+            try:
+                # An array of pairs has an `__index__`, too, which raises.
+                n_pages = index(ranges)  # type: ignore[arg-type]
+            except TypeError:
+                if not isinstance(ranges, Iterable):
+                    raise TypeError(
+                        f"ranges is {ranges!r}; it must be a number of pages, PageRanges, "
+                        "or pairs of first page and number of pages"
+                    ) from None
+            else:
+                ranges = [(0, whole(n_pages, "n_pages", least=1))]
             ranges = PageRanges(ranges)
         sections = tuple(ranges.joined())
         n_pages = sum(n for _, n in sections)

@@ -1,7 +1,6 @@
 """Inspection: what can be seen of an allocator, proved of it, and rebuilt."""
 
 from collections.abc import Iterator
-from operator import index
 from typing import Any, SupportsIndex, cast
 
 from pagebuddy import refusals
@@ -34,10 +33,14 @@ if not cython.compiled:
         words_of,
     )
 
+    OURS = f"{__name__.partition('.')[0]}."
+
 
 @cython.cclass
 class Inspection(State):
     """An allocator's words and geometry, and all that only looks at them or mends them."""
+
+    __weakref__: object
 
     geometry: Geometry
     # Uncompiled only: see `turns`.
@@ -289,7 +292,18 @@ class Inspection(State):
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return cast(Any, type(self)).attach, (bytearray(self.metadata),)
+        made = cast(Any, type(self)).attach, (bytearray(self.metadata),)
+        theirs = getattr(self, "__dict__", {})
+        if not cython.compiled:
+            classes = [each for each in type(self).__mro__ if each.__module__.startswith(OURS)]
+            ours = {name for each in classes for name in each.__annotations__}
+            theirs = {name: value for name, value in theirs.items() if name not in ours}
+        # What a derived class adds is not in the metadata.
+        return (*made, theirs) if theirs else made
+
+    def __setstate__(self, theirs: dict[str, object]) -> None:
+        for name, value in theirs.items():
+            setattr(self, name, value)
 
     # -- refusing --------------------------------------------------------------------------------
 
@@ -302,17 +316,20 @@ class Inspection(State):
         generation: SupportsIndex | None,
     ) -> u64:
         """The node of the live span at page, which is the one expected; else `BadFree`."""
+        # Reading a number runs Python, so perhaps another thread: all are read before the first look.
         given = whole(page, "page", least=None)
+        n_told = None if n_pages is None else whole(n_pages, "n_pages")
+        generation_told = None if generation is None else whole(generation, "generation")
         node: u64 = node_of(self, given) if 0 <= given < PAGE_NUMBERS else 0
         if node == 0:
             raise refusals.outside(given, self.geometry)
         word: u64 = self.links[node]
         if not is_live(word):
             raise refusals.not_live(given, self._is_free(node))
-        if n_pages is not None and whole(n_pages, "n_pages") != pages_in(word):
-            raise refusals.other_size(given, index(n_pages), pages_in(word))
-        if generation is not None and whole(generation, "generation") != low(word):
-            raise refusals.other_generation(given, index(generation), low(word))
+        if n_told is not None and n_told != pages_in(word):
+            raise refusals.other_size(given, n_told, pages_in(word))
+        if generation_told is not None and generation_told != low(word):
+            raise refusals.other_generation(given, generation_told, low(word))
         return node
 
     @cython.exceptval(check=False)

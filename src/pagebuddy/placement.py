@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+import re
 from bisect import bisect_left
 from typing import Any
 
@@ -11,6 +13,12 @@ from pagebuddy.ranges import PageRanges
 
 WORD = 8
 CACHE_LINE = 64
+
+MANY_BYTES = 1 << 20
+"""From here on to map zeros is cheaper than to write them."""
+
+# Elsewhere than on Unix what has no name is private anyway.
+PRIVATE = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_ANONYMOUS") else {}
 
 
 def address_of(view: memoryview) -> int:
@@ -24,7 +32,8 @@ def address_of(view: memoryview) -> int:
 def as_bytes(buffer: Any, name: str) -> memoryview:
     """Return a writable view of a buffer's bytes.
 
-    Raises TypeError for what is no buffer, ValueError for one that is read-only or has gaps.
+    Raises TypeError for what is no buffer or one of objects, ValueError for one that is read-only or has
+    gaps.
     """
     try:
         view = memoryview(buffer)
@@ -34,6 +43,12 @@ def as_bytes(buffer: Any, name: str) -> memoryview:
             f"{name} is a {kind}, which has no buffer; "
             "give a bytearray, an mmap, an array or a memoryview of one"
         ) from None
+    # "O" in the format is a reference to an object; between colons stand names.
+    if "O" in re.sub(":[^:]*:", "", view.format):
+        raise TypeError(
+            f"{name} holds references to objects, which must not be overwritten; "
+            "give a buffer of bytes or numbers"
+        )
     if view.readonly:
         raise ValueError(f"{name} is read-only; give a buffer that can be written")
     if not view.c_contiguous:
@@ -54,9 +69,24 @@ def as_words(buffer: Any, name: str, n_bytes: int = 0) -> memoryview:
     return view[: view.nbytes // WORD * WORD].cast("Q")
 
 
+def zeros(n_bytes: int) -> memoryview:
+    """Return bytes of our own, all zero. Of many, those that nobody touches cost nothing.
+
+    Raises MemoryError.
+    """
+    if n_bytes < MANY_BYTES:
+        return memoryview(bytearray(n_bytes))
+    try:
+        return memoryview(mmap.mmap(-1, n_bytes, **PRIVATE))
+    except OSError as error:
+        raise MemoryError(
+            f"no memory for {n_bytes} bytes; manage fewer pages, or give a buffer for the metadata"
+        ) from error
+
+
 def own_words(n_bytes: int) -> memoryview:
-    """Return zeroed words of our own, on a cache line of their own. Untouched, they cost nothing."""
-    view = memoryview(bytearray(n_bytes + CACHE_LINE))
+    """Return zeroed words of our own, on a cache line of their own. Raises MemoryError."""
+    view = zeros(n_bytes + CACHE_LINE)
     start = -address_of(view) % CACHE_LINE
     return view[start : start + n_bytes].cast("Q")
 

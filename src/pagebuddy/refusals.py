@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pagebuddy.errors import BadFree, CorruptMetadata, OutOfPages
 from pagebuddy.invariants import INVARIANTS
+from pagebuddy.numerals import numeral
 
 if TYPE_CHECKING:
     from pagebuddy.geometry import Geometry
@@ -27,23 +28,22 @@ def out_of_pages(
     return OutOfPages(requested, free, largest_free, geometry.page_size, where)
 
 
-def placed(above: object, below: object, align: object) -> str:
+def placed(above: int | None, below: int | None, align: int | None) -> str:
     """A request's window and alignment, in words."""
     parts = []
     if align is not None:
-        parts.append(f"at a multiple of {align}")
+        parts.append(f"at a multiple of {numeral(align)}")
     if above is not None:
-        parts.append(f"from page {above}")
+        parts.append(f"from page {numeral(above)}")
     if below is not None:
-        parts.append(f"below page {below}")
+        parts.append(f"below page {numeral(below)}")
     return " ".join(parts)
 
 
 def outside(page: int, geometry: Geometry) -> BadFree:
     """A page that this allocator does not have."""
-    return BadFree(
-        page, "outside", f"page {page} is none of this allocator's, which has {_ranges(geometry)}"
-    )
+    message = f"page {numeral(page)} is none of this allocator's, which has {_ranges(geometry)}"
+    return BadFree(page, "outside", message)
 
 
 def not_live(page: int, is_free: bool) -> BadFree:
@@ -64,14 +64,17 @@ def given_twice(page: int) -> BadFree:
 
 def other_size(page: int, expected: int, found: int) -> BadFree:
     """A live span, but not of the size that the caller expects."""
-    message = f"the span at page {page} has {found} pages, not {expected}: is it the one you mean?"
+    message = (
+        f"the span at page {page} has {found} pages, not {numeral(expected)}: "
+        "is it the one you mean?"
+    )
     return BadFree(page, "size", message, expected=expected, found=found)
 
 
 def other_generation(page: int, expected: int, found: int) -> BadFree:
     """A live span, but another than the caller expects: the one meant was freed before."""
     message = (
-        f"the span at page {page} is of generation {found}, not {expected}: "
+        f"the span at page {page} is of generation {found}, not {numeral(expected)}: "
         "the one you mean was freed, and its pages were allocated again"
     )
     return BadFree(page, "generation", message, expected=expected, found=found)
@@ -80,7 +83,7 @@ def other_generation(page: int, expected: int, found: int) -> BadFree:
 def not_in_one_range(first: int, n: int, geometry: Geometry) -> ValueError:
     """Given pages that no single page range has."""
     return ValueError(
-        f"pages {first} to {first + n - 1} are not all in one page range; "
+        f"pages {first} to {numeral(first + n - 1)} are not all in one page range; "
         f"there are {_ranges(geometry)}"
     )
 

@@ -24,7 +24,8 @@ def words_of_vector(vector: Any, *, writable: bool = False) -> memoryview | None
     """Return the words of a contiguous buffer of unsigned 64-bit integers; None for anything else."""
     try:
         view = memoryview(vector)
-    except TypeError:
+    except (TypeError, ValueError):
+        # ValueError: an array of what no buffer can be of, dates for example.
         return None
     fits = view.format in ("Q", "L", "@Q", "=Q", "<Q", "@L") and view.itemsize == 8
     if not fits or view.ndim != 1 or not view.c_contiguous or (writable and view.readonly):

@@ -77,6 +77,25 @@ def take_aside(s: State, n: u64) -> u64:
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def after_aside(s: State, node: u64) -> u64:
+    """The node after what is aside, if that has this node of the section in use; else the node itself.
+
+    For walks that must not settle. Each page is looked at, but only for a record, as the records are
+    the truth: whatever the word says, no live span is passed over.
+    """
+    aside: u64 = s.words[H_ASIDE]
+    end: u64 = low(aside) + pages_in(aside)
+    if node < low(aside) or end > s.end_node:
+        return node
+    while node < end and not is_live(s.links[node]):
+        node += 1
+    return node
+
+
+@cython.nogil
+@cython.exceptval(check=False)
 @cython.cfunc
 def take_aside_elsewhere(s: State, n: u64) -> u64:
     """`take_aside` from any section."""

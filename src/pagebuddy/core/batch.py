@@ -73,10 +73,24 @@ def alloc_blocks(s: State, k: u64, count: u64, pages: cython.p_ulonglong) -> cyt
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def first_bad(s: State, pages: cython.p_ulonglong, count: u64, seen: cython.p_uchar) -> u64:
+def ascend(pages: cython.p_ulonglong, count: u64) -> cython.bint:
+    """Whether each page is higher than the one before, so that no two are the same."""
+    i: u64 = 1
+    while i < count and pages[i - 1] < pages[i]:
+        i += 1
+    return i >= count
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def first_bad(
+    s: State, pages: cython.p_ulonglong, count: u64, seen: cython.p_uchar, room: u64
+) -> u64:
     """The index of the first page that is no live span's first, or stands there twice; else count.
 
-    `seen` is a bit per node, all clear, for pages that do not ascend.
+    `seen` is a bit for each of `room` nodes, all clear. It has none where all pages ascend; if then one
+    does not, another thread has changed it, and it is bad.
     """
     ascending: cython.bint = True
     i: u64 = 0
@@ -85,6 +99,8 @@ def first_bad(s: State, pages: cython.p_ulonglong, count: u64, seen: cython.p_uc
         if node == 0 or not is_live(s.links[node]) or length(s, node) == 0:
             return i
         if i and pages[i] <= pages[i - 1] and ascending:
+            if room < s.n_nodes:
+                return i
             # Until here no two were the same; from here on each is looked up.
             ascending = False
             j: u64 = 0

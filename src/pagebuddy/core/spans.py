@@ -9,7 +9,7 @@ from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
     from .arith import log2, order_for, size
-    from .aside import cut, put_aside, settle, take_aside, take_aside_elsewhere
+    from .aside import after_aside, cut, put_aside, settle, take_aside, take_aside_elsewhere
     from .search import all_free, find
     from .state import State, fail, node_at, place_of, use_node
     from .tree import claim, order_around, release, split
@@ -182,8 +182,7 @@ def resize(s: State, node: u64, n: u64) -> cython.bint:
 def next_live(s: State, node: u64) -> u64:
     """The first node of a live span from here on, its section in use; 0 after the last.
 
-    The node is not inside a live span; it may be inside free pages. What is aside is walked through page
-    by page: settle first, where it may be much.
+    The node is not inside a live span; it may be inside free pages, or what is aside.
     """
     high: u64 = s.words[H_HIGH_WATER]
     if high > s.n_nodes:
@@ -193,7 +192,10 @@ def next_live(s: State, node: u64) -> u64:
             return 0
         if is_live(s.links[node]):
             return node
-        place: u64 = place_of(s, node)
-        k: u64 = order_around(s, place)
-        node = node + 1 if k > s.top else node_at(s, ((place >> k) + 1) << k)
+        after: u64 = after_aside(s, node)
+        if after == node:
+            place: u64 = place_of(s, node)
+            k: u64 = order_around(s, place)
+            after = node + 1 if k > s.top else node_at(s, ((place >> k) + 1) << k)
+        node = after
     return 0

@@ -100,7 +100,7 @@ def is_buffer(a: Attachment, node: u64) -> cython.bint:
 def first_buffer(a: Attachment) -> u64:
     """The first live buffer, its section in use; 0 where there is none.
 
-    What is aside is settled: it is in no list, may be all there is, and would be walked page by page.
+    What is aside is settled: it is in no list, and may be all there is.
     """
     settle(a)
     return next_live(a, N_HEADS) if a.fault == 0 else 0
