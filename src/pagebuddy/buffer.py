@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pagebuddy.core import stand_in as cython
 from pagebuddy.memory import sizes
-from pagebuddy.sharing import answers
+from pagebuddy.sharing import answers, backing
 
 if not cython.compiled:
     from pagebuddy.arrays import array_over
@@ -238,7 +238,9 @@ class Buffer:
 
     def __deepcopy__(self: _B, memo: object) -> _B:
         """Return a new buffer with a copy of the bytes."""
-        copy = self._allocator.alloc(self.n_bytes)
+        # To read an untouched page may take room as well.
+        backing.back_bytes(self._allocator, self.offset, self.n_bytes)
+        copy = backing.room_for(self._allocator, self.n_bytes)
         copy.view[:] = self.view
         return copy  # type: ignore[no-any-return]
 

@@ -86,6 +86,8 @@ def has_key(a: Attachment, index: u64, key: cython.p_ulonglong) -> cython.bint:
 @cython.cfunc
 def find_key(a: Attachment, key: cython.p_ulonglong) -> u64:
     """The entry of a key; `n_entries` where there is none."""
+    if a.base[A_NUMBER] == 0:
+        return a.n_entries
     index: u64 = first_place(a, key)
     tried: u64 = 0
     while tried < a.n_entries and a.entries[entry_at(index) + ENTRY_NODE]:
