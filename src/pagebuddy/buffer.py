@@ -169,8 +169,9 @@ class Buffer:
         A key has 1 to 47 ASCII characters. With `replace` the buffer that has the key so far is kept no
         longer, from one store to the next. A file is flushed before and after, unless told otherwise, so
         that the buffer is there after a power cut. A buffer that is kept already gets the new key in
-        place of its old one. Raises ValueError for a key that is taken or none, OutOfSlots where the
-        directory is full. Cost: that of two flushes, for a file; else about that of a call.
+        place of its old one, and is from now on as long as this object says. Raises ValueError for a key
+        that is taken or none, OutOfSlots where the directory is full. Cost: that of two flushes, for a
+        file; else about that of a call.
 
         >>> from pagebuddy import Arena
         >>> arena = Arena("1 MiB")

@@ -317,7 +317,7 @@ class BufferAllocator(Attachment):
         """Return one more object for the live buffer at an offset."""
         request: Request = Request(N_HEADS + (offset >> self.page_bits))
         self.perform(request, OP_JOIN)
-        return self.made(request, request.n << self.page_bits)
+        return self.made(request, request.n_bytes)
 
     def found(self, key: str) -> Buffer:
         """Return one more object for the buffer that is kept under a key."""

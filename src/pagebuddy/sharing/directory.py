@@ -201,10 +201,11 @@ def keep(
 ) -> u64:
     """Enter a live buffer under a key, perhaps an empty one; DONE, TAKEN or FULL.
 
-    One that is kept already gets the new key, if it is one, in place of the old one.
+    One that is kept already gets the new key, if it is one, in place of the old one, and this length.
     """
     former: u64 = find_node(a, node) if holds(a, node, 0) else a.n_entries
     if former < a.n_entries and (key[0] == 0 or has_key(a, former, key)):
+        store(a.entries, entry_at(former) + ENTRY_BYTES, n_bytes)
         return DONE
     old: u64 = find_key(a, key) if key[0] else a.n_entries
     if old < a.n_entries and not replace:

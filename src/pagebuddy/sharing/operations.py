@@ -153,12 +153,17 @@ def do_take_free(a: Attachment, r: Request) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def do_join(a: Attachment, r: Request) -> u64:
-    """One object more for the live buffer at a node; its pages and generation."""
+    """One object more for the live buffer at a node; its pages, bytes (of a kept one), generation."""
     if not is_used(a, r.node):
         return NOT_LIVE
     r.n = length(a, r.node)
     r.generation = low(a.links[r.node])
-    join_hold(a, r.node, bytes_within(a, r.node, r.n_bytes))
+    if r.n_bytes == 0 and holds(a, r.node, 0):
+        index: u64 = find_node(a, r.node)
+        if index < a.n_entries:
+            r.n_bytes = a.entries[entry_at(index) + ENTRY_BYTES]
+    r.n_bytes = bytes_within(a, r.node, r.n_bytes)
+    join_hold(a, r.node, r.n_bytes)
     return DONE
 
 
