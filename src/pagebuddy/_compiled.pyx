@@ -96,6 +96,8 @@ cdef enum:
     N_HEADS = 64
     TOP_ORDER = 31
     MAX_PAGES = 0x7FFFFFC0
+    GRANULE = 512
+    MISSING = 63
 
     F_NONE = 0
     F_NEIGHBOURS = 1
@@ -131,6 +133,7 @@ cdef unsigned char *bytes_of(object view) noexcept:
 
 
 include "core/stripe.py"
+include "core/backing.py"
 include "core/tree.py"
 include "core/aside.py"
 include "core/search.py"
@@ -147,6 +150,7 @@ include "sharing/words.py"
 include "sharing/tape.py"
 include "sharing/attachment.py"
 include "sharing/system.pxi"
+include "sharing/holes.pxi"
 include "sharing/writing.pxi"
 include "sharing/lock.py"
 include "sharing/recording.py"

@@ -42,7 +42,7 @@ class Arena(ArenaArrays, ArenaExchange, ArenaUpkeep):
     max_order   the largest block has 2^max_order pages; longer buffers are found across blocks
     slots       how many processes there can be, and one more: 48, 112, 176 and so on
     lock        "mutex", or "file" for processes of several containers, or without a compiled engine
-    reserve     back every page now: `OutOfPages` here, instead of SIGBUS later
+    reserve     back every page now: `OutOfPages` here, instead of SIGBUS where you touch one
     populate    map every page now
     huge        large pages: "transparent", or a size such as "2 MiB"
 
@@ -270,8 +270,9 @@ class Arena(ArenaArrays, ArenaExchange, ArenaUpkeep):
         keep     True or a key, as for `Buffer.keep`
         timeout  seconds to wait for the lock, whose owner may have been stopped
 
-        Raises `OutOfPages` where nothing free would do, after the dead have been reaped, and
-        TimeoutError. Cost: about 0.1 µs with its end.
+        Raises `OutOfPages` where nothing free would do, after the dead have been reaped, or where a full
+        file system has no room for it, which is the error's cause; and TimeoutError. Cost: about 0.1 µs
+        with its end.
 
         >>> Arena("1 MiB").alloc(100, align=65536, zero=True)
         <Buffer of 100 bytes at offset 0>

@@ -50,7 +50,8 @@ class ArenaArrays:
         [[7, 7], [7, 7]]
         """
         np = numpy()
-        array = self.empty(shape, np.asarray(value).dtype if dtype is None else dtype, order)
+        kind = np.asarray(value).dtype if dtype is None else dtype
+        array = self._open.array(shape, kind, order, False, True)
         array[...] = value
         return array
 
@@ -64,7 +65,7 @@ class ArenaArrays:
         np = numpy()
         given = np.asanyarray(array)
         order = "F" if given.flags.f_contiguous and not given.flags.c_contiguous else "C"
-        copied = self.empty(given.shape, given.dtype, order)
+        copied = self._open.array(given.shape, given.dtype, order, False, True)
         copied[...] = given
         return copied
 

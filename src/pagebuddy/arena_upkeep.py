@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from pagebuddy.arena_stats import ArenaStats
-from pagebuddy.sharing import answers, listing
+from pagebuddy.sharing import answers, backing, listing
 from pagebuddy.sharing.process import now
 from pagebuddy.sharing.words import (
     OP_MEASURE,
@@ -105,9 +105,12 @@ class ArenaUpkeep:
     def verify(self) -> None:
         """Prove every invariant. Raises `CorruptMetadata` that names the one that does not hold.
 
+        `OutOfPages` where a full file system has no room for what is to be read.
+
         Cost: a walk, under the lock.
         """
         a = self._whole
+        backing.back_all_bits(a)
         request = a.request()
         a.perform(request, OP_VERIFY)
         found = request.answer

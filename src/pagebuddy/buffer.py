@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pagebuddy.core import stand_in as cython
 from pagebuddy.memory import sizes
-from pagebuddy.sharing import answers
+from pagebuddy.sharing import answers, backing
 
 if not cython.compiled:
     from pagebuddy.arrays import array_over
@@ -169,8 +169,9 @@ class Buffer:
         A key has 1 to 47 ASCII characters. With `replace` the buffer that has the key so far is kept no
         longer, from one store to the next. A file is flushed before and after, unless told otherwise, so
         that the buffer is there after a power cut. A buffer that is kept already gets the new key in
-        place of its old one. Raises ValueError for a key that is taken or none, OutOfSlots where the
-        directory is full. Cost: that of two flushes, for a file; else about that of a call.
+        place of its old one, and is from now on as long as this object says. Raises ValueError for a key
+        that is taken or none, OutOfSlots where the directory is full. Cost: that of two flushes, for a
+        file; else about that of a call.
 
         >>> from pagebuddy import Arena
         >>> arena = Arena("1 MiB")
@@ -238,7 +239,9 @@ class Buffer:
 
     def __deepcopy__(self: _B, memo: object) -> _B:
         """Return a new buffer with a copy of the bytes."""
-        copy = self._allocator.alloc(self.n_bytes)
+        # To read an untouched page may take room as well.
+        backing.back_bytes(self._allocator, self.offset, self.n_bytes)
+        copy = backing.room_for(self._allocator, self.n_bytes)
         copy.view[:] = self.view
         return copy  # type: ignore[no-any-return]
 

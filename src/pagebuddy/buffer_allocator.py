@@ -10,7 +10,7 @@ from typing import Any
 
 from pagebuddy.core import stand_in as cython
 from pagebuddy.memory import sizes
-from pagebuddy.sharing import answers
+from pagebuddy.sharing import answers, backing
 
 if not cython.compiled:
     from pagebuddy.allocator import small
@@ -48,6 +48,7 @@ if not cython.compiled:
         OP_TAKE_FREE,
         PATIENCE,
         SLICE,
+        UNBACKED,
         hold_bit,
         hold_word,
     )
@@ -112,6 +113,8 @@ class BufferAllocator(Attachment):
         else:
             self.gate = Gate()
             self.deferred = []
+            self.sparse = self.holes = self.known_directory = False
+            self.known_bits = self.known_tickets = 0
             self.ending = False
             self.next_ticket = self.fork_slot = self.recorded = 0
             self.top_round = self.most_rounds = self.away = 0
@@ -161,11 +164,16 @@ class BufferAllocator(Attachment):
         """Carry out an operation; return what it answers, if the caller must tell answers apart.
 
         Meanwhile other threads run, and signals are handled. Raises what `answers` says, TimeoutError
-        after `timeout` seconds among them.
+        after `timeout` seconds among them, and `OutOfPages` where the file system has no room for words
+        that the operation needs.
         """
-        answer: u64 = attempt(self, request, operation, 0)
-        if answer == LOCKED:
-            answer = self._perform_later(request, operation, timeout)
+        answer: u64 = UNBACKED
+        while answer == UNBACKED:
+            answer = attempt(self, request, operation, 0)
+            if answer == LOCKED:
+                answer = self._perform_later(request, operation, timeout)
+            if answer == UNBACKED:
+                backing.back(self, request.missing)
         if answer > NO_PAGES:
             raise answers.error_for(self, answer, request)
         return answer
@@ -215,8 +223,11 @@ class BufferAllocator(Attachment):
                 return made_buffer(self, pages, node_of_pages(self, pages), n, n_bytes)
         return self._alloc_slowly(nbytes, align, zero, keep, timeout)
 
-    def array(self, shape: Any, dtype: Any, order: Any, zero: bool) -> Any:
-        """Return a numpy array over new pages, without a `Buffer`; `Arena.empty` tells all about it."""
+    def array(self, shape: Any, dtype: Any, order: Any, zero: bool, stored: bool = False) -> Any:
+        """Return a numpy array over new pages, without a `Buffer`; `Arena.empty` tells all about it.
+
+        `stored` says that the caller will store to all of them.
+        """
         kind = checked_dtype(dtype)
         sides, nbytes = sides_and_bytes(shape, kind)
         # An array without items has a page all the same, so that it is one of the arena's.
@@ -228,6 +239,15 @@ class BufferAllocator(Attachment):
         if pages is None:
             buffer: Buffer = self._alloc_slowly(nbytes or 1, None, zero, None, None)
             pages = buffer.pages
+            del buffer
+        if stored and self.sparse:
+            node: u64 = node_of_pages(self, pages)
+            try:
+                backing.back_bytes(self, (node - N_HEADS) << self.page_bits, nbytes)
+            except BaseException:
+                # A traceback would keep it.
+                pages = None
+                raise
         return array_of(pages, sides, kind, order)
 
     @cython.inline
@@ -261,15 +281,21 @@ class BufferAllocator(Attachment):
             answer = self.perform(request, OP_ALLOC, wait)
         if answer == NO_PAGES:
             raise self._no_pages(request)
-        buffer = made_buffer(
-            self, filled(self, pages, request.node, n, n_bytes), request.node, n, n_bytes
-        )
-        if zero:
-            # What was never used is zero as it is, and untouched pages stay so.
-            used = min(n_bytes, (n - request.free) << self.page_bits)
-            zero_out(buffer.view[:used])
-        if key is not None:
-            buffer.keep(keep)
+        pages = filled(self, pages, request.node, n, n_bytes)
+        buffer = made_buffer(self, pages, request.node, n, n_bytes)
+        del pages
+        try:
+            if zero:
+                # What was never used is zero as it is, and untouched pages stay so.
+                used = min(n_bytes, (n - request.free) << self.page_bits)
+                backing.back_bytes(self, buffer.offset, used)
+                zero_out(buffer.view[:used])
+            if key is not None:
+                buffer.keep(keep)
+        except BaseException:
+            # A traceback would keep it.
+            buffer.release()
+            raise
         return buffer
 
     def _request(self, n_bytes: int, align: Any) -> Request:
@@ -291,7 +317,7 @@ class BufferAllocator(Attachment):
         """Return one more object for the live buffer at an offset."""
         request: Request = Request(N_HEADS + (offset >> self.page_bits))
         self.perform(request, OP_JOIN)
-        return self.made(request, request.n << self.page_bits)
+        return self.made(request, request.n_bytes)
 
     def found(self, key: str) -> Buffer:
         """Return one more object for the buffer that is kept under a key."""

@@ -66,6 +66,7 @@ class Inspection(State):
         self.first_page = self.pages = self.first_node = self.end_node = 0
         self.first_place = self.end_place = 0
         self.fault = 0
+        self.sparse = self.holes = False
         if self.n_sections:
             use(self, 0)
 

@@ -15,15 +15,16 @@ import textwrap
 import pytest
 
 PRELUDE = """
-import contextlib, errno, gc, os, pickle, signal, sys
+import contextlib, copy, errno, gc, os, pickle, signal, sys
 from pagebuddy import Arena, OutOfPages
 from pagebuddy.memory.named import FOLDER
+from pagebuddy.sharing.words import A_BUSY, OP_ALLOC
 
 PAGE = 4096
 
 def made(kind, size, **options):
     if kind == "named":
-        return Arena.create("arena", size, **options)
+        return Arena.open("arena", size, **options)
     return Arena.file(FOLDER + "/arena", size, **options)
 
 def fill(free=0):
@@ -197,3 +198,124 @@ def test_who_touches_what_is_not_there_is_the_only_one_to_end(in_small, engine):
         """,
     )
     assert said.split() == [str(-signal.SIGBUS)] * 7
+
+
+# What is done in an arena that its file system has no room for any more, each with what it shows.
+OPERATIONS = {
+    "small": "keep(arena.alloc(1))",
+    "large": "keep(arena.alloc('100 MiB'))",
+    "all": "keep(arena.alloc('900 MiB'))",
+    "aligned": "keep(arena.alloc(1, align='64 MiB'))",
+    "empty": "keep(arena.empty(1000))",
+    "grow": "assert second.resize('500 MiB')",
+    "shrink": "assert second.resize(PAGE)",
+    "end": "second.release()",
+    "key": "first.keep('key')",
+    "handle": "keep(pickle.dumps(first))",
+    "dumps": "keep(arena.dumps(bytearray(50 * PAGE)))",
+    "zero": "keep(arena.alloc('400 KiB', zero=True))",
+    "zeros": "keep(arena.zeros(10_000))",
+    "full": "keep(arena.full(10_000, 1.0))",
+    "copy": "keep(arena.copy(range(10_000)))",
+    "deepcopy": "keep(copy.deepcopy(first))",
+    "look": "arena.stats(), list(arena.buffers()), arena.processes()",
+    "keys": "assert arena.keys() == [] and 'key' not in arena",
+    "found": "keep(arena.buffer_at(first.offset)), keep(first.__copy__())",
+    "reap": "arena.reap(unclaimed_after=0)",
+    "trim": "arena.trim()",
+    "verify": "arena.verify()",
+    "recover": "arena.recover()",
+    "take over": "arena._attachment.memory[A_BUSY] = 2 << 32 | OP_ALLOC; arena.stats()",
+    "attach first": "first = second = arena = 0; gc.collect(); arena = made(kind, '3 GiB')",
+    "attach": "Arena.attach('arena').stats()",
+    "fork": "assert os.fork() or os._exit(0) or os.wait()[1] == 0",
+}
+
+
+@pytest.mark.parametrize("kind", ["named", "file"])
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_no_operation_is_ended_by_a_signal(in_small, kind, operation):
+    """Whatever the room left: it works, or is an error that changes nothing, its cause the system's."""
+    said = in_small(
+        4096,
+        """
+        kind, operation = sys.argv[1:]
+        tried = refusals = 0
+        kept = []
+        keep = kept.append
+
+        def figures():
+            rows = [(row.offset, row.nbytes, row.key, row.tickets) for row in arena.buffers()]
+            return arena.stats().used, rows, arena.keys()
+
+        for free in (*range(60), *range(60, 900, 20)):
+            arena = made(kind, "3 GiB")
+            # Between the two there are pages that were used before, as far as anybody can know.
+            first, second = arena.alloc(PAGE), arena.alloc("30 MiB")
+            fill(free)
+            before = figures()
+            try:
+                exec(operation)
+            except OutOfPages as error:
+                assert isinstance(error.__cause__, OSError), error
+                assert error.__cause__.errno == errno.ENOSPC
+                assert error.requested > error.free
+                assert figures() == before
+                refusals += 1
+            else:
+                # Once there is enough for it there always is.
+                tried += 1
+            os.unlink(FOLDER + "/fill")
+            arena.verify()
+            kept.clear()
+            arena.verify()
+            arena.recover()
+            arena.verify()
+            arena.unlink()
+            del arena, first, second
+            gc.collect()
+            if tried == 2:
+                break
+        print(tried)
+        """,
+        kind,
+        operation,
+    )
+    assert said == "2\n"
+
+
+@pytest.mark.parametrize("page_size", [4096, 65536])
+@pytest.mark.parametrize("who", ["this one", "a child"])
+def test_what_was_stored_to_is_asked_for_again_once_it_was_given_back(in_small, who, page_size):
+    """Whoever gives it back, and though the very same pages are had again."""
+    said = in_small(
+        1024,
+        """
+        who, page_size = sys.argv[1], int(sys.argv[2])
+        arena = made("named", "64 MiB", page_size=page_size)
+        arena.verify()
+        data = bytearray(20 * PAGE)
+        offset = arena.buffer_of(arena.copy(data)).offset
+        fill()
+        for _ in range(3):
+            assert arena.buffer_of(arena.copy(data)).offset == offset
+        longer = b"x" * (30 * PAGE)
+        assert refused(arena.copy, bytearray(longer))
+        pid = os.fork() if who == "a child" else 0
+        if pid == 0:
+            assert arena.trim() >= 20 * PAGE
+        if who == "a child":
+            if pid == 0:
+                os._exit(0)
+            assert os.wait()[1] == 0
+        fill()
+        assert refused(arena.copy, data)
+        os.unlink(FOLDER + "/fill")
+        assert bytes(arena.copy(bytearray(longer))) == longer
+        arena.verify()
+        print(arena.stats().used)
+        """,
+        who,
+        page_size,
+    )
+    assert said == "0\n"

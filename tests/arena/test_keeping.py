@@ -49,6 +49,27 @@ def test_unkeeping_what_is_not_kept(arena):
     arena.verify()
 
 
+def test_kept_again_it_is_as_long_as_it_is_now(arena):
+    buffer = arena.alloc(5000, keep="it")
+    longer = arena["it"]
+    assert longer.resize(6000)
+    for keep_again in (lambda: buffer.keep("it"), buffer.keep):
+        assert arena["it"].nbytes == 6000
+        keep_again()
+        assert arena["it"].nbytes == buffer.nbytes == 5000
+        longer.keep("it")
+    arena.verify()
+
+
+def test_found_by_its_place_it_is_as_long_as_it_was_kept(arena):
+    buffer = arena.alloc(5000)
+    assert arena.buffer_at(buffer.offset).nbytes == 8192
+    buffer.keep()
+    assert arena.buffer_at(buffer.offset).nbytes == 5000
+    buffer.unkeep()
+    assert arena.buffer_at(buffer.offset).nbytes == 8192
+
+
 def test_a_kept_buffer_gets_another_key(arena):
     buffer = arena.alloc(5)
     buffer.keep("it")

@@ -33,6 +33,8 @@ def hold(name, stores):
     budget = Budget(end=stop_myself)
     own = {"_engine": engine_of_the_mortal(budget)}
     arena = type("Arena", (ChosenArena,), own).attach(name)
+    # The first time a process allocates, it tries twice: the tables that it needs are not there yet.
+    arena.alloc(PAGE).release()
     budget.left = budget.spent + stores
     allocate(arena, 0, 1)
 

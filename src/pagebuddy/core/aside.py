@@ -8,7 +8,8 @@ the block split last; the next is cut from it. Either stays until a span is free
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
-    from .arith import is_aligned, size
+    from .arith import ctz, is_aligned, size
+    from .backing import is_backed
     from .state import State, fail, place_of, use_node
     from .tree import raise_high_water, release
     from .words import F_ASIDE, H_ASIDE, H_MASK, is_live, low, pages_in, remainder, u64
@@ -127,6 +128,9 @@ def cut(s: State, n: u64, k: u64) -> u64:
         settle(s)
         return 0
     node: u64 = low(aside)
+    place: u64 = place_of(s, node)
+    if s.sparse and not is_backed(s, place, place, n, place + size(ctz(pages))):
+        return 0
     raise_high_water(s, node + n)
     s.words[H_ASIDE] = remainder(pages - n, node + n) if pages > n else 0
     return node

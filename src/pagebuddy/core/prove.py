@@ -7,6 +7,7 @@ from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
     from .arith import size
+    from .backing import granule_end, is_hole
     from .rebuild import ever_split
     from .spans import length
     from .state import State, fail, node_at, place_of, use, use_node
@@ -70,6 +71,9 @@ def prove_list(s: State, k: u64) -> u64:
 def prove_clean(s: State, begin: u64, end: u64) -> cython.void:
     """Nothing is stored at the nodes inside a span or a free block."""
     while begin < end and s.fault == 0:
+        if s.holes and is_hole(s, begin):
+            begin = granule_end(s, begin)
+            continue
         if s.links[begin]:
             fail(s, F_OVERLAP if is_live(s.links[begin]) else F_CLEAN, begin)
         begin += 1

@@ -7,6 +7,7 @@ were, so that the next one starts afresh and ends the same.
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
+    from .backing import granule_end, is_hole
     from .spans import length
     from .state import State, fail, node_at, place_of, use
     from .stripe import bit_word
@@ -40,10 +41,15 @@ def check_records(s: State, high: u64, thorough: cython.bint) -> u64:
         node: u64 = s.first_node
         end: u64 = high if high < s.end_node else s.end_node
         while node < end and s.fault == 0:
-            if is_live(s.links[node]):
+            if s.holes and is_hole(s, node):
+                node = granule_end(s, node)
+            elif is_live(s.links[node]):
                 last = node + length(s, node)
                 node += 1
                 while thorough and node < last and s.fault == 0:
+                    if s.holes and is_hole(s, node):
+                        node = granule_end(s, node)
+                        continue
                     if is_live(s.links[node]):
                         fail(s, F_OVERLAP, node)
                     node += 1
@@ -87,18 +93,23 @@ def rebuild_section(s: State, high: u64, thorough: cython.bint) -> cython.void:
     while place < clear:
         node: u64 = node_at(s, place)
         # What looks like a record above the high water was never one, and nobody has checked it.
-        if node < high and is_live(s.links[node]):
+        if s.holes and is_hole(s, node):
+            place += granule_end(s, node) - node
+        elif node < high and is_live(s.links[node]):
             scatter(s, gap, place - gap)
             place += length(s, node)
             gap = place
             node += 1
             while thorough and node < node_at(s, place):
+                if s.holes and is_hole(s, node):
+                    node = granule_end(s, node)
+                    continue
                 s.links[node] = 0
                 node += 1
         else:
             s.links[node] = 0
             place += 1
-    scatter(s, gap, place - gap)
+    scatter(s, gap, clear - gap)
 
 
 @cython.nogil

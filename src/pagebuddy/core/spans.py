@@ -10,6 +10,7 @@ from pagebuddy.core import stand_in as cython
 if not cython.compiled:
     from .arith import log2, order_for, size
     from .aside import after_aside, cut, put_aside, settle, take_aside, take_aside_elsewhere
+    from .backing import can_start
     from .search import all_free, find
     from .state import State, fail, node_at, place_of, use_node
     from .tree import claim, order_around, release, split
@@ -169,6 +170,10 @@ def resize(s: State, node: u64, n: u64) -> cython.bint:
         return False
     if n > was and (node + n > s.end_node or not take_given(s, node + was, n - was)):
         return False
+    if n < was and s.sparse:
+        place: u64 = place_of(s, node)
+        if not can_start(s, place, n) or not can_start(s, place + n, was - n):
+            return False
     if s.fault == 0:
         store(s.links, node, record(n, low(word)))
         if n < was:

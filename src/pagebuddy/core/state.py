@@ -62,6 +62,16 @@ class State:
     fault: u64  # which invariant did not hold, and at which node
     fault_node: u64
 
+    # Where words may be missing: see `backing`. A bit for each granule says whether this process knows
+    # it to be backed; another, while `holes` is on, whether anything was stored in it; bits are known to
+    # be backed below a place.
+    sparse: cython.bint
+    holes: cython.bint
+    known: cython.p_ulonglong
+    stored: cython.p_ulonglong
+    known_bits: u64
+    skew: u64  # words of the granule of link 0 before it
+
     # What the pointers point into must live as long as they do.
     words_owner: memoryview
     table_owner: memoryview

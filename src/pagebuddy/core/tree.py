@@ -8,6 +8,7 @@ from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
     from .arith import ctz, order_from, size
+    from .backing import is_backed
     from .state import State, fail, node_at, place_of, use_node
     from .stripe import is_free, push, remove
     from .words import (
@@ -111,6 +112,8 @@ def split(s: State, n: u64, k: u64) -> u64:
     if not within(s, place, k) or not is_free(s, place, k):
         fail(s, F_BIT, node)
         return 0
+    if s.sparse and not is_backed(s, place, place, n, place + size(k)):
+        return 0
     emptied: u64 = remove(s, place, k)
     raise_high_water(s, node + n)
     place += n
@@ -145,10 +148,27 @@ def order_around(s: State, place: u64) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
+def can_claim(s: State, place: u64, n: u64) -> cython.bint:
+    """Whether the words that `claim` stores to are known to be there."""
+    last: u64 = place + n - 1
+    first_k: u64 = order_around(s, place)
+    last_k: u64 = order_around(s, last)
+    if first_k > s.top or last_k > s.top:
+        # `claim` tells which.
+        return True
+    end: u64 = (last >> last_k) + 1 << last_k
+    return is_backed(s, place >> first_k << first_k, place, n, end)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
 def claim(s: State, place: u64, n: u64) -> cython.void:
     """Take given pages, known to be free, out of the lists; the rest of their blocks stays in."""
     end: u64 = place + n
     at: u64 = place
+    if s.sparse and not can_claim(s, place, n):
+        return
     raise_high_water(s, node_at(s, end))
     while at < end:
         k: u64 = order_around(s, at)

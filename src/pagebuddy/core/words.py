@@ -70,6 +70,9 @@ if not cython.compiled:
     F_MERGED = 12
     F_HIGH_WATER = 13
 
+    GRANULE = 512  # words that are backed together: see `backing`
+    MISSING = 63  # no invariant: the engine stopped before words that may not be there
+
     CHECKED = True  # False only in a build that shows what the checks cost
 
     def never() -> None:

@@ -9,6 +9,7 @@ from pagebuddy.core.words import N_HEADS
 from pagebuddy.exchange.address import address_of
 from pagebuddy.exchange.finder import Finder
 from pagebuddy.exchange.frame import Frame, Part
+from pagebuddy.sharing.backing import room_for
 from pagebuddy.sharing.sending import send, withdraw
 
 # What is shorter than that is cheaper to copy twice than to look after.
@@ -62,7 +63,7 @@ class Cargo:
 
     def copied(self, raw: Any) -> Any:
         """Return a new buffer with a copy of these bytes. Raises `OutOfPages`."""
-        buffer = self.a.alloc(len(raw))
+        buffer = room_for(self.a, len(raw))
         buffer.view[:] = raw
         return buffer
 

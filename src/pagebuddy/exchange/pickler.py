@@ -11,6 +11,7 @@ from typing import Any
 from pagebuddy.exchange.cargo import SMALL, Cargo
 from pagebuddy.exchange.remaking import as_it_is, remade_array, remade_view
 from pagebuddy.sharing.attaching import place_of
+from pagebuddy.sharing.backing import room_for
 from pagebuddy.sharing.passing import arena_found
 
 
@@ -70,7 +71,7 @@ class ArenaPickler(Pickler):
         if place is None:
             if array.nbytes < SMALL:
                 return NotImplemented
-            buffer = cargo.a.alloc(array.nbytes)
+            buffer = room_for(cargo.a, array.nbytes)
             order = "F" if array.flags.fnc else "C"
             copy = np.ndarray(array.shape, kind, buffer.view, 0, None, order)
             copy[...] = array

@@ -82,7 +82,9 @@ class Anonymous(Mapped):
                 )
             page = os.fstatvfs(own).f_bsize if _is_sealed(own) else mmap.PAGESIZE
             huge = Huge(n_bytes=page if page > mmap.PAGESIZE else None)
-        return cls(own, status.st_size, options, huge)
+        medium = cls(own, status.st_size, options, huge)
+        medium.limited = not _is_sealed(medium.fileno())
+        return medium
 
     def _room(self, fd: int) -> int | None:
         return room.in_memory() if self.grain == mmap.PAGESIZE else free_in_pool(self.grain)

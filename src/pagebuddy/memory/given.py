@@ -29,6 +29,8 @@ class Given:
 
     shared = False
 
+    limited = False
+
     seen_by_children: bool
     """Whether a forked child sees what is stored after the fork."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from pagebuddy.memory import room
@@ -13,7 +12,6 @@ from pagebuddy.memory.huge import Huge
 from pagebuddy.memory.mapped import Mapped, closed_if_it_fails, resize
 from pagebuddy.memory.mapping import identity_of
 from pagebuddy.memory.options import Options
-from pagebuddy.memory.reserve import NO_ROOM, out_of_pages
 from pagebuddy.memory.sizes import bytes_of, rounded_up
 from pagebuddy.memory.soundness import open_sound
 
@@ -28,6 +26,7 @@ class Linked(Mapped):
         """Map the file fd, which is this object's, also when it raises."""
         self.path = path
         self._draft: Draft | None = None
+        self.limited = not options.reserve
         super().__init__(fd, n_bytes, options, huge)
 
     @classmethod
@@ -59,16 +58,9 @@ class Linked(Mapped):
     def _room(self, fd: int) -> int | None:
         return room.in_file_system(fd)
 
-    def back(self, ranges: Iterable[tuple[int, int]]) -> None:
-        """Have these ranges backed: a file system may be full. Raises `OutOfPages`."""
-        fd = self.fileno()
-        for offset, length in ranges:
-            try:
-                os.posix_fallocate(fd, offset, length)
-            except OSError as error:
-                if error.errno not in NO_ROOM:
-                    raise
-                raise out_of_pages(length, self._room(fd), f"in {self.KIND}") from error
+    def _allocate_unseen(self, fd: int, offset: int, length: int) -> None:
+        if self._draft is not None:
+            os.posix_fallocate(fd, offset, length)
 
     def publish(self) -> None:
         """Let the file be seen under its path, whole, from one moment to the next.

@@ -30,6 +30,8 @@ class Mapped:
 
     shared = True
 
+    limited = False
+
     def __init__(self, fd: int, n_bytes: int, options: Options, huge: Huge) -> None:
         """Map the first n_bytes of a file. fd is this object's, also when it raises."""
         self.grain = huge.n_bytes or mmap.PAGESIZE
@@ -114,7 +116,31 @@ class Mapped:
         return self._open.is_cut()
 
     def back(self, ranges: Iterable[tuple[int, int]]) -> None:
-        """Nothing to do: the machine's memory is the only limit."""
+        """Have these ranges backed, if a file system limits them: it may be full. Raises `OutOfPages`.
+
+        Some file systems can do so only as long as nobody else sees the file; then nothing happens.
+        """
+        if not self.limited:
+            return
+        fd = self.fileno()
+        for offset, length in ranges:
+            try:
+                self._allocate(fd, offset, length)
+            except OSError as error:
+                if error.errno not in NO_ROOM:
+                    raise
+                raise out_of_pages(length, self._room(fd), f"in {self.KIND}") from error
+
+    def _allocate(self, fd: int, offset: int, length: int) -> None:
+        try:
+            system.allocate(fd, offset, length)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS):
+                raise
+            self._allocate_unseen(fd, offset, length)
+
+    def _allocate_unseen(self, fd: int, offset: int, length: int) -> None:
+        """Have a range backed by storing to it: not where another may store there meanwhile."""
 
     def publish(self) -> None:
         """Let others see it, whole."""

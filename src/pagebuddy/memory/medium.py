@@ -33,6 +33,10 @@ class Medium(Protocol):
     def shared(self) -> bool:
         """Whether other processes can map the same bytes."""
 
+    @property
+    def limited(self) -> bool:
+        """Whether a page may be missing, and be fatal to touch, though the machine has memory for it."""
+
     def fileno(self) -> int:
         """The one descriptor. Raises ValueError where there is none, or after `close`."""
 

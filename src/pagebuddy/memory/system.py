@@ -7,6 +7,7 @@ whole object; here a mapping is an address and nothing else.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 
 READ_WRITE = 0x1 | 0x2
@@ -22,6 +23,7 @@ POPULATE_WRITE = 23
 
 _MAP_SHARED = 0x1
 _MS_SYNC = 4
+_KEEP_LENGTH = 1
 _FAILED = ctypes.c_void_p(-1).value
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -36,6 +38,7 @@ _libc.mmap.argtypes = (
 )
 _libc.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
 _libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+_libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_long, ctypes.c_long)
 _libc.msync.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 
 
@@ -57,6 +60,15 @@ def advise(address: int, n_bytes: int, advice: int) -> None:
     """Tell the system how a part of a mapping will be used. Raises OSError."""
     if _libc.madvise(address, n_bytes, advice):
         raise _error()
+
+
+def allocate(fd: int, offset: int, n_bytes: int) -> None:
+    """Have a part of a file backed, whose length stays as it is. Raises OSError."""
+    while _libc.fallocate(fd, _KEEP_LENGTH, offset, n_bytes):
+        error = _error()
+        # Some undo it all when a signal comes in.
+        if error.errno != errno.EINTR:
+            raise error
 
 
 def write_out(address: int, n_bytes: int) -> None:

@@ -10,7 +10,7 @@ from pagebuddy.sharing.lease import is_taken
 
 def may_judge(a: Any) -> bool:
     """Whether this process can tell who is dead: its descriptor is the arena's, its own lease seen."""
-    return _is_the_file(a, a.fd) and (a.slot == 0 or is_taken(a.fd, a.slot))
+    return is_the_file(a, a.fd) and (a.slot == 0 or is_taken(a.fd, a.slot))
 
 
 def locks_the_arena(a: Any) -> bool:
@@ -18,7 +18,7 @@ def locks_the_arena(a: Any) -> bool:
 
     Who closed it may have opened another file since, which got its number.
     """
-    return _is_the_file(a, a.lock_fd)
+    return is_the_file(a, a.lock_fd)
 
 
 def lease_is_gone(a: Any, slot: int) -> bool:
@@ -29,7 +29,8 @@ def lease_is_gone(a: Any, slot: int) -> bool:
         return False
 
 
-def _is_the_file(a: Any, fd: int) -> bool:
+def is_the_file(a: Any, fd: int) -> bool:
+    """Whether a descriptor is still one of the arena's file."""
     try:
         status = os.fstat(fd)
     except OSError:

@@ -13,6 +13,7 @@ from pagebuddy.errors import ArenaNotFound, OutOfSlots
 from pagebuddy.memory.given import Given
 from pagebuddy.sharing import lease
 from pagebuddy.sharing.answers import cut_off
+from pagebuddy.sharing.backing import words_of_granules
 from pagebuddy.sharing.first_touch import first_touched
 from pagebuddy.sharing.fork_gate import GATE
 from pagebuddy.sharing.layout import WORD, Layout
@@ -203,6 +204,10 @@ def adopted(engine: ModuleType, layout: Layout, medium: Medium) -> Any:
     a = engine.BufferAllocator(layout, medium, local)
     if a.locks_by(LOCK_FILE):
         a.lock_through(os.open(f"/proc/self/fd/{medium.fileno()}", os.O_RDWR | os.O_CLOEXEC))
+    if medium.limited:
+        n_words = words_of_granules(layout)
+        bits = mmap.mmap(-1, (2 * n_words + layout.n_pages // 64 + 1) * WORD, **_PRIVATE)
+        a.mind_holes(memoryview(bits).cast("Q"), n_words)
     return a
 
 

@@ -5,10 +5,17 @@ from typing import Any
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
+    from pagebuddy.core.arith import size
     from pagebuddy.core.state import State
-    from pagebuddy.core.words import N_HEADS, i64, u64
+    from pagebuddy.core.words import GRANULE, N_HEADS, NO_PAGE, i64, u64, words_of
     from pagebuddy.sharing.tape import Tape
-    from pagebuddy.sharing.words import ENTRY_WORDS, SLOT_MAGAZINE, SLOT_WORDS, TICKET_WORDS
+    from pagebuddy.sharing.words import (
+        A_TRIMS,
+        ENTRY_WORDS,
+        SLOT_MAGAZINE,
+        SLOT_WORDS,
+        TICKET_WORDS,
+    )
 
 
 @cython.no_gc
@@ -72,6 +79,13 @@ class Attachment(State):
     lease_bytes: u64
     next_ticket: u64  # where to look first for a free one
 
+    # Where words may be missing: whether the directory, and how many tickets, are known to be there; and
+    # a bit for each page, as long as no pages were given back to the system since.
+    known_directory: cython.bint
+    known_tickets: u64
+    known_pages: cython.p_ulonglong
+    seen_trims: u64
+
     # A fork that is under way, and whether this slot is shared with a child.
     fork_slot: u64
     fork_locked: cython.bint
@@ -104,6 +118,67 @@ class Attachment(State):
     def extent(self) -> tuple[int, int]:
         """The address of the first page in this process, and the bytes of all."""
         return self.data_address, self.total << self.page_bits
+
+    def mind_holes(self, bits: Any, n_words: int) -> None:
+        """Let nothing be stored where the file may have a hole.
+
+        Given are zeroed words: twice n_words, which have a bit a granule, and those that have a bit a
+        page.
+        """
+        self.owners = (*self.owners, bits.obj)
+        self.known = words_of(bits[:n_words])
+        self.stored = words_of(bits[n_words : 2 * n_words])
+        self.known_pages = words_of(bits[2 * n_words :])
+        self.seen_trims = self.base[A_TRIMS]
+        self.skew = self._layout.links_at % GRANULE
+        self.sparse = True
+
+    @property
+    def end_of_known_bits(self) -> int:
+        """The place up to which bits are known to be backed."""
+        return self.known_bits
+
+    def knows(self, granule: int) -> bool:
+        """Whether this process knows a granule to be backed."""
+        return self.known[granule >> 6] >> (granule & 63) & 1 != 0
+
+    def knows_pages(self, first: int, n: int) -> bool:
+        """Whether n pages of a live buffer are known to be backed."""
+        i: u64 = 0
+        if self.seen_trims != self.base[A_TRIMS]:
+            self.seen_trims = self.base[A_TRIMS]
+            while i <= self.total >> 6:
+                self.known_pages[i] = 0
+                i += 1
+        i = first
+        left: u64 = n
+        while left:
+            there: u64 = self.known_pages[i >> 6] >> (i & 63)
+            many: u64 = 64 - (i & 63)
+            if left < many:
+                many = left
+            if ~there & (NO_PAGE >> (64 - many)):
+                return False
+            i += many
+            left -= many
+        return True
+
+    def know_pages(self, first: int, n: int) -> None:
+        """Know from now on that these are backed."""
+        i: u64 = first
+        left: u64 = n
+        while left:
+            self.known_pages[i >> 6] |= size(i & 63)
+            i += 1
+            left -= 1
+
+    def know(self, granules: Any, bits: int, tickets: int, directory: bool) -> None:
+        """Know from now on that these are backed; tables only up to an end."""
+        for granule in granules:
+            self.known[granule >> 6] |= size(granule & 63)
+        self.known_bits = max(self.known_bits, bits)
+        self.known_tickets = max(self.known_tickets, tickets)
+        self.known_directory = self.known_directory or directory
 
     def fileno(self) -> int:
         """The descriptor of the arena's file."""

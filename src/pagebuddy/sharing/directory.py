@@ -86,6 +86,8 @@ def has_key(a: Attachment, index: u64, key: cython.p_ulonglong) -> cython.bint:
 @cython.cfunc
 def find_key(a: Attachment, key: cython.p_ulonglong) -> u64:
     """The entry of a key; `n_entries` where there is none."""
+    if a.base[A_NUMBER] == 0:
+        return a.n_entries
     index: u64 = first_place(a, key)
     tried: u64 = 0
     while tried < a.n_entries and a.entries[entry_at(index) + ENTRY_NODE]:
@@ -199,10 +201,11 @@ def keep(
 ) -> u64:
     """Enter a live buffer under a key, perhaps an empty one; DONE, TAKEN or FULL.
 
-    One that is kept already gets the new key, if it is one, in place of the old one.
+    One that is kept already gets the new key, if it is one, in place of the old one, and this length.
     """
     former: u64 = find_node(a, node) if holds(a, node, 0) else a.n_entries
     if former < a.n_entries and (key[0] == 0 or has_key(a, former, key)):
+        store(a.entries, entry_at(former) + ENTRY_BYTES, n_bytes)
         return DONE
     old: u64 = find_key(a, key) if key[0] else a.n_entries
     if old < a.n_entries and not replace:

@@ -7,7 +7,7 @@ from the system before, by a call that can fail.
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,22 @@ def first_touched(layout: Layout) -> Iterator[tuple[int, int]]:
 
     Cost: that of laying it out, a step for each block of the largest order.
     """
-    pages = sorted({word // _WORDS_IN_PAGE for word in _words(layout)})
+    yield from _runs(_words(layout))
+
+
+def bits_looked_at(layout: Layout) -> Iterator[tuple[int, int]]:
+    """Yield the same for what is read to prove that what was never used is free."""
+    bits = layout.metadata_at + layout.geometry.table_end
+    yield from _runs(
+        bits + (2 * place + (1 << k) >> 6)
+        for place, order in _blocks(layout.n_pages, layout.max_order)
+        for k in range(order + 1)
+    )
+
+
+def _runs(words: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """The runs of the system's pages that words lie in."""
+    pages = sorted({word // _WORDS_IN_PAGE for word in words})
     for _, run in groupby(enumerate(pages), lambda pair: pair[1] - pair[0]):
         numbers = [page for _, page in run]
         yield numbers[0] * mmap.PAGESIZE, len(numbers) * mmap.PAGESIZE

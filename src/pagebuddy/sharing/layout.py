@@ -164,6 +164,11 @@ class Layout:
         return self.slots_at + SLOT_WORDS * self.n_slots
 
     @property
+    def links_at(self) -> int:
+        """The word where the links start, those of the list heads first."""
+        return self.metadata_at + self.geometry.links_at
+
+    @property
     def holds_at(self) -> int:
         """The word where the holds start."""
         return rounded_up(self.metadata_at + self.geometry.n_words, CACHE_LINE_WORDS)

@@ -10,6 +10,7 @@ if not cython.compiled:
     from pagebuddy.core.tree import claim
     from pagebuddy.core.words import (
         H_COUNTS,
+        MISSING,
         N_HEADS,
         NO_PAGE,
         low,
@@ -32,7 +33,9 @@ if not cython.compiled:
     from pagebuddy.sharing.request import Request
     from pagebuddy.sharing.takeover import next_buffer
     from pagebuddy.sharing.words import (
+        A_NUMBER,
         A_TOUCHED,
+        A_TRIMS,
         DONE,
         ENTRY_BYTES,
         ENTRY_GENERATION,
@@ -41,12 +44,14 @@ if not cython.compiled:
         ENTRY_STATE,
         F_ENTRY,
         KEY_WORDS,
+        MISSING_DIRECTORY,
         NO_PAGES,
         NOT_FOUND,
         NOT_LIVE,
         SHARED,
         TAPE_BYTES,
         TAPE_LINE,
+        UNBACKED,
         tickets_in,
     )
 
@@ -63,13 +68,24 @@ def touch(a: Attachment, end: u64) -> cython.void:
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.cfunc
+def stopped(a: Attachment) -> u64:
+    """Why there are no pages: NO_PAGES, or UNBACKED, and `fault_node` tells the granule."""
+    if a.fault == MISSING:
+        a.fault = 0
+        return UNBACKED
+    return NO_PAGES
+
+
+@cython.nogil
+@cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
 def do_alloc(a: Attachment, n: u64, n_bytes: u64, align: u64) -> u64:
     """Make a buffer of n pages, at most all there are, held by this process; its node, or NO_PAGES."""
     node: u64 = take(a, n) if align == 1 else take_aligned(a, n, align)
     if node == 0 or a.fault:
-        return NO_PAGES
+        return stopped(a)
     hold_alone(a, node)
     touch(a, node + n)
     commit(a, node, n)
@@ -87,8 +103,9 @@ def do_alloc_told(a: Attachment, r: Request) -> u64:
     node: u64 = do_alloc(a, r.n, r.n_bytes, r.align)
     if node == NO_PAGES and empty_magazines(a):
         node = do_alloc(a, r.n, r.n_bytes, r.align)
-    if node == NO_PAGES:
-        return NO_PAGES
+    if node < N_HEADS:
+        r.missing = a.fault_node
+        return node
     r.node = node
     end: u64 = node + r.n
     r.free = 0 if end <= touched else end - (touched if touched > node else node)
@@ -99,7 +116,10 @@ def do_alloc_told(a: Attachment, r: Request) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def do_take_free(a: Attachment, r: Request) -> u64:
-    """Make a buffer of the first free pages from a node on that were ever used, n at most."""
+    """Make a buffer of the first free pages from a node on that were ever used, n at most.
+
+    They are about to be given back to the system.
+    """
     empty_magazines(a)
     settle(a)
     end: u64 = a.base[A_TOUCHED]
@@ -116,7 +136,10 @@ def do_take_free(a: Attachment, r: Request) -> u64:
         n = end - node
     claim(a, a.run_begin, n)
     if a.fault:
-        return NO_PAGES
+        r.missing = a.fault_node
+        return stopped(a)
+    # Before they can be anybody else's: who finds that changed knows of no page that it is there.
+    store(a.base, A_TRIMS, a.base[A_TRIMS] + 1)
     hold_alone(a, node)
     commit(a, node, n)
     if node < a.recorded:
@@ -130,12 +153,17 @@ def do_take_free(a: Attachment, r: Request) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def do_join(a: Attachment, r: Request) -> u64:
-    """One object more for the live buffer at a node; its pages and generation."""
+    """One object more for the live buffer at a node; its pages, bytes (of a kept one), generation."""
     if not is_used(a, r.node):
         return NOT_LIVE
     r.n = length(a, r.node)
     r.generation = low(a.links[r.node])
-    join_hold(a, r.node, bytes_within(a, r.node, r.n_bytes))
+    if r.n_bytes == 0 and holds(a, r.node, 0):
+        index: u64 = find_node(a, r.node)
+        if index < a.n_entries:
+            r.n_bytes = a.entries[entry_at(index) + ENTRY_BYTES]
+    r.n_bytes = bytes_within(a, r.node, r.n_bytes)
+    join_hold(a, r.node, r.n_bytes)
     return DONE
 
 
@@ -165,6 +193,9 @@ def do_keep(a: Attachment, r: Request) -> u64:
     """Keep the live buffer at a node under a key."""
     if not is_used(a, r.node):
         return NOT_LIVE
+    if a.sparse and a.base[A_NUMBER] == 0 and not a.known_directory:
+        r.missing = MISSING_DIRECTORY
+        return UNBACKED
     return keep(a, r.node, bytes_within(a, r.node, r.n_bytes), r.key, r.flag != 0)
 
 
@@ -203,7 +234,11 @@ def do_resize(a: Attachment, r: Request) -> u64:
     if r.n > a.total:
         return NO_PAGES
     if not resize(a, r.node, r.n) and not (empty_magazines(a) and resize(a, r.node, r.n)):
-        return NO_PAGES
+        r.missing = a.fault_node
+        return stopped(a)
+    if a.fault:
+        r.missing = a.fault_node
+        return stopped(a)
     if r.node < a.recorded and r.n != was:
         record_resize(a, r.node, r.n_bytes)
     if holds(a, r.node, 0):
@@ -275,6 +310,9 @@ def do_list_entries(a: Attachment, r: Request) -> u64:
     width: u64 = 3 + KEY_WORDS
     room: u64 = r.n_rows
     r.n_rows = 0
+    if a.base[A_NUMBER] == 0:
+        # Untouched pages stay so.
+        r.slot = a.n_entries
     while r.slot < a.n_entries and r.n_rows + width <= room:
         at: u64 = entry_at(r.slot)
         if a.entries[at + ENTRY_STATE]:

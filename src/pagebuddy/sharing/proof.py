@@ -10,6 +10,7 @@ if not cython.compiled:
     from pagebuddy.sharing.attachment import Attachment, entry_at, holds_at, slot_at, ticket_at
     from pagebuddy.sharing.directory import is_found
     from pagebuddy.sharing.holds import first_buffer, fits, holds, is_the_buffer, is_unused
+    from pagebuddy.sharing.holes import find_holes
     from pagebuddy.sharing.magazine import empty_magazines
     from pagebuddy.sharing.takeover import next_buffer, tickets_end
     from pagebuddy.sharing.words import (
@@ -100,7 +101,9 @@ def prove_arena(a: Attachment) -> cython.void:
     """Prove every invariant, the engine's first."""
     empty_magazines(a)
     settle(a)
+    a.holes = a.sparse and find_holes(a)
     prove(a, False)
+    a.holes = False
     tickets: u64 = 0
     kept: u64 = 0
     node: u64 = first_buffer(a) if a.fault == 0 else 0

@@ -41,6 +41,7 @@ class Request:
     index: u64  # of a ticket
     serial: u64
     time: u64  # ms
+    missing: u64  # what an UNBACKED operation needs
     n_rows: u64
     key: cython.p_ulonglong
     rows: cython.p_ulonglong
@@ -68,7 +69,7 @@ class Request:
         self.align = align
         self.slot = slot
         self.flag = flag
-        self.generation = self.free = 0
+        self.generation = self.free = self.missing = 0
         self.index = index
         self.serial = serial
         self.time = time

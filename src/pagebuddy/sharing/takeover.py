@@ -19,6 +19,7 @@ if not cython.compiled:
         is_buffer,
         is_the_buffer,
     )
+    from pagebuddy.sharing.holes import find_holes
     from pagebuddy.sharing.magazine import mend_magazines
     from pagebuddy.sharing.mending import mend_directory
     from pagebuddy.sharing.words import (
@@ -101,7 +102,9 @@ def take_over(a: Attachment, high: u64, thorough: cython.bint) -> cython.bint:
     """
     fault: u64 = a.fault
     a.fault = 0
+    a.holes = a.sparse and find_holes(a)
     rebuild(a, high, thorough)
+    a.holes = False
     if a.fault == 0:
         mend_magazines(a)
         recount(a)

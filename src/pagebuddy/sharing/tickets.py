@@ -9,7 +9,7 @@ from pagebuddy.core import stand_in as cython
 if not cython.compiled:
     from pagebuddy.core.spans import length
     from pagebuddy.core.state import fail
-    from pagebuddy.core.words import low, store, u64
+    from pagebuddy.core.words import NO_PAGE, low, store, u64
     from pagebuddy.sharing.attachment import Attachment, holds_at, slot_at, ticket_at
     from pagebuddy.sharing.holds import (
         bytes_within,
@@ -26,6 +26,7 @@ if not cython.compiled:
         A_TICKETS_END,
         DONE,
         F_TICKET,
+        MISSING_TICKETS,
         MOST_TICKETS_EACH,
         NO_TICKETS,
         NOT_LIVE,
@@ -37,6 +38,7 @@ if not cython.compiled:
         TICKET_SENDER,
         TICKET_SENT,
         TICKET_SERIAL,
+        UNBACKED,
         tickets_in,
     )
 
@@ -58,7 +60,10 @@ def count_ticket(a: Attachment, node: u64, more: u64) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def free_ticket(a: Attachment) -> u64:
-    """A free entry, searched from where the last one was found; `n_tickets` where there is none."""
+    """A free entry, searched from where the last one was found; `n_tickets` where there is none.
+
+    NO_PAGE where the next one that never was used may not be there.
+    """
     end: u64 = tickets_end(a)
     tried: u64 = 0
     index: u64 = a.next_ticket
@@ -71,6 +76,8 @@ def free_ticket(a: Attachment) -> u64:
         tried += 1
     if tried == end:
         index = end
+        if a.sparse and end < a.n_tickets and end >= a.known_tickets:
+            return NO_PAGE
         if end < a.n_tickets:
             store(a.base, A_TICKETS_END, end + 1)
     a.next_ticket = index + 1
@@ -87,6 +94,9 @@ def do_send(a: Attachment, r: Request) -> u64:
     if tickets_in(a.holds[holds_at(a, r.node)]) == MOST_TICKETS_EACH:
         return NO_TICKETS
     r.index = free_ticket(a)
+    if r.index == NO_PAGE:
+        r.missing = MISSING_TICKETS
+        return UNBACKED
     if r.index >= a.n_tickets:
         return NO_TICKETS
     at: u64 = ticket_at(r.index)

@@ -45,6 +45,7 @@ if not cython.compiled:
     A_TICKETS_END = 27  # the entry after the last that ever was a ticket's
     A_NAMESPACE_DEVICE = 28  # of the pid namespace that the mutex serves
     A_NAMESPACE_INODE = 29
+    A_TRIMS = 30  # how often free pages were given back to the system
 
     ARENA_WORDS = 64
     MUTEX_WORDS = 6
@@ -104,6 +105,7 @@ if not cython.compiled:
     STALE = 12
     FOREIGN = 13  # this process is not the one that attached
     NO_TICKETS = 16
+    UNBACKED = 17  # words may not be there: `backing` tells which
 
     # What the lock answers besides.
     OWNER_DIED = 14
@@ -115,6 +117,10 @@ if not cython.compiled:
     PATIENCE = 1000
     # How long a fork waits before the child shares its parent's slot.
     FORK_PATIENCE = 10000
+
+    # What an UNBACKED operation misses: the node of a granule, or one of these.
+    MISSING_DIRECTORY = 1
+    MISSING_TICKETS = 2
 
     # A recording's tape, in bytes, both powers of two; the most that a line has; and letters, the first
     # of a word in its lowest byte.
