@@ -113,6 +113,17 @@ def test_a_batch_that_another_thread_left_no_room_for(Buddy):
     buddy.verify()
 
 
+def test_a_dump_of_spans_that_another_thread_frees_meanwhile(Buddy):
+    class Busy(Buddy):
+        def generation_of(self, page, /):
+            self.free(page)
+            return super().generation_of(page)
+
+    buddy = Busy(64)
+    buddy.alloc(5)
+    assert "  0 +5 live\n" in buddy.dump()
+
+
 def test_looking_from_one_thread_does_not_lead_another_astray():
     """Even to look up a page puts its page range in use: uncompiled, that has to wait its turn."""
     buddy = Uncompiled(PageRanges([(0, 64), (1000, 64), (5000, 64)]))

@@ -44,6 +44,7 @@ cdef extern from *:
       #define pb_never() __builtin_unreachable()
     #endif
     #define PB_NO_PAGE 0xFFFFFFFFFFFFFFFFULL
+    #define pb_wrapped(x) (x)
     #define pb_low(x) ((x) & 0xFFFFFFFFULL)
     /* The value of an int that fits, not negative; -1 for anything else, without an exception. */
     static inline long long pb_small(PyObject *o) {
@@ -65,6 +66,7 @@ cdef extern from *:
     u64 log2 "pb_log2"(u64 x) nogil
     void store "pb_store"(u64 *words, u64 index, u64 value) nogil
     u64 low "pb_low"(u64 word) nogil
+    u64 wrapped "pb_wrapped"(u64 number) nogil
     i64 small "pb_small"(object thing)
     const bint CHECKED "PB_CHECKED"
     void never "pb_never"() nogil

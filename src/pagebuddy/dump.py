@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from pagebuddy.errors import BadFree
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -15,7 +17,8 @@ def dump(buddy: Any) -> str:
     """Return the whole state of a `BuddyAllocator` as text: ranges, stripes, trees.
 
     A tree is shown as its spans and free blocks in address order. What is aside is settled. The order of
-    a free list is the order in which its blocks would be taken only for the first of each.
+    a free list is the order in which its blocks would be taken only for the first of each. While other
+    threads work on it, the parts are of moments that follow each other.
     """
     return "\n".join(_lines(buddy))
 
@@ -37,11 +40,17 @@ def _lines(buddy: Any) -> Iterator[str]:
             yield f"  order {order:2}: {len(pages)} of {1 << order} pages: {shown}{more}"
     for first, n in buddy.ranges:
         yield f"page range {first} to {first + n - 1}: {n} pages"
-    parts = [
-        (first, n, f"live, generation {buddy.generation_of(first)}") for first, n in buddy.spans()
-    ]
+    parts = [(first, n, _live(buddy, first)) for first, n in buddy.spans()]
     parts += [(first, 1 << order, f"free, order {order}") for first, order in blocks]
     for tree, inside in groupby(sorted(parts), key=lambda part: part[0] >> buddy.max_order):
         yield f"tree {tree << buddy.max_order}"
         for first, n, what in inside:
             yield f"  {first} +{n} {what}"
+
+
+def _live(buddy: Any, first: int) -> str:
+    try:
+        return f"live, generation {buddy.generation_of(first)}"
+    except BadFree:
+        # Another thread has freed it since.
+        return "live"

@@ -19,6 +19,7 @@ if not cython.compiled:
         record,
         store,
         u64,
+        wrapped,
     )
 
 
@@ -30,7 +31,7 @@ def blocks_free(s: State, k: u64) -> u64:
     n: u64 = 0
     j: u64 = k
     while j <= s.top:
-        n += s.words[H_COUNTS + j] << (j - k)
+        n = wrapped(n + (s.words[H_COUNTS + j] << (j - k)))
         j += 1
     return n
 

@@ -50,7 +50,8 @@ def next_free(s: State, place: u64) -> u64:
         word: u64 = s.words[bit_word(s, bit)] >> (bit & 63)
         if word:
             bit += ctz(word)
-            start = (bit - size(ctz(bit))) >> 1
+            # Bit 0 is no block's, and has no order.
+            start = (bit - size(ctz(bit))) >> 1 if bit else place
             if start > place and start < s.end_place:
                 return start
             break

@@ -13,7 +13,7 @@ from pagebuddy.core import stand_in as cython
 if not cython.compiled:
     from .arith import size
     from .state import State, fail, node_at
-    from .words import F_NEIGHBOURS, H_COUNTS, i64, low, u64
+    from .words import F_NEIGHBOURS, H_COUNTS, i64, low, u64, wrapped
 
 
 @cython.nogil
@@ -52,7 +52,7 @@ def push(s: State, place: u64, k: u64) -> cython.void:
     s.links[k] = s.links[k] >> 32 << 32 | node
     bit: u64 = 2 * place + size(k)
     s.words[bit_word(s, bit)] |= size(bit & 63)
-    s.words[H_COUNTS + k] += 1
+    s.words[H_COUNTS + k] = wrapped(s.words[H_COUNTS + k] + 1)
 
 
 @cython.nogil
@@ -77,6 +77,6 @@ def remove(s: State, place: u64, k: u64) -> u64:
     s.links[node] = 0
     bit: u64 = 2 * place + size(k)
     s.words[bit_word(s, bit)] &= ~size(bit & 63)
-    s.words[H_COUNTS + k] -= 1
+    s.words[H_COUNTS + k] = wrapped(s.words[H_COUNTS + k] - 1)
     emptied: u64 = before == after
     return emptied << k

@@ -82,6 +82,10 @@ if not cython.compiled:
         """Bits 31..0."""
         return word & 0xFFFF_FFFF
 
+    def wrapped(number: u64) -> u64:
+        """A sum or a difference as a word: one beyond the last is the first, and back, as in C."""
+        return number & 0xFFFF_FFFF_FFFF_FFFF
+
     def words_of(view: memoryview) -> memoryview:
         """The words of a view, as the engine takes them; compiled, their address."""
         return view
