@@ -238,10 +238,11 @@ class Arena(ArenaArrays, ArenaExchange, ArenaUpkeep):
     def _sized(self, size: object, name: str) -> Self:
         """This arena, if it has the size that is asked for."""
         wanted = bytes_of(size)
-        page_size = self.page_size
-        if -(-wanted // page_size) * page_size != self.size:
+        page_size, there = self.page_size, self.size
+        if -(-wanted // page_size) * page_size != there:
+            self.close()
             raise ValueError(
-                f"{name} is an arena of {self.size} bytes, not of {wanted}; ask for its own size, or "
+                f"{name} is an arena of {there} bytes, not of {wanted}; ask for its own size, or "
                 "use another name"
             )
         return self
