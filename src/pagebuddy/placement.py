@@ -24,7 +24,8 @@ def address_of(view: memoryview) -> int:
 def as_bytes(buffer: Any, name: str) -> memoryview:
     """Return a writable view of a buffer's bytes.
 
-    Raises TypeError for what is no buffer, ValueError for one that is read-only or has gaps.
+    Raises TypeError for what is no buffer, or one of Python objects, whose addresses must not be stored
+    over; ValueError for one that is read-only or has gaps.
     """
     try:
         view = memoryview(buffer)
@@ -34,6 +35,11 @@ def as_bytes(buffer: Any, name: str) -> memoryview:
             f"{name} is a {kind}, which has no buffer; "
             "give a bytearray, an mmap, an array or a memoryview of one"
         ) from None
+    # Names of fields stand between colons.
+    if "O" in "".join((view.format or "").split(":")[::2]):
+        raise TypeError(
+            f"{name} has Python objects in it, which must not be stored over; give a buffer of numbers"
+        )
     if view.readonly:
         raise ValueError(f"{name} is read-only; give a buffer that can be written")
     if not view.c_contiguous:
