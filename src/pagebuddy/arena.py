@@ -316,7 +316,7 @@ class Arena(ArenaArrays, ArenaExchange, ArenaUpkeep):
 
     def keys(self) -> list[str]:
         """Return the keys of kept buffers, in alphabetical order. Cost: a walk through the directory."""
-        return listing.keys_of(self._open)
+        return listing.keys_of(self._whole)
 
     # -- the arena as a whole --------------------------------------------------------------------
 
