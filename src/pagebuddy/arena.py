@@ -238,10 +238,11 @@ class Arena(ArenaArrays, ArenaExchange, ArenaUpkeep):
     def _sized(self, size: object, name: str) -> Self:
         """This arena, if it has the size that is asked for."""
         wanted = bytes_of(size)
-        page_size = self.page_size
-        if -(-wanted // page_size) * page_size != self.size:
+        page_size, there = self.page_size, self.size
+        if -(-wanted // page_size) * page_size != there:
+            self.close()
             raise ValueError(
-                f"{name} is an arena of {self.size} bytes, not of {wanted}; ask for its own size, or "
+                f"{name} is an arena of {there} bytes, not of {wanted}; ask for its own size, or "
                 "use another name"
             )
         return self
@@ -315,7 +316,7 @@ class Arena(ArenaArrays, ArenaExchange, ArenaUpkeep):
 
     def keys(self) -> list[str]:
         """Return the keys of kept buffers, in alphabetical order. Cost: a walk through the directory."""
-        return listing.keys_of(self._open)
+        return listing.keys_of(self._whole)
 
     # -- the arena as a whole --------------------------------------------------------------------
 

@@ -66,12 +66,10 @@ def array_over(pages: Any, n_bytes: Any, shape: Any, dtype: Any, order: Any) -> 
     kind = checked_dtype(dtype)
     if shape is None:
         shape = n_bytes // max(kind.itemsize, 1)
-    array = array_of(pages, shape, kind, order)
-    if array.nbytes > n_bytes:
-        raise ValueError(
-            f"shape {shape} of {kind} is {array.nbytes} bytes; the buffer has {n_bytes}"
-        )
-    return array
+    sides, asked = sides_and_bytes(shape, kind)
+    if asked > n_bytes:
+        raise ValueError(f"shape {shape} of {kind} is {asked} bytes; the buffer has {n_bytes}")
+    return array_of(pages, sides, kind, order)
 
 
 def pages_of(array: Any) -> Any:

@@ -189,7 +189,8 @@ class BufferAllocator(Attachment):
                 left = end - time.monotonic()
                 if left <= 0:
                     raise answers.timed_out(self, timeout)
-                wait = min(SLICE, int(left * 1000) + 1)
+                if left * 1000 < SLICE:
+                    wait = int(left * 1000) + 1
             if cython.compiled:
                 self.away += 1
                 with cython.nogil:  # type: ignore[attr-defined]

@@ -108,6 +108,13 @@ def test_arrays_of_a_buffer(arena):
     assert buffer.array(dtype="f8").shape == (12,)
     with pytest.raises(ValueError, match="shape 13 of float64 is 104 bytes; the buffer has 100"):
         buffer.array(13, "f8")
+    # More than there are pages for is no other error.
+    with pytest.raises(ValueError, match=r"shape \(5000,\) .* is 40000 bytes; the buffer has 100"):
+        buffer.array((5000,), "f8")
+    whole = arena.alloc(4096)
+    for shape in (-1, (-1,), (2, -1)):
+        with pytest.raises(ValueError, match="a side of shape is -1; it must be at least 0"):
+            whole.array(shape)
     buffer.array((5, 5), "i4", "F")[1, 0] = 7
     assert buffer.view[4] == 7
 

@@ -158,8 +158,8 @@ kind, place, length = sys.argv[1:]
 arena = Arena.create(place, "1 MiB") if kind == "named" else Arena.file(place, "1 MiB")
 path = "/dev/shm/" + place if kind == "named" else place
 os.truncate(path, int(length))
-looks = [arena.stats, arena.buffers, arena.processes, arena.verify, arena.recover, arena.reap,
-         arena.trim, arena.flush, lambda: Arena.attach(arena.fileno()),
+looks = [arena.stats, arena.keys, arena.buffers, arena.processes, arena.verify, arena.recover,
+         arena.reap, arena.trim, arena.flush, lambda: Arena.attach(arena.fileno()),
          lambda: Arena.attach(place) if kind == "named" else Arena.file(place)]
 for look in looks:
     try:

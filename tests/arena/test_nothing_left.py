@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from pagebuddy import ArenaClosed, ArenaExists, ArenaNotFound, CorruptMetadata, OutOfPages
+from pagebuddy import (
+    ArenaClosed,
+    ArenaExists,
+    ArenaNotFound,
+    CorruptMetadata,
+    OutOfPages,
+    OutOfSlots,
+)
+from pagebuddy.sharing import lease
+from pagebuddy.sharing.words import SLOT_STATE, SLOT_WORDS
+from pagebuddy.testing.crash import Budget, engine_of_the_mortal
 
 TRIES = 1000
 
@@ -16,6 +26,13 @@ def fail(act, error, left_behind):
     for _ in range(TRIES):
         with pytest.raises(error):
             act()
+    assert left_behind() == before
+    # An error that somebody keeps, for a report perhaps, keeps nothing of what failed.
+    kept = []
+    for _ in range(3):
+        with pytest.raises(error) as caught:
+            act()
+        kept.append(caught)
     assert left_behind() == before
 
 
@@ -59,9 +76,35 @@ def test_a_size_that_differs(Arena, path, left_behind):
     fail(lambda: Arena.file(path, "1 MiB"), ValueError, left_behind)
 
 
+def test_a_file_that_was_changed(Arena, path, left_behind):
+    Arena.file(path, "64 KiB").close()
+    whole = path.read_bytes()
+    for changed in (whole[:-4096], whole[:50] + b"x" + whole[51:]):
+        path.write_bytes(changed)
+        fail(lambda: Arena.file(path), CorruptMetadata, left_behind)
+
+
+def test_all_slots_taken(Arena, name, left_behind):
+    arena = Arena.create(name, "64 KiB", lock="file")
+    words, layout = arena._attachment.memory, arena._attachment.layout
+    # Whoever has a lease is alive, so each slot is taken by one that this process knows nothing of.
+    leases = [lease.take(arena.fileno(), slot) for slot in range(2, layout.n_slots)]
+    for slot in range(2, layout.n_slots):
+        words[layout.slots_at + slot * SLOT_WORDS + SLOT_STATE] = 1 << 63
+    other = type("Other", (Arena,), {"_engine": engine_of_the_mortal(Budget())})
+    fail(lambda: other.attach(name), OutOfSlots, left_behind)
+    for taken in leases:
+        taken.release()
+
+
 def test_memory_that_will_not_do(Arena, left_behind):
     fail(lambda: Arena.over(bytes(10_000)), ValueError, left_behind)
-    fail(lambda: Arena.over(bytearray(100)), ValueError, left_behind)
+    memory = bytearray(100)
+    fail(lambda: Arena.over(memory), ValueError, left_behind)
+    with pytest.raises(ValueError, match="needs") as caught:
+        Arena.over(memory)
+    memory.clear()
+    assert caught.value
 
 
 def test_buffers(arena, left_behind):

@@ -10,10 +10,20 @@ from array import array
 
 import pytest
 
+
+class Fields(ctypes.Structure):
+    _fields_ = (("Order", ctypes.c_long), ("Other", ctypes.c_double))
+
+
+class Mixed(ctypes.Structure):
+    _fields_ = (("number", ctypes.c_long), ("thing", ctypes.py_object))
+
+
 MEMORY = {
     "bytearray": lambda: bytearray(1 << 20),
     "mmap": lambda: mmap.mmap(-1, 1 << 20),
     "ctypes": lambda: (ctypes.c_char * (1 << 20))(),
+    "fields": lambda: (Fields * (1 << 16))(),
     "array": lambda: array("d", bytes(1 << 20)),
     "a part": lambda: memoryview(bytearray((1 << 20) + 3))[3:],
     "dirty": lambda: bytearray(b"\xff" * (1 << 20)),
@@ -91,8 +101,21 @@ def test_the_memory_lives_as_long_as_a_view(Arena):
         (bytearray(5000), ValueError, r"memory has 5000 bytes; an arena of one page of 4096 needs"),
         (memoryview(bytearray(1 << 20))[::2], ValueError, "memory has gaps between its items"),
         (mmap.mmap(-1, 1 << 16, prot=mmap.PROT_READ), ValueError, "memory is read-only"),
+        ((ctypes.py_object * 10_000)(), TypeError, "memory holds references to objects"),
+        ((Mixed * 10_000)(), TypeError, "memory holds references to objects"),
     ],
-    ids=["read-only", "number", "none", "text", "empty", "small", "gaps", "read-only mmap"],
+    ids=[
+        "read-only",
+        "number",
+        "none",
+        "text",
+        "empty",
+        "small",
+        "gaps",
+        "read-only mmap",
+        "objects",
+        "fields",
+    ],
 )
 def test_memory_that_will_not_do(Arena, memory, error, match):
     with pytest.raises(error, match=match):

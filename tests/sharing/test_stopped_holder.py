@@ -117,6 +117,29 @@ def test_who_waits_is_told_whom_for(arena, stop, stores):
     arena.verify()
 
 
+@pytest.mark.parametrize("timeout", [1e300, float("inf")])
+def test_a_time_without_end_is_waited_for_until_a_signal(arena, stop, timeout):
+    class Struck(Exception):
+        pass
+
+    def strike(*_):
+        raise Struck
+
+    def wait():
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        arena.alloc(PAGE, timeout=timeout)
+
+    holder = stop(3)
+    before = signal.signal(signal.SIGALRM, strike)
+    try:
+        with pytest.raises(Struck):
+            wait()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    holder.go_on()
+
+
 def test_who_wants_to_attach_is_told_whom_for(silent, start, Arena, engine, lock, name):
     def part(child):
         child.hear()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import mmap
 import os
 import sys
+from contextlib import contextmanager
+from traceback import clear_frames
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
@@ -38,6 +40,7 @@ from pagebuddy.sharing.words import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import ModuleType
 
     from pagebuddy.memory.medium import Medium
@@ -84,6 +87,11 @@ def make(engine: ModuleType, layout: Layout, medium: Medium) -> Any:
     Raises `ArenaExists` where its name is taken, `OutOfPages` where its file system has no room for its
     tables' first pages. Returns the engine's `BufferAllocator`.
     """
+    with _let_go_if_it_fails(medium):
+        return _made(engine, layout, medium)
+
+
+def _made(engine: ModuleType, layout: Layout, medium: Medium) -> Any:
     with GATE:
         medium.back(first_touched(layout))
         a = adopted(engine, layout, medium)
@@ -113,6 +121,11 @@ def attach(engine: ModuleType, medium: Medium) -> Any:
     no sound arena, `OutOfSlots`, TimeoutError where another has been attaching for ten seconds, and
     ValueError for an arena that this process cannot serve itself from.
     """
+    with _let_go_if_it_fails(medium):
+        return _attached(engine, medium)
+
+
+def _attached(engine: ModuleType, medium: Medium) -> Any:
     with GATE:
         known = _ATTACHED.get(_key(engine, medium))
         if known is not None and not known.is_ending():
@@ -191,10 +204,23 @@ def use_engine(engine: ModuleType) -> None:
 def over(engine: ModuleType, memory: Any, page_size: object, max_order: object) -> Any:
     """Make an arena in memory of the caller's, for this process alone."""
     medium = Given(memory)
-    layout = Layout.within(medium.size, page_size=page_size, max_order=max_order)
+    with _let_go_if_it_fails(medium):
+        layout = Layout.within(medium.size, page_size=page_size, max_order=max_order)
     # The tables start out zero, whatever lay there.
     medium.memory[: layout.data_at] = bytes(layout.data_at)
     return make(engine, layout, medium)
+
+
+@contextmanager
+def _let_go_if_it_fails(medium: Medium) -> Iterator[None]:
+    """Let go of a medium when the block raises, whoever keeps the error: its traceback has frames."""
+    try:
+        yield
+    except BaseException as error:
+        # An attachment that one of them has ends while its medium is open.
+        clear_frames(error.__traceback__)
+        medium.close()
+        raise
 
 
 def adopted(engine: ModuleType, layout: Layout, medium: Medium) -> Any:
