@@ -214,6 +214,17 @@ def test_a_memoryview_travels_with_its_shape(arena, shape):
     assert buffer.view[0] == 77
 
 
+@pytest.mark.parametrize("kind", ["B", "i", "d"])
+def test_a_memoryview_without_items_travels_with_its_format(arena, kind):
+    loaded = arena.loads(arena.dumps(memoryview(b"").cast(kind)))
+    assert (loaded.format, loaded.shape, loaded.readonly) == (kind, (0,), True)
+
+
+def test_a_memoryview_that_nothing_can_make_is_refused(arena):
+    with pytest.raises(TypeError, match="memoryview"):
+        arena.dumps(memoryview(np.zeros((0, 5))))
+
+
 @pytest.mark.parametrize("n", [100, 10_000])
 def test_bytes_are_bytes_and_what_views_them_views_the_arena(arena, n):
     given = bytes(range(100)) * (n // 100)
