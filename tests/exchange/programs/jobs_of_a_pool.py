@@ -101,12 +101,14 @@ def check_results(arena, context):
 
 def check_failures(arena, context):
     with pb.ArenaExecutor(2, context, arena=arena) as pool:
+        too_long = pool.submit(combined, np.zeros(5000), np.zeros(10**7))
+        assert isinstance(too_long.exception(), pb.OutOfPages)
+        # What had room was copied in, and the error is at hand.
+        assert arena.stats().used == 0
         future = pool.submit(failing, np.zeros(5000))
         error = future.exception()
         assert isinstance(error, pb.OutOfPages)
         assert (error.requested, error.free) == (5000, 2)
-        too_long = pool.submit(same, np.zeros(10**7))
-        assert isinstance(too_long.exception(), pb.OutOfPages)
         strange = pool.submit(same, lambda: 0)
         assert strange.exception() is not None
         # None of this broke the pool.
