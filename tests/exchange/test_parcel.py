@@ -51,6 +51,47 @@ def test_unpickling_never_raises_opening_does(arena):
             stale.opened()
 
 
+class Awkward:
+    """What raises these, one after the other, each time it is unpickled."""
+
+    def __init__(self, *errors):
+        self.errors = errors
+
+    def __reduce__(self):
+        COMING[:] = self.errors
+        return raise_next, ()
+
+
+COMING = []
+
+
+def raise_next():
+    if COMING:
+        raise COMING.pop(0)
+    return "at last"
+
+
+def test_one_whose_opening_was_interrupted_is_opened_again(arena):
+    contents = [np.arange(5000), Awkward(KeyboardInterrupt(), KeyboardInterrupt())]
+    arrived = pickle.loads(pickle.dumps(Parcel(arena, contents)))
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            arrived.opened()
+    array, word = arrived.opened()
+    assert (array.sum(), word) == (12497500, "at last")
+    del arrived, array, contents
+    assert figures(arena) == (0, 0)
+
+
+def test_one_that_cannot_be_opened_keeps_nothing(arena):
+    arrived = pickle.loads(pickle.dumps(Parcel(arena, [np.arange(5000), Awkward(KeyError("odd"))])))
+    for _ in range(2):
+        with pytest.raises(KeyError, match="odd"):
+            arrived.opened()
+        assert isinstance(arrived.failure(), KeyError)
+        assert figures(arena) == (0, 0)
+
+
 def test_where_the_arena_is_gone_opening_says_so(arena, Arena):
     other = Arena("1 MiB")
     data = pickle.dumps(Parcel(other, [1]))

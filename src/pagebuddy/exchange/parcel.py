@@ -58,16 +58,22 @@ class Parcel:
 
     def opened(self) -> Any:
         """Return the object, the same one each time. Raises what `arena.loads` raises."""
+        failure = self.failure()
+        if failure is not None:
+            raise failure
+        return self._contents
+
+    def failure(self) -> Exception | None:
+        """Open it; return what `opened` raises, or None."""
         with self._lock:
-            delivery, self._delivery = self._delivery, None
-            if delivery is not None:
+            if self._delivery is not None:
                 try:
-                    self._contents = delivery.unpacked()
+                    self._contents = self._delivery.unpacked()
                 except Exception as error:
                     self._failure = error.with_traceback(None)
-            if self._failure is not None:
-                raise self._failure
-            return self._contents
+                # Not where it was interrupted.
+                self._delivery = None
+            return self._failure
 
     def __reduce__(self) -> Any:
         data = dump(self._arena, self._contents, most=SMALL)
