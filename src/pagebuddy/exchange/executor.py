@@ -103,6 +103,14 @@ class ArenaFuture(Future[_T]):
         parcel: Any = super().result(timeout)
         return parcel.opened()  # type: ignore[no-any-return]
 
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Return what `result` raises, as `Future.exception` does, or None. It unpacks the result."""
+        error = super().exception(timeout)
+        if error is not None:
+            return error
+        parcel: Any = super().result()
+        return parcel.failure()  # type: ignore[no-any-return]
+
 
 def _begin_worker(arena: Any, first: Parcel) -> None:
     _POOL_ARENA[:] = [arena]
@@ -119,5 +127,6 @@ def _answer(call: Parcel) -> Parcel:
 
 def _tidy(sent: Sent, future: Future[Any]) -> None:
     """What failed may have been sent and not have arrived."""
-    if future.cancelled() or future.exception() is not None:
+    # As the pool tells it: its thread unpacks no results.
+    if future.cancelled() or Future.exception(future) is not None:
         sent.end()

@@ -5,6 +5,7 @@ python jobs_of_a_pool.py START_METHOD
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import multiprocessing
 import os
@@ -39,6 +40,17 @@ def combined(*arrays, scale=1):
 
 def failing(array):
     raise pb.OutOfPages(len(array), 2, 1)
+
+
+class Odd:
+    """What the parent cannot unpickle."""
+
+    def __reduce__(self):
+        return int, ("odd",)
+
+
+def odd(array):
+    return array, Odd()
 
 
 def dying(array):
@@ -117,6 +129,31 @@ def check_failures(arena, context):
     nothing_left(arena)
 
 
+def raised_by(call, *arguments):
+    try:
+        call(*arguments)
+    except Exception as error:
+        return error
+    return None
+
+
+async def awaited(pool, *call):
+    return await asyncio.get_running_loop().run_in_executor(pool, *call)
+
+
+def check_results_that_cannot_be_unpickled(arena, context):
+    with pb.ArenaExecutor(2, context, arena=arena) as pool:
+        future = pool.submit(odd, np.zeros(5000))
+        for _ in range(2):
+            assert isinstance(future.exception(), ValueError)
+            assert raised_by(future.result) is future.exception()
+        # It asks for the exception first, and would wait without end if there was none.
+        assert isinstance(raised_by(asyncio.run, awaited(pool, odd, np.zeros(5000))), ValueError)
+        assert asyncio.run(awaited(pool, doubled, np.ones(5000))).sum() == 10_000
+    del future
+    nothing_left(arena)
+
+
 def check_death(arena, context):
     with pb.ArenaExecutor(2, context, arena=arena) as pool:
         array = np.ones(5000)
@@ -168,10 +205,19 @@ def check_own_arena(context):
     assert result.sum() == 10_000
 
 
+CHECKS = [
+    check_results,
+    check_failures,
+    check_results_that_cannot_be_unpickled,
+    check_death,
+    check_options,
+]
+
+
 def main(method):
     context = multiprocessing.get_context(method)
     arena = pb.Arena("16 MiB")
-    for check in (check_results, check_failures, check_death, check_options):
+    for check in CHECKS:
         check(arena, context)
     check_own_arena(context)
 
