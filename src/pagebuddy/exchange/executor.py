@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from functools import partial
+from traceback import clear_frames
 from typing import Any, TypeVar
 
 from pagebuddy.arena import Arena
@@ -122,7 +124,33 @@ def _begin_worker(arena: Any, first: Parcel) -> None:
 def _answer(call: Parcel) -> Parcel:
     """In a worker: open a call, make it, and wrap what it returns."""
     fn, args, kwargs = call.opened()
-    return Parcel(_POOL_ARENA[0], fn(*args, **kwargs))
+    try:
+        return Parcel(_POOL_ARENA[0], fn(*args, **kwargs))
+    except BaseException as error:
+        _empty_frames(error)
+        del call, fn, args, kwargs
+        raise
+
+
+def _empty_frames(error: BaseException) -> None:
+    """Let go of what was held by the calls that an exception leads to, as a worker keeps its last one.
+
+    The pool cuts what leads there from the exception itself, not from those that it was raised after.
+    """
+    left: list[Any] = [error]
+    seen = set()
+    while left:
+        one = left.pop()
+        if isinstance(one, BaseException) and id(one) not in seen:
+            seen.add(id(one))
+            clear_frames(one.__traceback__)
+            left += one.__cause__, one.__context__, *_members(one)
+
+
+def _members(error: BaseException) -> Sequence[BaseException]:
+    """The exceptions in a group of them."""
+    group = getattr(builtins, "BaseExceptionGroup", ())
+    return error.exceptions if isinstance(error, group) else ()
 
 
 def _tidy(sent: Sent, future: Future[Any]) -> None:

@@ -6,6 +6,7 @@ python jobs_of_a_pool.py START_METHOD
 from __future__ import annotations
 
 import asyncio
+import builtins
 import gc
 import multiprocessing
 import os
@@ -51,6 +52,22 @@ class Odd:
 
 def odd(array):
     return array, Odd()
+
+
+def failing_later(array):
+    try:
+        array[array.size]
+    except IndexError as error:
+        another = ValueError("another")
+        group = getattr(builtins, "ExceptionGroup", None)
+        raise group("several", [error, another]) if group else another from error
+
+
+def failing_meanwhile(array):
+    try:
+        array[array.size]
+    finally:
+        {}["missing"]
 
 
 def dying(array):
@@ -127,6 +144,18 @@ def check_failures(arena, context):
         assert pool.submit(doubled, np.ones(5000)).result().sum() == 10_000
     del future, too_long, strange, error
     nothing_left(arena)
+
+
+def check_what_failed_calls_leave(arena, context):
+    with pb.ArenaExecutor(1, context, arena=arena) as pool:
+        for job in failing, failing_later, failing_meanwhile:
+            future = pool.submit(job, np.zeros(5000))
+            error = future.exception()
+            assert job.__name__ in str(error.__cause__)
+            del future, error
+            # The worker has asked for the next call, and so let go of this one.
+            pool.submit(same, 0).result()
+            assert arena.stats().used == 0, job
 
 
 def raised_by(call, *arguments):
@@ -208,6 +237,7 @@ def check_own_arena(context):
 CHECKS = [
     check_results,
     check_failures,
+    check_what_failed_calls_leave,
     check_results_that_cannot_be_unpickled,
     check_death,
     check_options,
