@@ -63,6 +63,7 @@ class ArenaExecutor(ProcessPoolExecutor):
             raise TypeError("initializer must be a callable")
         first = Parcel(arena, (initializer, tuple(initargs)))
         self._arena = arena
+        self._sent_first = first.sent
         super().__init__(max_workers, mp_context, _begin_worker, (arena, first), **options)
 
     def _start_executor_manager_thread(self) -> None:
@@ -92,6 +93,22 @@ class ArenaExecutor(ProcessPoolExecutor):
         future.arena = self._arena
         future.add_done_callback(partial(_tidy, call.sent))
         return future  # type: ignore[no-any-return]
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more calls; see `concurrent.futures.Executor.shutdown`. `with` ends by it.
+
+        Once it has waited, nothing is in the arena of what workers were sent and did not live to have.
+
+        >>> import pagebuddy as pb
+        >>> pool = pb.ArenaExecutor(1)
+        >>> pool.shutdown()
+        """
+        # None after a call that did not wait: nothing waits any more, and workers may still begin.
+        awaited = wait and self._executor_manager_thread is not None
+        super().shutdown(wait, cancel_futures=cancel_futures)
+        if awaited:
+            # Calls end with their futures.
+            self._sent_first.end()
 
 
 class ArenaFuture(Future[_T]):

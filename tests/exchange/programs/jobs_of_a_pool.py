@@ -212,10 +212,17 @@ def check_options(arena, context):
     with pb.ArenaExecutor(
         2, mp_context=context, initializer=begin, initargs=("one", table), arena=arena
     ) as pool:
-        word, array = pool.submit(started, 0).result()
-        assert word == "one"
-        assert (array == table).all()
+        future = pool.submit(started, 0)
+        # The second, at the end of the block too, does not wait any more, while the worker still begins.
+        pool.shutdown(wait=False)
+        pool.shutdown()
+    word, array = future.result()
+    del future
+    assert word == "one"
+    assert (array == table).all()
     del word, array
+    for process in multiprocessing.active_children():
+        process.join()
     nothing_left(arena)
     if sys.version_info >= (3, 11) and context.get_start_method() != "fork":
         with pb.ArenaExecutor(1, context, arena=arena, max_tasks_per_child=1) as pool:
