@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import pickle
+import sys
 import threading
 
 import pytest
 
 from pagebuddy.errors import StaleHandle
+from pagebuddy.sharing.attaching import known_by_id
 from pagebuddy.sharing.sending import claim, withdraw
 
 PATTERN = bytes(range(256)) * 16
@@ -183,3 +185,21 @@ def test_claimed_buffers_may_be_sent_on(arena, start):
     assert arena.stats().used == 0
     for child in children:
         child.say("end")
+
+
+def test_an_arena_is_found_while_other_threads_make_some(Arena):
+    """As whoever unpickles what came through it finds it."""
+    arenas = [Arena("64 KiB") for _ in range(50)]
+    ids = [arena._attachment.layout.arena_id for arena in arenas]
+    every = sys.getswitchinterval()
+    thread = threading.Thread(target=lambda: [Arena("64 KiB") for _ in range(100)])
+    sys.setswitchinterval(1e-6)
+    try:
+        thread.start()
+        while thread.is_alive():
+            for i in 0, -1:
+                assert known_by_id(ids[i]) is arenas[i]._attachment
+            assert known_by_id(0) is None
+    finally:
+        sys.setswitchinterval(every)
+        thread.join()
