@@ -171,7 +171,9 @@ def _members(error: BaseException) -> Sequence[BaseException]:
 
 
 def _tidy(sent: Sent, future: Future[Any]) -> None:
-    """What failed may have been sent and not have arrived."""
+    """What failed may have been sent and not have arrived; what arrived needs no memory here."""
     # As the pool tells it: its thread unpacks no results.
     if future.cancelled() or Future.exception(future) is not None:
         sent.end()
+    else:
+        sent.forget()

@@ -34,6 +34,11 @@ class Sent:
             self._ended = True
             self._end()
 
+    def forget(self) -> None:
+        """Remember no more of what was delivered."""
+        with self._lock:
+            self._told.clear()
+
     def _end(self) -> None:
         told, self._told = self._told, []
         if not self._arena.closed:

@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import tracemalloc
 import weakref
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -19,6 +20,7 @@ from concurrent.futures.process import BrokenProcessPool
 import numpy as np
 
 import pagebuddy as pb
+from pagebuddy.exchange import frame
 
 STARTED: list[object] = []
 
@@ -158,6 +160,18 @@ def check_what_failed_calls_leave(arena, context):
             assert arena.stats().used == 0, job
 
 
+def check_that_futures_are_small(arena, context):
+    n, length = 200, 3000
+    with pb.ArenaExecutor(1, context, arena=arena) as pool:
+        pool.submit(same, 0).result()
+        tracemalloc.start()
+        futures = [pool.submit(len, bytes(length)) for _ in range(n)]
+        assert [future.result() for future in futures] == [length] * n
+    messages = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, frame.__file__)])
+    tracemalloc.stop()
+    assert sum(trace.size for trace in messages.traces) < length
+
+
 def raised_by(call, *arguments):
     try:
         call(*arguments)
@@ -245,6 +259,7 @@ CHECKS = [
     check_results,
     check_failures,
     check_what_failed_calls_leave,
+    check_that_futures_are_small,
     check_results_that_cannot_be_unpickled,
     check_death,
     check_options,
