@@ -84,6 +84,30 @@ def test_a_full_queue_keeps_nothing_of_what_it_refused(arena, queue, how):
     assert queue.get().sum() == 49995000
 
 
+def test_what_finds_room_at_the_last_moment_is_sent_once(arena, queue):
+    n = 0
+    while True:
+        try:
+            queue.put(n, block=False)
+        except Full:
+            break
+        n += 1
+    got = []
+    # Room for one is not what the system calls ready, so that `put` waits until its time is over.
+    before = signal.signal(signal.SIGALRM, lambda *_: got.append(queue.get_nowait()))
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    try:
+        queue.put(arena.zeros(1), timeout=0.5)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    while not queue.empty():
+        got.append(queue.get())
+    assert got == [*range(n), 0]
+    got.clear()
+    assert nothing_left(arena)
+
+
 def test_put_waits_for_room_and_get_for_a_message(arena, queue):
     n = 3000
     got = []

@@ -77,10 +77,13 @@ class ArenaQueue:
             except BaseException:
                 call_back(self._arena._open, data)
                 raise
+            if ready:
+                continue
             # The system calls it ready when three quarters of the room are free, and takes more.
-            if not ready and not self._sends(data):
-                call_back(self._arena._open, data)
-                raise Full
+            if self._sends(data):
+                return
+            call_back(self._arena._open, data)
+            raise Full
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         """Take the next object out, as `arena.loads` gives it.
