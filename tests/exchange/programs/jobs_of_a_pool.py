@@ -221,6 +221,23 @@ def check_death(arena, context):
     nothing_left(arena)
 
 
+def check_death_beside_a_call_that_was_cancelled(arena, context):
+    with pb.ArenaExecutor(1, context, arena=arena) as pool:
+        futures = [pool.submit(signal.pause)]
+        # More than a worker is sent at a time.
+        futures += [pool.submit(doubled, np.ones(5000)) for _ in range(8)]
+        cancelled = futures.pop(7)
+        assert cancelled.cancel()
+        (pid,) = pool._processes
+        os.kill(pid, signal.SIGKILL)
+        for future in futures:
+            assert isinstance(future.exception(timeout=60), BrokenProcessPool)
+        assert cancelled.cancelled()
+    assert multiprocessing.active_children() == []
+    del futures, future, cancelled
+    nothing_left(arena)
+
+
 def check_options(arena, context):
     table = np.arange(5000)
     with pb.ArenaExecutor(
@@ -262,6 +279,7 @@ CHECKS = [
     check_that_futures_are_small,
     check_results_that_cannot_be_unpickled,
     check_death,
+    check_death_beside_a_call_that_was_cancelled,
     check_options,
 ]
 
