@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
 
 from pagebuddy import StaleHandle
+from pagebuddy.exchange import frame
 from pagebuddy.exchange.parcel import Parcel
 
 
@@ -113,3 +115,19 @@ def test_what_was_sent_and_not_delivered_ends(arena):
     # What is pickled too late ends at once.
     pickle.dumps(parcel)
     assert figures(arena) == (0, 0)
+
+
+def test_what_names_no_buffers_is_not_remembered(arena):
+    """A pool sends what its workers begin with once for each, and there may be many after each other."""
+    parcel = Parcel(arena, (None, ("x" * 3000,)))
+    tracemalloc.start()
+    try:
+        for _ in range(100):
+            pickle.dumps(parcel)
+        messages = tracemalloc.take_snapshot().filter_traces(
+            [tracemalloc.Filter(True, frame.__file__)]
+        )
+    finally:
+        tracemalloc.stop()
+    assert all(trace.size < 3000 for trace in messages.traces)
+    assert parcel.sent is not None

@@ -9,6 +9,7 @@ from pagebuddy.errors import StaleHandle
 from pagebuddy.exchange.cargo import SMALL
 from pagebuddy.exchange.delivery import Delivery
 from pagebuddy.exchange.dumping import call_back, dump
+from pagebuddy.exchange.frame import has_handles
 from pagebuddy.sharing import attaching
 
 
@@ -22,7 +23,9 @@ class Sent:
         self._ended = False
 
     def add(self, data: bytes) -> None:
-        """Remember bytes that are about to be sent."""
+        """Remember bytes that are about to be sent, if there is something to end."""
+        if not has_handles(data):
+            return
         with self._lock:
             self._told.append(data)
             if self._ended:

@@ -162,14 +162,15 @@ def check_what_failed_calls_leave(arena, context):
 
 def check_that_futures_are_small(arena, context):
     n, length = 200, 3000
+    inside = arena.zeros(10)
     with pb.ArenaExecutor(1, context, arena=arena) as pool:
         pool.submit(same, 0).result()
         tracemalloc.start()
-        futures = [pool.submit(len, bytes(length)) for _ in range(n)]
-        assert [future.result() for future in futures] == [length] * n
+        futures = [pool.submit(len, [inside, bytes(length)]) for _ in range(n)]
+        assert [future.result() for future in futures] == [2] * n
     messages = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, frame.__file__)])
     tracemalloc.stop()
-    assert sum(trace.size for trace in messages.traces) < length
+    assert all(trace.size < length for trace in messages.traces)
 
 
 def raised_by(call, *arguments):
