@@ -252,6 +252,15 @@ class Buffer:
         self._check()
         return claim, (send(self._allocator, self.node, self.n_bytes),)
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """`__reduce__`. Protocols that have no bytes would spell them out: there the handle is text."""
+        if protocol > 2:
+            return self.__reduce__()
+        from pagebuddy.sharing.handle import as_text
+
+        function, (handle,) = self.__reduce__()
+        return function, (as_text(handle),)
+
     def __repr__(self) -> str:
         if self.released:
             return "<Buffer, released>"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
+from threading import Thread
 
 import pytest
 
@@ -125,11 +127,24 @@ def test_waiting_for_one_who_was_stopped(Arena, start):
     for timeout in (0.0, 0.01):
         with pytest.raises(TimeoutError, match=rf"was not free for {timeout} seconds; .* has it"):
             arena.alloc(9, timeout=timeout)
+    had = []
+    waiting = [
+        Thread(target=lambda timeout=timeout: had.append(arena.alloc(9, timeout=timeout)))
+        for timeout in FOR_EVER
+    ]
+    for thread in waiting:
+        thread.start()
+    waiting[-1].join(0.1)  # It would have raised.
     os.kill(other.pid, signal.SIGCONT)
     other.say("go on")
     assert arena.alloc(9, timeout=60).nbytes == 9
+    for thread in waiting:
+        thread.join()
+    assert len(had) == len(FOR_EVER)
     assert other.end() == 0
 
+
+FOR_EVER = [math.inf, 1e306, 10**400]
 
 HOLD = """
 import fcntl, struct
@@ -145,6 +160,6 @@ for kind in (fcntl.F_WRLCK, fcntl.F_UNLCK):
 """
 
 
-@pytest.mark.parametrize("timeout", [0, 1, 2.5, 1e300, float("inf")])
+@pytest.mark.parametrize("timeout", [0, 1, 2.5, *FOR_EVER], ids=lambda timeout: repr(timeout)[:9])
 def test_no_wait_where_nobody_else_is(arena, timeout):
     assert arena.alloc(9, timeout=timeout).nbytes == 9

@@ -12,6 +12,7 @@ import pytest
 
 import pagebuddy
 from pagebuddy import OutOfPages, OutOfTickets
+from pagebuddy.exchange.dumping import dump
 
 PAGES = 64
 
@@ -214,6 +215,17 @@ def test_a_memoryview_travels_with_its_shape(arena, shape):
     assert buffer.view[0] == 77
 
 
+@pytest.mark.parametrize("kind", ["B", "i", "d"])
+def test_a_memoryview_without_items_travels_with_its_format(arena, kind):
+    loaded = arena.loads(arena.dumps(memoryview(b"").cast(kind)))
+    assert (loaded.format, loaded.shape, loaded.readonly) == (kind, (0,), True)
+
+
+def test_a_memoryview_that_nothing_can_make_is_refused(arena):
+    with pytest.raises(TypeError, match="memoryview"):
+        arena.dumps(memoryview(np.zeros((0, 5))))
+
+
 @pytest.mark.parametrize("n", [100, 10_000])
 def test_bytes_are_bytes_and_what_views_them_views_the_arena(arena, n):
     given = bytes(range(100)) * (n // 100)
@@ -269,11 +281,17 @@ def test_an_arena_of_one_process_dumps_for_itself(Arena):
 def test_no_room_is_out_of_pages_and_nothing_stays(arena, array):
     before = used(arena)
     buffer = arena.alloc(10)
-    with pytest.raises(OutOfPages):
-        arena.dumps([array, buffer, np.zeros(4096, "u1"), np.zeros(PAGES * 4096, "u1")])
-    gc.collect()
+    copied = [
+        np.zeros(4096, "u1"),
+        np.zeros(1000).reshape(10, 100)[:, ::-1],
+        PickleBuffer(bytes(5000)),
+    ]
+    with pytest.raises(OutOfPages) as raised:
+        arena.dumps([array, buffer, copied, np.zeros(PAGES * 4096, "u1")])
+    # While the error is at hand, too.
     assert (used(arena), arena.stats().tickets) == (before + 1, 0)
     arena.verify()
+    del raised
 
 
 @pytest.mark.parametrize("n_arrays", [1, 2, 7])
@@ -289,8 +307,6 @@ def test_a_full_arena_stays_as_it_was(arena, n_arrays):
         with pytest.raises(OutOfPages) as caught:
             arena.dumps(sent)
         assert caught.value.requested == 1
-        del caught
-        gc.collect()
         assert (list(arena.buffers()), arena.stats()) == (rows, stats)
     arena.verify()
     del room
@@ -300,10 +316,10 @@ def test_a_full_arena_stays_as_it_was(arena, n_arrays):
 def test_what_cannot_be_pickled_leaves_nothing(arena, array):
     before = used(arena)
     for strange in (lambda: 0, memoryview(array)[::2]):
-        with pytest.raises((TypeError, AttributeError, pickle.PicklingError)):
+        with pytest.raises((TypeError, AttributeError, pickle.PicklingError)) as raised:
             arena.dumps([array, np.zeros(10_000), strange])
-    gc.collect()
-    assert (used(arena), arena.stats().tickets) == (before, 0)
+        assert (used(arena), arena.stats().tickets) == (before, 0)
+    del raised
 
 
 def test_a_buffer_that_was_released_is_refused_and_the_others_withdrawn(arena, array):
@@ -325,6 +341,24 @@ def test_no_tickets_leave_nothing(arena):
     assert arena.stats().tickets == minted
     arena.loads(arena.dumps(last))
     assert arena.stats().tickets == minted
+
+
+LARGE = [np.zeros(1000), np.zeros(5000), "x" * 10_000]
+
+
+@pytest.mark.parametrize(
+    ("n_free", "sent"), [(0, LARGE), (1, LARGE), (2, LARGE), (0, "x" * 10_000)]
+)
+def test_where_tickets_run_out_nothing_that_was_copied_in_stays(arena, n_free, sent):
+    last = arena.alloc(1)
+    for _ in range(arena._attachment.layout.n_tickets - n_free):
+        pickle.dumps(last)
+    before = arena.stats()
+    with pytest.raises(OutOfTickets) as raised:
+        dump(arena, sent, most=4096)
+    # While the error is at hand, too.
+    assert arena.stats() == before
+    del raised
 
 
 def test_a_data_frame_views_the_arena(arena):

@@ -17,6 +17,12 @@ def test_a_pool_that_breaks_while_it_grows(run, start):
     run("growth_of_a_pool", start)
 
 
+@pytest.mark.parametrize("start", ["spawn", "forkserver"])
+def test_a_pool_whose_workers_die_before_they_begin(run, start):
+    # With "fork" nothing is sent to a worker that begins.
+    run("stillborn_workers", start)
+
+
 @pytest.mark.parametrize("arena", ["64 MiB", 7, pb.Arena])
 def test_what_is_no_arena_is_refused(arena):
     with pytest.raises(TypeError, match="must be an Arena"):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
 
 from pagebuddy import StaleHandle
+from pagebuddy.exchange import frame
 from pagebuddy.exchange.parcel import Parcel
 
 
@@ -51,6 +53,47 @@ def test_unpickling_never_raises_opening_does(arena):
             stale.opened()
 
 
+class Awkward:
+    """What raises these, one after the other, each time it is unpickled."""
+
+    def __init__(self, *errors):
+        self.errors = errors
+
+    def __reduce__(self):
+        COMING[:] = self.errors
+        return raise_next, ()
+
+
+COMING = []
+
+
+def raise_next():
+    if COMING:
+        raise COMING.pop(0)
+    return "at last"
+
+
+def test_one_whose_opening_was_interrupted_is_opened_again(arena):
+    contents = [np.arange(5000), Awkward(KeyboardInterrupt(), KeyboardInterrupt())]
+    arrived = pickle.loads(pickle.dumps(Parcel(arena, contents)))
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            arrived.opened()
+    array, word = arrived.opened()
+    assert (array.sum(), word) == (12497500, "at last")
+    del arrived, array, contents
+    assert figures(arena) == (0, 0)
+
+
+def test_one_that_cannot_be_opened_keeps_nothing(arena):
+    arrived = pickle.loads(pickle.dumps(Parcel(arena, [np.arange(5000), Awkward(KeyError("odd"))])))
+    for _ in range(2):
+        with pytest.raises(KeyError, match="odd"):
+            arrived.opened()
+        assert isinstance(arrived.failure(), KeyError)
+        assert figures(arena) == (0, 0)
+
+
 def test_where_the_arena_is_gone_opening_says_so(arena, Arena):
     other = Arena("1 MiB")
     data = pickle.dumps(Parcel(other, [1]))
@@ -72,3 +115,19 @@ def test_what_was_sent_and_not_delivered_ends(arena):
     # What is pickled too late ends at once.
     pickle.dumps(parcel)
     assert figures(arena) == (0, 0)
+
+
+def test_what_names_no_buffers_is_not_remembered(arena):
+    """A pool sends what its workers begin with once for each, and there may be many after each other."""
+    parcel = Parcel(arena, (None, ("x" * 3000,)))
+    tracemalloc.start()
+    try:
+        for _ in range(100):
+            pickle.dumps(parcel)
+        messages = tracemalloc.take_snapshot().filter_traces(
+            [tracemalloc.Filter(True, frame.__file__)]
+        )
+    finally:
+        tracemalloc.stop()
+    assert all(trace.size < 3000 for trace in messages.traces)
+    assert parcel.sent is not None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import pickle
+import sys
 import threading
 
 import pytest
 
 from pagebuddy.errors import StaleHandle
+from pagebuddy.sharing.attaching import known_by_id
 from pagebuddy.sharing.sending import claim, withdraw
 
 PATTERN = bytes(range(256)) * 16
@@ -24,8 +26,25 @@ def buffer(arena):
 def test_a_handle_is_under_150_bytes(buffer, silent, Arena, lock, name):
     assert len(pickle.dumps(buffer)) < 150
     with Arena.create(name, "1 MiB", lock=lock) as named:
-        for protocol in range(3, pickle.HIGHEST_PROTOCOL + 1):
-            assert len(pickle.dumps(named.alloc(1), protocol)) < 150
+        # Often enough for handles of many letters that older protocols have no short form of.
+        for protocol in [*range(pickle.HIGHEST_PROTOCOL + 1)] * 50:
+            one = named.alloc(1)
+            for data in pickle.dumps(one, protocol), pickle.dumps(buffer, protocol):
+                assert len(data) < 150
+                pickle.loads(data)
+
+
+def test_a_handle_as_text_is_claimed_once_and_refused_when_changed(arena, buffer):
+    data = pickle.dumps(buffer, 0)
+    text = data.decode("latin-1")
+    with pytest.raises(StaleHandle, match="cut or changed"):
+        claim("\u1234" + text)
+    with pytest.raises(StaleHandle, match="cut or changed"):
+        claim("")
+    assert arena.stats().tickets == 1
+    assert bytes(pickle.loads(data).view) == PATTERN
+    with pytest.raises(StaleHandle):
+        pickle.loads(data)
 
 
 def test_the_sender_claims_its_own(arena, buffer):
@@ -183,3 +202,21 @@ def test_claimed_buffers_may_be_sent_on(arena, start):
     assert arena.stats().used == 0
     for child in children:
         child.say("end")
+
+
+def test_an_arena_is_found_while_other_threads_make_some(Arena):
+    """As whoever unpickles what came through it finds it."""
+    arenas = [Arena("64 KiB") for _ in range(50)]
+    ids = [arena._attachment.layout.arena_id for arena in arenas]
+    every = sys.getswitchinterval()
+    thread = threading.Thread(target=lambda: [Arena("64 KiB") for _ in range(100)])
+    sys.setswitchinterval(1e-6)
+    try:
+        thread.start()
+        while thread.is_alive():
+            for i in 0, -1:
+                assert known_by_id(ids[i]) is arenas[i]._attachment
+            assert known_by_id(0) is None
+    finally:
+        sys.setswitchinterval(every)
+        thread.join()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 
 import pytest
@@ -109,7 +110,16 @@ def test_holders_keep_what_lost_its_tickets(arena):
     assert arena.stats().n_spans == 1
 
 
-@pytest.mark.parametrize(("age", "error"), [(-1, ValueError), ("x", TypeError), ([], TypeError)])
+@pytest.mark.parametrize(
+    "age", [math.inf, 1e300, 10**400, 2**64 / 1000], ids=lambda age: repr(age)[:9]
+)
+def test_an_age_that_nothing_gets_to(arena, age):
+    data = pickle.dumps(arena.alloc(4096))
+    assert arena.reap(unclaimed_after=age) == 0
+    assert pickle.loads(data).nbytes == 4096
+
+
+@pytest.mark.parametrize(("age", "error"), [(-1, ValueError), ("5", TypeError), ([], TypeError)])
 def test_an_age_that_is_none(arena, age, error):
     data = pickle.dumps(arena.alloc(4096))
     with pytest.raises(error, match="unclaimed_after"):

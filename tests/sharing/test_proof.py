@@ -6,9 +6,18 @@ import pickle
 
 import pytest
 
-from pagebuddy import CorruptMetadata
+from pagebuddy import CorruptMetadata, StaleHandle
 from pagebuddy.core.words import N_HEADS
-from pagebuddy.sharing.words import ENTRY_BYTES, ENTRY_STATE, ENTRY_WORDS, TICKET_BYTES
+from pagebuddy.sharing.words import (
+    ENTRY_BYTES,
+    ENTRY_GENERATION,
+    ENTRY_NODE,
+    ENTRY_STATE,
+    ENTRY_WORDS,
+    TICKET_BYTES,
+    TICKET_GENERATION,
+    TICKET_NODE,
+)
 
 
 @pytest.mark.parametrize("max_order", range(8))
@@ -24,17 +33,17 @@ def words_of(arena):
     return arena._attachment.memory, arena._attachment.layout
 
 
+def entry_in_use(words, layout):
+    entries = range(layout.entries_at, layout.tickets_at, ENTRY_WORDS)
+    return next(at for at in entries if words[at + ENTRY_STATE])
+
+
 @pytest.mark.parametrize("wrong", [0, 4097, 1 << 63])
 def test_bytes_of_a_kept_buffer_that_it_cannot_have(Arena, wrong):
     arena = Arena("1 MiB", lock="file")
     arena.alloc(100, keep="key")
     words, layout = words_of(arena)
-    entry = next(
-        at
-        for at in range(layout.entries_at, layout.tickets_at, ENTRY_WORDS)
-        if words[at + ENTRY_STATE]
-    )
-    words[entry + ENTRY_BYTES] = wrong
+    words[entry_in_use(words, layout) + ENTRY_BYTES] = wrong
     with pytest.raises(CorruptMetadata, match="an entry of the directory"):
         arena.verify()
     with pytest.raises(CorruptMetadata, match="an entry of the directory"):
@@ -54,6 +63,38 @@ def test_bytes_of_a_ticket_that_its_buffer_cannot_have(Arena, wrong):
     with pytest.raises(CorruptMetadata, match="a ticket"):
         pickle.loads(handle)
     assert pickle.loads(handle).nbytes == 4096, "mended: all of its pages"
+    arena.verify()
+
+
+@pytest.mark.parametrize("word", [TICKET_NODE, TICKET_GENERATION])
+@pytest.mark.parametrize("wrong", [1, 1 << 20, 1 << 63])
+def test_a_ticket_of_a_buffer_that_is_not_there(Arena, word, wrong):
+    arena = Arena("1 MiB", lock="file")
+    handle = pickle.dumps(arena.alloc(100))
+    words, layout = words_of(arena)
+    words[layout.tickets_at + word] ^= wrong
+    with pytest.raises(CorruptMetadata, match="a ticket names a live buffer"):
+        pickle.loads(handle)
+    # Mended: it has no holder and no ticket.
+    assert (arena.stats().used, arena.stats().tickets) == (0, 0)
+    with pytest.raises(StaleHandle):
+        pickle.loads(handle)
+    arena.verify()
+
+
+@pytest.mark.parametrize("word", [ENTRY_NODE, ENTRY_GENERATION])
+@pytest.mark.parametrize("wrong", [1, 1 << 20, 1 << 63])
+def test_an_entry_of_a_buffer_that_is_not_there(Arena, word, wrong):
+    arena = Arena("1 MiB", lock="file")
+    arena.alloc(100, keep="key")
+    words, layout = words_of(arena)
+    words[entry_in_use(words, layout) + word] ^= wrong
+    with pytest.raises(CorruptMetadata, match="an entry of the directory"):
+        arena["key"]
+    # Mended: it has no holder, and is kept no longer.
+    assert (arena.stats().used, arena.stats().kept) == (0, 0)
+    with pytest.raises(KeyError):
+        arena["key"]
     arena.verify()
 
 

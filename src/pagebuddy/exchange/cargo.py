@@ -87,6 +87,12 @@ class Cargo:
         self._buffers[index] = buffer, max(shown, start + n)
         self.parts.append(Part(index, start, start + n))
 
+    def drop(self) -> None:
+        """Let go of everything: what is raised leads here, and may be kept for long."""
+        self.parts.clear()
+        self._buffers.clear()
+        self._announced = None
+
     def sent(self, pickle: Any, most: int | None) -> bytes:
         """Mint the handles; return the frame as bytes, at most so many, as far as that can be.
 
@@ -94,20 +100,26 @@ class Cargo:
         """
         handles: list[bytes] = []
         try:
-            for buffer, n_bytes in self._buffers:
-                handles.append(self._handle(buffer, n_bytes))
+            for i in range(len(self._buffers)):
+                handles.append(self._handle(i))
             frame = bytes(Frame(self.a.layout.arena_id, handles, self.parts, pickle))
             if most is None or len(frame) <= most:
                 return frame
-            handles.append(self._handle(self.copied(frame), len(frame)))
+            self._buffers.append((self.copied(frame), len(frame)))
+            handles.append(self._handle(-1))
             return bytes(Frame(self.a.layout.arena_id, handles[-1:], outside=True))
         except BaseException:
             for handle in handles:
                 withdraw(handle, self.a)
+            self.drop()
             raise
 
-    def _handle(self, buffer: Any, n_bytes: int | None) -> bytes:
+    def _handle(self, index: int) -> bytes:
+        buffer, n_bytes = self._buffers[index]
         if n_bytes is None:
             # Perhaps of another arena, which it knows.
             return buffer.__reduce__()[1][0]  # type: ignore[no-any-return]
-        return send(self.a, N_HEADS + buffer.offset // self.a.layout.page_size, n_bytes)
+        node = N_HEADS + buffer.offset // self.a.layout.page_size
+        # What is raised leads to this frame.
+        del buffer
+        return send(self.a, node, n_bytes)

@@ -30,21 +30,27 @@ class Delivery:
     def unpacked(self) -> Any:
         """Return the object, once. It holds the buffers that it lies in; this does so no longer.
 
-        Unpickling runs code that the bytes name. Raises what that raises.
+        Unpickling runs code that the bytes name. Raises what that raises. Where that is no Exception but
+        Ctrl-C, say, it can be unpacked again.
         """
-        frame, self._frame = self._frame, None
-        buffers, self._buffers = self._buffers, []
-        if frame is None:
+        if self._frame is None:
             raise ValueError("this delivery was unpacked before")
         parts: list[Any] = []
         # What is raised leads to this frame: nothing may stay in it.
         try:
-            parts.extend(_taken(buffers[part.handle], part) for part in frame.parts)
-            return pickle.loads(frame.pickle, buffers=parts)
+            parts.extend(_taken(self._buffers[part.handle], part) for part in self._frame.parts)
+            thing = pickle.loads(self._frame.pickle, buffers=parts)
+        except Exception:
+            self._end()
+            raise
         finally:
             parts.clear()
-            buffers.clear()
-            del frame
+        self._end()
+        return thing
+
+    def _end(self) -> None:
+        self._frame = None
+        self._buffers.clear()
 
 
 def load(a: Any, data: Any) -> Any:

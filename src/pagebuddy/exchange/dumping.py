@@ -27,14 +27,26 @@ def dump(arena: Any, thing: Any, most: int | None = None) -> bytes:
         pickled = pickle.dumps(thing, 5)
     else:
         cargo = Cargo(a)
-        file = BytesIO()
-        ArenaPickler(arena, cargo, file).dump(thing)
-        pickled = file.getvalue()
+        pickled = _pickled(arena, cargo, thing)
     if cargo is None or cargo.is_empty:
         data = alone(a.layout.arena_id, pickled)
         if most is None or len(data) <= most:
             return data
     return (cargo or Cargo(a)).sent(pickled, most)
+
+
+def _pickled(arena: Any, cargo: Cargo, thing: Any) -> bytes:
+    """Return an object as a pickle, its buffers being taken by the cargo."""
+    file = BytesIO()
+    pickler = ArenaPickler(arena, cargo, file)
+    try:
+        pickler.dump(thing)
+    except BaseException:
+        # What is raised leads to both.
+        pickler.clear_memo()
+        cargo.drop()
+        raise
+    return file.getvalue()
 
 
 def call_back(a: Any, data: bytes) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from functools import partial
+from traceback import clear_frames
 from typing import Any, TypeVar
 
 from pagebuddy.arena import Arena
@@ -61,6 +63,7 @@ class ArenaExecutor(ProcessPoolExecutor):
             raise TypeError("initializer must be a callable")
         first = Parcel(arena, (initializer, tuple(initargs)))
         self._arena = arena
+        self._sent_first = first.sent
         super().__init__(max_workers, mp_context, _begin_worker, (arena, first), **options)
 
     def _start_executor_manager_thread(self) -> None:
@@ -91,6 +94,22 @@ class ArenaExecutor(ProcessPoolExecutor):
         future.add_done_callback(partial(_tidy, call.sent))
         return future  # type: ignore[no-any-return]
 
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more calls; see `concurrent.futures.Executor.shutdown`. `with` ends by it.
+
+        Once it has waited, nothing is in the arena of what workers were sent and did not live to have.
+
+        >>> import pagebuddy as pb
+        >>> pool = pb.ArenaExecutor(1)
+        >>> pool.shutdown()
+        """
+        # None after a call that did not wait: nothing waits any more, and workers may still begin.
+        awaited = wait and self._executor_manager_thread is not None
+        super().shutdown(wait, cancel_futures=cancel_futures)
+        if awaited:
+            # Calls end with their futures.
+            self._sent_first.end()
+
 
 class ArenaFuture(Future[_T]):
     """A future whose result is unpacked by whoever asks for it first."""
@@ -103,6 +122,14 @@ class ArenaFuture(Future[_T]):
         parcel: Any = super().result(timeout)
         return parcel.opened()  # type: ignore[no-any-return]
 
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Return what `result` raises, as `Future.exception` does, or None. It unpacks the result."""
+        error = super().exception(timeout)
+        if error is not None:
+            return error
+        parcel: Any = super().result()
+        return parcel.failure()  # type: ignore[no-any-return]
+
 
 def _begin_worker(arena: Any, first: Parcel) -> None:
     _POOL_ARENA[:] = [arena]
@@ -114,10 +141,39 @@ def _begin_worker(arena: Any, first: Parcel) -> None:
 def _answer(call: Parcel) -> Parcel:
     """In a worker: open a call, make it, and wrap what it returns."""
     fn, args, kwargs = call.opened()
-    return Parcel(_POOL_ARENA[0], fn(*args, **kwargs))
+    try:
+        return Parcel(_POOL_ARENA[0], fn(*args, **kwargs))
+    except BaseException as error:
+        _empty_frames(error)
+        del call, fn, args, kwargs
+        raise
+
+
+def _empty_frames(error: BaseException) -> None:
+    """Let go of what was held by the calls that an exception leads to, as a worker keeps its last one.
+
+    The pool cuts what leads there from the exception itself, not from those that it was raised after.
+    """
+    left: list[Any] = [error]
+    seen = set()
+    while left:
+        one = left.pop()
+        if isinstance(one, BaseException) and id(one) not in seen:
+            seen.add(id(one))
+            clear_frames(one.__traceback__)
+            left += one.__cause__, one.__context__, *_members(one)
+
+
+def _members(error: BaseException) -> Sequence[BaseException]:
+    """The exceptions in a group of them."""
+    group = getattr(builtins, "BaseExceptionGroup", ())
+    return error.exceptions if isinstance(error, group) else ()
 
 
 def _tidy(sent: Sent, future: Future[Any]) -> None:
-    """What failed may have been sent and not have arrived."""
-    if future.cancelled() or future.exception() is not None:
+    """What failed may have been sent and not have arrived; what arrived needs no memory here."""
+    # As the pool tells it: its thread unpacks no results.
+    if future.cancelled() or Future.exception(future) is not None:
         sent.end()
+    else:
+        sent.forget()

@@ -138,3 +138,13 @@ def read_alone(arena_id: int, data: Any) -> memoryview | None:
         return None
     told = memoryview(data)
     return told[_ALL.size :] if crc32(told[_START.size :]) == checksum else None
+
+
+def has_handles(data: bytes) -> bool:
+    """Whether a frame that was just made names buffers.
+
+    >>> has_handles(alone(7, b"pickle")), has_handles(bytes(Frame(7, [b"handle"])))
+    (False, True)
+    """
+    n_handles: int = _ALL.unpack_from(data)[6]
+    return n_handles > 0

@@ -9,6 +9,7 @@ from pagebuddy.errors import StaleHandle
 from pagebuddy.exchange.cargo import SMALL
 from pagebuddy.exchange.delivery import Delivery
 from pagebuddy.exchange.dumping import call_back, dump
+from pagebuddy.exchange.frame import has_handles
 from pagebuddy.sharing import attaching
 
 
@@ -22,7 +23,9 @@ class Sent:
         self._ended = False
 
     def add(self, data: bytes) -> None:
-        """Remember bytes that are about to be sent."""
+        """Remember bytes that are about to be sent, if there is something to end."""
+        if not has_handles(data):
+            return
         with self._lock:
             self._told.append(data)
             if self._ended:
@@ -33,6 +36,11 @@ class Sent:
         with self._lock:
             self._ended = True
             self._end()
+
+    def forget(self) -> None:
+        """Remember no more of what was delivered."""
+        with self._lock:
+            self._told.clear()
 
     def _end(self) -> None:
         told, self._told = self._told, []
@@ -58,16 +66,22 @@ class Parcel:
 
     def opened(self) -> Any:
         """Return the object, the same one each time. Raises what `arena.loads` raises."""
+        failure = self.failure()
+        if failure is not None:
+            raise failure
+        return self._contents
+
+    def failure(self) -> Exception | None:
+        """Open it; return what `opened` raises, or None."""
         with self._lock:
-            delivery, self._delivery = self._delivery, None
-            if delivery is not None:
+            if self._delivery is not None:
                 try:
-                    self._contents = delivery.unpacked()
+                    self._contents = self._delivery.unpacked()
                 except Exception as error:
                     self._failure = error.with_traceback(None)
-            if self._failure is not None:
-                raise self._failure
-            return self._contents
+                # Not where it was interrupted.
+                self._delivery = None
+            return self._failure
 
     def __reduce__(self) -> Any:
         data = dump(self._arena, self._contents, most=SMALL)

@@ -47,7 +47,8 @@ class ArenaPickler(Pickler):
 
     def _view(self, view: memoryview) -> Any:
         # What cannot be cast, memoryviews have no way to make.
-        if not view.c_contiguous or view.format not in _FORMATS:
+        empty = view.ndim > 1 and view.nbytes == 0
+        if empty or not view.c_contiguous or view.format not in _FORMATS:
             return NotImplemented
         return remade_view, (PickleBuffer(view), view.format, view.shape)
 

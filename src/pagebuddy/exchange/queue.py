@@ -17,6 +17,9 @@ from pagebuddy.sharing import answers
 # More than any message: one that is longer than `SMALL` is a handle, with at most a path in it.
 _MOST_RECEIVED = 1 << 16
 
+# In seconds; the system takes no more than 24 days.
+_LONGEST_WAIT = 1 << 20
+
 # Plain numbers: a flag of an enumeration is looked up at every call.
 _AT_ONCE = int(socket.MSG_DONTWAIT)
 
@@ -74,10 +77,13 @@ class ArenaQueue:
             except BaseException:
                 call_back(self._arena._open, data)
                 raise
+            if ready:
+                continue
             # The system calls it ready when three quarters of the room are free, and takes more.
-            if not ready and not self._sends(data):
-                call_back(self._arena._open, data)
-                raise Full
+            if self._sends(data):
+                return
+            call_back(self._arena._open, data)
+            raise Full
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         """Take the next object out, as `arena.loads` gives it.
@@ -190,5 +196,9 @@ def _waited(end: socket.socket, event: int, until: float | None) -> bool:
     poll.register(end, event)
     if until is None:
         return bool(poll.poll())
-    left = max(until - time.monotonic(), 0) if until else 0
-    return bool(poll.poll(math.ceil(left * 1000)))
+    while True:
+        left = max(until - time.monotonic(), 0) if until else 0
+        if poll.poll(math.ceil(min(left, _LONGEST_WAIT) * 1000)):
+            return True
+        if left <= _LONGEST_WAIT:
+            return False

@@ -13,8 +13,9 @@ def as_it_is(arrived: Any) -> Any:
 def remade_view(arrived: Any, kind: str, shape: tuple[int, ...]) -> memoryview:
     """Return a memoryview of that format and shape."""
     view = memoryview(arrived)
-    if kind == "B" and len(shape) == 1:
-        return view
+    if len(shape) == 1:
+        # A shape without items is none that it takes.
+        return view if kind == "B" else view.cast(kind)  # type: ignore[call-overload]
     return view.cast(kind, shape)  # type: ignore[call-overload, no-any-return]
 
 

@@ -35,6 +35,9 @@ OF_ARENAS = INVARIANTS | {
 
 MOST_KEY = 47
 
+# In seconds, 31 years.
+_FOR_EVER = 1e9
+
 _MEND = "the arena's recover() rebuilds all but the records of live buffers"
 
 
@@ -116,16 +119,19 @@ def cut_off() -> CorruptMetadata:
 
 
 def seconds(timeout: Any, name: str = "timeout") -> float | None:
-    """A time to wait, checked. Raises TypeError and ValueError."""
+    """A time, checked; None also for one that no clock here gets to. Raises TypeError and ValueError."""
     if timeout is None:
         return None
     try:
-        time = float(timeout)
+        # Not `float`, which reads text as well.
+        time = math.ldexp(timeout, 0)
+    except OverflowError:
+        time = math.inf if timeout > 0 else -math.inf
     except (TypeError, ValueError):
         raise TypeError(f"{name} is {timeout!r}; it must be a number of seconds, or None") from None
     if math.isnan(time) or time < 0:
         raise ValueError(f"{name} is {timeout!r}; it must not be negative")
-    return time
+    return time if time < _FOR_EVER else None
 
 
 def key_to_keep(key: Any) -> str:

@@ -179,8 +179,10 @@ def known_by_id(arena_id: int, place: str | None = None) -> Any:
         told = _TOLD.get((arena_id, place))
         if told is not None and not told.is_ending():
             return told
-    for a in list(_ATTACHED.values()):
-        known = a.layout.arena_id == arena_id and not a.is_ending()
+    # In one step, as other threads attach: an iterator of these would mind.
+    for reference in _ATTACHED.valuerefs():
+        a: Any = reference()
+        known = a is not None and a.layout.arena_id == arena_id and not a.is_ending()
         if known and place in (None, place_of(a)):
             return a
     return None

@@ -178,9 +178,8 @@ def do_find(a: Attachment, r: Request) -> u64:
     at: u64 = entry_at(index)
     r.node = a.entries[at + ENTRY_NODE]
     r.n_bytes = a.entries[at + ENTRY_BYTES]
-    if not is_the_buffer(a, r.node, a.entries[at + ENTRY_GENERATION]):
-        return NOT_FOUND
-    if not fits(a, r.node, r.n_bytes):
+    generation: u64 = a.entries[at + ENTRY_GENERATION]
+    if not is_the_buffer(a, r.node, generation) or not fits(a, r.node, r.n_bytes):
         fail(a, F_ENTRY, r.node)
         return NOT_FOUND
     return do_join(a, r)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pagebuddy.errors import OutOfTickets, PageBuddyError, StaleHandle
 from pagebuddy.sharing import attaching
-from pagebuddy.sharing.handle import Handle
+from pagebuddy.sharing.handle import Handle, from_text
 from pagebuddy.sharing.process import now
 from pagebuddy.sharing.words import OP_REAP, OP_SEND, OP_WITHDRAW
 
@@ -26,13 +26,14 @@ def send(a: Any, node: int, n_bytes: int) -> bytes:
     return bytes(Handle(a.layout.arena_id, index, serial, attaching.place_of(a)))
 
 
-def claim(data: bytes, near: Any = None) -> Any:
+def claim(data: bytes | str, near: Any = None) -> Any:
     """Redeem a handle: return the buffer, which this process holds from now on.
 
-    A named or file arena is attached, if it is not yet. `near` is an attachment that it may be of: one
-    of a single process is not found otherwise. Raises `StaleHandle`.
+    The handle may be text as well, as in pickles of protocols that have no bytes. A named or file arena
+    is attached, if it is not yet. `near` is an attachment that it may be of: one of a single process is
+    not found otherwise. Raises `StaleHandle`.
     """
-    handle = Handle.read(data)
+    handle = Handle.read(from_text(data) if isinstance(data, str) else data)
     a = _attachment_of(handle, near)
     # In one call: an exception in between, by Ctrl-C, would leave a hold without an object.
     return a.claimed(handle.index, handle.serial)

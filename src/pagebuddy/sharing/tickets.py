@@ -150,9 +150,8 @@ def do_claim(a: Attachment, r: Request) -> u64:
     at: u64 = ticket_at(r.index)
     r.node = a.tickets[at + TICKET_NODE]
     r.n_bytes = a.tickets[at + TICKET_BYTES]
-    if not is_the_buffer(a, r.node, a.tickets[at + TICKET_GENERATION]):
-        return NOT_LIVE
-    if not fits(a, r.node, r.n_bytes):
+    generation: u64 = a.tickets[at + TICKET_GENERATION]
+    if not is_the_buffer(a, r.node, generation) or not fits(a, r.node, r.n_bytes):
         fail(a, F_TICKET, r.node)
         return NOT_LIVE
     r.n = length(a, r.node)

@@ -5,11 +5,14 @@ python jobs_of_a_pool.py START_METHOD
 
 from __future__ import annotations
 
+import asyncio
+import builtins
 import gc
 import multiprocessing
 import os
 import signal
 import sys
+import tracemalloc
 import weakref
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -17,6 +20,7 @@ from concurrent.futures.process import BrokenProcessPool
 import numpy as np
 
 import pagebuddy as pb
+from pagebuddy.exchange import frame
 
 STARTED: list[object] = []
 
@@ -39,6 +43,33 @@ def combined(*arrays, scale=1):
 
 def failing(array):
     raise pb.OutOfPages(len(array), 2, 1)
+
+
+class Odd:
+    """What the parent cannot unpickle."""
+
+    def __reduce__(self):
+        return int, ("odd",)
+
+
+def odd(array):
+    return array, Odd()
+
+
+def failing_later(array):
+    try:
+        array[array.size]
+    except IndexError as error:
+        another = ValueError("another")
+        group = getattr(builtins, "ExceptionGroup", None)
+        raise group("several", [error, another]) if group else another from error
+
+
+def failing_meanwhile(array):
+    try:
+        array[array.size]
+    finally:
+        {}["missing"]
 
 
 def dying(array):
@@ -101,17 +132,69 @@ def check_results(arena, context):
 
 def check_failures(arena, context):
     with pb.ArenaExecutor(2, context, arena=arena) as pool:
+        too_long = pool.submit(combined, np.zeros(5000), np.zeros(10**7))
+        assert isinstance(too_long.exception(), pb.OutOfPages)
+        # What had room was copied in, and the error is at hand.
+        assert arena.stats().used == 0
         future = pool.submit(failing, np.zeros(5000))
         error = future.exception()
         assert isinstance(error, pb.OutOfPages)
         assert (error.requested, error.free) == (5000, 2)
-        too_long = pool.submit(same, np.zeros(10**7))
-        assert isinstance(too_long.exception(), pb.OutOfPages)
         strange = pool.submit(same, lambda: 0)
         assert strange.exception() is not None
         # None of this broke the pool.
         assert pool.submit(doubled, np.ones(5000)).result().sum() == 10_000
     del future, too_long, strange, error
+    nothing_left(arena)
+
+
+def check_what_failed_calls_leave(arena, context):
+    with pb.ArenaExecutor(1, context, arena=arena) as pool:
+        for job in failing, failing_later, failing_meanwhile:
+            future = pool.submit(job, np.zeros(5000))
+            error = future.exception()
+            assert job.__name__ in str(error.__cause__)
+            del future, error
+            # The worker has asked for the next call, and so let go of this one.
+            pool.submit(same, 0).result()
+            assert arena.stats().used == 0, job
+
+
+def check_that_futures_are_small(arena, context):
+    n, length = 200, 3000
+    inside = arena.zeros(10)
+    with pb.ArenaExecutor(1, context, arena=arena) as pool:
+        pool.submit(same, 0).result()
+        tracemalloc.start()
+        futures = [pool.submit(len, [inside, bytes(length)]) for _ in range(n)]
+        assert [future.result() for future in futures] == [2] * n
+    messages = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, frame.__file__)])
+    tracemalloc.stop()
+    assert all(trace.size < length for trace in messages.traces)
+
+
+def raised_by(call, *arguments):
+    try:
+        call(*arguments)
+    except Exception as error:
+        return error
+    return None
+
+
+async def awaited(pool, *call):
+    return await asyncio.get_running_loop().run_in_executor(pool, *call)
+
+
+def check_results_that_cannot_be_unpickled(arena, context):
+    with pb.ArenaExecutor(2, context, arena=arena) as pool:
+        future = pool.submit(odd, np.zeros(5000))
+        for _ in range(2):
+            assert isinstance(future.exception(), ValueError)
+            assert raised_by(future.result) is future.exception()
+        # It asks for the exception first, and would wait without end if there was none.
+        assert isinstance(raised_by(asyncio.run, awaited(pool, odd, np.zeros(5000))), ValueError)
+        assert asyncio.run(awaited(pool, doubled, np.ones(5000))).sum() == 10_000
+    del future
     nothing_left(arena)
 
 
@@ -139,15 +222,39 @@ def check_death(arena, context):
     nothing_left(arena)
 
 
+def check_death_beside_a_call_that_was_cancelled(arena, context):
+    with pb.ArenaExecutor(1, context, arena=arena) as pool:
+        futures = [pool.submit(signal.pause)]
+        # More than a worker is sent at a time.
+        futures += [pool.submit(doubled, np.ones(5000)) for _ in range(8)]
+        cancelled = futures.pop(7)
+        assert cancelled.cancel()
+        (pid,) = pool._processes
+        os.kill(pid, signal.SIGKILL)
+        for future in futures:
+            assert isinstance(future.exception(timeout=60), BrokenProcessPool)
+        assert cancelled.cancelled()
+    assert multiprocessing.active_children() == []
+    del futures, future, cancelled
+    nothing_left(arena)
+
+
 def check_options(arena, context):
     table = np.arange(5000)
     with pb.ArenaExecutor(
         2, mp_context=context, initializer=begin, initargs=("one", table), arena=arena
     ) as pool:
-        word, array = pool.submit(started, 0).result()
-        assert word == "one"
-        assert (array == table).all()
+        future = pool.submit(started, 0)
+        # The second, at the end of the block too, does not wait any more, while the worker still begins.
+        pool.shutdown(wait=False)
+        pool.shutdown()
+    word, array = future.result()
+    del future
+    assert word == "one"
+    assert (array == table).all()
     del word, array
+    for process in multiprocessing.active_children():
+        process.join()
     nothing_left(arena)
     if sys.version_info >= (3, 11) and context.get_start_method() != "fork":
         with pb.ArenaExecutor(1, context, arena=arena, max_tasks_per_child=1) as pool:
@@ -166,10 +273,22 @@ def check_own_arena(context):
     assert result.sum() == 10_000
 
 
+CHECKS = [
+    check_results,
+    check_failures,
+    check_what_failed_calls_leave,
+    check_that_futures_are_small,
+    check_results_that_cannot_be_unpickled,
+    check_death,
+    check_death_beside_a_call_that_was_cancelled,
+    check_options,
+]
+
+
 def main(method):
     context = multiprocessing.get_context(method)
     arena = pb.Arena("16 MiB")
-    for check in (check_results, check_failures, check_death, check_options):
+    for check in CHECKS:
         check(arena, context)
     check_own_arena(context)
 
