@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import pickle
 import signal
 import socket
@@ -144,6 +145,16 @@ def test_what_cannot_be_sent_leaves_nothing(arena, queue):
         queue.put([np.zeros(100_000), lambda: 0])
     assert nothing_left(arena)
     assert queue.empty()
+
+
+@pytest.mark.parametrize("timeout", [1e7, 1e10, 1e300, math.inf])
+def test_a_timeout_may_be_longer_than_any_clock_counts(queue, timeout):
+    queue.put("here", timeout=timeout)
+    assert queue.get(timeout=timeout) == "here"
+    later = threading.Timer(0.01, queue.put, ["late"])
+    later.start()
+    assert queue.get(timeout=timeout) == "late"
+    later.join()
 
 
 @pytest.mark.parametrize(("timeout", "error"), [("soon", TypeError), (-1, ValueError)])

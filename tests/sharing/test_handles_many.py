@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 
 import pytest
@@ -106,6 +107,13 @@ def test_holders_keep_what_lost_its_tickets(arena):
     arena.reap(unclaimed_after=0)
     assert bytes(buffer.view[:5]) == b"hello"
     assert arena.stats().n_spans == 1
+
+
+@pytest.mark.parametrize("age", [1e10, 1e300, math.inf])
+def test_an_age_that_no_handle_has(arena, age):
+    data = pickle.dumps(arena.alloc(4096))
+    arena.reap(unclaimed_after=age)
+    assert pickle.loads(data).nbytes == 4096
 
 
 @pytest.mark.parametrize(("age", "error"), [(-1, ValueError), ("x", TypeError), ([], TypeError)])

@@ -17,6 +17,9 @@ from pagebuddy.sharing import answers
 # More than any message: one that is longer than `SMALL` is a handle, with at most a path in it.
 _MOST_RECEIVED = 1 << 16
 
+# Seconds; what `poll` counts ends at 2^31 milliseconds.
+_LONGEST_POLL = 1e6
+
 # Plain numbers: a flag of an enumeration is looked up at every call.
 _AT_ONCE = int(socket.MSG_DONTWAIT)
 
@@ -190,5 +193,9 @@ def _waited(end: socket.socket, event: int, until: float | None) -> bool:
     poll.register(end, event)
     if until is None:
         return bool(poll.poll())
-    left = max(until - time.monotonic(), 0) if until else 0
-    return bool(poll.poll(math.ceil(left * 1000)))
+    while True:
+        left = max(until - time.monotonic(), 0) if until else 0
+        if poll.poll(math.ceil(min(left, _LONGEST_POLL) * 1000)):
+            return True
+        if left <= _LONGEST_POLL:
+            return False

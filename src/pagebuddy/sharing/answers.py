@@ -35,6 +35,9 @@ OF_ARENAS = INVARIANTS | {
 
 MOST_KEY = 47
 
+LONGEST = float(1 << 31)
+"""The longest time that is told apart, in seconds, 68 years: every clock of the system counts so far."""
+
 _MEND = "the arena's recover() rebuilds all but the records of live buffers"
 
 
@@ -116,7 +119,11 @@ def cut_off() -> CorruptMetadata:
 
 
 def seconds(timeout: Any, name: str = "timeout") -> float | None:
-    """A time to wait, checked. Raises TypeError and ValueError."""
+    """A time to wait, checked, `LONGEST` at most. Raises TypeError and ValueError.
+
+    >>> seconds(0.5), seconds(None), seconds(math.inf) == LONGEST
+    (0.5, None, True)
+    """
     if timeout is None:
         return None
     try:
@@ -125,7 +132,7 @@ def seconds(timeout: Any, name: str = "timeout") -> float | None:
         raise TypeError(f"{name} is {timeout!r}; it must be a number of seconds, or None") from None
     if math.isnan(time) or time < 0:
         raise ValueError(f"{name} is {timeout!r}; it must not be negative")
-    return time
+    return min(time, LONGEST)
 
 
 def key_to_keep(key: Any) -> str:
