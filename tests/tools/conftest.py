@@ -110,7 +110,7 @@ def terminal(surroundings) -> Callable[..., Shown]:
     """Runs the command in a terminal of its own, of 80 columns: what it showed there.
 
     Its size is asked of the terminal: there is nothing about it in the environment. No line that is
-    shown is wider, but for a complaint, which is one. When `interrupt_at` was written, Ctrl-C is typed.
+    shown is wider. When `interrupt_at` was written, Ctrl-C is typed.
     """
 
     def take_over():
@@ -140,8 +140,7 @@ def terminal(surroundings) -> Callable[..., Shown]:
                     interrupt_at = None
         os.close(ours)
         shown = Shown(process.wait(timeout=SECONDS), written.decode())
-        lines = [line for line in shown.text.splitlines() if not line.startswith("pagebuddy: ")]
-        assert max(map(len, lines), default=0) <= columns, shown.text
+        assert max(map(len, shown.text.splitlines()), default=0) <= columns, shown.text
         return shown
 
     return run

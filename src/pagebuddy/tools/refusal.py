@@ -1,10 +1,12 @@
-"""Errors as a command tells them: one line on stderr and an exit code, no traceback."""
+"""Errors as a command tells them: a sentence on stderr and an exit code, no traceback."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from textwrap import fill
 from typing import NoReturn
 
 from pagebuddy.errors import ArenaNotFound, PageBuddyError
@@ -28,9 +30,21 @@ class MissingExtra(Exception):
 
 
 def refuse(message: str, code: int) -> NoReturn:
-    """Say why, and exit."""
-    sys.stderr.write(f"pagebuddy: {' '.join(message.split())}\n")
+    """Say why, in one line, or in a terminal in as many as it takes; and exit."""
+    told = f"pagebuddy: {' '.join(message.split())}"
+    # None where it was closed.
+    if sys.stderr is not None:
+        if columns := _columns():
+            told = fill(told, columns, break_long_words=False, break_on_hyphens=False)
+        sys.stderr.write(f"{told}\n")
     raise SystemExit(code)
+
+
+def _columns() -> int:
+    """How wide the terminal is that errors are told in; 0 for none, and where it does not say."""
+    with suppress(OSError):
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    return 0
 
 
 @contextmanager

@@ -67,10 +67,12 @@ def test_what_is_piped_is_what_a_terminal_shows(busy, long_name, terminal, pageb
 
 def test_an_arena_that_is_not_there(name, terminal):
     for verb in ("stat", "map", "check", "reap", "rm"):
-        shown = terminal(verb, name)
-        assert shown.code == 2
-        assert shown.text.startswith(f"pagebuddy: there is no arena named {name}; ")
-        assert shown.text.count("\n") == 1
+        for columns in (80, 50):
+            shown = terminal(verb, name, columns=columns)
+            assert shown.code == 2
+            told = " ".join(shown.text.split())
+            assert told.startswith(f"pagebuddy: there is no arena named {name}; ")
+            assert told.endswith("lists those that there are")
 
 
 def test_watching_until_interrupted(busy, long_name, terminal):
