@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pagebuddy.tools.refusal import WRONG_INSIDE, MissingExtra, refuse
+from pagebuddy.tools.refusal import WRONG_INPUT, WRONG_INSIDE, MissingExtra, refuse
 
 if TYPE_CHECKING:
     import typer
@@ -31,7 +31,11 @@ def main() -> None:
         import typer  # noqa: F401
     except ImportError:
         refuse(str(MissingExtra("cli")), WRONG_INSIDE)
-    build()(prog_name="pagebuddy")
+    try:
+        build()(prog_name="pagebuddy")
+    except OSError as error:
+        # What a verb reads and writes itself it answers for: this is what it prints.
+        refuse(f"cannot print: {error.strerror or error}", WRONG_INPUT)
 
 
 def build() -> typer.Typer:

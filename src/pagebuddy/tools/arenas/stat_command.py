@@ -20,6 +20,8 @@ from pagebuddy.tools.arenas.place import Name, path_of
 from pagebuddy.tools.arenas.snapshot import Snapshot
 from pagebuddy.tools.refusal import plain_refusals
 
+_A_DAY = 86_400.0
+
 
 def stat_command(
     name: Name,
@@ -28,7 +30,10 @@ def stat_command(
         typer.Option("--watch", help="Look again and again, until Ctrl-C or the arena is gone."),
     ] = False,
     every: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0.01, help="How often to look with --watch.")
+        float,
+        typer.Option(
+            metavar="SECONDS", min=0.01, max=_A_DAY, help="How often to look with --watch."
+        ),
     ] = 1.0,
     as_json: Annotated[
         bool,
