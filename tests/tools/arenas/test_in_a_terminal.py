@@ -31,7 +31,7 @@ def busy(long_name):
         del buffers
 
 
-@pytest.mark.parametrize("columns", [80, 50])
+@pytest.mark.parametrize("columns", [80, 50, 40])
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -52,6 +52,7 @@ def test_a_verb_fits_the_terminal(busy, long_name, terminal, arguments, told, co
     if verb != "reap" and "--tree" not in options:
         assert shown.text.count("x") >= long_name.count("x"), "no part of the name is left out"
     assert "Traceback" not in shown.text
+    assert "…" not in shown.text, "nothing is cut off"
     assert ("\x1b[" in shown.written) == (verb != "reap")
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -16,6 +17,9 @@ from pagebuddy.tools.arenas.snapshot import Snapshot
 from pagebuddy.tools.free_by_order import FreeByOrder
 from pagebuddy.tools.report import in_rows
 from pagebuddy.tools.units import counted, in_bytes, in_percent
+
+# In fewer columns a table of processes would have no room for their figures.
+_TABLE_FITS = 60
 
 
 class ArenaReport:
@@ -31,7 +35,10 @@ class ArenaReport:
         yield in_rows(_figures(self.name, self.stats))
         if self.processes:
             yield Text()
-            yield _table(self.processes)
+            if options.max_width < _TABLE_FITS:
+                yield from _lines(self.processes)
+            else:
+                yield _table(self.processes)
         yield Text()
         yield FreeByOrder(self.layout)
 
@@ -61,6 +68,18 @@ def _figures(name: str, stats: ArenaStats) -> Iterator[tuple[str, str]]:
         yield "dead", f"{stats.dead} of {stats.processes} attached; see: pagebuddy reap {name}"
 
 
+def _lines(processes: list[ProcessRow]) -> Iterator[RenderableType]:
+    for row in processes:
+        yield Text(f"{row.pid or '-'} {row.name}".rstrip(), style="bold")
+        held = f"{counted(row.buffers, 'buffer')}, {in_bytes(row.nbytes)}"
+        yield Padding(Text(f"slot {row.slot}, {_state(row)}, {held}"), (0, 0, 0, 2))
+
+
+def _state(row: ProcessRow) -> str:
+    state = "alive" if row.alive else "dead"
+    return f"{state}, forked" if row.sticky else state
+
+
 def _table(processes: list[ProcessRow]) -> Table:
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("slot", justify="right", no_wrap=True)
@@ -70,12 +89,11 @@ def _table(processes: list[ProcessRow]) -> Table:
     table.add_column("buffers", justify="right", no_wrap=True)
     table.add_column("together", justify="right", no_wrap=True)
     for row in processes:
-        state = "alive" if row.alive else "dead"
         table.add_row(
             str(row.slot),
             str(row.pid or "-"),
             Text(row.name or "-"),
-            f"{state}, forked" if row.sticky else state,
+            _state(row),
             f"{row.buffers:,}",
             in_bytes(row.nbytes),
         )
