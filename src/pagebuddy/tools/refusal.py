@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from textwrap import fill
 from typing import NoReturn
 
-from pagebuddy.errors import ArenaNotFound, PageBuddyError
+from pagebuddy.errors import ArenaNotFound, CorruptMetadata, PageBuddyError
 
 WRONG_INSIDE = 1
 WRONG_INPUT = 2
@@ -47,13 +47,30 @@ def _columns() -> int:
     return 0
 
 
+def broken(error: CorruptMetadata) -> str:
+    """The invariant that does not hold, and where.
+
+    >>> broken(CorruptMetadata("every free block is in a list", "at page 5"))
+    'it does not hold that every free block is in a list: at page 5'
+    """
+    detail = f": {error.detail}" if error.detail else ""
+    return f"it does not hold that {error.invariant}{detail}"
+
+
 @contextmanager
-def plain_refusals() -> Iterator[None]:
-    """Turn errors about what was given, and those of the engine, into refusals."""
+def plain_refusals(arena: str | None = None) -> Iterator[None]:
+    """Turn errors about what was given, and those of the engine, into refusals.
+
+    Where the verb is about one arena it is named, and where it is damaged the verb that helps.
+    """
     try:
         yield
     except ArenaNotFound as error:
         refuse(str(error), WRONG_INPUT)
+    except CorruptMetadata as error:
+        if arena is None:
+            refuse(str(error), WRONG_INSIDE)
+        refuse(f"{arena} is damaged: {broken(error)}; see: pagebuddy check {arena}", WRONG_INSIDE)
     except (MissingExtra, PageBuddyError, TimeoutError) as error:
         refuse(str(error), WRONG_INSIDE)
     except MemoryError:

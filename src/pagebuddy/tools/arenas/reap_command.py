@@ -38,7 +38,7 @@ def reap_command(
 
     Exit code: 0; 1 if the arena is damaged; 2 if NAME is none.
     """
-    with plain_refusals():
+    with plain_refusals(name):
         path = path_of(name)
         with Snapshot(path) as snapshot:
             before = snapshot.stats()

@@ -52,7 +52,7 @@ def stat_command(
 
     Exit code: 0; 1 if the arena is damaged; 2 if NAME is none.
     """
-    with plain_refusals():
+    with plain_refusals(name):
         path = path_of(name)
         if watch:
             with suppress(KeyboardInterrupt):
