@@ -12,6 +12,7 @@ from pagebuddy import PageRanges
 from pagebuddy.tools.events import TraceError, Unit
 from pagebuddy.tools.pairing import Pairing
 from pagebuddy.tools.trace import Trace
+from pagebuddy.tools.units import counted
 from pagebuddy.tools.variant import Variant
 
 # Without a memory map, whole Linux blocks: 1,024 pages of the recorded system.
@@ -39,7 +40,9 @@ def from_map(path: Path, page_size: int) -> PageRanges:
 def from_size(n_bytes: int, page_size: int) -> PageRanges:
     """One range from page 0, of so many bytes in whole pages. `ValueError` if that is no page."""
     if n_bytes < page_size:
-        raise ValueError(f"the memory of {n_bytes} bytes is smaller than a page of {page_size}")
+        raise ValueError(
+            f"the memory of {counted(n_bytes, 'byte')} is smaller than a page of {page_size}"
+        )
     return PageRanges([(0, n_bytes // page_size)])
 
 
