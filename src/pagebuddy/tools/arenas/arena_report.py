@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -21,6 +21,9 @@ from pagebuddy.tools.units import counted, in_bytes, in_percent
 # In fewer columns a table of processes would have no room for their figures.
 _TABLE_FITS = 60
 
+# In a low terminal so many orders are as good as processes.
+_ORDERS = 5
+
 
 class ArenaReport:
     """What is used and what is free, who is attached and holds what, free blocks order by order."""
@@ -32,15 +35,45 @@ class ArenaReport:
         self.layout = layout_of(snapshot)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield in_rows(_figures(self.name, self.stats))
+        yield self.told(options.max_width, len(self.processes))
+
+    def told(self, width: int, n_processes: int, most: int | None = None) -> RenderableType:
+        """All of it, but for processes after so many, and for orders as `FreeByOrder` leaves out."""
+        parts: list[RenderableType] = [in_rows(_figures(self.name, self.stats))]
         if self.processes:
-            yield Text()
-            if options.max_width < _TABLE_FITS:
-                yield from _lines(self.processes)
+            parts.append(Text())
+            shown = self.processes[:n_processes]
+            parts += _lines(shown) if width < _TABLE_FITS else [_table(shown)]
+            if left_out := len(self.processes) - n_processes:
+                parts.append(Text(f"and {left_out} more"))
+        return Group(*parts, Text(), FreeByOrder(self.layout, most=most))
+
+
+class Watched:
+    """A report in no more lines than a terminal has, as far as it can be.
+
+    Where it has too few, the orders without a free block are left out, then the lower ones but for
+    `_ORDERS`, then processes, the last first; and how much is left out is told.
+    """
+
+    def __init__(self, report: ArenaReport) -> None:
+        self.report = report
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width, n = options.max_width, len(self.report.processes)
+        most = self.report.layout.top_order + 1
+        told = self.report.told(width, n)
+        while _height(told, console, options) > console.height and most + n:
+            told = self.report.told(width, n, most)
+            if most > _ORDERS or n == 0:
+                most -= 1
             else:
-                yield _table(self.processes)
-        yield Text()
-        yield FreeByOrder(self.layout)
+                n -= 1
+        yield told
+
+
+def _height(told: RenderableType, console: Console, options: ConsoleOptions) -> int:
+    return len(console.render_lines(told, options.update(height=None), pad=False))
 
 
 def in_a_line(stats: ArenaStats) -> str:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.live import Live
 
 from pagebuddy.errors import ArenaNotFound
-from pagebuddy.tools.arenas.arena_report import ArenaReport, in_a_line
+from pagebuddy.tools.arenas.arena_report import ArenaReport, Watched, in_a_line
 from pagebuddy.tools.arenas.place import Name, path_of
 from pagebuddy.tools.arenas.snapshot import Snapshot
 from pagebuddy.tools.refusal import plain_refusals
@@ -73,7 +73,7 @@ def _watch(path: str, every: float, as_json: bool) -> None:
     elif sys.stdout.isatty():
         with Live(console=Console(highlight=False), auto_refresh=False) as live:
             for report, _ in looks:
-                live.update(report, refresh=True)
+                live.update(Watched(report), refresh=True)
     else:
         for report, _ in looks:
             typer.echo(f"{time.strftime('%H:%M:%S')}  {in_a_line(report.stats)}")
