@@ -181,6 +181,18 @@ def test_an_arena_in_use_that_is_damaged(arena, name, pagebuddy_command):
     assert pagebuddy_command("check", name)[0] == 0
 
 
+def test_no_key_commands_the_terminal_that_it_is_shown_in(tmp_path, pagebuddy_command):
+    path = tmp_path / "store.pb"
+    with Arena.file(path, "1 MiB") as arena:
+        arena.alloc(5000, keep="\x1b[31mred\n")
+        engine, _ = words_of(arena)
+    del arena
+    poke(path, engine + H_COUNTS, 77)
+    code, text, _ = pagebuddy_command("check", path)
+    assert code == 1
+    assert text.splitlines()[-1].split() == ["\\x1b[31mred\\n", "0x0", "4.88", "KiB"]
+
+
 def test_nothing_is_written_over(store, pagebuddy_command, refused, tmp_path):
     path, *_ = store
     assert pagebuddy_command("check", path, "--save", tmp_path / "saved")[0] == 0

@@ -110,7 +110,8 @@ def _kept(buffers: list[Found]) -> Table:
     table.add_row("kept as", "offset", "size", style="bold")
     named = [buffer for buffer in buffers if buffer.key]
     for buffer in named[:_TOLD]:
-        table.add_row(Text(str(buffer.key)), f"{buffer.offset:#x}", in_bytes(buffer.nbytes))
+        # It may have any ASCII in it, also what a terminal would obey.
+        table.add_row(Text(ascii(buffer.key)[1:-1]), f"{buffer.offset:#x}", in_bytes(buffer.nbytes))
     if len(named) > _TOLD:
         table.add_row(f"and {len(named) - _TOLD} more", "", "")
     return table
