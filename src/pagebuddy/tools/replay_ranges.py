@@ -54,9 +54,15 @@ def from_trace(trace: Trace, variants: Sequence[Variant]) -> list[PageRanges]:
     power of two of bytes that holds twice of what is live at once, in every variant. (Much less
     room makes it a replay of failures, each of which costs a search of all that is free.)
 
-    Reads the whole trace. `TraceError` if it cannot be read or has no events, `ValueError` if they
-    lie too far apart or are too large.
+    Reads the whole trace, so it must be a file: a pipe could not be replayed then. `TraceError` if it
+    cannot be read or has no events, `ValueError` if they lie too far apart or are too large.
     """
+    if trace.path.is_fifo():
+        found, advice = (
+            "this is a pipe, and to see first how much memory it needs would use it up",
+            "give the memory to replay on, or write the trace into a file",
+        )
+        raise TraceError(str(trace.path), None, found, advice)
     lowest, end = 2**64, 0
     pairing = Pairing()
     peaks = [_Peak(variant) for variant in variants]
