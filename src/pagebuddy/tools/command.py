@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from pagebuddy.tools.refusal import WRONG_INPUT, WRONG_INSIDE, MissingExtra, refuse
@@ -31,6 +33,10 @@ def main() -> None:
         import typer  # noqa: F401
     except ImportError:
         refuse(str(MissingExtra("cli")), WRONG_INSIDE)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # Where an encoding lacks a letter, the others are still worth reading.
+            stream.reconfigure(errors="replace")
     try:
         build()(prog_name="pagebuddy")
     except OSError as error:
