@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 # How many bytes are taken out of use at a time to be given back to the system.
 _TRIM_BYTES = 16 << 20
 
-# Seconds that no handle is old; in milliseconds they fit a word.
-_LONGEST_AGE = 1e15
-
 
 class ArenaUpkeep:
     """The part of `Arena` for those who watch and mend."""
@@ -152,7 +149,7 @@ class ArenaUpkeep:
         request = a.request()
         a.perform(request, OP_REAP)
         if age is not None:
-            longest = math.ceil(min(age, _LONGEST_AGE) * 1000)
+            longest = math.ceil(age * 1000)
             a.perform(a.request(time=now(), longest=longest), OP_REAP_TICKETS)
         return request.answer["n"]  # type: ignore[no-any-return]
 

@@ -65,6 +65,15 @@ def test_memory_that_is_left(tmp_path, outer, inner, kib):
     assert room.in_memory(tmp_path / "meminfo", tmp_path / "cgroup", groups) == kib << 10
 
 
+def test_a_control_group_may_be_called_anything(tmp_path):
+    name = b"\xff\x85\x0b\x1c"
+    (tmp_path / "meminfo").write_text(MEMINFO)
+    (tmp_path / "cgroup").write_bytes(b"0::/" + name + b"\n")
+    group(tmp_path / "groups" / os.fsdecode(name), str(1500 << 10), 400, 20)
+    left = room.in_memory(tmp_path / "meminfo", tmp_path / "cgroup", tmp_path / "groups")
+    assert left == (1500 - 400 + 2 * 20 + 500) << 10
+
+
 def test_memory_where_the_system_does_not_tell(tmp_path):
     assert room.in_memory(tmp_path / "meminfo") is None
     (tmp_path / "meminfo").write_text("MemTotal: 4000 kB\n")

@@ -8,6 +8,7 @@ it is this file as a script, which stops itself in place of a store:
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -222,6 +223,7 @@ def test_who_forks_meanwhile_shares_its_slot(arena, start, stop, engine, lock, m
 OPERATIONS = {
     "alloc": lambda arena: arena.alloc(PAGE),
     "alloc with a timeout": lambda arena: arena.alloc(PAGE, timeout=600),
+    "alloc with none that ends": lambda arena: arena.alloc(PAGE, timeout=math.inf),
     "array": lambda arena: arena.buffer_at(0),
     "key": lambda arena: arena["mine"],
     "keep": lambda arena: arena["mine"].keep("mine", replace=True),

@@ -110,13 +110,14 @@ def terminal(surroundings) -> Callable[..., Shown]:
     """Runs the command in a terminal of its own, of 80 columns: what it showed there.
 
     Its size is asked of the terminal: there is nothing about it in the environment. No line that is
-    shown is wider, but for a complaint, which is one. When `interrupt_at` was written, Ctrl-C is typed.
+    shown is wider. When something was written that matches `interrupt_at`, Ctrl-C is typed, or the
+    signal `by` is sent, to the command alone.
     """
 
     def take_over():
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
-    def run(*arguments, columns=COLUMNS, interrupt_at=None):
+    def run(*arguments, columns=COLUMNS, interrupt_at=None, by=None):
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, columns, 0, 0))
         environment = {name: surroundings[name] for name in surroundings if name != "COLUMNS"}
@@ -135,13 +136,15 @@ def terminal(surroundings) -> Callable[..., Shown]:
         with suppress(OSError):
             while block := os.read(ours, 1 << 16):
                 written += block
-                if interrupt_at is not None and interrupt_at.encode() in written:
-                    os.write(ours, b"\x03")
+                if interrupt_at is not None and re.search(interrupt_at.encode(), written):
+                    if by is None:
+                        os.write(ours, b"\x03")
+                    else:
+                        process.send_signal(by)
                     interrupt_at = None
         os.close(ours)
         shown = Shown(process.wait(timeout=SECONDS), written.decode())
-        lines = [line for line in shown.text.splitlines() if not line.startswith("pagebuddy: ")]
-        assert max(map(len, lines), default=0) <= columns, shown.text
+        assert max(map(len, shown.text.splitlines()), default=0) <= columns, shown.text
         return shown
 
     return run

@@ -73,3 +73,18 @@ def test_a_reader_that_leaves_early(small, options, surroundings):
     process.stderr.close()
     process.wait(timeout=120)
     assert complaint == b""
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+@pytest.mark.parametrize("arguments", [["replay", "--help"], ["bench", "--rounds", "1"]])
+def test_an_encoding_that_lacks_letters(surroundings, encoding, arguments):
+    more = {"PYTHONUTF8": "0", "PYTHONIOENCODING": encoding}
+    done = subprocess.run(
+        [sys.executable, "-m", "pagebuddy", *arguments],
+        env=surroundings | more,
+        capture_output=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    # What typer prints itself is UTF-8 where that says ASCII: it does not believe it.
+    assert len(done.stdout.decode(encoding, "replace").splitlines()) > 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def test_a_trace_without_events(terminal, tmp_path):
     [
         (["replay", ROOT / "data" / "kernel-server.csv.gz"], "replaying"),
         (["bench", "--rounds", "1000"], "measuring"),
-        (["demo", "--frames", "5000"], "/5000"),
+        (["demo", "--frames", "5000"], "[1-9]/5000"),
     ],
 )
 def test_ctrl_c_ends_it_quietly(terminal, arguments, running):
@@ -59,3 +60,20 @@ def test_ctrl_c_ends_it_quietly(terminal, arguments, running):
     assert shown.code == 130
     assert "Traceback" not in shown.written
     assert "Process " not in shown.written
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    ("arguments", "running"),
+    [
+        (["bench", "--rounds", "1000"], "measuring"),
+        (["demo", "--frames", "5000"], "[1-9]/5000"),
+    ],
+)
+def test_a_signal_to_it_alone_ends_it_quietly(terminal, arguments, running, by):
+    """Its other processes see that it is gone, and nothing of theirs is left to be told of."""
+    shown = terminal(*arguments, interrupt_at=running, by=by)
+    ends_at_once = arguments[0] == "bench" and by != signal.SIGINT
+    assert shown.code == (-by if ends_at_once else 128 + by)
+    for complaint in ("Traceback", "Process ", "Error", "leaked", "Warning"):
+        assert complaint not in shown.written

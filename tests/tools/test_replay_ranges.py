@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,20 @@ def test_a_size():
 def test_the_recorded_map():
     path = Path(__file__).parents[2] / "data" / "iomem.txt"
     assert from_map(path, 4096).n_pages == 6_291_358
+
+
+def test_of_a_pipe_the_memory_must_be_given(pagebuddy_command, refused, small):
+    """It is read once, and to see what the trace needs would use it up."""
+
+    def typed():
+        ours, theirs = os.pipe()
+        os.write(theirs, small[0].read_bytes())
+        os.close(theirs)
+        os.dup2(ours, 0)
+
+    complaint = refused("replay", "/dev/stdin", before=typed)
+    assert complaint.startswith("/dev/stdin: this is a pipe, ")
+    assert complaint.endswith("; give the memory to replay on, or write the trace into a file")
+    code, text, _ = pagebuddy_command("replay", "/dev/stdin", "--memory", "1MiB", before=typed)
+    assert code == 0
+    assert "6, of which" in text

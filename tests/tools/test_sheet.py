@@ -140,3 +140,14 @@ def test_rows_that_do_not_agree_are_drawn_all_the_same(check_sheet, seed):
         Console(file=io.StringIO()).print(Picture(layout, by_holder=by_holder))
     for page in (0, 131, 500):
         check_sheet(tree_sheet(Tree(layout, page)))
+
+
+@pytest.mark.parametrize("width", [320, 860])
+def test_who_holds_what_is_told_whole(check_sheet, width):
+    """A process's number may have seven digits, its name fifteen letters."""
+    names = ["4194301 a-worker-number", "4194302 python3.11"]
+    rows = [(0, 30, names[:1]), (100, 20, names[1:])]
+    layout = Layout.from_rows([(0, 256)], [(128, 7)], rows, page_size=1 << 20, max_order=8)
+    drawing = sheet(layout, title="Memory", by_holder=True, width=width)
+    check_sheet(drawing)
+    assert {*names} <= {words.text for words in drawing.words}

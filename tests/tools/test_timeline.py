@@ -171,7 +171,25 @@ def test_on_a_sheet(check_sheet, worn, width):
     assert drawing.width == width
     check_sheet(drawing)
     fills = {box.fill for box in drawing.boxes}
-    assert fills >= {USED, *order_colours(8), "faint", "quiet", "rule", "ink"}
+    assert fills >= {USED, *order_colours(8), "faint", "rule", "ink"}
+
+
+def test_the_least_fragmentation_is_seen(check_sheet):
+    """Of a memory that is all but whole: its scale ends at the most there was."""
+    buddy, timeline = BuddyAllocator(1 << 12, max_order=4), Timeline()
+    timeline.look(buddy)
+    for _ in timeline.stops(64):
+        buddy.alloc(1)
+        timeline.look(buddy)
+    most = max(moment.stats.unusable(4) for moment in timeline.moments)
+    assert 0 < most < 0.01
+    line = shown(timeline).splitlines()[2]
+    assert "█" in line
+    assert line.endswith(" 0.4 % at order 4")
+    drawing = timeline_sheet(timeline, title="Memory")
+    check_sheet(drawing)
+    assert "0.4 %" in [words.text for words in drawing.words]
+    assert max(box.height for box in drawing.boxes if box.fill == "rule") == pytest.approx(120)
 
 
 def test_areas_are_shares():
@@ -227,7 +245,9 @@ def test_a_replay_fills_it_and_goes_as_without(Buddy, tmp_path):
     assert timed.fullest == plain.fullest
     assert timeline.moments[0].stats.used == 0
     assert timeline.moments[-1] == (timed.operations, timed.end)
-    assert max(moment.stats.used for moment in timeline.moments) <= timed.peak.used
+    assert max(moment.stats.used for moment in timeline.moments) == timed.peak.used
+    at = [moment.operations for moment in timeline.moments]
+    assert at == sorted(set(at))
     assert len(timeline.moments) > 4
 
 

@@ -221,3 +221,9 @@ def test_too_narrow_a_terminal_is_told(width):
     lines = shown(TreePicture(Layout.of(worn(1))), width=width).splitlines()
     assert max(map(len, lines)) <= width
     assert "cutoff:thisneeds25columns" in "".join(lines).replace(" ", "")
+
+
+def test_a_sheet_says_what_its_colours_mean():
+    """Also where no block is wide enough to be told."""
+    texts = [words.text for words in tree_sheet(Tree(Layout.of(BuddyAllocator(64)), 0)).words]
+    assert any("grey: used; in colour: free" in text for text in texts)

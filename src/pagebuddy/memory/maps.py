@@ -22,12 +22,13 @@ def is_shared_at(address: int, n_bytes: int, maps: Path = MAPS) -> bool:
     if not hasattr(os, "fork"):
         return False
     try:
-        lines = maps.read_text().splitlines()
+        # Behind the figures is the path of a file, which may have any bytes in it but a line's end.
+        lines = maps.read_bytes().strip().split(b"\n")
     except OSError:
         return True
     for line in lines:
         span, mode, _ = line.split(maxsplit=2)
-        begin, end = (int(at, 16) for at in span.split("-"))
-        if begin < address + n_bytes and address < end and mode[3] == "s":
+        begin, end = (int(at, 16) for at in span.split(b"-"))
+        if begin < address + n_bytes and address < end and mode[3:4] == b"s":
             return True
     return False

@@ -42,7 +42,7 @@ def in_file_system(place: int | str) -> int | None:
 def _groups_of(own_groups: Path, groups: Path) -> list[Path]:
     """The folders of this process's control group and of all those above it."""
     try:
-        lines = own_groups.read_text().splitlines()
+        lines = os.fsdecode(own_groups.read_bytes()).split("\n")
     except OSError:
         return []
     own = next((line[len("0::/") :] for line in lines if line.startswith("0::/")), None)

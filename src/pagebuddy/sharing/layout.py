@@ -226,7 +226,9 @@ class Layout:
 
         Raises `CorruptMetadata`. Nothing but the header is read.
         """
-        if len(words) <= A_CHECKSUM or words[A_MAGIC] != ARENA_MAGIC:
+        if len(words) <= A_CHECKSUM:
+            raise _unsound("it is longer than a header", f"{n_bytes} bytes are there")
+        if words[A_MAGIC] != ARENA_MAGIC:
             raise _unsound("it starts with an arena's mark", "this is something else")
         if words[A_VERSION] != BYTE_ORDER << 32 | ARENA_VERSION:
             raise _unsound(

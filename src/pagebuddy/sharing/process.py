@@ -28,11 +28,11 @@ def pid_namespace() -> tuple[int, int]:
 def start_time() -> int:
     """Return when this process started, in ticks since the machine did; 0 where nothing tells."""
     try:
-        line = Path("/proc/self/stat").read_text()
+        line = Path("/proc/self/stat").read_bytes()
     except OSError:
         return 0
-    # The second field is the command in parentheses, and may have any characters in it.
-    return int(line.rpartition(")")[2].split()[19])
+    # The second field is the command in parentheses, and may have any bytes in it.
+    return int(line.rpartition(b")")[2].split()[19])
 
 
 def own_name() -> str:
@@ -51,9 +51,12 @@ def describe(slot: memoryview) -> None:
 
 
 def name_in(slot: memoryview) -> str:
-    """Return the name that a slot's words tell."""
+    """Return the name that a slot's words tell; what no terminal should be told is replaced."""
     text: bytes = slot[SLOT_NAME : SLOT_NAME + SLOT_NAME_WORDS].tobytes()
-    return text.rstrip(b"\0").decode("utf-8", "replace")
+    name = text.rstrip(b"\0").decode("utf-8", "replace")
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name
+    )
 
 
 def now() -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
-from pagebuddy.tools.refusal import WRONG_INSIDE, MissingExtra, refuse
+from pagebuddy.tools.refusal import WRONG_INPUT, WRONG_INSIDE, MissingExtra, refuse
 
 if TYPE_CHECKING:
     import typer
@@ -31,7 +33,15 @@ def main() -> None:
         import typer  # noqa: F401
     except ImportError:
         refuse(str(MissingExtra("cli")), WRONG_INSIDE)
-    build()(prog_name="pagebuddy")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # Where an encoding lacks a letter, the others are still worth reading.
+            stream.reconfigure(errors="replace")
+    try:
+        build()(prog_name="pagebuddy")
+    except OSError as error:
+        # What a verb reads and writes itself it answers for: this is what it prints.
+        refuse(f"cannot print: {error.strerror or error}", WRONG_INPUT)
 
 
 def build() -> typer.Typer:

@@ -18,7 +18,8 @@ class FreeByOrder:
     """The free blocks of each order: how many, and how much they are together, also as a bar.
 
     For a rich console to print in the width that it has, 40 columns or more; bars are as long as
-    there is room. Each order has the colour that it has in `Picture`.
+    there is room. Each order has the colour that it has in `Picture`. With `most` only so
+    many are told, the highest of those that have a free block, and how many lower ones there are.
 
     >>> from pagebuddy import BuddyAllocator
     >>> buddy = BuddyAllocator(16)
@@ -32,8 +33,9 @@ class FreeByOrder:
         4    64 KiB       0   0 bytes
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, *, most: int | None = None) -> None:
         self.layout = layout
+        self.most = most
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         size = self.layout.page_size
@@ -45,7 +47,11 @@ class FreeByOrder:
         yield Text(head, style="bold", no_wrap=True, overflow="crop")
         most = max(count << order for order, count in enumerate(counts)) or 1
         room = max(options.max_width - len(head) - 1, _MIN_BAR)
-        for order, (count, colour) in enumerate(zip(counts, colours, strict=True)):
+        orders = [k for k, count in enumerate(counts) if count or self.most is None]
+        left_out = max(len(orders) - (len(counts) if self.most is None else self.most), 0)
+        lower, orders = orders[:left_out], orders[left_out:]
+        for order in orders:
+            count, colour = counts[order], colours[order]
             line = Text(no_wrap=True, overflow="crop")
             swatch = Style(color=ink_on(colour), bgcolor=colour) if coloured else ""
             line.append("  ").append(f"{order:>3}", swatch)
@@ -54,6 +60,10 @@ class FreeByOrder:
             line.append(_bar((count << order) / most * room, options.ascii_only))
             line.rstrip()
             yield line
+        if lower:
+            together = in_bytes(sum(counts[order] << order for order in lower) * size)
+            told = f"and {together} in blocks of lower orders"
+            yield Text(told, no_wrap=True, overflow="crop")
 
 
 def _bar(length: float, ascii_only: bool) -> str:

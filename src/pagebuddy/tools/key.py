@@ -14,31 +14,34 @@ KEY_WIDTH = 290.0
 KEY_ROW = 17.0
 _SIZE = 11.5
 _SWATCH = 24.0
-# Where columns end; the bar has what is left.
+# Where columns end; the bar has what is left, or where there is none, the first column.
 _SECOND, _THIRD, _BAR = 152.0, 202.0, 214.0
+_NO_BAR = KEY_WIDTH - _THIRD
 
 
 class Entry(NamedTuple):
-    """A line of the key: a colour if it has one, three columns, and the length of a bar, 0 to 1."""
+    """A line of the key: a colour if it has one, three columns, and the length of a bar, 0 to 1.
+
+    A bar of None is of a line that is for names, which may be long: it has room for no bar.
+    """
 
     fill: str | None
     cells: tuple[str, str, str]
-    bar: float = 0.0
+    bar: float | None = 0.0
 
 
 def entries(layout: Layout, *, by_holder: bool) -> Iterator[Entry | None]:
     """The lines of the key from top to bottom, None where some room is left."""
     size = layout.page_size
     used = layout.n_pages - layout.n_free
-    if by_holder and layout.holders:
+    named = by_holder and layout.holders
+    if named:
         yield from _holders(layout)
         yield None
     else:
         yield Entry(USED, ("used", in_bytes(used * size), _share(used, layout.n_pages)))
-    free = "quiet" if by_holder else None
-    yield Entry(
-        free, ("free", in_bytes(layout.n_free * size), _share(layout.n_free, layout.n_pages))
-    )
+    free = ("free", in_bytes(layout.n_free * size), _share(layout.n_free, layout.n_pages))
+    yield Entry("quiet" if by_holder else None, free, None if named else 0.0)
     yield None
     yield Entry(None, ("free, by order", "block", "blocks"))
     counts = layout.n_blocks.tolist()
@@ -51,16 +54,17 @@ def entries(layout: Layout, *, by_holder: bool) -> Iterator[Entry | None]:
 
 
 def _holders(layout: Layout) -> Iterator[Entry]:
-    yield Entry(None, ("used, by holder", "size", "spans"))
+    yield Entry(None, ("used, by holder", "size", "spans"), None)
     held = layout.held
     for i, (name, (spans, pages)) in enumerate(zip(layout.holders, held, strict=True)):
         if i < N_HOLDERS:
             size = in_bytes(pages * layout.page_size)
-            yield Entry(holder_colour(i), (name, size, f"{spans:,}"))
+            yield Entry(holder_colour(i), (name, size, f"{spans:,}"), None)
     if others := held[N_HOLDERS:]:
         size = in_bytes(sum(pages for _, pages in others) * layout.page_size)
         spans = sum(spans for spans, _ in others)
-        yield Entry(holder_colour(N_HOLDERS), (f"{len(others)} others", size, f"{spans:,}"))
+        cells = (f"{len(others)} others", size, f"{spans:,}")
+        yield Entry(holder_colour(N_HOLDERS), cells, None)
 
 
 def _share(part: int, whole: int) -> str:
@@ -96,10 +100,11 @@ def _draw_entry(drawing: Drawing, entry: Entry, left: float, top: float) -> None
     middle = top + KEY_ROW / 2
     if third == "blocks":
         drawing.words.append(Words(left + _BAR, middle, "together", _SIZE, ink))
-    room = _SECOND - indent - 8 - 6.5 * len(second)
+    aside = _NO_BAR if entry.bar is None else 0.0
+    room = _SECOND + aside - indent - 8 - 6.5 * len(second)
     name = shortened(first, letters(room, _SIZE))
     drawing.words += [
         Words(left + indent, middle, name, _SIZE, ink),
-        Words(left + _SECOND, middle, second, _SIZE, ink, "end"),
-        Words(left + _THIRD, middle, third, _SIZE, ink, "end"),
+        Words(left + _SECOND + aside, middle, second, _SIZE, ink, "end"),
+        Words(left + _THIRD + aside, middle, third, _SIZE, ink, "end"),
     ]

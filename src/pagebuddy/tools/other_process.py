@@ -29,6 +29,28 @@ def starting() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@contextmanager
+def ending_in_order() -> Iterator[None]:
+    """Within it, what asks this process to end ends it as Ctrl-C does: it tidies up, as nobody else can.
+
+    The exit code is 128 and the signal, as a shell tells it. What is ignored, by `nohup` say, stays so.
+    """
+
+    def end(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    asking = [signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" else [])]
+    before = {number: signal.getsignal(number) for number in asking}
+    for number, handler in before.items():
+        if handler is signal.SIG_DFL:
+            signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def end_with_parent() -> None:
     """Have this process end when the one that started it does, also where it waits for something else.
 

@@ -1,13 +1,15 @@
-"""Errors as a command tells them: one line on stderr and an exit code, no traceback."""
+"""Errors as a command tells them: a sentence on stderr and an exit code, no traceback."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from textwrap import fill
 from typing import NoReturn
 
-from pagebuddy.errors import ArenaNotFound, PageBuddyError
+from pagebuddy.errors import ArenaNotFound, CorruptMetadata, PageBuddyError
 
 WRONG_INSIDE = 1
 WRONG_INPUT = 2
@@ -28,18 +30,47 @@ class MissingExtra(Exception):
 
 
 def refuse(message: str, code: int) -> NoReturn:
-    """Say why, and exit."""
-    sys.stderr.write(f"pagebuddy: {' '.join(message.split())}\n")
+    """Say why, in one line, or in a terminal in as many as it takes; and exit."""
+    told = f"pagebuddy: {' '.join(message.split())}"
+    # None where it was closed.
+    if sys.stderr is not None:
+        if columns := _columns():
+            told = fill(told, columns, break_long_words=False, break_on_hyphens=False)
+        sys.stderr.write(f"{told}\n")
     raise SystemExit(code)
 
 
+def _columns() -> int:
+    """How wide the terminal is that errors are told in; 0 for none, and where it does not say."""
+    with suppress(OSError):
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    return 0
+
+
+def broken(error: CorruptMetadata) -> str:
+    """The invariant that does not hold, and where.
+
+    >>> broken(CorruptMetadata("every free block is in a list", "at page 5"))
+    'it does not hold that every free block is in a list: at page 5'
+    """
+    detail = f": {error.detail}" if error.detail else ""
+    return f"it does not hold that {error.invariant}{detail}"
+
+
 @contextmanager
-def plain_refusals() -> Iterator[None]:
-    """Turn errors about what was given, and those of the engine, into refusals."""
+def plain_refusals(arena: str | None = None) -> Iterator[None]:
+    """Turn errors about what was given, and those of the engine, into refusals.
+
+    Where the verb is about one arena it is named, and where it is damaged the verb that helps.
+    """
     try:
         yield
     except ArenaNotFound as error:
         refuse(str(error), WRONG_INPUT)
+    except CorruptMetadata as error:
+        if arena is None:
+            refuse(str(error), WRONG_INSIDE)
+        refuse(f"{arena} is damaged: {broken(error)}; see: pagebuddy check {arena}", WRONG_INSIDE)
     except (MissingExtra, PageBuddyError, TimeoutError) as error:
         refuse(str(error), WRONG_INSIDE)
     except MemoryError:

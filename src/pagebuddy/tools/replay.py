@@ -15,7 +15,7 @@ from pagebuddy.tools.layout import Layout
 from pagebuddy.tools.owners import OwnerMap
 from pagebuddy.tools.pairing import Operations, Pairing
 from pagebuddy.tools.replay_result import ReplayResult
-from pagebuddy.tools.timeline import Timeline
+from pagebuddy.tools.timeline import Moment, Timeline
 from pagebuddy.tools.trace import Trace
 from pagebuddy.tools.variant import Policy, Variant
 
@@ -110,6 +110,7 @@ class _Replay:
         self.allocs = self.frees = self.failures = self.empty = 0
         # Pages used and bytes asked for by the spans that are live, and both at the peak of pages.
         self.used = self.asked = self.peak = self.asked_at_peak = 0
+        self.peak_at = 0  # after how many operations, where a timeline counts them
         self.seconds = 0.0
 
     def follow(
@@ -151,6 +152,8 @@ class _Replay:
             self.peak, self.asked_at_peak = highest, int(asked[cut - 1])
             self.measured.run(encoded[:cut])
             self.fullest[:] = _words(self.measured.buddy)
+            if self.measured.timeline is not None:
+                self.peak_at = self.measured.timeline.operations
         self.measured.run(encoded[cut:])
         self.used, self.asked = int(used[-1]), int(asked[-1])
 
@@ -169,6 +172,9 @@ class _Replay:
                 "the pages used are those of the spans taken and not given back",
                 f"{peak.used} for {self.peak} at the peak, {end.used} for {self.used} in the end",
             )
+        if self.measured.timeline is not None:
+            # Else what it shows as the most would be less than what is told as the fullest.
+            self.measured.timeline.add(Moment(self.peak_at, peak))
         return ReplayResult(
             trace=str(trace.path),
             format=trace.format,

@@ -12,6 +12,7 @@ from pagebuddy import PageRanges
 from pagebuddy.tools.events import TraceError, Unit
 from pagebuddy.tools.pairing import Pairing
 from pagebuddy.tools.trace import Trace
+from pagebuddy.tools.units import counted
 from pagebuddy.tools.variant import Variant
 
 # Without a memory map, whole Linux blocks: 1,024 pages of the recorded system.
@@ -39,7 +40,9 @@ def from_map(path: Path, page_size: int) -> PageRanges:
 def from_size(n_bytes: int, page_size: int) -> PageRanges:
     """One range from page 0, of so many bytes in whole pages. `ValueError` if that is no page."""
     if n_bytes < page_size:
-        raise ValueError(f"the memory of {n_bytes} bytes is smaller than a page of {page_size}")
+        raise ValueError(
+            f"the memory of {counted(n_bytes, 'byte')} is smaller than a page of {page_size}"
+        )
     return PageRanges([(0, n_bytes // page_size)])
 
 
@@ -51,9 +54,15 @@ def from_trace(trace: Trace, variants: Sequence[Variant]) -> list[PageRanges]:
     power of two of bytes that holds twice of what is live at once, in every variant. (Much less
     room makes it a replay of failures, each of which costs a search of all that is free.)
 
-    Reads the whole trace. `TraceError` if it cannot be read or has no events, `ValueError` if they
-    lie too far apart or are too large.
+    Reads the whole trace, so it must be a file: a pipe could not be replayed then. `TraceError` if it
+    cannot be read or has no events, `ValueError` if they lie too far apart or are too large.
     """
+    if trace.path.is_fifo():
+        found, advice = (
+            "this is a pipe, and to see first how much memory it needs would use it up",
+            "give the memory to replay on, or write the trace into a file",
+        )
+        raise TraceError(str(trace.path), None, found, advice)
     lowest, end = 2**64, 0
     pairing = Pairing()
     peaks = [_Peak(variant) for variant in variants]

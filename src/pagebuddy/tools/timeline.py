@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -26,7 +27,8 @@ class Timeline:
     However many operations there are, there are at most `most` moments and one: when there would be
     more, every second is dropped, and from then on they are twice as far apart.
 
-    These hold: `moments` ascend, and all but the last are at multiples of `apart`.
+    These hold: `moments` ascend, and all but the last, and one that was added, are at multiples of
+    `apart`.
 
     >>> buddy = BuddyAllocator(64)
     >>> timeline = Timeline()
@@ -83,3 +85,16 @@ class Timeline:
         if len(self.moments) > self.most and self.operations % self.apart == 0:
             self.apart *= 2
             self.moments = [m for m in self.moments if m.operations % self.apart == 0]
+
+    def add(self, moment: Moment) -> None:
+        """Put in a moment that no look was at, such as the fullest, when there are no more looks.
+
+        >>> timeline = Timeline()
+        >>> timeline.look(BuddyAllocator(64))
+        >>> timeline.add(Moment(5, BuddyAllocator(64).stats()))
+        >>> [moment.operations for moment in timeline.moments]
+        [0, 5]
+        """
+        at = bisect_left(self.moments, moment.operations, key=lambda other: other.operations)
+        if all(other.operations != moment.operations for other in self.moments[at : at + 1]):
+            self.moments.insert(at, moment)

@@ -31,8 +31,8 @@ class TimelinePicture:
     """A timeline, for a rich console to print: three lines, of `used` and `largest_free` pages, and
     of the share of free pages that is unusable for the largest blocks.
 
-    Each character is a stretch of time, as high as the highest in it; a line's scale is told behind
-    it. Without any moment there is nothing to see, which is said.
+    Each character is a stretch of time, as high as the highest in it; behind a line is told what its
+    highest is. Without any moment there is nothing to see, which is said.
 
     >>> from pagebuddy import BuddyAllocator
     >>> buddy, timeline = BuddyAllocator(64), Timeline()
@@ -79,7 +79,13 @@ def _figures(timeline: Timeline) -> Iterator[_Figure]:
     yield _Figure(
         "largest free", lambda stats: stats.largest_free, largest, in_bytes(largest * size)
     )
-    yield _Figure("unusable", lambda stats: stats.unusable(order), 1.0, f"100 % at order {order}")
+    unusable = max(moment.stats.unusable(order) for moment in timeline.moments)
+    yield _Figure(
+        "unusable",
+        lambda stats: stats.unusable(order),
+        unusable,
+        f"{in_percent(unusable)} at order {order}",
+    )
 
 
 def _columns(timeline: Timeline, figure: _Figure, columns: int) -> list[float]:

@@ -37,9 +37,10 @@ def timeline_sheet(timeline: Timeline, *, title: str, width: float = USUAL_WIDTH
 
     Three panels: the pages used, in grey, and on them the free ones by the order of their blocks,
     the smallest first; the longest free run, and the other free pages on it; and the share of the
-    free pages that is unusable for blocks of the top order, and in outline of half that order.
-    Where most of memory is whole and free, the first panel leaves most of that out, and says so.
-    Raises `ValueError` for a narrower sheet and for a timeline without a moment.
+    free pages that is unusable for blocks of the top order, and in outline of half that order; its
+    scale ends at the most there was. Where most of memory is whole and free, the first panel leaves
+    most of that out, and says so. Raises `ValueError` for a narrower sheet and for a timeline without
+    a moment.
 
     >>> from pagebuddy import BuddyAllocator
     >>> timeline = Timeline()
@@ -85,19 +86,21 @@ def _largest(drawing: Drawing, timeline: Timeline, top: float) -> float:
     scale = max((stats.free for _, stats in timeline.moments), default=0)
     layers = [
         _Layer(lambda stats: stats.largest_free, "faint"),
-        _Layer(lambda stats: stats.free - stats.largest_free, "quiet"),
+        _Layer(lambda stats: stats.free - stats.largest_free, "rule"),
     ]
     y = _head(drawing, top, "free")
     _draw_panel(drawing, timeline, y, layers, max(scale, 1), in_bytes(scale * size))
-    return _key(drawing, y + _PANEL + 8, [("the longest run", "faint"), ("elsewhere", "quiet")])
+    return _key(drawing, y + _PANEL + 8, [("the longest run", "faint"), ("elsewhere", "rule")])
 
 
 def _unusable(drawing: Drawing, timeline: Timeline, top: float) -> float:
     order = timeline.top_order
     y = _head(drawing, top, "fragmentation: the share of what is free that lies in smaller blocks")
     layers = [_Layer(lambda stats: stats.unusable(order), "rule")]
-    _draw_panel(drawing, timeline, y, layers, 1.0, in_percent(1.0))
-    _draw_line(drawing, timeline, y, lambda stats: stats.unusable(order // 2), "ink")
+    # The more pages a block must have, the more of what is free is in smaller ones.
+    scale = max(stats.unusable(order) for _, stats in timeline.moments) or 1.0
+    _draw_panel(drawing, timeline, y, layers, scale, in_percent(scale))
+    _draw_line(drawing, timeline, y, lambda stats: stats.unusable(order // 2) / scale, "ink")
     key = [(f"for order {order}", "rule"), (f"for order {order // 2}", "ink")]
     return _key(drawing, y + _PANEL + 8, key)
 

@@ -14,6 +14,10 @@ _LABEL = 116.0  # the orders and their sizes, left of the rows
 _ROW, _GAP = 27.0, 1.5
 _SIZE, _SMALL = 11.5, 10.5
 _NARROWEST_FRAME = 5.0
+_TOLD = (
+    "a split makes two buddies of a block; two buddies that are both free are merged. "
+    "Outlined: split; grey: used; in colour: free; numbers are pages"
+)
 
 
 def tree_sheet(tree: Tree, *, width: float = USUAL_WIDTH) -> Drawing:
@@ -36,8 +40,7 @@ def tree_sheet(tree: Tree, *, width: float = USUAL_WIDTH) -> Drawing:
         f"{in_bytes(size << tree.order)} from {tree.first * size:#x}"
     )
     drawing = Drawing(title, width)
-    told = "a split makes two buddies of a block; two buddies that are both free are merged"
-    y = drawing.heading(_MARGIN, f"{told}; numbers are pages")
+    y = drawing.heading(_MARGIN, _TOLD)
     for level in tree.levels:
         order = level[0].order
         middle = y + _ROW / 2

@@ -89,6 +89,8 @@ def damage(store, kind):
         poke(path, A_PAGES, 99)
     elif kind == "cut":
         os.truncate(path, 4096)
+    elif kind == "cut in a header":
+        os.truncate(path, 100)
     return path
 
 
@@ -100,7 +102,8 @@ KINDS = {
     "busy, count": ("the count of an order is the number of its free blocks", True, 2),
     "poisoned": ("its records contradict each other", False, 2),
     "header": ("its header has its checksum", False, 0),
-    "cut": ("it is as long as it says", False, 0),
+    "cut": ("it was cut short, by ", False, 0),
+    "cut in a header": ("it is longer than a header: 100 bytes are there", False, 0),
 }
 
 
@@ -140,6 +143,32 @@ def test_buffers_that_overlap_are_doubtful(store, pagebuddy_command):
     assert rows == [(0, 2, True), (4096, 1, True), (16384, 3, False)]
 
 
+def test_of_one_that_was_cut_short_what_is_there_is_saved(store, pagebuddy_command, tmp_path):
+    path, *_ = store
+    with Arena.file(path) as arena:
+        data = arena._attachment.layout.data_at
+        assert arena["../a key"].offset == 4 * 4096
+    del arena
+    # In the middle of the second one.
+    os.truncate(path, data + 5 * 4096)
+    saved = tmp_path / "saved"
+    code, text, _ = pagebuddy_command("check", path, "--json", "--save", saved)
+    found = json.loads(text)
+    assert (code, found["sound"], found["mends"], found["saved"]) == (1, False, False, 2)
+    assert found["wrong"] == [f"it was cut short, by {(1 << 20) - 5 * 4096:,} bytes"]
+    assert [(row["key"], row["doubtful"]) for row in found["buffers"]] == [
+        ("weights", False),
+        ("../a key", True),
+    ]
+    whole, part = sorted(os.listdir(saved))
+    assert (saved / whole).read_bytes() == b"abc" + bytes(4997)
+    assert (saved / part).read_bytes() == b"xyz" + bytes(4096 - 3)
+    code, text, complaint = pagebuddy_command("stat", path)
+    assert (code, text) == (1, "")
+    assert complaint.startswith(f"pagebuddy: {path} is damaged: it does not hold that ")
+    assert complaint.endswith(f"; see: pagebuddy check {path}\n")
+
+
 def test_an_arena_in_use_that_is_damaged(arena, name, pagebuddy_command):
     engine, _ = words_of(arena)
     arena.alloc(5000, keep="weights")
@@ -150,6 +179,18 @@ def test_an_arena_in_use_that_is_damaged(arena, name, pagebuddy_command):
     assert told(text)["mended"].startswith("by whoever attaches next")
     arena.recover()
     assert pagebuddy_command("check", name)[0] == 0
+
+
+def test_no_key_commands_the_terminal_that_it_is_shown_in(tmp_path, pagebuddy_command):
+    path = tmp_path / "store.pb"
+    with Arena.file(path, "1 MiB") as arena:
+        arena.alloc(5000, keep="\x1b[31mred\n")
+        engine, _ = words_of(arena)
+    del arena
+    poke(path, engine + H_COUNTS, 77)
+    code, text, _ = pagebuddy_command("check", path)
+    assert code == 1
+    assert text.splitlines()[-1].split() == ["\\x1b[31mred\\n", "0x0", "4.88", "KiB"]
 
 
 def test_nothing_is_written_over(store, pagebuddy_command, refused, tmp_path):

@@ -31,7 +31,7 @@ def busy(long_name):
         del buffers
 
 
-@pytest.mark.parametrize("columns", [80, 50])
+@pytest.mark.parametrize("columns", [80, 50, 40])
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -52,6 +52,7 @@ def test_a_verb_fits_the_terminal(busy, long_name, terminal, arguments, told, co
     if verb != "reap" and "--tree" not in options:
         assert shown.text.count("x") >= long_name.count("x"), "no part of the name is left out"
     assert "Traceback" not in shown.text
+    assert "…" not in shown.text, "nothing is cut off"
     assert ("\x1b[" in shown.written) == (verb != "reap")
 
 
@@ -67,10 +68,12 @@ def test_what_is_piped_is_what_a_terminal_shows(busy, long_name, terminal, pageb
 
 def test_an_arena_that_is_not_there(name, terminal):
     for verb in ("stat", "map", "check", "reap", "rm"):
-        shown = terminal(verb, name)
-        assert shown.code == 2
-        assert shown.text.startswith(f"pagebuddy: there is no arena named {name}; ")
-        assert shown.text.count("\n") == 1
+        for columns in (80, 50):
+            shown = terminal(verb, name, columns=columns)
+            assert shown.code == 2
+            told = " ".join(shown.text.split())
+            assert told.startswith(f"pagebuddy: there is no arena named {name}; ")
+            assert told.endswith("lists those that there are")
 
 
 def test_watching_until_interrupted(busy, long_name, terminal):

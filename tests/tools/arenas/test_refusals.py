@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
+
+SECONDS = 120
 
 
 @pytest.mark.parametrize("verb", ["stat", "map", "check", "reap", "rm"])
@@ -12,3 +18,37 @@ def test_a_name_that_is_none(verb, name, refused, tmp_path):
     (tmp_path / "text").write_text("not an arena, but long enough for its first words to be read")
     assert refused(verb, tmp_path / "text").endswith("is no arena: it does not start as one does")
     assert (tmp_path / "text").exists()
+
+
+def test_a_complaint_where_nobody_can_hear_it(name, pagebuddy_command):
+    """Its exit code says it still."""
+    told = pagebuddy_command("stat", name, before=lambda: os.close(2))
+    assert told == (2, "", "")
+
+
+@pytest.mark.parametrize("every", ["0", "inf", "1e10", "nan"])
+def test_how_often_to_look_is_checked(arena, name, pagebuddy_command, every):
+    code, text, complaint = pagebuddy_command("stat", name, "--watch", "--every", every)
+    assert (code, text) == (2, "")
+    assert "Invalid value for '--every'" in complaint
+
+
+@pytest.mark.parametrize("verb", ["ls", "stat", "map", "check", "reap"])
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+def test_a_disk_that_is_full(arena, name, surroundings, verb, options):
+    if (verb, options) == ("map", ["--json"]):
+        pytest.skip("it prints no figures")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "pagebuddy", verb, name, *options],
+            env=surroundings,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=SECONDS,
+        )
+    assert done.stderr in (
+        "pagebuddy: cannot print: No space left on device\n",
+        "pagebuddy: No space left on device\n",
+    )
+    assert done.returncode == 2

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -16,6 +17,12 @@ from pagebuddy.tools.arenas.snapshot import Snapshot
 from pagebuddy.tools.free_by_order import FreeByOrder
 from pagebuddy.tools.report import in_rows
 from pagebuddy.tools.units import counted, in_bytes, in_percent
+
+# In fewer columns a table of processes would have no room for their figures.
+_TABLE_FITS = 60
+
+# In a low terminal so many orders are as good as processes.
+_ORDERS = 5
 
 
 class ArenaReport:
@@ -28,12 +35,45 @@ class ArenaReport:
         self.layout = layout_of(snapshot)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield in_rows(_figures(self.name, self.stats))
+        yield self.told(options.max_width, len(self.processes))
+
+    def told(self, width: int, n_processes: int, most: int | None = None) -> RenderableType:
+        """All of it, but for processes after so many, and for orders as `FreeByOrder` leaves out."""
+        parts: list[RenderableType] = [in_rows(_figures(self.name, self.stats))]
         if self.processes:
-            yield Text()
-            yield _table(self.processes)
-        yield Text()
-        yield FreeByOrder(self.layout)
+            parts.append(Text())
+            shown = self.processes[:n_processes]
+            parts += _lines(shown) if width < _TABLE_FITS else [_table(shown)]
+            if left_out := len(self.processes) - n_processes:
+                parts.append(Text(f"and {left_out} more"))
+        return Group(*parts, Text(), FreeByOrder(self.layout, most=most))
+
+
+class Watched:
+    """A report in no more lines than a terminal has, as far as it can be.
+
+    Where it has too few, the orders without a free block are left out, then the lower ones but for
+    `_ORDERS`, then processes, the last first; and how much is left out is told.
+    """
+
+    def __init__(self, report: ArenaReport) -> None:
+        self.report = report
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width, n = options.max_width, len(self.report.processes)
+        most = self.report.layout.top_order + 1
+        told = self.report.told(width, n)
+        while _height(told, console, options) > console.height and most + n:
+            told = self.report.told(width, n, most)
+            if most > _ORDERS or n == 0:
+                most -= 1
+            else:
+                n -= 1
+        yield told
+
+
+def _height(told: RenderableType, console: Console, options: ConsoleOptions) -> int:
+    return len(console.render_lines(told, options.update(height=None), pad=False))
 
 
 def in_a_line(stats: ArenaStats) -> str:
@@ -61,6 +101,18 @@ def _figures(name: str, stats: ArenaStats) -> Iterator[tuple[str, str]]:
         yield "dead", f"{stats.dead} of {stats.processes} attached; see: pagebuddy reap {name}"
 
 
+def _lines(processes: list[ProcessRow]) -> Iterator[RenderableType]:
+    for row in processes:
+        yield Text(f"{row.pid or '-'} {row.name}".rstrip(), style="bold")
+        held = f"{counted(row.buffers, 'buffer')}, {in_bytes(row.nbytes)}"
+        yield Padding(Text(f"slot {row.slot}, {_state(row)}, {held}"), (0, 0, 0, 2))
+
+
+def _state(row: ProcessRow) -> str:
+    state = "alive" if row.alive else "dead"
+    return f"{state}, forked" if row.sticky else state
+
+
 def _table(processes: list[ProcessRow]) -> Table:
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("slot", justify="right", no_wrap=True)
@@ -70,12 +122,11 @@ def _table(processes: list[ProcessRow]) -> Table:
     table.add_column("buffers", justify="right", no_wrap=True)
     table.add_column("together", justify="right", no_wrap=True)
     for row in processes:
-        state = "alive" if row.alive else "dead"
         table.add_row(
             str(row.slot),
             str(row.pid or "-"),
             Text(row.name or "-"),
-            f"{state}, forked" if row.sticky else state,
+            _state(row),
             f"{row.buffers:,}",
             in_bytes(row.nbytes),
         )

@@ -17,7 +17,7 @@ from pagebuddy.tools.arenas.examination import Examination, examine
 from pagebuddy.tools.arenas.place import Name, path_of, told
 from pagebuddy.tools.arenas.salvage import Found, save
 from pagebuddy.tools.arenas.snapshot import Snapshot
-from pagebuddy.tools.refusal import WRONG_INSIDE, plain_refusals
+from pagebuddy.tools.refusal import WRONG_INSIDE, broken, plain_refusals
 from pagebuddy.tools.report import in_rows
 from pagebuddy.tools.units import counted, in_bytes
 
@@ -60,7 +60,7 @@ def check_command(
                 if folder is not None:
                     saved = save(snapshot, found.buffers, folder)
         except CorruptMetadata as error:
-            found = Examination(told(path), wrong=[str(error)], mends=False)
+            found = Examination(told(path), wrong=[broken(error)], mends=False)
     if as_json:
         typer.echo(json.dumps(found.as_dict() | {"saved": saved}, indent=2))
     else:
@@ -81,13 +81,15 @@ def _figures(found: Examination, folder: Path | None) -> Iterator[tuple[str, str
         yield "sound", "every invariant was proved"
     elif found.mends:
         yield "mended", "by whoever attaches next, or works there; no buffer is lost"
-    else:
+    elif found.buffers:
         yield "mended", "by nothing: save what can be read, and make a new arena"
+    else:
+        yield "mended", "by nothing, and no buffer can be found: make a new arena"
     size = in_bytes(sum(buffer.nbytes for buffer in found.buffers))
     kept = sum(buffer.key is not None for buffer in found.buffers)
     yield "buffers", f"{counted(len(found.buffers), 'buffer')}, {size}, {kept} of them kept"
     if doubtful := sum(buffer.doubtful for buffer in found.buffers):
-        what = "whose records are wrong, or with pages that are another's as well"
+        what = "whose records are wrong, or with pages that are another's as well, or gone"
         yield "doubtful", f"{counted(doubtful, 'buffer')} {what}"
     if found.dead:
         yield (
@@ -108,7 +110,8 @@ def _kept(buffers: list[Found]) -> Table:
     table.add_row("kept as", "offset", "size", style="bold")
     named = [buffer for buffer in buffers if buffer.key]
     for buffer in named[:_TOLD]:
-        table.add_row(Text(str(buffer.key)), f"{buffer.offset:#x}", in_bytes(buffer.nbytes))
+        # It may have any ASCII in it, also what a terminal would obey.
+        table.add_row(Text(ascii(buffer.key)[1:-1]), f"{buffer.offset:#x}", in_bytes(buffer.nbytes))
     if len(named) > _TOLD:
         table.add_row(f"and {len(named) - _TOLD} more", "", "")
     return table

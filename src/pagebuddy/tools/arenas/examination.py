@@ -9,6 +9,8 @@ from pagebuddy.sharing.words import A_BUSY, A_POISONED
 from pagebuddy.tools.arenas.place import attached
 from pagebuddy.tools.arenas.salvage import Found, buffers_in
 from pagebuddy.tools.arenas.snapshot import Snapshot
+from pagebuddy.tools.refusal import broken
+from pagebuddy.tools.units import counted
 
 
 @dataclass
@@ -41,6 +43,10 @@ def examine(snapshot: Snapshot) -> Examination:
     """
     found = Examination(snapshot.name, in_use=snapshot.is_in_use)
     found.buffers = buffers_in(snapshot)
+    if snapshot.missing:
+        found.wrong.append(f"it was cut short, by {counted(snapshot.missing, 'byte')}")
+        found.mends = False
+        return found
     poisoned, busy = (bool(snapshot.words[at]) for at in (A_POISONED, A_BUSY))
     if poisoned:
         found.wrong.append(
@@ -57,7 +63,7 @@ def examine(snapshot: Snapshot) -> Examination:
     try:
         snapshot.verify()
     except CorruptMetadata as error:
-        found.wrong.append(_told(error))
+        found.wrong.append(broken(error))
     try:
         snapshot.recover()
         _count(snapshot, found)
@@ -71,7 +77,7 @@ def _prove_in_use(snapshot: Snapshot, found: Examination) -> None:
         with attached(snapshot.path) as arena:
             arena.verify()
     except CorruptMetadata as error:
-        found.wrong.append(_told(error))
+        found.wrong.append(broken(error))
     try:
         with Snapshot(snapshot.path) as now:
             _count(now, found)
@@ -83,9 +89,3 @@ def _count(snapshot: Snapshot, found: Examination) -> None:
     stats = snapshot.stats()
     found.processes, found.dead = stats.processes, stats.dead
     found.buffers = buffers_in(snapshot)
-
-
-def _told(error: CorruptMetadata) -> str:
-    """The invariant that does not hold, and where."""
-    detail = f": {error.detail}" if error.detail else ""
-    return f"it does not hold that {error.invariant}{detail}"

@@ -17,7 +17,7 @@ from pagebuddy.arena_stats import ArenaStats
 from pagebuddy.errors import ArenaNotFound, CorruptMetadata
 from pagebuddy.tools.arenas.place import Foreign, named_arenas, told
 from pagebuddy.tools.arenas.snapshot import Snapshot
-from pagebuddy.tools.refusal import WRONG_INSIDE, plain_refusals
+from pagebuddy.tools.refusal import WRONG_INSIDE, broken, plain_refusals
 from pagebuddy.tools.units import counted, in_bytes
 
 # In fewer columns the names would have no room beside the figures.
@@ -64,8 +64,8 @@ def ls_command(
                     found.append((name, snapshot.stats()))
                     figures.append(snapshot.as_dict())
             except CorruptMetadata as error:
-                found.append((name, str(error)))
-                figures.append({"name": name, "path": path, "error": str(error)})
+                found.append((name, broken(error)))
+                figures.append({"name": name, "path": path, "error": broken(error)})
             except (ArenaNotFound, Foreign):
                 # Removed, or replaced, since it was found.
                 continue

@@ -60,7 +60,7 @@ def map_command(
 
     Exit code: 0; 1 if the arena is damaged; 2 if something given is wrong.
     """
-    with plain_refusals():
+    with plain_refusals(name):
         if svg is not None and svg.suffix.lower() != ".svg":
             raise ValueError(f"cannot draw {svg}: its name must end in .svg")
         if order is not None and tree is None:

@@ -6,6 +6,8 @@ import json
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.text import Text
 
 from pagebuddy.tools.arenas.place import Name, attached, path_of
 from pagebuddy.tools.arenas.snapshot import Snapshot
@@ -36,7 +38,7 @@ def reap_command(
 
     Exit code: 0; 1 if the arena is damaged; 2 if NAME is none.
     """
-    with plain_refusals():
+    with plain_refusals(name):
         path = path_of(name)
         with Snapshot(path) as snapshot:
             before = snapshot.stats()
@@ -55,4 +57,5 @@ def reap_command(
     dead = "1 dead process" if figures["reaped"] == 1 else f"{figures['reaped']} dead processes"
     handles = f", ended {counted(figures['ended'], 'handle')}" if figures["ended"] else ""
     freed = in_bytes(figures["freed_bytes"])
-    typer.echo(f"reaped {dead}{handles}: {freed} freed, {in_bytes(after.used_bytes)} used")
+    told = f"reaped {dead}{handles}: {freed} freed, {in_bytes(after.used_bytes)} used"
+    Console(highlight=False).print(Text(told))

@@ -28,7 +28,8 @@ _CHUNK = 1 << 20
 class Found(NamedTuple):
     """A live buffer, as its record tells it; offset and nbytes in bytes, key as in `BufferRow`.
 
-    It is `doubtful` if pages of it are another's as well, or if only the directory knows of it.
+    It is `doubtful` if pages of it are another's as well, or are missing, or if only the directory
+    knows of it.
     """
 
     offset: int
@@ -57,6 +58,8 @@ def buffers_in(snapshot: Snapshot) -> list[Found]:
     inside[1:] = pages[1:] < ends[:-1]
     # The one before is as doubtful as the one that lies in it.
     inside[:-1] |= inside[1:]
+    there = (layout.n_bytes - snapshot.missing - layout.data_at) // layout.page_size
+    inside |= pages + n > there
     kept = _kept(words[layout.entries_at : layout.tickets_at])
     size = layout.page_size
     found = []

@@ -15,7 +15,7 @@ from pagebuddy.memory.given import Given
 from pagebuddy.memory.mapping import identity_of
 from pagebuddy.sharing import attaching, lease
 from pagebuddy.sharing.layout import WORD, Layout
-from pagebuddy.sharing.words import ARENA_WORDS, LOCK_NONE
+from pagebuddy.sharing.words import A_BYTES, ARENA_WORDS, LOCK_NONE
 from pagebuddy.tools.arenas.place import opened, told
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ class Snapshot(ArenaUpkeep):
     - It is read, not mapped: a file that is cut short meanwhile ends nobody.
     - Others may be at work meanwhile. Then some words are older than others; unless `mend` is false, all
       that can contradict the records is made anew from them.
+    - With `mend` every byte is there that its header tells of. Else the last `missing` ones may not be;
+      of those that are missing here, all are 0.
 
     Raises `ArenaNotFound`, `Foreign`, `CorruptMetadata` for an arena that is damaged beyond mending,
     OSError. Cost: reading what was ever used of the metadata, 16 bytes a page.
@@ -53,7 +55,10 @@ class Snapshot(ArenaUpkeep):
         try:
             header = memoryview(os.pread(self.fd, ARENA_WORDS * WORD, 0))
             words = header.cast("Q").tolist() if len(header) == ARENA_WORDS * WORD else ()
-            self.layout = Layout.read(words, os.fstat(self.fd).st_size)
+            there = os.fstat(self.fd).st_size
+            length = words[A_BYTES] if words and not mend else 0
+            self.layout = Layout.read(words, max(there, length))
+            self.missing = max(self.layout.n_bytes - there, 0)
             self._take(mend)
         except BaseException:
             os.close(self.fd)

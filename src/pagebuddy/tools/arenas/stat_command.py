@@ -15,10 +15,12 @@ from rich.console import Console
 from rich.live import Live
 
 from pagebuddy.errors import ArenaNotFound
-from pagebuddy.tools.arenas.arena_report import ArenaReport, in_a_line
+from pagebuddy.tools.arenas.arena_report import ArenaReport, Watched, in_a_line
 from pagebuddy.tools.arenas.place import Name, path_of
 from pagebuddy.tools.arenas.snapshot import Snapshot
 from pagebuddy.tools.refusal import plain_refusals
+
+_A_DAY = 86_400.0
 
 
 def stat_command(
@@ -28,7 +30,10 @@ def stat_command(
         typer.Option("--watch", help="Look again and again, until Ctrl-C or the arena is gone."),
     ] = False,
     every: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0.01, help="How often to look with --watch.")
+        float,
+        typer.Option(
+            metavar="SECONDS", min=0.01, max=_A_DAY, help="How often to look with --watch."
+        ),
     ] = 1.0,
     as_json: Annotated[
         bool,
@@ -47,7 +52,7 @@ def stat_command(
 
     Exit code: 0; 1 if the arena is damaged; 2 if NAME is none.
     """
-    with plain_refusals():
+    with plain_refusals(name):
         path = path_of(name)
         if watch:
             with suppress(KeyboardInterrupt):
@@ -68,7 +73,7 @@ def _watch(path: str, every: float, as_json: bool) -> None:
     elif sys.stdout.isatty():
         with Live(console=Console(highlight=False), auto_refresh=False) as live:
             for report, _ in looks:
-                live.update(report, refresh=True)
+                live.update(Watched(report), refresh=True)
     else:
         for report, _ in looks:
             typer.echo(f"{time.strftime('%H:%M:%S')}  {in_a_line(report.stats)}")

@@ -54,8 +54,12 @@ def _interrupt_after(sentinel: int, connection: Connection) -> None:
 
 def _serve(serve: Callable[..., object], connection: Connection, *shared: object) -> None:
     end_with_parent()
-    connection.send_bytes(b"here")
     try:
+        connection.send_bytes(b"here")
         serve(connection, *shared)
     except (EOFError, ConnectionError):
         return
+    except OSError as error:
+        # A message that breaks off in the middle, which is no error of the system.
+        if error.errno is not None:
+            raise

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pagebuddy.tools.demo.passage import Passage, pass_video
+from pagebuddy.tools.other_process import ending_in_order
 
 
 def demo_command(
@@ -44,7 +45,8 @@ def demo_command(
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console) as progress:
+    # Else the semaphores of `multiprocessing.Queue` are left, and told of.
+    with ending_in_order(), Progress(*columns, console=console) as progress:
         for title, options in _PASSAGES:
             task = progress.add_task(f"{title:<24}", total=frames)
 
