@@ -34,7 +34,9 @@ class FindsAllOfIt(ChosenArena):
     """Finds a kept buffer with all the bytes of its pages, not those that it was kept with."""
 
     def __getitem__(self, key):
-        return self.buffer_at(super().__getitem__(key).offset)
+        found = super().__getitem__(key)
+        found.resize(found.capacity)
+        return found
 
 
 class LeavesHandles(ChosenArena):
