@@ -121,7 +121,8 @@ class ArenaUpkeep:
         """Rebuild all but the truth from the truth: the records, holds, keys and tickets.
 
         This happens by itself after a process was killed at work; here it is for what `verify` found.
-        Raises `CorruptMetadata` where a record itself cannot be. Cost: a walk, under the lock.
+        Raises `CorruptMetadata` where a record itself cannot be, `OutOfPages` where a full file system
+        has no room for what is to be rebuilt. Cost: a walk, under the lock.
         """
         a = self._whole
         a.perform(a.request(), OP_REPAIR)

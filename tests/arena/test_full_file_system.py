@@ -18,7 +18,7 @@ PRELUDE = """
 import contextlib, copy, errno, gc, os, pickle, signal, sys
 from pagebuddy import Arena, OutOfPages
 from pagebuddy.memory.named import FOLDER
-from pagebuddy.sharing.words import A_BUSY, OP_ALLOC
+from pagebuddy.sharing.words import A_BUSY, A_TOUCHED, OP_ALLOC
 
 PAGE = 4096
 
@@ -225,6 +225,9 @@ OPERATIONS = {
     "trim": "arena.trim()",
     "verify": "arena.verify()",
     "recover": "arena.recover()",
+    "across": "keep(arena.alloc(2 << 30))",
+    "recover after a refusal": "first.resize('2 GiB'); arena.recover()",
+    "recover all": "arena._attachment.memory[A_TOUCHED] = arena.n_pages + 64; arena.recover()",
     "take over": "arena._attachment.memory[A_BUSY] = 2 << 32 | OP_ALLOC; arena.stats()",
     "attach first": "first = second = arena = 0; gc.collect(); arena = made(kind, '3 GiB')",
     "attach": "Arena.attach('arena').stats()",

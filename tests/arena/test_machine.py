@@ -35,7 +35,7 @@ class FindsAllOfIt(ChosenArena):
 
     def __getitem__(self, key):
         found = super().__getitem__(key)
-        found.resize(-(-found.nbytes // self.page_size) * self.page_size)
+        found.resize(found.capacity)
         return found
 
 

@@ -89,14 +89,24 @@ def can_start(s: State, place: u64, n: u64) -> cython.bint:
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def has_bits(s: State, end: u64) -> cython.bint:
+    """Whether the bits of all blocks that start up to a place, that one too, are known to be backed."""
+    if end >= s.known_bits and s.known_bits < s.end_place:
+        fail(s, MISSING, node_at(s, end - 1))
+        return False
+    return True
+
+
+@cython.nogil
+@cython.exceptval(check=False)
 @cython.cfunc
 def is_backed(s: State, begin: u64, place: u64, n: u64, end: u64) -> cython.bint:
     """Whether n pages at a place can be taken out of free pages from `begin` to `end`."""
-    if place + n >= s.known_bits and s.known_bits < s.end_place:
-        fail(s, MISSING, node_at(s, place + n - 1))
-        return False
     return (
-        can_start(s, begin, place - begin)
+        has_bits(s, place + n)
+        and can_start(s, begin, place - begin)
         and can_start(s, place, n)
         and can_start(s, place + n, end - place - n)
     )

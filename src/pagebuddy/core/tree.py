@@ -8,7 +8,7 @@ from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
     from .arith import ctz, order_from, size
-    from .backing import is_backed
+    from .backing import has_bits, is_backed
     from .state import State, fail, node_at, place_of, use_node
     from .stripe import is_free, push, remove
     from .words import (
@@ -151,6 +151,8 @@ def order_around(s: State, place: u64) -> u64:
 def can_claim(s: State, place: u64, n: u64) -> cython.bint:
     """Whether the words that `claim` stores to are known to be there."""
     last: u64 = place + n - 1
+    if not has_bits(s, place + n):
+        return False
     first_k: u64 = order_around(s, place)
     last_k: u64 = order_around(s, last)
     if first_k > s.top or last_k > s.top:

@@ -3,7 +3,8 @@
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
-    from pagebuddy.core.words import u64
+    from pagebuddy.core.backing import has_bits
+    from pagebuddy.core.words import N_HEADS, u64
     from pagebuddy.sharing.attachment import Attachment
     from pagebuddy.sharing.deferred import defer
     from pagebuddy.sharing.guarded import guarded
@@ -23,6 +24,7 @@ if not cython.compiled:
         do_resize,
         do_take_free,
         do_unkeep,
+        stopped,
     )
     from pagebuddy.sharing.proof import prove_arena
     from pagebuddy.sharing.reaping import begin_slot, end_slot, reap
@@ -88,6 +90,20 @@ def do_verify(a: Attachment, r: Request) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
+def do_repair(a: Attachment, r: Request) -> u64:
+    """Take over as from the dead, but trust nothing that need not be."""
+    # The high water may be what is wrong: what was touched is a second witness, and may be more.
+    high: u64 = a.base[A_TOUCHED] if a.base[A_TOUCHED] < a.n_nodes else a.n_nodes
+    if a.sparse and high > N_HEADS and not has_bits(a, high - N_HEADS):
+        r.missing = a.fault_node
+        return stopped(a)
+    take_over(a, high, True)
+    return DONE
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
 def carry_out(a: Attachment, r: Request, operation: u64) -> u64:
     """The operation itself."""
     if operation == OP_ALLOC:
@@ -132,8 +148,7 @@ def carry_out(a: Attachment, r: Request, operation: u64) -> u64:
     elif operation == OP_RECORD:
         return do_record(a, r)
     elif operation == OP_REPAIR:
-        # The high water may be what is wrong: what was touched is a second witness.
-        take_over(a, a.base[A_TOUCHED] if a.base[A_TOUCHED] < a.n_nodes else a.n_nodes, True)
+        return do_repair(a, r)
     return DONE
 
 

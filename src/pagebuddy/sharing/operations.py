@@ -228,14 +228,17 @@ def do_resize(a: Attachment, r: Request) -> u64:
     was: u64 = length(a, r.node)
     if r.n < was and (r.flag == 0 or not is_held_by_me_alone(a, r.node)):
         return SHARED
+    touched: u64 = a.base[A_TOUCHED]
     if r.n > was and r.n <= a.total:
         touch(a, r.node + r.n if r.node + r.n < a.n_nodes else a.n_nodes)
     if r.n > a.total:
         return NO_PAGES
     if not resize(a, r.node, r.n) and not (empty_magazines(a) and resize(a, r.node, r.n)):
+        store(a.base, A_TOUCHED, touched)
         r.missing = a.fault_node
         return stopped(a)
     if a.fault:
+        store(a.base, A_TOUCHED, touched)
         r.missing = a.fault_node
         return stopped(a)
     if r.node < a.recorded and r.n != was:
