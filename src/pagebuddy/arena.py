@@ -237,9 +237,8 @@ class Arena(ArenaArrays, ArenaExchange, ArenaUpkeep):
 
     def _sized(self, size: object, name: str) -> Self:
         """This arena, if it has the size that is asked for."""
-        wanted = bytes_of(size)
-        page_size, there = self.page_size, self.size
-        if -(-wanted // page_size) * page_size != there:
+        wanted, there = bytes_of(size), self.size
+        if -(-wanted // self.page_size) * self.page_size != there:
             self.close()
             raise ValueError(
                 f"{name} is an arena of {there} bytes, not of {wanted}; ask for its own size, or "

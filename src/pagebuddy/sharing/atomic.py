@@ -1,7 +1,7 @@
 """Words that processes change without the arena's lock, uncompiled: where there are none.
 
 An arena that has such words has a mutex, which the uncompiled engine has not; it may have a copy of one.
-Compiled, `system.pxi` has the same functions in C.
+Compiled, `atomic.pxi` has the same functions in C.
 """
 
 from __future__ import annotations

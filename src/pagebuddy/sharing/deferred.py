@@ -1,7 +1,7 @@
 """Holds to be ended later: by the next operation of this process, which has the lock.
 
 An object may die where its hold cannot be ended: inside an operation of its own thread, or while the
-lock's owner is stopped. Compiled, `system.pxi` has the same: a list that threads push without a lock.
+lock's owner is stopped. Compiled, `atomic.pxi` has the same: a list that threads push without a lock.
 """
 
 from __future__ import annotations

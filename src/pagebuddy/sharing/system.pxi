@@ -1,6 +1,6 @@
-"""What sharing needs of the system, in C: the mutex, locks on bytes, who is alive, deferred ends.
+"""What sharing needs of the system, in C: the mutex, locks on bytes, who is alive.
 
-Uncompiled, `lock`, `gate`, `alive` and `deferred` have the same functions. Only Linux has robust mutexes
+Uncompiled, `lock`, `gate` and `alive` have the same functions. Only Linux has robust mutexes
 and locks that belong to an open file; elsewhere an arena serves one process.
 """
 
@@ -265,56 +265,6 @@ cdef extern from *:
       static int pb_enlist(void *attachment, pb_u64 high, pb_u64 low) { return 1; }
       static void pb_delist(void *attachment) {}
     #endif
-
-    /* Deferred ends: threads push without a lock, whoever has the arena's lock takes them all. */
-    typedef struct pb_end { struct pb_end *next; pb_u64 node; } pb_end;
-    static void pb_defer(void **list, pb_u64 node) {
-        pb_end *end = malloc(sizeof *end);
-        /* Without memory the hold lasts as long as the process. */
-        if (!end) return;
-        end->node = node;
-    #if defined(_MSC_VER)
-        end->next = *list; *list = end;
-    #else
-        end->next = __atomic_load_n((pb_end **)list, __ATOMIC_RELAXED);
-        while (!__atomic_compare_exchange_n((pb_end **)list, &end->next, end, 1, __ATOMIC_RELEASE,
-                                            __ATOMIC_RELAXED)) {}
-    #endif
-    }
-    static pb_u64 pb_next_deferred(void **list) {
-        pb_end *end;
-        pb_u64 node;
-    #if defined(_MSC_VER)
-        end = *list;
-        if (!end) return 0;
-        *list = end->next;
-    #else
-        /* One at a time: there is a single consumer, so what was read cannot come back meanwhile. */
-        end = __atomic_load_n((pb_end **)list, __ATOMIC_ACQUIRE);
-        while (end && !__atomic_compare_exchange_n((pb_end **)list, &end, end->next, 1, __ATOMIC_ACQUIRE,
-                                                   __ATOMIC_ACQUIRE)) {}
-        if (!end) return 0;
-    #endif
-        node = end->node;
-        free(end);
-        return node; }
-
-    /* Words that processes change without the lock. */
-    #if defined(_MSC_VER)
-      static __inline pb_u64 pb_peek(pb_u64 *words, pb_u64 index) {
-          return (pb_u64)InterlockedOr64((volatile long long *)(words + index), 0); }
-      static __inline int pb_swap(pb_u64 *words, pb_u64 index, pb_u64 old, pb_u64 changed) {
-          return (pb_u64)InterlockedCompareExchange64((volatile long long *)(words + index),
-                                                      (long long)changed, (long long)old) == old; }
-      static __inline void pb_fence(void) { MemoryBarrier(); }
-    #else
-      static inline pb_u64 pb_peek(pb_u64 *words, pb_u64 index) {
-          return __atomic_load_n(words + index, __ATOMIC_SEQ_CST); }
-      static inline int pb_swap(pb_u64 *words, pb_u64 index, pb_u64 old, pb_u64 changed) {
-          return __atomic_compare_exchange_n(words + index, &old, changed, 0, __ATOMIC_SEQ_CST,
-                                             __ATOMIC_SEQ_CST); }
-      static inline void pb_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
-    #endif
     static void *pb_at(pb_u64 address) { return (void *)(size_t)address; }
     """
     u64 mutex_kind "pb_mutex_kind"() nogil
@@ -344,11 +294,6 @@ cdef extern from *:
     int handle_forks "pb_handle_forks"(on_attachment, on_attachment, on_attachment) nogil
     bint enlist "pb_enlist"(void *attachment, u64 high, u64 low) nogil
     void delist "pb_delist"(void *attachment) nogil
-    void push_deferred "pb_defer"(void **ends, u64 node) nogil
-    u64 pop_deferred "pb_next_deferred"(void **ends) nogil
-    u64 peek "pb_peek"(u64 *words, u64 index) nogil
-    bint swap "pb_swap"(u64 *words, u64 index, u64 old, u64 changed) nogil
-    void fence "pb_fence"() nogil
     void *at_address "pb_at"(u64 address) nogil
     void free "free"(void *memory) nogil
     void *memset "memset"(void *memory, int value, size_t n_bytes) nogil
@@ -368,14 +313,6 @@ cdef inline bint locks_the_arena(Attachment a) noexcept nogil:
 
 cdef inline bint may_judge(Attachment a) noexcept nogil:
     return is_file(a.fd, a.device, a.inode) and (a.slot == 0 or lease_is_taken(a.fd, a.slot))
-
-
-cdef inline void defer(Attachment a, u64 node) noexcept nogil:
-    push_deferred(&a.deferred, node)
-
-
-cdef inline u64 next_deferred(Attachment a) noexcept nogil:
-    return pop_deferred(&a.deferred)
 
 
 cdef bint take_child_lease(Attachment a, u64 slot) noexcept nogil:

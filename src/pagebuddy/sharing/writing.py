@@ -1,4 +1,4 @@
-"""What a tape needs of the system, uncompiled. Compiled, `system.pxi` has the same functions in C."""
+"""What a tape needs of the system, uncompiled. Compiled, `writing.pxi` has the same functions in C."""
 
 from __future__ import annotations
 
