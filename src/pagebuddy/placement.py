@@ -18,7 +18,9 @@ MANY_BYTES = 1 << 20
 """From here on to map zeros is cheaper than to write them."""
 
 # Elsewhere than on Unix what has no name is private anyway.
-PRIVATE = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_ANONYMOUS") else {}
+PRIVATE: dict[str, Any] = (
+    {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_ANONYMOUS") else {}
+)
 
 
 def address_of(view: memoryview) -> int:

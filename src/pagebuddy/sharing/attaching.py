@@ -240,7 +240,7 @@ def adopted(engine: ModuleType, layout: Layout, medium: Medium) -> Any:
 
 
 # Untouched, a word a page costs nothing; a forked child has its own.
-_PRIVATE: dict[str, int] = (
+_PRIVATE: dict[str, Any] = (
     {}
     if sys.platform == "win32"
     else {
