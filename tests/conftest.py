@@ -106,3 +106,24 @@ def left_behind(tmp_path: Path) -> Callable[[], dict[str, object]]:
         }
 
     return count
+
+
+class CountingWords:
+    """Words that count how often one is read."""
+
+    def __init__(self, words):
+        self.words = words
+        self.reads = 0
+
+    def __getitem__(self, index):
+        self.reads += 1
+        return self.words[index]
+
+    def __setitem__(self, index, value):
+        self.words[index] = value
+
+
+@pytest.fixture
+def counted():
+    """Put before the words of an uncompiled engine: the same words, whose reads are counted."""
+    return CountingWords

@@ -92,24 +92,12 @@ def test_a_walk_writes_nothing(filled):
     assert bytes(buddy.metadata) == before
 
 
-class Counted:
-    """Words that count how often one of them is read."""
-
-    def __init__(self, words):
-        self.words = words
-        self.reads = 0
-
-    def __getitem__(self, index):
-        self.reads += 1
-        return self.words[index]
-
-
-def test_of_what_is_aside_each_page_is_looked_at_once():
+def test_of_what_is_aside_each_page_is_looked_at_once(counted):
     buddy = Uncompiled(PageRanges([(0, 5000), (10_000, 5000)]))
     for page, n_pages in ((3, 4000), (4500, 5), (14_999, 1)):
         buddy.alloc_at(page, n_pages)
     buddy.free(3)
-    buddy.links = Counted(buddy.links)
+    buddy.links = counted(buddy.links)
     assert list(buddy.spans()) == [(4500, 5), (14_999, 1)]
     assert buddy.links.reads < 4000 + 50
 
