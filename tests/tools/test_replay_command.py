@@ -190,7 +190,7 @@ def test_figures_that_make_no_sense(pagebuddy_command, refused):
     assert refused("replay", SAMPLE, "--page-size", 4097).startswith("page_size is 4097; ")
     assert refused("replay", SAMPLE, "--max-order", 32).startswith("max_order is '32'; ")
     assert refused("replay", SAMPLE, "--policy", "best").startswith("policy is 'best'; ")
-    assert refused("replay", SAMPLE, "--memory", "1 KiB").startswith("the memory of 1024 bytes ")
+    assert refused("replay", SAMPLE, "--memory", "1 KiB").startswith("the memory of 1,024 bytes ")
     assert refused("replay", SAMPLE, "--device", "0").endswith("leave the device out")
     told = refused("replay", SAMPLE, "--memory", "1 MiB", "--memory-map", IOMEM)
     assert told == "give --memory or --memory-map, not both"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
@@ -37,11 +38,21 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             # Where an encoding lacks a letter, the others are still worth reading.
             stream.reconfigure(errors="replace")
+    code: str | int | None = None
     try:
-        build()(prog_name="pagebuddy")
+        try:
+            build()(prog_name="pagebuddy")
+        except SystemExit as end:
+            code = end.code
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except OSError as error:
-        # What a verb reads and writes itself it answers for: this is what it prints.
-        refuse(f"cannot print: {error.strerror or error}", WRONG_INPUT)
+        # What a verb reads and writes itself it answers for: this is what it prints. At its end the
+        # interpreter would print the rest, and complain as well.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not code:
+            refuse(f"cannot print: {error.strerror or error}", WRONG_INPUT)
+    sys.exit(code)
 
 
 def build() -> typer.Typer:

@@ -38,10 +38,12 @@ def test_how_often_to_look_is_checked(arena, name, pagebuddy_command, every):
 def test_a_disk_that_is_full(arena, name, surroundings, verb, options):
     if (verb, options) == ("map", ["--json"]):
         pytest.skip("it prints no figures")
+    # What is printed is told at its end, or as it comes.
+    buffered = {**surroundings, "PYTHONUNBUFFERED": ""}
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
             [sys.executable, "-m", "pagebuddy", verb, name, *options],
-            env=surroundings,
+            env=buffered,
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,

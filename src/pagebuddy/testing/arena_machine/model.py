@@ -173,10 +173,12 @@ class NaiveArena:
     def keep(self, page: int, key: str, nbytes: int) -> None:
         """A buffer is kept, so many bytes of it; whatever had the key is kept no longer."""
         buffer = self.buffers[page]
-        if buffer.key is not None and key in ("", buffer.key):
+        again = buffer.key is not None and key in ("", buffer.key)
+        buffer.nbytes = nbytes
+        if again:
             return
         former = self.page_under(key)
-        buffer.key, buffer.nbytes = key, nbytes
+        buffer.key = key
         if former is not None:
             self.unkeep(former)
 

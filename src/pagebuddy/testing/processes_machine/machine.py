@@ -164,8 +164,9 @@ class ProcessesMachine(Crew):
                 self.workers[name].call("join", number, offset)
             return
         assert self.workers[name].call("join", number, offset) == offset
-        n_pages = self.model.buffers[page].n_pages
-        self.has(name, number, Object(page, n_pages * self.page_size, n_pages))
+        there = self.model.buffers[page]
+        nbytes = there.nbytes if page in self.model.kept else there.n_pages * self.page_size
+        self.has(name, number, Object(page, nbytes, there.n_pages))
 
     @precondition(lambda self: self.workers)
     @rule(pick=picks, key=_keys)
