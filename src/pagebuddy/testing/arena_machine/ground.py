@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from random import Random
 from typing import Any, ClassVar
 
@@ -14,6 +12,7 @@ from pagebuddy import Arena, OutOfPages
 from pagebuddy.testing.arena_machine.model import NaiveArena
 from pagebuddy.testing.arena_machine.place import KINDS, Place
 from pagebuddy.testing.arena_machine.reference import Reference
+from pagebuddy.testing.arena_machine.refusal import Refusal
 
 ME = "me"
 KEYS = st.sampled_from(["a", "b", "a key of the 47 ASCII characters that it may be"])
@@ -105,26 +104,19 @@ class Ground(RuleBasedStateMachine):
         """The Buffers that were not released."""
         return [reference for reference in self.shown if reference.is_buffer]
 
-    @contextmanager
-    def out_of_pages(self, requested: int) -> Iterator[None]:
+    def out_of_pages(self, requested: int) -> Refusal:
         """The block is refused for want of pages, and the error tells the figures."""
-        try:
-            yield
-        except OutOfPages as error:
+
+        def check(error: OutOfPages) -> None:
             pages = self.model.pages
             told = error.requested, error.free, error.largest_free
             assert told == (requested, pages.n_free(), pages.largest_free())
-        else:
-            raise AssertionError("OutOfPages was not raised")
 
-    @contextmanager
-    def refused(self, *errors: type[Exception]) -> Iterator[None]:
+        return Refusal(OutOfPages, check=check)
+
+    def refused(self, *errors: type[Exception]) -> Refusal:
         """The block raises one of these errors."""
-        try:
-            yield
-        except errors:
-            return
-        raise AssertionError(f"none of {errors} was raised")
+        return Refusal(*errors)
 
     def refer(self, reference: Reference) -> Reference:
         """There is one more object that leads to a buffer."""
