@@ -6,6 +6,7 @@ Read from the bottom up; each file uses those before it:
     arith     orders and sizes
     state     one allocator's view of its words, and the page range in use
     stripe    one order's free list and bits: push, remove
+    backing   which words may be touched, where a file may have holes
     tree      split and merge
     aside     the span freed last, or what is left of the block split last
     search    free runs, across blocks

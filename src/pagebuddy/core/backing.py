@@ -59,7 +59,8 @@ def is_known(s: State, node: u64) -> cython.bint:
 def is_hole(s: State, node: u64) -> cython.bint:
     """Whether a node's granule was found to be a hole, so that there is nothing to be read in it.
 
-    Only while `holes` is on: asked by the caller, for whom this is on the path of every page."""
+    Only while `holes` is on: asked by the caller, for whom this is on the path of every page.
+    """
     granule: u64 = granule_of(s, node)
     return s.stored[granule >> 6] >> (granule & 63) & 1 == 0
 
