@@ -19,7 +19,7 @@ import pagebuddy
 ROOT = Path(pagebuddy.__file__).parent
 
 LEVELS = [
-    {"errors", "arguments", "numerals"},
+    {"errors", "arguments", "numerals", "pickled"},
     {"core", "ranges", "memory_maps", "stats", "arena_stats"},
     {
         "allocator",

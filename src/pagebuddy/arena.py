@@ -18,6 +18,7 @@ from pagebuddy.errors import ArenaClosed, ArenaExists, ArenaNotFound
 from pagebuddy.memory.given import Given
 from pagebuddy.memory.options import Options
 from pagebuddy.memory.sizes import bytes_of
+from pagebuddy.pickled import name_of
 from pagebuddy.sharing import answers, attaching, listing
 from pagebuddy.sharing.layout import Layout
 
@@ -365,7 +366,7 @@ class Arena(ArenaArrays, ArenaExchange, ArenaUpkeep):
         """Travel as a name or a path; an anonymous arena by descriptor, between processes that run."""
         from pagebuddy.sharing.passing import arena_found, descriptor_of
 
-        return arena_found, (type(self), *descriptor_of(self._open))
+        return arena_found, (name_of(type(self)), *descriptor_of(self._open))
 
     def __enter__(self) -> Self:
         self._open  # noqa: B018

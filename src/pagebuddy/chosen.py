@@ -10,6 +10,7 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from pagebuddy.pickled import permanent
 from pagebuddy.sharing import attaching
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if not TYPE_CHECKING:
     BuddyAllocator, Buffer = ENGINE.BuddyAllocator, ENGINE.Buffer
 
 
+@permanent
 def attached(metadata: bytearray) -> BuddyAllocator:
     """What a pickled allocator calls: it is taken up by the engine that is chosen there."""
     return BuddyAllocator.attach(metadata)

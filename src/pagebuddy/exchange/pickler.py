@@ -10,6 +10,7 @@ from typing import Any
 
 from pagebuddy.exchange.cargo import SMALL, Cargo
 from pagebuddy.exchange.remaking import as_it_is, remade_array, remade_view
+from pagebuddy.pickled import name_of
 from pagebuddy.sharing.attaching import place_of
 from pagebuddy.sharing.backing import room_for
 from pagebuddy.sharing.passing import arena_found
@@ -42,7 +43,7 @@ class ArenaPickler(Pickler):
         if kind is type(self._arena) and thing._attachment is self._cargo.a:
             # Whoever loads this has it.
             a = self._cargo.a
-            return arena_found, (kind, a.layout.arena_id, place_of(a), None)
+            return arena_found, (name_of(kind), a.layout.arena_id, place_of(a), None)
         return NotImplemented
 
     def _view(self, view: memoryview) -> Any:

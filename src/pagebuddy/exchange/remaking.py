@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from pagebuddy.pickled import permanent
 
+
+@permanent
 def as_it_is(arrived: Any) -> Any:
     """Return what arrived: a Buffer, which travels as itself."""
     return arrived
 
 
+@permanent
 def remade_view(arrived: Any, kind: str, shape: tuple[int, ...]) -> memoryview:
     """Return a memoryview of that format and shape."""
     view = memoryview(arrived)
@@ -19,6 +23,7 @@ def remade_view(arrived: Any, kind: str, shape: tuple[int, ...]) -> memoryview:
     return view.cast(kind, shape)  # type: ignore[call-overload, no-any-return]
 
 
+@permanent
 def remade_array(
     arrived: Any, dtype: Any, shape: tuple[int, ...], strides: tuple[int, ...], first: int
 ) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from pagebuddy.pickled import permanent, public
 from pagebuddy.sharing import attaching
 from pagebuddy.sharing.sending import attached_for
 
@@ -23,8 +24,10 @@ def descriptor_of(a: Any) -> tuple[int, str, Any]:
     return a.layout.arena_id, place, DupFd(a.medium.fileno())
 
 
+@permanent
 def arena_found(cls: Any, arena_id: int, place: str, passed: Any) -> Any:
     """Return the arena that was passed on. Raises `StaleHandle` where it is gone."""
+    cls = public(cls)
     if passed is None:
         return cls._of(attached_for(arena_id, place))
     fd = passed.detach()

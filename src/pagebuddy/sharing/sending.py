@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pagebuddy.errors import OutOfTickets, PageBuddyError, StaleHandle
+from pagebuddy.pickled import permanent
 from pagebuddy.sharing import attaching
 from pagebuddy.sharing.handle import Handle, from_text
 from pagebuddy.sharing.process import now
@@ -26,6 +27,7 @@ def send(a: Any, node: int, n_bytes: int) -> bytes:
     return bytes(Handle(a.layout.arena_id, index, serial, attaching.place_of(a)))
 
 
+@permanent
 def claim(data: bytes | str, near: Any = None) -> Any:
     """Redeem a handle: return the buffer, which this process holds from now on.
 

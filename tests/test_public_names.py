@@ -1,0 +1,50 @@
+"""Every public name of version 0.1 is still there, with its parameters, their kinds and defaults."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from pathlib import Path
+
+import pytest
+
+import pagebuddy
+from pagebuddy.allocator import BuddyAllocator
+from pagebuddy.buffer import Buffer
+
+STORED = json.loads((Path(__file__).parent / "stored" / "public-names-0.1.json").read_text())
+
+# Compiled classes that show no signature are compared as they are in their source.
+SOURCES = {"BuddyAllocator": BuddyAllocator, "Buffer": Buffer}
+
+# These had `**options`, and spell them out now.
+SPELLED_OUT = {("Arena", "open"), ("Arena", "file")}
+
+MEMBERS = [(kind, member) for kind in STORED for member in STORED[kind] or ()]
+
+
+def parameters(function):
+    return [
+        [each.name, each.kind.name, None if each.default is each.empty else repr(each.default)]
+        for each in inspect.signature(function).parameters.values()
+    ]
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_a_public_name_remains(name):
+    assert name in pagebuddy.__all__
+    assert hasattr(pagebuddy, name)
+
+
+@pytest.mark.parametrize(("kind", "member"), MEMBERS, ids=".".join)
+def test_a_member_remains_with_its_parameters(kind, member):
+    how, expected = STORED[kind][member]
+    owner = SOURCES.get(kind, getattr(pagebuddy, kind))
+    found = inspect.getattr_static(owner, member)
+    if how == "property":
+        assert isinstance(found, property)
+    elif expected is not None and (kind, member) not in SPELLED_OUT:
+        there = parameters(getattr(found, "__func__", found))
+        assert there[: len(expected)] == expected
+        # What was added since has a default.
+        assert all(default is not None for _, _, default in there[len(expected) :])
