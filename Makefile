@@ -5,8 +5,9 @@ BIN    := $(VENV)/bin
 
 # A virtual environment installed with and without the compiled engine are two different things.
 MODE := $(if $(filter 1,$(PAGEBUDDY_PURE)),uncompiled,compiled)
-SOURCES := pyproject.toml setup.py src/pagebuddy/_compiled.pyx $(wildcard src/pagebuddy/*.p[yx]*) \
-           $(wildcard src/pagebuddy/core/*.py src/pagebuddy/sharing/*.p*)
+EXTENSION := src/pagebuddy/_compiled.pyx
+SOURCES := pyproject.toml setup.py $(EXTENSION) \
+           $(addprefix src/pagebuddy/,$(shell sed -n 's/^include "\(.*\)"/\1/p' $(EXTENSION)))
 
 .DEFAULT_GOAL := help
 .PHONY: help run replay demo test lint types tests docs search storm bench clean

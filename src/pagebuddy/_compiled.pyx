@@ -135,7 +135,7 @@ cdef unsigned char *bytes_of(object view) noexcept:
 
 
 include "core/stripe.py"
-include "core/backing.py"
+include "core/granules.py"
 include "core/tree.py"
 include "core/aside.py"
 include "core/search.py"

@@ -9,7 +9,7 @@ from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
     from .arith import ctz, is_aligned, size
-    from .backing import is_backed
+    from .granules import is_backed
     from .state import State, fail, place_of, use_node
     from .tree import raise_high_water, release
     from .words import F_ASIDE, H_ASIDE, H_MASK, is_live, low, pages_in, remainder, u64

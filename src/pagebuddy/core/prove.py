@@ -7,7 +7,7 @@ from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
     from .arith import size
-    from .backing import granule_end, is_hole
+    from .granules import granule_end, is_hole
     from .rebuild import ever_split
     from .spans import length
     from .state import State, fail, node_at, place_of, use, use_node

@@ -7,7 +7,7 @@ were, so that the next one starts afresh and ends the same.
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
-    from .backing import granule_end, is_hole
+    from .granules import granule_end, is_hole
     from .spans import length
     from .state import State, fail, node_at, place_of, use
     from .stripe import bit_word

@@ -10,7 +10,7 @@ from pagebuddy.core import stand_in as cython
 if not cython.compiled:
     from .arith import log2, order_for, size
     from .aside import after_aside, cut, put_aside, settle, take_aside, take_aside_elsewhere
-    from .backing import can_start
+    from .granules import can_start
     from .search import all_free, find
     from .state import State, fail, node_at, place_of, use_node
     from .tree import claim, order_around, release, split

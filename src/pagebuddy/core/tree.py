@@ -8,7 +8,7 @@ from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
     from .arith import ctz, order_from, size
-    from .backing import has_bits, is_backed
+    from .granules import has_bits, is_backed
     from .state import State, fail, node_at, place_of, use_node
     from .stripe import is_free, push, remove
     from .words import (

@@ -3,7 +3,7 @@
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
-    from pagebuddy.core.backing import has_bits
+    from pagebuddy.core.granules import has_bits
     from pagebuddy.core.words import N_HEADS, u64
     from pagebuddy.sharing.attachment import Attachment
     from pagebuddy.sharing.deferred import defer
