@@ -63,7 +63,7 @@ def engine(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def module(engine: str) -> str:
     """The module that has the `BuddyAllocator` under test."""
-    return "pagebuddy._compiled" if engine == "compiled" else "pagebuddy.allocator"
+    return "pagebuddy._compiled" if engine == "compiled" else "pagebuddy.allocator.buddy"
 
 
 @pytest.fixture(scope="session")

@@ -19,20 +19,10 @@ import pagebuddy
 ROOT = Path(pagebuddy.__file__).parent
 
 LEVELS = [
-    {"errors", "arguments", "numerals", "pickled"},
-    {"core", "ranges", "memory_maps", "stats", "arena_stats"},
-    {
-        "allocator",
-        "dump",
-        "geometry",
-        "inspection",
-        "invariants",
-        "memory",
-        "placement",
-        "refusals",
-        "turns",
-        "vectors",
-    },
+    {"errors", "arguments", "pickled"},
+    {"core"},
+    {"allocator", "arena_stats"},
+    {"memory"},
     {"sharing"},
     {"arrays", "pages", "buffer", "buffer_allocator"},
     {"_compiled", "chosen", "uncompiled"},

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import pagebuddy
-from pagebuddy.allocator import BuddyAllocator
+from pagebuddy.allocator.buddy import BuddyAllocator
 from pagebuddy.buffer import Buffer
 
 STORED = json.loads((Path(__file__).parent / "stored" / "public-names-0.1.json").read_text())

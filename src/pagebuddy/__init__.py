@@ -5,6 +5,8 @@ Runs of pages from any memory, from a region of numbers, or from memory that pro
 
 from typing import TYPE_CHECKING, Any
 
+from pagebuddy.allocator.ranges import PageRanges
+from pagebuddy.allocator.stats import Stats
 from pagebuddy.arena import Arena
 from pagebuddy.arena_stats import ArenaStats
 from pagebuddy.chosen import COMPILED, BuddyAllocator, Buffer
@@ -20,8 +22,6 @@ from pagebuddy.errors import (
     PageBuddyError,
     StaleHandle,
 )
-from pagebuddy.ranges import PageRanges
-from pagebuddy.stats import Stats
 
 if TYPE_CHECKING:
     from pagebuddy.exchange.executor import ArenaExecutor

@@ -1,7 +1,7 @@
 # The extension holds the same classes as the files that it is made of.
 from typing import Any
 
-from pagebuddy.allocator import BuddyAllocator as BuddyAllocator
+from pagebuddy.allocator.buddy import BuddyAllocator as BuddyAllocator
 from pagebuddy.buffer import Buffer as Buffer
 from pagebuddy.buffer_allocator import BufferAllocator as BufferAllocator
 from pagebuddy.sharing.request import Request as Request

@@ -143,8 +143,8 @@ include "core/spans.py"
 include "core/batch.py"
 include "core/rebuild.py"
 include "core/prove.py"
-include "inspection.py"
-include "allocator.py"
+include "allocator/inspection.py"
+include "allocator/buddy.py"
 
 
 include "sharing/words.pxi"

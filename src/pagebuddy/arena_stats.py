@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pagebuddy.stats import Stats
+from pagebuddy.allocator.stats import Stats
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,14 @@
-"""Arguments, checked: what is given becomes a plain int, or an error that names it."""
+"""Check arguments: turn them into plain ints, or raise an error that names them."""
+
+from __future__ import annotations
 
 from operator import index
 
-from pagebuddy.numerals import numeral
-
 PAGE_NUMBERS = 1 << 64
 LAST_PAGE = PAGE_NUMBERS - 1
+
+# Bits of the longest number that a message writes out.
+LONGEST = 256
 
 
 def whole(value: object, name: str, *, least: int | None = 0, most: int | None = None) -> int:
@@ -50,3 +53,21 @@ def power_of_two(value: object, name: str, *, most: int) -> int:
             f"{numeral(below)} or {numeral(2 * below)} for example"
         )
     return number
+
+
+def numeral(number: int) -> str:
+    """Return a number as text for a message: its digits, or a bound if they are too many to read.
+
+    Python refuses to write more than some thousand digits, and an error about a wrong number must not
+    itself fail.
+
+    >>> numeral(-12), numeral(1 << 20_000), numeral(-3 << 20_000)
+    ('-12', '2^20000', 'less than -2^20001')
+    """
+    length = number.bit_length()
+    if length <= LONGEST:
+        return str(number)
+    power = f"{'-' if number < 0 else ''}2^{length - 1}"
+    if abs(number) == 1 << (length - 1):
+        return power
+    return f"{'less' if number < 0 else 'more'} than {power}"

@@ -13,7 +13,7 @@ from pagebuddy.memory import sizes
 from pagebuddy.sharing import answers, backing
 
 if not cython.compiled:
-    from pagebuddy.allocator import small
+    from pagebuddy.allocator.buddy import small
     from pagebuddy.arrays import array_of, checked_dtype, sides_and_bytes
     from pagebuddy.buffer import Buffer, made_buffer
     from pagebuddy.core.rebuild import rebuild

@@ -16,7 +16,7 @@ from pagebuddy.sharing import attaching
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from pagebuddy.allocator import BuddyAllocator
+    from pagebuddy.allocator.buddy import BuddyAllocator
     from pagebuddy.buffer import Buffer
 
 

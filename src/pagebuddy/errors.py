@@ -17,7 +17,7 @@ these is raised.
 
 from __future__ import annotations
 
-from pagebuddy.numerals import numeral
+from pagebuddy.arguments import numeral
 
 
 class PageBuddyError(Exception):

@@ -21,10 +21,15 @@ _HOMES = {
     "as_it_is": "pagebuddy.exchange.remaking",
     "remade_view": "pagebuddy.exchange.remaking",
     "remade_array": "pagebuddy.exchange.remaking",
+    "PageRanges": "pagebuddy.allocator.ranges",
+    "Stats": "pagebuddy.allocator.stats",
 }
 
 # Modules that pickles of earlier versions name and that are not there any more.
-_FORMER: tuple[str, ...] = ()
+_FORMER = (
+    "pagebuddy.ranges",
+    "pagebuddy.stats",
+)
 
 
 def permanent(function: _F) -> _F:

@@ -1,6 +1,6 @@
 """The engine's classes as they run uncompiled: what `_compiled` has compiled."""
 
-from pagebuddy.allocator import BuddyAllocator
+from pagebuddy.allocator.buddy import BuddyAllocator
 from pagebuddy.buffer import Buffer
 from pagebuddy.buffer_allocator import BufferAllocator
 from pagebuddy.sharing.gate import mutex_of_this_build

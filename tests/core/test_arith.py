@@ -2,8 +2,8 @@
 
 import pytest
 
+from pagebuddy.allocator.geometry import largest_order
 from pagebuddy.core import arith
-from pagebuddy.geometry import largest_order
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from pagebuddy import OutOfPages, PageRanges
-from pagebuddy.allocator import BuddyAllocator
+from pagebuddy.allocator.buddy import BuddyAllocator
 from pagebuddy.core.rebuild import rebuild
 from pagebuddy.core.words import H_HIGH_WATER
 from pagebuddy.testing.crash import Crash, arm, crash_points

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import pagebuddy
+from pagebuddy.allocator.refusals import INVARIANTS
 from pagebuddy.core import words
-from pagebuddy.invariants import INVARIANTS
 
 SOURCE = Path(pagebuddy.__file__).parent / "_compiled.pyx"
 

@@ -7,11 +7,11 @@ import os
 
 import pytest
 
+from pagebuddy.allocator.placement import address_of
 from pagebuddy.errors import ArenaClosed
 from pagebuddy.memory.mapped import Mapped
 from pagebuddy.memory.medium import Medium
 from pagebuddy.memory.options import Options
-from pagebuddy.placement import address_of
 
 ALL = ["anonymous", "named", "file", "given"]
 MAPPED = ALL[:3]

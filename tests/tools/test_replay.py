@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pagebuddy import COMPILED, BuddyAllocator, CorruptMetadata, PageRanges
-from pagebuddy import allocator as uncompiled
+from pagebuddy.allocator import buddy as uncompiled
 from pagebuddy.tools import content
 from pagebuddy.tools.replay import replay
 from pagebuddy.tools.trace import Trace

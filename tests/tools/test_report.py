@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from pagebuddy import PageRanges
-from pagebuddy.allocator import BuddyAllocator
+from pagebuddy.allocator.buddy import BuddyAllocator
 from pagebuddy.tools import replay_command
 from pagebuddy.tools.replay import compare, replay
 from pagebuddy.tools.report import Report

@@ -54,7 +54,7 @@ if not cython.compiled:
     MAX_PAGES = 0x7FFF_FFC0  # 2^31 - 64: a node has 31 bits
     NO_PAGE = 0xFFFF_FFFF_FFFF_FFFF  # the highest page, or none
 
-    # Why the engine stopped: `pagebuddy.invariants` says it in words.
+    # Why the engine stopped: `pagebuddy.allocator.refusals` says it in words.
     F_NONE = 0
     F_NEIGHBOURS = 1
     F_HEAD = 2

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from ctypes import c_char
 from typing import Any
 
+from pagebuddy.allocator.placement import address_of, as_bytes
 from pagebuddy.arguments import whole
 from pagebuddy.errors import ArenaClosed
 from pagebuddy.memory.mapping import LastCall, run_last_calls
 from pagebuddy.memory.maps import is_shared_at
 from pagebuddy.memory.options import PLAIN, Options
 from pagebuddy.memory.untracked import untracked
-from pagebuddy.placement import address_of, as_bytes
 
 
 class Given:

@@ -14,7 +14,7 @@ def is_shared_at(address: int, n_bytes: int, maps: Path = MAPS) -> bool:
     Where the system does not tell, they may be. Cost: one line of text for each mapping.
 
     >>> import mmap
-    >>> from pagebuddy.placement import address_of
+    >>> from pagebuddy.allocator.placement import address_of
     >>> memory = mmap.mmap(-1, 4096)
     >>> is_shared_at(address_of(memory), 1)
     True

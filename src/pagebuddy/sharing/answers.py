@@ -6,6 +6,7 @@ import math
 import os
 from typing import TYPE_CHECKING, Any
 
+from pagebuddy.allocator.refusals import INVARIANTS
 from pagebuddy.arguments import power_of_two
 from pagebuddy.errors import (
     ArenaClosed,
@@ -16,7 +17,6 @@ from pagebuddy.errors import (
     OutOfTickets,
     StaleHandle,
 )
-from pagebuddy.invariants import INVARIANTS
 from pagebuddy.memory.sizes import bytes_of
 from pagebuddy.sharing import words
 

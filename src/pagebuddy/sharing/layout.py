@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from zlib import crc32
 
+from pagebuddy.allocator.geometry import CACHE_LINE_WORDS, Geometry
 from pagebuddy.arguments import power_of_two, whole
 from pagebuddy.core.words import BYTE_ORDER, MAX_PAGES, TOP_ORDER
 from pagebuddy.errors import CorruptMetadata
-from pagebuddy.geometry import CACHE_LINE_WORDS, Geometry
 from pagebuddy.memory.sizes import rounded_up
 from pagebuddy.sharing.words import (
     A_BYTES,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pagebuddy.allocator import BuddyAllocator
+    from pagebuddy.allocator.buddy import BuddyAllocator
 
 
 class Crash(BaseException):
@@ -109,7 +109,7 @@ def crash_points(
     The first is from before the first store, the last from after the last. `attach` makes an uncompiled
     allocator of a copy of the bytes.
 
-    >>> from pagebuddy.allocator import BuddyAllocator
+    >>> from pagebuddy.allocator.buddy import BuddyAllocator
     >>> start = bytes(BuddyAllocator(8).metadata)
     >>> points = crash_points(start, lambda buddy: buddy.alloc(8), BuddyAllocator.attach)
     >>> points[0] == start, len(points) > 3

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import pagebuddy
-from pagebuddy.ranges import PageRanges
+from pagebuddy.allocator.ranges import PageRanges
 from pagebuddy.sharing.words import TAPE_BYTES, TAPE_LINE
 from pagebuddy.tools.replay import replay
 from pagebuddy.tools.trace import Trace

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pagebuddy import CorruptMetadata
+from pagebuddy.allocator.refusals import INVARIANTS
 from pagebuddy.core import words
-from pagebuddy.invariants import INVARIANTS
 
 N_PAGES = 8
 BITS_AT = words.HEADER_WORDS + words.TABLE_WORDS

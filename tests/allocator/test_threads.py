@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 
 from pagebuddy import BadFree, OutOfPages, PageRanges
-from pagebuddy.allocator import BuddyAllocator as Uncompiled
+from pagebuddy.allocator.buddy import BuddyAllocator as Uncompiled
 
 
 def test_threads_take_turns(Buddy):

@@ -5,9 +5,9 @@ import pickle
 
 import pytest
 
+from pagebuddy.allocator.ranges import PageRanges, aligned_pieces, whole_pages
 from pagebuddy.arguments import LAST_PAGE, PAGE_NUMBERS
 from pagebuddy.errors import OutOfPages
-from pagebuddy.ranges import PageRanges, aligned_pieces, whole_pages
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from pagebuddy.allocator.ranges import PageRanges
 from pagebuddy.arguments import PAGE_NUMBERS
 from pagebuddy.errors import OutOfPages
-from pagebuddy.ranges import PageRanges
 
 SPACE = 48
 

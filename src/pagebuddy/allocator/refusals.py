@@ -4,12 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pagebuddy.arguments import numeral
+from pagebuddy.core import words
 from pagebuddy.errors import BadFree, CorruptMetadata, OutOfPages
-from pagebuddy.invariants import INVARIANTS
-from pagebuddy.numerals import numeral
 
 if TYPE_CHECKING:
-    from pagebuddy.geometry import Geometry
+    from pagebuddy.allocator.geometry import Geometry
+
+
+# The engine's invariants, by name: the one that does not hold when metadata is corrupt.
+INVARIANTS: dict[int, str] = {
+    words.F_NEIGHBOURS: "both neighbours of a free block point back at it",
+    words.F_HEAD: "a list that the mask calls filled starts with a page",
+    words.F_BIT: "exactly the blocks in the lists have their bits set",
+    words.F_ASIDE: "what is aside are free pages of one page range",
+    words.F_RECORD: "a live span has at least one page and ends within its page range",
+    words.F_FREE: "every page is in a live span or in a free block",
+    words.F_OVERLAP: "no live span starts inside another",
+    words.F_LIST: "a list goes through free blocks of its order, once each",
+    words.F_MASK: "the mask names exactly the lists that are not empty",
+    words.F_COUNT: "the count of an order is the number of its free blocks",
+    words.F_CLEAN: "nothing is stored for pages inside a span or a free block",
+    words.F_MERGED: "no free block has a free buddy of its order",
+    words.F_HIGH_WATER: "no live span ends above the high-water mark",
+}
 
 
 def _ranges(geometry: Geometry) -> str:

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from pagebuddy import PageRanges
-from pagebuddy.allocator import BuddyAllocator as Uncompiled
+from pagebuddy.allocator.buddy import BuddyAllocator as Uncompiled
 from pagebuddy.core import words
 from pagebuddy.testing import NaiveAllocator
 

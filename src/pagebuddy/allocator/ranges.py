@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import SupportsIndex
 
+from pagebuddy.allocator.memory_maps import ADDRESS_LIMIT, Interval, e820_ram, iomem_ram, memmap_ram
 from pagebuddy.arguments import LAST_PAGE, PAGE_NUMBERS, power_of_two, whole
 from pagebuddy.errors import OutOfPages
-from pagebuddy.memory_maps import ADDRESS_LIMIT, Interval, e820_ram, iomem_ram, memmap_ram
 
 PageRange = tuple[int, int]
 """(first page, number of pages)"""

@@ -7,9 +7,9 @@ import re
 from bisect import bisect_left
 from typing import Any
 
+from pagebuddy.allocator.geometry import Geometry
+from pagebuddy.allocator.ranges import PageRanges
 from pagebuddy.errors import OutOfPages
-from pagebuddy.geometry import Geometry
-from pagebuddy.ranges import PageRanges
 
 WORD = 8
 CACHE_LINE = 64

@@ -15,6 +15,7 @@ from operator import index
 from typing import SupportsIndex, TypeAlias
 from zlib import crc32
 
+from pagebuddy.allocator.ranges import PageRanges
 from pagebuddy.arguments import PAGE_NUMBERS, power_of_two, whole
 from pagebuddy.core.words import (
     BYTE_ORDER,
@@ -35,7 +36,6 @@ from pagebuddy.core.words import (
     VERSION,
 )
 from pagebuddy.errors import CorruptMetadata
-from pagebuddy.ranges import PageRanges
 
 RangesLike: TypeAlias = "PageRanges | SupportsIndex | Iterable[tuple[SupportsIndex, SupportsIndex]]"
 """What an allocator is built from: page ranges in any form, or a number of pages."""

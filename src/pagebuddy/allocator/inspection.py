@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from typing import Any, SupportsIndex, cast
 
-from pagebuddy import refusals
+from pagebuddy.allocator import refusals
+from pagebuddy.allocator.dump import dump
+from pagebuddy.allocator.geometry import Geometry
+from pagebuddy.allocator.ranges import PageRanges
+from pagebuddy.allocator.stats import Stats
 from pagebuddy.arguments import PAGE_NUMBERS, whole
 from pagebuddy.core import stand_in as cython
-from pagebuddy.dump import dump
 from pagebuddy.errors import CorruptMetadata, PageBuddyError
-from pagebuddy.geometry import Geometry
-from pagebuddy.ranges import PageRanges
-from pagebuddy.stats import Stats
 
 if not cython.compiled:
     from threading import RLock

@@ -7,15 +7,16 @@ of C. Uncompiled it runs as it is.
 from collections.abc import Iterable
 from typing import Any, SupportsIndex, TypeVar
 
-from pagebuddy import refusals
-from pagebuddy.arguments import LAST_PAGE, PAGE_NUMBERS, power_of_two, whole
+from pagebuddy.allocator import refusals
+from pagebuddy.allocator.geometry import Geometry, RangesLike
+from pagebuddy.allocator.placement import as_words, carved_words, clear, own_words, zeros
+from pagebuddy.allocator.vectors import new_vector, words_from, words_of_vector
+from pagebuddy.arguments import LAST_PAGE, PAGE_NUMBERS, numeral, power_of_two, whole
 from pagebuddy.core import stand_in as cython
-from pagebuddy.geometry import Geometry, RangesLike
-from pagebuddy.numerals import numeral
-from pagebuddy.placement import as_words, carved_words, clear, own_words, zeros
-from pagebuddy.vectors import new_vector, words_from, words_of_vector
 
 if not cython.compiled:
+    from pagebuddy.allocator.inspection import Inspection
+    from pagebuddy.allocator.serialized import take_turns
     from pagebuddy.core.aside import settle
     from pagebuddy.core.batch import alloc_blocks, ascend, blocks_free, first_bad, free_all, run_all
     from pagebuddy.core.rebuild import rebuild
@@ -31,8 +32,6 @@ if not cython.compiled:
     )
     from pagebuddy.core.state import node_of, page_of, place_of
     from pagebuddy.core.words import N_HEADS, bytes_of, i64, is_live, u64, words_of
-    from pagebuddy.inspection import Inspection
-    from pagebuddy.turns import take_turns
 
     def small(thing: object) -> int:
         """The value of an int that fits, not negative; -1 for anything else."""

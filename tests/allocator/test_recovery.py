@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from pagebuddy import OutOfPages, PageRanges
-from pagebuddy.allocator import BuddyAllocator
+from pagebuddy.allocator.buddy import BuddyAllocator
 from pagebuddy.testing import NaiveAllocator
 from pagebuddy.testing.crash import crash_points
 

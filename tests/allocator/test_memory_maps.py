@@ -8,10 +8,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pagebuddy.memory_maps import e820_ram, iomem_ram, memmap_ram
-from pagebuddy.ranges import PageRanges
+from pagebuddy.allocator.memory_maps import e820_ram, iomem_ram, memmap_ram
+from pagebuddy.allocator.ranges import PageRanges
 
-IOMEM = Path(__file__).parents[1] / "data" / "iomem.txt"
+IOMEM = Path(__file__).parents[2] / "data" / "iomem.txt"
 
 NESTED = """\
 00000000-00000fff : Reserved

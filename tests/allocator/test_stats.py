@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pagebuddy.stats import Stats
+from pagebuddy.allocator.stats import Stats
 
 
 def stats_of(*free_blocks):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from pagebuddy.allocator import BuddyAllocator
+from pagebuddy.allocator.buddy import BuddyAllocator
 from pagebuddy.testing.machine import machine_for
 
 

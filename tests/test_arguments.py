@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pagebuddy.numerals import numeral
+from pagebuddy.arguments import numeral
 
 
 @pytest.mark.parametrize(

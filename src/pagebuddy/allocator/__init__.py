@@ -1,0 +1,1 @@
+"""The page allocator: `BuddyAllocator`, `PageRanges` and `Stats`, for pages with or without memory."""
