@@ -19,7 +19,7 @@ from pagebuddy.memory.given import Given
 from pagebuddy.memory.options import Options
 from pagebuddy.memory.sizes import bytes_of
 from pagebuddy.pickled import name_of
-from pagebuddy.sharing import answers, attaching, listing
+from pagebuddy.sharing.joining import attaching, listing, refusals
 from pagebuddy.sharing.layout import Layout
 
 if TYPE_CHECKING:
@@ -304,7 +304,7 @@ class Arena(ArenaArrays, ArenaExchange, ArenaUpkeep):
         >>> arena["note"].nbytes, "note" in arena, arena.keys()
         (5, True, ['note'])
         """
-        return self._open.found(answers.checked_key(key))  # type: ignore[no-any-return]
+        return self._open.found(refusals.checked_key(key))  # type: ignore[no-any-return]
 
     def __contains__(self, key: str) -> bool:
         """Whether a buffer is kept under a key."""
@@ -364,7 +364,7 @@ class Arena(ArenaArrays, ArenaExchange, ArenaUpkeep):
 
     def __reduce__(self) -> Any:
         """Travel as a name or a path; an anonymous arena by descriptor, between processes that run."""
-        from pagebuddy.sharing.passing import arena_found, descriptor_of
+        from pagebuddy.sharing.joining.passing import arena_found, descriptor_of
 
         return arena_found, (name_of(type(self)), *descriptor_of(self._open))
 

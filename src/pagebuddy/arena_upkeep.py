@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from pagebuddy.arena_stats import ArenaStats
-from pagebuddy.sharing import answers, backing, listing
-from pagebuddy.sharing.process import now
+from pagebuddy.sharing.joining import backing, listing, refusals
+from pagebuddy.sharing.system.process import now
 from pagebuddy.sharing.words import (
     OP_MEASURE,
     OP_REAP,
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
-    from pagebuddy.sharing.listing import BufferRow, ProcessRow
+    from pagebuddy.sharing.joining.listing import BufferRow, ProcessRow
     from pagebuddy.tools.recording.arena_recording import ArenaRecording
 
 # How many bytes are taken out of use at a time to be given back to the system.
@@ -45,7 +45,7 @@ class ArenaUpkeep:
         """The attachment, unless its file was cut off, where that can be known."""
         a = self._open
         if a.medium.is_cut():
-            raise answers.cut_off()
+            raise refusals.cut_off()
         return a
 
     def stats(self) -> ArenaStats:
@@ -115,7 +115,7 @@ class ArenaUpkeep:
         a.perform(request, OP_VERIFY)
         found = request.answer
         if found["flag"]:
-            raise answers.corrupt(found["flag"], found["node"])
+            raise refusals.corrupt(found["flag"], found["node"])
 
     def recover(self) -> None:
         """Rebuild all but the truth from the truth: the records, holds, keys and tickets.
@@ -146,7 +146,7 @@ class ArenaUpkeep:
         0
         """
         a = self._whole
-        age = answers.seconds(unclaimed_after, "unclaimed_after")
+        age = refusals.seconds(unclaimed_after, "unclaimed_after")
         request = a.request()
         a.perform(request, OP_REAP)
         if age is not None:

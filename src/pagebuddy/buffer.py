@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pagebuddy.core import stand_in as cython
 from pagebuddy.memory import sizes
-from pagebuddy.sharing import answers, backing
+from pagebuddy.sharing.joining import backing, refusals
 
 if not cython.compiled:
     from pagebuddy.arrays import array_over
     from pagebuddy.core.words import N_HEADS, u64
     from pagebuddy.pages import pages_over, tell_asked
-    from pagebuddy.sharing.attachment import Attachment
     from pagebuddy.sharing.request import Request
+    from pagebuddy.sharing.state import Attachment
     from pagebuddy.sharing.words import NO_PAGES, OP_KEEP, OP_RESIZE, OP_UNKEEP
 
 _B = TypeVar("_B", bound="Buffer")
@@ -180,7 +180,7 @@ class Buffer:
         5
         """
         self._check()
-        text = answers.key_to_keep(key)
+        text = refusals.key_to_keep(key)
         if flush:
             self._allocator.medium.flush()
         request = Request(self.node, n_bytes=self.n_bytes, key=text, flag=bool(replace))
@@ -247,7 +247,7 @@ class Buffer:
 
     def __reduce__(self) -> Any:
         """Travel as a handle: whoever unpickles it, once, holds the same pages."""
-        from pagebuddy.sharing.sending import claim, send
+        from pagebuddy.sharing.joining.sending import claim, send
 
         self._check()
         return claim, (send(self._allocator, self.node, self.n_bytes),)
@@ -256,7 +256,7 @@ class Buffer:
         """`__reduce__`. Protocols that have no bytes would spell them out: there the handle is text."""
         if protocol > 2:
             return self.__reduce__()
-        from pagebuddy.sharing.handle import as_text
+        from pagebuddy.sharing.joining.handle import as_text
 
         function, (handle,) = self.__reduce__()
         return function, (as_text(handle),)

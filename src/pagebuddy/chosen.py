@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from pagebuddy.pickled import permanent
-from pagebuddy.sharing import attaching
+from pagebuddy.sharing.joining import attaching
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -14,10 +14,10 @@ if not cython.compiled:
 
     from pagebuddy.core.words import N_HEADS, u64
     from pagebuddy.memory.untracked import untracked
-    from pagebuddy.sharing.attachment import Attachment
-    from pagebuddy.sharing.attempt import drop_pages
-    from pagebuddy.sharing.deferred import defer
-    from pagebuddy.sharing.magazine import load
+    from pagebuddy.sharing.holding.magazine import load
+    from pagebuddy.sharing.operations.dispatch import drop_pages
+    from pagebuddy.sharing.state import Attachment
+    from pagebuddy.sharing.system.deferred import defer
     from pagebuddy.sharing.words import LOCKED, OWN_LOCK, PATIENCE
 
 

@@ -16,25 +16,35 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 # Where each permanent function, and each class that older pickles name, is defined today.
 _HOMES = {
     "attached": "pagebuddy.chosen",
-    "claim": "pagebuddy.sharing.sending",
-    "arena_found": "pagebuddy.sharing.passing",
+    "claim": "pagebuddy.sharing.joining.sending",
+    "arena_found": "pagebuddy.sharing.joining.passing",
     "as_it_is": "pagebuddy.exchange.remaking",
     "remade_view": "pagebuddy.exchange.remaking",
     "remade_array": "pagebuddy.exchange.remaking",
     "PageRanges": "pagebuddy.allocator.ranges",
     "Stats": "pagebuddy.allocator.stats",
+    "BufferRow": "pagebuddy.sharing.joining.listing",
+    "ProcessRow": "pagebuddy.sharing.joining.listing",
 }
 
 # Modules that pickles of earlier versions name and that are not there any more.
 _FORMER = (
+    "pagebuddy.sharing.passing",
+    "pagebuddy.sharing.sending",
+    "pagebuddy.sharing.listing",
     "pagebuddy.ranges",
     "pagebuddy.stats",
 )
 
 
 def permanent(function: _F) -> _F:
-    """Make pickles name this module as the home of a function, which is listed above."""
+    """Make pickles name this module as the home of a function, which is listed above.
+
+    It is stored here too: `pickle` reports an exception that strikes while Python code looks a name up,
+    a KeyboardInterrupt for example, as a PicklingError.
+    """
     function.__module__ = __name__
+    globals()[function.__name__] = function
     return function
 
 

@@ -3,7 +3,7 @@
 from pagebuddy.allocator.buddy import BuddyAllocator
 from pagebuddy.buffer import Buffer
 from pagebuddy.buffer_allocator import BufferAllocator
-from pagebuddy.sharing.gate import mutex_of_this_build
 from pagebuddy.sharing.request import Request
+from pagebuddy.sharing.system.gate import mutex_of_this_build
 
 __all__ = ["BuddyAllocator", "Buffer", "BufferAllocator", "Request", "mutex_of_this_build"]

@@ -14,7 +14,7 @@ from pagebuddy import (
     OutOfPages,
     OutOfSlots,
 )
-from pagebuddy.sharing import lease
+from pagebuddy.sharing.system import lease
 from pagebuddy.sharing.words import SLOT_STATE, SLOT_WORDS
 from pagebuddy.testing.crash import Budget, engine_of_the_mortal
 

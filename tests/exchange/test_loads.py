@@ -13,7 +13,7 @@ from pagebuddy import ArenaClosed, StaleHandle
 from pagebuddy.exchange.delivery import Delivery
 from pagebuddy.exchange.dumping import call_back, dump
 from pagebuddy.exchange.frame import Frame
-from pagebuddy.sharing.sending import withdraw
+from pagebuddy.sharing.joining.sending import withdraw
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from pagebuddy import Arena as ChosenArena
 from pagebuddy.memory.anonymous import Anonymous
 from pagebuddy.memory.file import File
 from pagebuddy.memory.named import FOLDER, Named
-from pagebuddy.sharing.lease import take
+from pagebuddy.sharing.system.lease import take
 from pagebuddy.testing.crash import Budget, engine_of_the_mortal
 from pagebuddy.testing.stepping import stop_inside
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from pagebuddy.sharing import forking, reaping, tickets
+from pagebuddy.sharing.forking import fork
+from pagebuddy.sharing.holding import reaping, tickets
 from pagebuddy.testing.processes_machine.nursery import bear_workers
 from pagebuddy.testing.processes_machine.wire import Wire
 
@@ -14,7 +15,7 @@ def nothing(*asked):
 
 
 FLAWS = {
-    "a child holds nothing": (forking, "endow"),
+    "a child holds nothing": (fork, "endow"),
     "a claimed ticket stays": (tickets, "end_ticket"),
     "the dead are forgotten, and what they held stays": (reaping, "free_if_unused"),
 }

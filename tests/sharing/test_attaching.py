@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from pagebuddy.sharing.lease import (
+from pagebuddy.sharing.system.lease import (
     any_is_taken,
     attaching,
     is_visited,

@@ -123,12 +123,12 @@ def test_a_fork_inside_an_operation_uncompiled(run, engine):
         """
         import os
         import pagebuddy
-        from pagebuddy.sharing import attempt, operations
+        from pagebuddy.sharing.operations import dispatch, buffers
 
         arena = pagebuddy.Arena("1 MiB")
         buffer = arena.alloc(4096)
         buffer.view[:5] = b"hello"
-        end_hold = attempt.end_hold
+        end_hold = dispatch.end_hold
         pid = None
 
         def forking(a, node):
@@ -137,7 +137,7 @@ def test_a_fork_inside_an_operation_uncompiled(run, engine):
                 pid = os.fork()
             end_hold(a, node)
 
-        attempt.end_hold = forking
+        dispatch.end_hold = forking
         other = arena.alloc(4096)
         try:
             arena._attachment.perform(arena._attachment.request(node=other.offset // 4096 + 64), 2)

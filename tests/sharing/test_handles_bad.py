@@ -9,8 +9,8 @@ import pytest
 
 from pagebuddy.errors import StaleHandle
 from pagebuddy.memory.named import FOLDER
-from pagebuddy.sharing.handle import Handle
-from pagebuddy.sharing.sending import claim
+from pagebuddy.sharing.joining.handle import Handle
+from pagebuddy.sharing.joining.sending import claim
 
 
 def handle_of(buffer):

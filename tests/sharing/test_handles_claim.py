@@ -10,8 +10,8 @@ import threading
 import pytest
 
 from pagebuddy.errors import StaleHandle
-from pagebuddy.sharing.attaching import known_by_id
-from pagebuddy.sharing.sending import claim, withdraw
+from pagebuddy.sharing.joining.attaching import known_by_id
+from pagebuddy.sharing.joining.sending import claim, withdraw
 
 PATTERN = bytes(range(256)) * 16
 

@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from pagebuddy.errors import StaleHandle
-from pagebuddy.sharing.sending import claim
+from pagebuddy.sharing.joining.sending import claim
 
 
 def test_a_handle_is_of_the_file_that_it_came_from(Arena, tmp_path):

@@ -8,7 +8,7 @@ import pickle
 import pytest
 
 from pagebuddy.errors import OutOfTickets, StaleHandle
-from pagebuddy.sharing.sending import claim
+from pagebuddy.sharing.joining.sending import claim
 
 MOST_OF_ONE = 65_535
 

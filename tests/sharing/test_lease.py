@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pagebuddy.sharing.lease import (
+from pagebuddy.sharing.system.lease import (
     any_is_taken,
     attaching,
     is_taken,

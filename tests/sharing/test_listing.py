@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pagebuddy.sharing.listing import holders_in
+from pagebuddy.sharing.joining.listing import holders_in
 from pagebuddy.sharing.words import hold_bit, hold_word
 
 

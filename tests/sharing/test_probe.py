@@ -13,8 +13,8 @@ import pytest
 from pagebuddy.errors import OutOfPages
 from pagebuddy.memory.anonymous import Anonymous
 from pagebuddy.memory.options import Options
-from pagebuddy.sharing import lease
-from pagebuddy.sharing.lease import (
+from pagebuddy.sharing.system import lease
+from pagebuddy.sharing.system.lease import (
     is_taken,
     probe,
     take,
@@ -57,7 +57,7 @@ WITHOUT_PROC = """
 import sys
 sys.path[:] = eval(sys.argv[1])
 from pagebuddy.memory.anonymous import Anonymous
-from pagebuddy.sharing.lease import probe
+from pagebuddy.sharing.system.lease import probe
 print(probe(Anonymous.make(4096).fileno()))
 """
 
@@ -74,7 +74,7 @@ def test_without_proc_there_are_no_leases():
 ELSEWHERE = """
 import os, sys
 sys.path[:] = eval(sys.argv[1])
-from pagebuddy.sharing.lease import is_taken, take
+from pagebuddy.sharing.system.lease import is_taken, take
 fd = int(sys.argv[2])
 print(os.getpid() < 10, is_taken(fd, 1), take(fd, 1), is_taken(fd, 2))
 """

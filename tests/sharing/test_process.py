@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pagebuddy.sharing.process import describe, name_in, start_time
+from pagebuddy.sharing.system.process import describe, name_in, start_time
 from pagebuddy.sharing.words import SLOT_WORDS
 
 COMM = Path("/proc/self/comm")

@@ -13,7 +13,7 @@ from pagebuddy.core.words import H_COUNTS
 from pagebuddy.errors import BadFree
 from pagebuddy.memory.anonymous import Anonymous
 from pagebuddy.memory.named import Named
-from pagebuddy.sharing import attaching, listing
+from pagebuddy.sharing.joining import attaching, listing
 from pagebuddy.sharing.layout import WORD, Layout
 from pagebuddy.sharing.words import (
     A_BUSY,

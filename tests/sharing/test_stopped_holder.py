@@ -18,7 +18,8 @@ import threading
 import pytest
 
 from pagebuddy import Arena as ChosenArena
-from pagebuddy.sharing import attaching, forking
+from pagebuddy.sharing.forking import fork
+from pagebuddy.sharing.joining import attaching
 from pagebuddy.testing.crash import Budget, engine_of_the_mortal
 from pagebuddy.testing.stepping import stop_inside
 
@@ -191,7 +192,7 @@ def test_who_is_killed_where_it_was_stopped_is_taken_over(arena, stop, stores):
 
 def test_who_forks_meanwhile_shares_its_slot(arena, start, stop, engine, lock, monkeypatch):
     if engine == "uncompiled":
-        monkeypatch.setattr(forking, "FORK_PATIENCE", 50)
+        monkeypatch.setattr(fork, "FORK_PATIENCE", 50)
     elif lock == "file":
         pytest.skip("compiled, a fork waits for ten seconds; the mutex shows it")
     mine = arena.alloc(5)

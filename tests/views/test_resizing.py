@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from pagebuddy.memory.named import path_of
-from pagebuddy.sharing import gate
+from pagebuddy.sharing.system import gate
 
 PATTERN = bytes(i * 7 % 251 for i in range(10_000))
 

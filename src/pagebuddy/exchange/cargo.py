@@ -9,8 +9,8 @@ from pagebuddy.core.words import N_HEADS
 from pagebuddy.exchange.address import address_of
 from pagebuddy.exchange.finder import Finder
 from pagebuddy.exchange.frame import Frame, Part
-from pagebuddy.sharing.backing import room_for
-from pagebuddy.sharing.sending import send, withdraw
+from pagebuddy.sharing.joining.backing import room_for
+from pagebuddy.sharing.joining.sending import send, withdraw
 
 # What is shorter than that is cheaper to copy twice than to look after.
 SMALL = 4096

@@ -9,7 +9,7 @@ from typing import Any
 
 from pagebuddy.errors import PageBuddyError, StaleHandle
 from pagebuddy.exchange.frame import Frame, Part, read_alone
-from pagebuddy.sharing.sending import claim
+from pagebuddy.sharing.joining.sending import claim
 
 
 class Delivery:

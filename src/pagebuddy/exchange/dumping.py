@@ -10,7 +10,7 @@ from pagebuddy.exchange.cargo import Cargo
 from pagebuddy.exchange.delivery import handles_of
 from pagebuddy.exchange.frame import alone
 from pagebuddy.exchange.pickler import ArenaPickler
-from pagebuddy.sharing.sending import withdraw
+from pagebuddy.sharing.joining.sending import withdraw
 
 # A pickler never asks how these are to be reduced, so that the plainest one will do.
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes})

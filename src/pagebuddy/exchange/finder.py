@@ -6,7 +6,7 @@ from bisect import bisect_right
 from typing import Any
 
 from pagebuddy.arrays import pages_of
-from pagebuddy.sharing import listing
+from pagebuddy.sharing.joining import listing
 
 
 class Finder:

@@ -10,7 +10,7 @@ from pagebuddy.exchange.cargo import SMALL
 from pagebuddy.exchange.delivery import Delivery
 from pagebuddy.exchange.dumping import call_back, dump
 from pagebuddy.exchange.frame import has_handles
-from pagebuddy.sharing import attaching
+from pagebuddy.sharing.joining import attaching
 
 
 class Sent:

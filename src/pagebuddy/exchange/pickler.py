@@ -11,9 +11,9 @@ from typing import Any
 from pagebuddy.exchange.cargo import SMALL, Cargo
 from pagebuddy.exchange.remaking import as_it_is, remade_array, remade_view
 from pagebuddy.pickled import name_of
-from pagebuddy.sharing.attaching import place_of
-from pagebuddy.sharing.backing import room_for
-from pagebuddy.sharing.passing import arena_found
+from pagebuddy.sharing.joining.attaching import place_of
+from pagebuddy.sharing.joining.backing import room_for
+from pagebuddy.sharing.joining.passing import arena_found
 
 
 class ArenaPickler(Pickler):

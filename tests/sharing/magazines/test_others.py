@@ -12,7 +12,7 @@ from contextlib import suppress
 import pytest
 
 from pagebuddy import BadFree, CorruptMetadata
-from pagebuddy.sharing.lease import take
+from pagebuddy.sharing.system.lease import take
 from pagebuddy.sharing.words import (
     SLOT_MAGAZINE,
     SLOT_STATE,

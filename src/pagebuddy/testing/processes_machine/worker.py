@@ -21,7 +21,7 @@ import pagebuddy
 import pagebuddy.memory.anonymous
 import pagebuddy.memory.file
 import pagebuddy.memory.named
-import pagebuddy.sharing.sending
+import pagebuddy.sharing.joining.sending
 import pagebuddy.uncompiled
 from pagebuddy.testing.crash import Budget, engine_of_the_mortal
 from pagebuddy.testing.processes_machine.wire import Wire

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pagebuddy.arena_stats import ArenaStats
-from pagebuddy.sharing.listing import ProcessRow
+from pagebuddy.sharing.joining.listing import ProcessRow
 from pagebuddy.tools.arenas.arena_layout import layout_of
 from pagebuddy.tools.arenas.snapshot import Snapshot
 from pagebuddy.tools.free_by_order import FreeByOrder

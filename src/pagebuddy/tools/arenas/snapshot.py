@@ -13,8 +13,9 @@ from pagebuddy.chosen import ENGINE
 from pagebuddy.errors import CorruptMetadata
 from pagebuddy.memory.given import Given
 from pagebuddy.memory.mapping import identity_of
-from pagebuddy.sharing import attaching, lease
+from pagebuddy.sharing.joining import attaching
 from pagebuddy.sharing.layout import WORD, Layout
+from pagebuddy.sharing.system import lease
 from pagebuddy.sharing.words import A_BYTES, ARENA_WORDS, LOCK_NONE
 from pagebuddy.tools.arenas.place import opened, told
 

@@ -1,0 +1,185 @@
+"""Fork: a child's slot, lease and holds are made by its parent, before the fork.
+
+So a child holds what its parent held, from its first instruction on, and one that is killed before that
+is a dead process like any other. The lock is kept during the fork, so that the child copies an
+attachment at rest; the child never touches the mutex, whose owner is a thread of the parent.
+
+Where no slot, lease or lock is to be had the child shares its parent's slot, which is *sticky* from then
+on: none of its holds ends before all who share it are gone.
+
+An arena for one process alone, in memory that its children see, has no leases, and nobody can tell when
+a child ends: what is held at a fork is held by the children's slot for good.
+"""
+
+from pagebuddy.core import stand_in as cython
+
+if not cython.compiled:
+    from pagebuddy.core.words import H_HIGH_WATER, store, u64
+    from pagebuddy.sharing.holding.holds import add_hold, first_buffer, holds
+    from pagebuddy.sharing.holding.magazine import empty_magazine
+    from pagebuddy.sharing.holding.reaping import begin_slot, reap
+    from pagebuddy.sharing.operations.enter import enter, leave
+    from pagebuddy.sharing.recovery.takeover import next_buffer, take_over
+    from pagebuddy.sharing.state import Attachment, magazine_at, slot_at
+    from pagebuddy.sharing.system.alive import may_judge
+    from pagebuddy.sharing.system.child import (
+        adopt_lease,
+        drop_child_lease,
+        is_in_namespace,
+        is_present,
+        own_pid,
+        renew_locks,
+        share_lease,
+        take_child_lease,
+    )
+    from pagebuddy.sharing.system.lock import unlock
+    from pagebuddy.sharing.words import (
+        A_BUSY,
+        A_NAMESPACE_DEVICE,
+        A_NAMESPACE_INODE,
+        CHILDREN,
+        DONE,
+        FORK_PATIENCE,
+        LOCK_FOREIGN,
+        LOCK_MUTEX,
+        LOCK_NONE,
+        OP_FORK,
+        SLOT_PID,
+        SLOT_STATE,
+        SLOT_STICKY,
+        hold_bit,
+        hold_word,
+        is_live_slot,
+    )
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def slot_for_child(a: Attachment) -> u64:
+    """A free slot whose lease was taken for a child; 0 where there is none."""
+    if not may_judge(a):
+        # The descriptor was closed, and may be that of another file by now.
+        return 0
+    slot: u64 = 1
+    while slot < a.n_slots:
+        free: cython.bint = not is_live_slot(a.slots[slot_at(slot) + SLOT_STATE])
+        if free and take_child_lease(a, slot):
+            return slot
+        slot += 1
+    return 0
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def endow(a: Attachment, slot: u64) -> cython.void:
+    """Let a child's slot hold all that this process holds."""
+    node: u64 = first_buffer(a)
+    while node and a.fault == 0:
+        if holds(a, node, a.slot):
+            add_hold(a, node, slot)
+        node = next_buffer(a, node)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def leave_to_children(a: Attachment) -> cython.void:
+    """Let what is held now be held for good."""
+    if cython.compiled and a.base[A_BUSY]:
+        # A fork made by C while another thread has the interpreter, which is the only lock here.
+        return
+    if enter(a, OP_FORK, FORK_PATIENCE) == DONE:
+        begin_slot(a, CHILDREN)
+        endow(a, CHILDREN)
+        leave(a)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def stick(a: Attachment) -> cython.void:
+    """Share this process's slot and lease with a child, and end no hold from now on."""
+    a.sticky = True
+    store(a.slots, slot_at(a.slot) + SLOT_STICKY, 1)
+    share_lease(a)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def prepare_fork(a: Attachment) -> cython.void:
+    """Make what a child needs, and keep the lock."""
+    a.fork_slot = 0
+    a.fork_locked = False
+    if not is_present():
+        # A child of this clone would run our handler, and be taken for one of its parent's.
+        a.lock_kind = LOCK_FOREIGN
+        a.magazine = 0
+    if a.lock_kind == LOCK_NONE and a.seen_by_children:
+        leave_to_children(a)
+    if a.lock_kind == LOCK_NONE or a.lock_kind == LOCK_FOREIGN or a.slot == 0:
+        return
+    if enter(a, OP_FORK, FORK_PATIENCE) == DONE:
+        a.fork_locked = True
+        empty_magazine(a, a.slot)
+        slot: u64 = slot_for_child(a)
+        if slot == 0 and reap(a):
+            slot = slot_for_child(a)
+        if slot:
+            begin_slot(a, slot)
+            store(a.slots, slot_at(slot) + SLOT_PID, 0)
+            endow(a, slot)
+        if a.fault:
+            a.fault = 0
+            if take_over(a, a.words[H_HIGH_WATER], False) and slot:
+                endow(a, slot)
+            a.fault = 0
+        a.fork_slot = slot
+        store(a.base, A_BUSY, 0)
+    if a.fork_slot == 0:
+        stick(a)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def resume_parent(a: Attachment) -> cython.void:
+    """After a fork, also one that failed: the child's lease is the child's alone."""
+    if a.fork_slot:
+        drop_child_lease(a)
+        a.fork_slot = 0
+    if a.fork_locked:
+        a.fork_locked = False
+        unlock(a)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def begin_child(a: Attachment) -> cython.void:
+    """In the child: be the process of the slot that the parent made. No lock, no allocation."""
+    # A recording is the parent's, and so is its file.
+    a.recorded = 0
+    if a.lock_kind == LOCK_NONE or (
+        a.lock_kind == LOCK_MUTEX
+        and not is_in_namespace(a.base[A_NAMESPACE_DEVICE], a.base[A_NAMESPACE_INODE])
+    ):
+        # What one process alone uses, or a mutex of other thread numbers, is not for this one.
+        a.lock_kind = LOCK_FOREIGN
+    a.fork_locked = False
+    # Other threads of the parent are not here; and a shared slot's magazine is nobody's.
+    a.magazine = a.away = a.most_rounds = 0
+    a.is_full = False
+    renew_locks(a)
+    if a.fork_slot:
+        adopt_lease(a)
+        a.slot = a.fork_slot
+        a.my_word = hold_word(a.slot)
+        a.my_bit = hold_bit(a.slot)
+        a.sticky = False
+        a.fork_slot = 0
+        if a.lock_kind == LOCK_MUTEX:
+            a.magazine = magazine_at(a.slot)
+        store(a.slots, slot_at(a.slot) + SLOT_PID, own_pid())

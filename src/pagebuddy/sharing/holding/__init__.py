@@ -1,0 +1,1 @@
+"""Holds and the records around them: magazines, the directory of keys, tickets, reaping."""

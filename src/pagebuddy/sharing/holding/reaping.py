@@ -1,0 +1,106 @@
+"""Reaping: what the dead held goes back, in one hold of the lock.
+
+A process is dead when its slot is live and its lease is gone; nothing else is proof. All of the dead
+are ended in one walk, as nobody else can do anything meanwhile. Each step may be repeated, and who dies
+half way leaves the slots dead.
+"""
+
+from pagebuddy.core import stand_in as cython
+
+if not cython.compiled:
+    from pagebuddy.core.words import low, store, u64
+    from pagebuddy.sharing.holding.holds import first_buffer, free_if_unused, is_buffer
+    from pagebuddy.sharing.holding.magazine import clear_magazine
+    from pagebuddy.sharing.recovery.takeover import next_buffer
+    from pagebuddy.sharing.state import Attachment, holds_at, slot_at
+    from pagebuddy.sharing.system.alive import lease_is_gone, may_judge
+    from pagebuddy.sharing.words import (
+        SLOT_STATE,
+        SLOT_STICKY,
+        hold_bit,
+        hold_word,
+        is_live_slot,
+    )
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def is_among(slot: u64, word: u64, bits: u64) -> cython.bint:
+    """Whether a slot's bit is one of these in that word of holds."""
+    return hold_word(slot) == word and hold_bit(slot) & bits != 0
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def end_slots(a: Attachment, word: u64, bits: u64) -> cython.void:
+    """End all holds of the slots that have these bits in that word of holds, and free the slots."""
+    slot: u64 = 1
+    while slot < a.n_slots:
+        # First: a round is a buffer that its slot holds.
+        if is_among(slot, word, bits):
+            clear_magazine(a, slot)
+        slot += 1
+    node: u64 = first_buffer(a)
+    while node and a.fault == 0:
+        after: u64 = next_buffer(a, node)
+        at: u64 = holds_at(a, node) + word
+        if a.holds[at] & bits:
+            is_buffer(a, node)
+            store(a.holds, at, a.holds[at] & ~bits)
+            free_if_unused(a, node)
+        node = after
+    slot = 1
+    while slot < a.n_slots and a.fault == 0:
+        if is_among(slot, word, bits):
+            state: u64 = a.slots[slot_at(slot) + SLOT_STATE]
+            store(a.slots, slot_at(slot) + SLOT_STICKY, 0)
+            store(a.slots, slot_at(slot) + SLOT_STATE, low(state))
+        slot += 1
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def end_slot(a: Attachment, slot: u64) -> cython.void:
+    """End all holds of a slot, and free it."""
+    end_slots(a, hold_word(slot), hold_bit(slot))
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def reap(a: Attachment) -> u64:
+    """End all slots of the dead; how many there were. Cost: a walk for each word of holds at most."""
+    count: u64 = 0
+    word: u64 = 0
+    while may_judge(a) and word < a.words_of_holds and a.fault == 0:
+        bits: u64 = 0
+        slot: u64 = 1
+        while slot < a.n_slots:
+            live: cython.bint = is_live_slot(a.slots[slot_at(slot) + SLOT_STATE])
+            mine: cython.bint = slot == a.slot
+            if live and not mine and hold_word(slot) == word and lease_is_gone(a, slot):
+                bits |= hold_bit(slot)
+                count += 1
+            slot += 1
+        if bits:
+            end_slots(a, word, bits)
+        word += 1
+    return count
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def begin_slot(a: Attachment, slot: u64) -> cython.bint:
+    """Make a free slot, whose lease this process has taken, its own; False where it is not free."""
+    state: u64 = a.slots[slot_at(slot) + SLOT_STATE]
+    if is_live_slot(state):
+        return False
+    one: u64 = 1
+    clear_magazine(a, slot)
+    store(a.slots, slot_at(slot) + SLOT_STATE, one << 63 | low(state + 1))
+    return True

@@ -1,0 +1,1 @@
+"""How a process gets to an arena and its buffers: attaching, handles, listing, backing."""

@@ -1,0 +1,1 @@
+"""Operations on an arena: each enters, does its work under the lock, and leaves."""

@@ -1,0 +1,207 @@
+"""Operations, whole: enter, do, leave. The arena's lock is taken and given back within one call."""
+
+from pagebuddy.core import stand_in as cython
+
+if not cython.compiled:
+    from pagebuddy.core.granules import has_bits
+    from pagebuddy.core.words import N_HEADS, u64
+    from pagebuddy.sharing.holding.holds import end_hold, is_held_by_me_alone
+    from pagebuddy.sharing.holding.magazine import draw, make_room
+    from pagebuddy.sharing.holding.reaping import begin_slot, end_slot, reap
+    from pagebuddy.sharing.holding.tickets import (
+        do_claim,
+        do_reap_tickets,
+        do_send,
+        do_withdraw,
+        restamp_tickets,
+    )
+    from pagebuddy.sharing.operations.buffers import (
+        do_alloc,
+        do_alloc_told,
+        do_find,
+        do_join,
+        do_keep,
+        do_list_buffers,
+        do_list_entries,
+        do_measure,
+        do_record,
+        do_resize,
+        do_take_free,
+        do_unkeep,
+        stopped,
+    )
+    from pagebuddy.sharing.operations.enter import enter, leave
+    from pagebuddy.sharing.operations.unlock_on_error import unlock_on_error
+    from pagebuddy.sharing.recovery.proof import prove_arena
+    from pagebuddy.sharing.recovery.takeover import take_over
+    from pagebuddy.sharing.request import Request
+    from pagebuddy.sharing.state import Attachment
+    from pagebuddy.sharing.system.deferred import defer
+    from pagebuddy.sharing.words import (
+        A_TOUCHED,
+        DONE,
+        NO_PAGES,
+        OP_ALLOC,
+        OP_ATTACH,
+        OP_BUFFERS,
+        OP_CLAIM,
+        OP_DETACH,
+        OP_DROP,
+        OP_ENTRIES,
+        OP_FIND,
+        OP_JOIN,
+        OP_KEEP,
+        OP_MEASURE,
+        OP_REAP,
+        OP_REAP_TICKETS,
+        OP_RECORD,
+        OP_REPAIR,
+        OP_RESIZE,
+        OP_SEND,
+        OP_TAKE_FREE,
+        OP_UNKEEP,
+        OP_VERIFY,
+        OP_WITHDRAW,
+    )
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def do_attach(a: Attachment, r: Request) -> u64:
+    """Take a slot whose lease this process has, the dead being reaped first; NO_PAGES if it is taken."""
+    reap(a)
+    restamp_tickets(a, r.time)
+    return DONE if begin_slot(a, r.slot) else NO_PAGES
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def do_verify(a: Attachment, r: Request) -> u64:
+    """Prove everything; the fault is told in `flag` and `node`, and nothing is mended."""
+    prove_arena(a)
+    r.flag = a.fault
+    r.node = a.fault_node
+    a.fault = 0
+    return DONE
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def do_repair(a: Attachment, r: Request) -> u64:
+    """Take over as from the dead, but trust nothing that need not be."""
+    # The high water may be what is wrong: what was touched is a second witness, and may be more.
+    high: u64 = a.base[A_TOUCHED] if a.base[A_TOUCHED] < a.n_nodes else a.n_nodes
+    if a.sparse and high > N_HEADS and not has_bits(a, high - N_HEADS):
+        r.missing = a.fault_node
+        return stopped(a)
+    take_over(a, high, True)
+    return DONE
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def carry_out(a: Attachment, r: Request, operation: u64) -> u64:
+    """The operation itself."""
+    if operation == OP_ALLOC:
+        return do_alloc_told(a, r)
+    if operation == OP_DROP:
+        end_hold(a, r.node)
+    elif operation == OP_JOIN:
+        return do_join(a, r)
+    elif operation == OP_FIND:
+        return do_find(a, r)
+    elif operation == OP_KEEP:
+        return do_keep(a, r)
+    elif operation == OP_UNKEEP:
+        return do_unkeep(a, r)
+    elif operation == OP_RESIZE:
+        return do_resize(a, r)
+    elif operation == OP_TAKE_FREE:
+        return do_take_free(a, r)
+    elif operation == OP_MEASURE:
+        return do_measure(a, r)
+    elif operation == OP_BUFFERS:
+        return do_list_buffers(a, r)
+    elif operation == OP_ENTRIES:
+        return do_list_entries(a, r)
+    elif operation == OP_VERIFY:
+        return do_verify(a, r)
+    elif operation == OP_ATTACH:
+        return do_attach(a, r)
+    elif operation == OP_DETACH:
+        if not a.sticky:
+            end_slot(a, a.slot)
+    elif operation == OP_REAP:
+        r.n = reap(a)
+    elif operation == OP_SEND:
+        return do_send(a, r)
+    elif operation == OP_CLAIM:
+        return do_claim(a, r)
+    elif operation == OP_WITHDRAW:
+        return do_withdraw(a, r)
+    elif operation == OP_REAP_TICKETS:
+        return do_reap_tickets(a, r)
+    elif operation == OP_RECORD:
+        return do_record(a, r)
+    elif operation == OP_REPAIR:
+        return do_repair(a, r)
+    return DONE
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def attempt(a: Attachment, r: Request, operation: u64, milliseconds: u64) -> u64:
+    """Do what is asked, unless another has the lock for longer than that."""
+    answer: u64 = enter(a, operation, milliseconds)
+    if answer:
+        return answer
+    answer = carry_out(a, r, operation)
+    left: u64 = leave(a)
+    return left if left else answer
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def alloc_pages(a: Attachment, n: u64, n_bytes: u64) -> u64:
+    """A new buffer's node, or why there is none just now. The caller has the interpreter's lock."""
+    node: u64 = draw(a, n)
+    if node:
+        if is_held_by_me_alone(a, node):
+            return node
+        # Somebody asked for it by its place, just then.
+        defer(a, node)
+    node = enter(a, OP_ALLOC, 0)
+    if node == DONE:
+        node = do_alloc(a, n, n_bytes, 1)
+        left: u64 = leave(a)
+        if left:
+            return left
+    return node
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def drop_pages(a: Attachment, node: u64, milliseconds: u64) -> u64:
+    """End the hold of one local object."""
+    answer: u64 = enter(a, OP_DROP, milliseconds)
+    if answer == DONE:
+        end_hold(a, node)
+        if a.is_full:
+            make_room(a)
+        return leave(a)
+    return answer
+
+
+if not cython.compiled:
+    attempt = unlock_on_error(attempt)
+    alloc_pages = unlock_on_error(alloc_pages)
+    drop_pages = unlock_on_error(drop_pages)

@@ -1,0 +1,139 @@
+"""What every operation on an arena begins and ends with.
+
+Between the two there is no call into the interpreter, no allocation, and no change of the interpreter's
+lock: who waits for anything as the owner of the arena's lock keeps all other processes waiting.
+"""
+
+from pagebuddy.core import stand_in as cython
+
+if not cython.compiled:
+    from pagebuddy.core.words import H_HIGH_WATER, store, u64
+    from pagebuddy.sharing.holding.holds import end_hold
+    from pagebuddy.sharing.recording.recording import unlock_recorded
+    from pagebuddy.sharing.recovery.takeover import take_over
+    from pagebuddy.sharing.state import Attachment
+    from pagebuddy.sharing.system.child import is_present
+    from pagebuddy.sharing.system.deferred import next_deferred
+    from pagebuddy.sharing.system.lock import lock, mutex_mend, unlock
+    from pagebuddy.sharing.words import (
+        A_BUSY,
+        A_POISONED,
+        CORRUPT,
+        DONE,
+        FOREIGN,
+        LOCK_MUTEX,
+        OP_BUFFERS,
+        OP_ENTRIES,
+        OP_MEASURE,
+        OP_RECORD,
+        OP_VERIFY,
+        OWNER_DIED,
+        POISONED,
+    )
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def only_looks(operation: u64) -> cython.bint:
+    """Whether an operation changes nothing but lists: what a poisoned arena still allows."""
+    return operation in (OP_MEASURE, OP_BUFFERS, OP_ENTRIES, OP_VERIFY, OP_RECORD)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def enter_inherited(a: Attachment, answer: u64, operation: u64) -> u64:
+    """The rest of `enter` where the lock is ours, and somebody died, or the arena is poisoned."""
+    sound: cython.bint = a.base[A_POISONED] == 0
+    if sound and a.base[A_BUSY]:
+        # Slot 0 is who attaches first: the machine may have lost its power before.
+        sound = take_over(a, a.words[H_HIGH_WATER], a.base[A_BUSY] >> 32 == 1)
+        store(a.base, A_BUSY, 0)
+    if answer == OWNER_DIED and a.lock_kind == LOCK_MUTEX:
+        # Also where the arena is poisoned: without this nobody could ever look at it again.
+        mutex_mend(a.base)
+    if not sound:
+        a.fault = 0
+        if not only_looks(operation):
+            unlock(a)
+            return POISONED
+    return DONE
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def end_deferred(a: Attachment) -> cython.void:
+    """End the holds that could not be ended when their objects were."""
+    node: u64 = next_deferred(a)
+    while node:
+        end_hold(a, node)
+        node = next_deferred(a)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def enter(a: Attachment, operation: u64, milliseconds: u64) -> u64:
+    """Begin an operation: DONE, and the lock is ours, or why not."""
+    if not is_present():
+        return FOREIGN
+    answer: u64 = lock(a, milliseconds)
+    if answer != DONE and answer != OWNER_DIED:
+        return answer
+    if answer or a.base[A_BUSY] or a.base[A_POISONED]:
+        answer = enter_inherited(a, answer, operation)
+        if answer:
+            return answer
+    store(a.base, A_BUSY, (a.slot + 1) << 32 | operation)
+    if a.deferred:
+        end_deferred(a)
+    return DONE
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def leave_mended(a: Attachment) -> u64:
+    """`leave` where the engine noted a fault: all but the truth is made anew."""
+    a.seen_fault = a.fault
+    a.seen_node = a.fault_node
+    sound: cython.bint = take_over(a, a.words[H_HIGH_WATER], False)
+    a.fault = 0
+    store(a.base, A_BUSY, 0)
+    unlock(a)
+    return CORRUPT if sound else POISONED
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def leave_otherwise(a: Attachment) -> u64:
+    """`leave` where there is more to do than to give the lock back."""
+    if a.deferred:
+        end_deferred(a)
+    if a.fault:
+        return leave_mended(a)
+    store(a.base, A_BUSY, 0)
+    if a.recorded:
+        unlock_recorded(a)
+    else:
+        unlock(a)
+    return DONE
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def leave(a: Attachment) -> u64:
+    """End an operation; DONE, or why what it answered is void."""
+    if a.deferred:
+        return leave_otherwise(a)
+    if a.fault or a.recorded:
+        return leave_otherwise(a)
+    store(a.base, A_BUSY, 0)
+    unlock(a)
+    return DONE

@@ -1,0 +1,1 @@
+"""Recording of the buffers that this process holds, while the program runs."""

@@ -1,0 +1,1 @@
+"""After a process died inside an operation: taking over, proving and mending."""

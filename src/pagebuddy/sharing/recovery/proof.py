@@ -1,0 +1,120 @@
+"""The invariants of an arena beside the engine's, walking everything."""
+
+from pagebuddy.core import stand_in as cython
+
+if not cython.compiled:
+    from pagebuddy.core.aside import settle
+    from pagebuddy.core.prove import prove
+    from pagebuddy.core.state import fail
+    from pagebuddy.core.words import u64
+    from pagebuddy.sharing.holding.directory import is_found
+    from pagebuddy.sharing.holding.holds import first_buffer, fits, holds, is_the_buffer, is_unused
+    from pagebuddy.sharing.holding.magazine import empty_magazines
+    from pagebuddy.sharing.recovery.takeover import next_buffer, tickets_end
+    from pagebuddy.sharing.state import Attachment, entry_at, holds_at, slot_at, ticket_at
+    from pagebuddy.sharing.system.holes import find_holes
+    from pagebuddy.sharing.words import (
+        A_NUMBER,
+        ENTRY_BYTES,
+        ENTRY_GENERATION,
+        ENTRY_NODE,
+        ENTRY_STATE,
+        F_ENTRY,
+        F_HOLDER,
+        F_KEPT,
+        F_ORPHAN,
+        F_TICKET,
+        F_TICKETS,
+        SLOT_STATE,
+        TICKET_BYTES,
+        TICKET_GENERATION,
+        TICKET_NODE,
+        TICKET_SERIAL,
+        is_live_slot,
+        tickets_in,
+    )
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def prove_entries(a: Attachment) -> u64:
+    """Every entry in use names a live, kept buffer, and is found by its key; how many there are."""
+    count: u64 = 0
+    i: u64 = 0
+    end: u64 = a.n_entries if a.base[A_NUMBER] else 0
+    while i < end:
+        at: u64 = entry_at(i)
+        if a.entries[at + ENTRY_STATE]:
+            node: u64 = a.entries[at + ENTRY_NODE]
+            if (
+                not is_the_buffer(a, node, a.entries[at + ENTRY_GENERATION])
+                or not holds(a, node, 0)
+                or not fits(a, node, a.entries[at + ENTRY_BYTES])
+                or not is_found(a, i)
+            ):
+                fail(a, F_ENTRY, node)
+            count += 1
+        i += 1
+    return count
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def prove_tickets(a: Attachment) -> u64:
+    """Every ticket names a live buffer that counts it; how many there are."""
+    count: u64 = 0
+    i: u64 = 0
+    end: u64 = tickets_end(a)
+    while i < end:
+        at: u64 = ticket_at(i)
+        if a.tickets[at + TICKET_SERIAL]:
+            node: u64 = a.tickets[at + TICKET_NODE]
+            if (
+                not is_the_buffer(a, node, a.tickets[at + TICKET_GENERATION])
+                or tickets_in(a.holds[holds_at(a, node)]) == 0
+                or not fits(a, node, a.tickets[at + TICKET_BYTES])
+            ):
+                fail(a, F_TICKET, node)
+            count += 1
+        i += 1
+    return count
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def prove_holders(a: Attachment, node: u64) -> cython.void:
+    """Only slots in use hold a buffer."""
+    slot: u64 = 1
+    while slot < a.n_slots:
+        if holds(a, node, slot) and not is_live_slot(a.slots[slot_at(slot) + SLOT_STATE]):
+            fail(a, F_HOLDER, node)
+        slot += 1
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def prove_arena(a: Attachment) -> cython.void:
+    """Prove every invariant, the engine's first."""
+    empty_magazines(a)
+    settle(a)
+    a.holes = a.sparse and find_holes(a)
+    prove(a, False)
+    a.holes = False
+    tickets: u64 = 0
+    kept: u64 = 0
+    node: u64 = first_buffer(a) if a.fault == 0 else 0
+    while node and a.fault == 0:
+        if is_unused(a, node):
+            fail(a, F_ORPHAN, node)
+        tickets += tickets_in(a.holds[holds_at(a, node)])
+        kept += holds(a, node, 0)
+        prove_holders(a, node)
+        node = next_buffer(a, node)
+    if a.fault == 0 and prove_entries(a) != kept:
+        fail(a, F_KEPT, 0)
+    if a.fault == 0 and prove_tickets(a) != tickets:
+        fail(a, F_TICKETS, 0)

@@ -1,0 +1,117 @@
+"""Taking over: everything but the truth, made from the truth, after somebody died at work.
+
+The truth are the records, the holds of processes, the states of directory entries, and the serials of
+tickets. Who dies here leaves all that as it was, or nearer to its end, so that the next one starts
+afresh and ends the same.
+"""
+
+from pagebuddy.core import stand_in as cython
+
+if not cython.compiled:
+    from pagebuddy.core.rebuild import rebuild
+    from pagebuddy.core.spans import length, next_live
+    from pagebuddy.core.words import store, u64
+    from pagebuddy.sharing.holding.holds import (
+        first_buffer,
+        fits,
+        free_if_unused,
+        is_buffer,
+        is_the_buffer,
+    )
+    from pagebuddy.sharing.holding.magazine import mend_magazines
+    from pagebuddy.sharing.recovery.mend_directory import mend_directory
+    from pagebuddy.sharing.state import Attachment, holds_at, ticket_at
+    from pagebuddy.sharing.system.holes import find_holes
+    from pagebuddy.sharing.words import (
+        A_POISONED,
+        A_TICKETS_END,
+        TICKET_BYTES,
+        TICKET_GENERATION,
+        TICKET_NODE,
+        TICKET_SERIAL,
+    )
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def next_buffer(a: Attachment, node: u64) -> u64:
+    """The first buffer behind the one at a node; 0 after the last, or at a fault."""
+    n: u64 = length(a, node)
+    return next_live(a, node + n) if n else 0
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def tickets_end(a: Attachment) -> u64:
+    """The entry after the last that ever was a ticket's."""
+    end: u64 = a.base[A_TICKETS_END]
+    return end if end < a.n_tickets else a.n_tickets
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def recount(a: Attachment) -> cython.void:
+    """Make the counts of tickets and the kept bits from the tickets and the directory."""
+    node: u64 = first_buffer(a)
+    slots: u64 = 0xFFFF_FFFF_FFFE
+    while node and a.fault == 0:
+        store(a.holds, holds_at(a, node), a.holds[holds_at(a, node)] & slots)
+        node = next_buffer(a, node)
+    mend_directory(a)
+    i: u64 = 0
+    end: u64 = tickets_end(a)
+    one: u64 = 1
+    while i < end:
+        at: u64 = ticket_at(i)
+        if a.tickets[at + TICKET_SERIAL]:
+            node = a.tickets[at + TICKET_NODE]
+            if is_the_buffer(a, node, a.tickets[at + TICKET_GENERATION]):
+                store(a.holds, holds_at(a, node), a.holds[holds_at(a, node)] + (one << 48))
+                if not fits(a, node, a.tickets[at + TICKET_BYTES]):
+                    store(a.tickets, at + TICKET_BYTES, length(a, node) << a.page_bits)
+            else:
+                store(a.tickets, at + TICKET_SERIAL, 0)
+        i += 1
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def free_orphans(a: Attachment) -> cython.void:
+    """Free every buffer that nobody needs: its end, or its beginning, was cut short."""
+    node: u64 = first_buffer(a)
+    while node and a.fault == 0:
+        after: u64 = next_buffer(a, node)
+        is_buffer(a, node)
+        free_if_unused(a, node)
+        node = after
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def take_over(a: Attachment, high: u64, thorough: cython.bint) -> cython.bint:
+    """Mend the arena; False, and the arena is poisoned, where its truth contradicts itself.
+
+    No buffer is looked for from the node `high` on. Thoroughly, records inside others' pages are looked
+    for as well: a power cut can leave such, a killed process cannot.
+    """
+    fault: u64 = a.fault
+    a.fault = 0
+    a.holes = a.sparse and find_holes(a)
+    rebuild(a, high, thorough)
+    a.holes = False
+    if a.fault == 0:
+        mend_magazines(a)
+        recount(a)
+    if a.fault == 0:
+        free_orphans(a)
+    if a.fault:
+        store(a.base, A_POISONED, 1)
+        return False
+    a.fault = fault
+    return True

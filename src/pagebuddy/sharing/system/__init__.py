@@ -1,0 +1,1 @@
+"""The system calls that sharing needs: the lock between processes, leases, atomic stores, processes."""

@@ -1,0 +1,37 @@
+"""Where the file of an arena has holes, uncompiled. Compiled, `holes.pxi` has the same function in C."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Any
+
+from pagebuddy.core.words import GRANULE
+from pagebuddy.sharing.system.alive import is_the_file
+
+_BYTES = GRANULE * 8
+
+
+def find_holes(a: Any) -> bool:
+    """Note the granules that are no holes; False where that cannot be known. Needs the arena's lock.
+
+    A granule to which nothing was stored is a hole, whether it is backed or not.
+    """
+    if not is_the_file(a, a.fd):
+        return False
+    start = a.layout.links_at // GRANULE * _BYTES
+    end = start + ((a.n_nodes + a.skew - 1) // GRANULE + 1) * _BYTES
+    a.stored[:] = memoryview(bytes(a.stored.nbytes)).cast("Q")
+    at = start
+    try:
+        while at < end:
+            at = os.lseek(a.fd, at, os.SEEK_DATA)
+            stop = min(os.lseek(a.fd, at, os.SEEK_HOLE), end)
+            while at < stop:
+                granule = (at - start) // _BYTES
+                a.stored[granule >> 6] |= 1 << (granule & 63)
+                at = start + (granule + 1) * _BYTES
+    except OSError as error:
+        # There is nothing behind, or the system does not tell.
+        return error.errno == errno.ENXIO
+    return True
