@@ -10,6 +10,8 @@ import gc
 import importlib
 import os
 import secrets
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -76,7 +78,7 @@ def Buddy(module: str) -> type[BuddyAllocator]:
 @pytest.fixture(scope="session")
 def Arena(engine: str) -> type[ChosenArena]:
     """The `Arena` under test."""
-    name = "pagebuddy._compiled" if engine == "compiled" else "pagebuddy.uncompiled"
+    name = "pagebuddy._compiled" if engine == "compiled" else "pagebuddy.buffers.uncompiled"
     return type("Arena", (ChosenArena,), {"_engine": importlib.import_module(name)})
 
 
@@ -127,3 +129,32 @@ class CountingWords:
 def counted():
     """Put before the words of an uncompiled engine: the same words, whose reads are counted."""
     return CountingWords
+
+
+@pytest.fixture(params=["fork", "spawn", "forkserver"])
+def start(request: pytest.FixtureRequest) -> str:
+    """A way to start processes."""
+    return str(request.param)
+
+
+@pytest.fixture
+def run(engine: str, request: pytest.FixtureRequest) -> Callable[..., str]:
+    """Run a program from `programs/` beside the test, as a user would, to its end.
+
+    Returns what it printed. It must succeed, with nothing on stderr.
+    """
+    programs = request.path.parent / "programs"
+
+    def run_program(name: str, *arguments: str) -> str:
+        pure = "1" if engine == "uncompiled" else "0"
+        done = subprocess.run(
+            [sys.executable, "-W", "error", programs / f"{name}.py", *arguments],
+            env=os.environ | {"PAGEBUDDY_PURE": pure},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+        return done.stdout
+
+    return run_program

@@ -21,26 +21,22 @@ ROOT = Path(pagebuddy.__file__).parent
 LEVELS = [
     {"errors", "arguments", "pickled"},
     {"core"},
-    {"allocator", "arena_stats"},
+    {"allocator"},
     {"memory"},
     {"sharing"},
-    {"arrays", "pages", "buffer", "buffer_allocator"},
-    {"_compiled", "chosen", "uncompiled"},
-    {"arena", "arena_arrays", "arena_exchange", "arena_upkeep"},
+    {"buffers"},
+    {"_compiled", "engine"},
     {"exchange"},
+    {"arena"},
+    {"pool"},
     {"pagebuddy"},
     {"tools", "testing", "__main__"},
 ]
 
 FOR_TYPES = "for types alone"
 
-# What an arena's method takes from a room above it is imported inside that method.
-UPWARDS = {
-    ("arena_exchange", FOR_TYPES),
-    *(("arena_exchange", method) for method in ("dumps", "loads", "queue")),
-    ("arena_upkeep", FOR_TYPES),
-    *(("arena_upkeep", method) for method in ("record", "_repr_html_", "_repr_svg_")),
-}
+# An arena draws itself in a notebook: these methods import the pictures when they are called.
+UPWARDS = {("arena", method) for method in ("_repr_html_", "_repr_svg_")}
 
 # All that the core may use besides itself: nothing of an operating system, nothing of text.
 FOR_THE_CORE = {"__future__", "collections", "typing"}

@@ -10,7 +10,7 @@ import pytest
 
 import pagebuddy
 from pagebuddy.allocator.buddy import BuddyAllocator
-from pagebuddy.buffer import Buffer
+from pagebuddy.buffers.buffer import Buffer
 
 STORED = json.loads((Path(__file__).parent / "stored" / "public-names-0.1.json").read_text())
 

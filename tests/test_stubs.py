@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import pagebuddy
-from pagebuddy import uncompiled
+from pagebuddy.buffers import uncompiled
 
 compiled = pytest.importorskip("pagebuddy._compiled")
 

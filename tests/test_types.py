@@ -22,11 +22,11 @@ import pagebuddy as pb
 
 arena = pb.Arena("1 MiB")
 buffer = arena.alloc(100, keep="a", zero=True)
-reveal_type(buffer)  # pagebuddy.buffer.Buffer
+reveal_type(buffer)  # pagebuddy.buffers.buffer.Buffer
 reveal_type(memoryview(buffer)[0])  # int
 reveal_type(bytes(buffer.view))  # bytes
 reveal_type(buffer.resize(5))  # bool
-reveal_type(arena["a"])  # pagebuddy.buffer.Buffer
+reveal_type(arena["a"])  # pagebuddy.buffers.buffer.Buffer
 reveal_type(arena.stats().largest_free)  # int
 reveal_type([row.offset for row in arena.buffers()])  # list[int]
 reveal_type([row.pid for row in arena.processes()])  # list[int]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from pagebuddy.allocator.ranges import PageRanges
 from pagebuddy.allocator.stats import Stats
-from pagebuddy.arena import Arena
-from pagebuddy.arena_stats import ArenaStats
-from pagebuddy.chosen import COMPILED, BuddyAllocator, Buffer
+from pagebuddy.arena.arena import Arena
+from pagebuddy.arena.stats import ArenaStats
+from pagebuddy.engine import COMPILED, BuddyAllocator, Buffer
 from pagebuddy.errors import (
     ArenaClosed,
     ArenaExists,
@@ -24,7 +24,7 @@ from pagebuddy.errors import (
 )
 
 if TYPE_CHECKING:
-    from pagebuddy.exchange.executor import ArenaExecutor
+    from pagebuddy.pool.executor import ArenaExecutor
 
 __version__ = "0.1.0"
 
@@ -54,7 +54,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Import what needs `multiprocessing` when it is asked for: it costs a third of all the rest."""
     if name == "ArenaExecutor":
-        from pagebuddy.exchange.executor import ArenaExecutor
+        from pagebuddy.pool.executor import ArenaExecutor
 
         return ArenaExecutor
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,8 +2,8 @@
 from typing import Any
 
 from pagebuddy.allocator.buddy import BuddyAllocator as BuddyAllocator
-from pagebuddy.buffer import Buffer as Buffer
-from pagebuddy.buffer_allocator import BufferAllocator as BufferAllocator
+from pagebuddy.buffers.attachment import BufferAllocator as BufferAllocator
+from pagebuddy.buffers.buffer import Buffer as Buffer
 from pagebuddy.sharing.request import Request as Request
 
 def mutex_of_this_build() -> int: ...

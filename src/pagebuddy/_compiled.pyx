@@ -170,12 +170,12 @@ include "sharing/recovery/proof.py"
 include "sharing/holding/tickets.py"
 include "sharing/forking/fork.py"
 include "sharing/operations/dispatch.py"
-include "pages.py"
-include "pages.pxi"
-include "arrays.py"
-include "buffer.py"
-include "buffer.pxi"
-include "buffer_allocator.py"
+include "buffers/pages.py"
+include "buffers/pages.pxi"
+include "buffers/arrays.py"
+include "buffers/buffer.py"
+include "buffers/buffer.pxi"
+include "buffers/attachment.py"
 
 
 # -- calls without options -------------------------------------------------------------------------

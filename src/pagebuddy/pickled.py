@@ -15,7 +15,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 # Where each permanent function, and each class that older pickles name, is defined today.
 _HOMES = {
-    "attached": "pagebuddy.chosen",
+    "attached": "pagebuddy.engine",
     "claim": "pagebuddy.sharing.joining.sending",
     "arena_found": "pagebuddy.sharing.joining.passing",
     "as_it_is": "pagebuddy.exchange.remaking",
@@ -23,6 +23,7 @@ _HOMES = {
     "remade_array": "pagebuddy.exchange.remaking",
     "PageRanges": "pagebuddy.allocator.ranges",
     "Stats": "pagebuddy.allocator.stats",
+    "ArenaStats": "pagebuddy.arena.stats",
     "BufferRow": "pagebuddy.sharing.joining.listing",
     "ProcessRow": "pagebuddy.sharing.joining.listing",
 }
@@ -34,6 +35,8 @@ _FORMER = (
     "pagebuddy.sharing.listing",
     "pagebuddy.ranges",
     "pagebuddy.stats",
+    "pagebuddy.arena_stats",
+    "pagebuddy.chosen",
 )
 
 

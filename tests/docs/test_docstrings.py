@@ -50,7 +50,10 @@ def test_every_public_call_says_what_it_does(public):
 def test_examples_of_the_engines_classes_run_with_either_engine(engine, module, name):
     """With the files themselves the examples run everywhere; these are of what was compiled of them."""
     if engine == "uncompiled":
-        module = {"BuddyAllocator": "pagebuddy.allocator.buddy", "Buffer": "pagebuddy.buffer"}[name]
+        module = {
+            "BuddyAllocator": "pagebuddy.allocator.buddy",
+            "Buffer": "pagebuddy.buffers.buffer",
+        }[name]
     public = getattr(importlib.import_module(module), name)
     texts = {name: public.__doc__} | {
         member: text_of(value) for member, value in own_members(public).items()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pagebuddy.tools.page_csv import parse
-from pagebuddy.tools.recorder_notes import note, noted
+from pagebuddy.arena.recording import note
+from pagebuddy.tools.recorder_notes import noted
 
 
 def test_what_is_noted_is_found_in_a_trace():

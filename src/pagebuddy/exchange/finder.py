@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import Any
 
-from pagebuddy.arrays import pages_of
+from pagebuddy.buffers.arrays import pages_of
 from pagebuddy.sharing.joining import listing
 
 

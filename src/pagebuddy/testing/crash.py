@@ -87,7 +87,7 @@ def engine_of_the_mortal(budget: Budget) -> Any:
 
     To its own process it is another than the engine it is made from: one process then plays two.
     """
-    from pagebuddy import uncompiled
+    from pagebuddy.buffers import uncompiled
 
     def attach(*parts: Any) -> Any:
         return arm_attachment(uncompiled.BufferAllocator(*parts), budget)

@@ -11,6 +11,7 @@ import re
 
 import numpy as np
 
+from pagebuddy.arena.recording import HEADER as HEADER
 from pagebuddy.tools.columns import Columns
 from pagebuddy.tools.events import (
     MAX_BYTES,
@@ -25,7 +26,6 @@ from pagebuddy.tools.events import (
     quote,
 )
 from pagebuddy.tools.recorder_notes import noted
-from pagebuddy.tools.recording.arena_recording import HEADER as HEADER
 
 _HEXADECIMAL = re.compile(rb"0x[0-9a-fA-F]{1,16}")
 _DECIMAL = re.compile(rb"\d{1,19}")

@@ -11,15 +11,6 @@ import re
 _NOTE = re.compile(rb"^# (failed|lost) (\d{1,19})\r?$", re.MULTILINE)
 
 
-def note(what: str, count: int) -> bytes:
-    """A note, if there is something to note; `what` is "failed" or "lost".
-
-    >>> note("lost", 12), note("failed", 0)
-    (b'# lost 12\\n', b'')
-    """
-    return b"# %s %d\n" % (what.encode(), count) if count else b""
-
-
 def noted(text: bytes) -> tuple[int, int]:
     """How many allocations failed and how many events were lost, by all notes in whole lines.
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from pagebuddy import BadFree, OutOfSlots
-from pagebuddy.arrays import numpy
+from pagebuddy.buffers.arrays import numpy
 from pagebuddy.testing.arena_machine.ground import KEYS, ME, Ground, pattern, picks, seeds, sizes
 from pagebuddy.testing.arena_machine.reference import Reference
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from pagebuddy import Arena, ArenaClosed
-from pagebuddy.chosen import ENGINE
+from pagebuddy.engine import ENGINE
 from pagebuddy.testing.arena_machine.ground import ME, picks
 from pagebuddy.testing.arena_machine.reference import Reference
 from pagebuddy.testing.arena_machine.sending import Sending

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from pagebuddy import OutOfPages, OutOfTickets, StaleHandle
-from pagebuddy.arrays import numpy
+from pagebuddy.buffers.arrays import numpy
 from pagebuddy.exchange.cargo import SMALL
 from pagebuddy.testing.arena_machine.ground import ME, pattern, picks, seeds
 from pagebuddy.testing.arena_machine.keeping import Keeping

@@ -16,13 +16,13 @@ from copy import copy
 from typing import Any
 
 import pagebuddy
+import pagebuddy.buffers.uncompiled
 
 # Here and not where they are needed: a nursery has them for all its workers.
 import pagebuddy.memory.anonymous
 import pagebuddy.memory.file
 import pagebuddy.memory.named
 import pagebuddy.sharing.joining.sending
-import pagebuddy.uncompiled
 from pagebuddy.testing.crash import Budget, engine_of_the_mortal
 from pagebuddy.testing.processes_machine.wire import Wire
 

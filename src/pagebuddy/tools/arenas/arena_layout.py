@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from pagebuddy.arena_upkeep import ArenaUpkeep
+from pagebuddy.arena.view import ArenaUpkeep
 from pagebuddy.sharing.joining.listing import ProcessRow
 from pagebuddy.tools.buffer_rows import span_rows
 from pagebuddy.tools.layout import Layout

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pagebuddy.arena_stats import ArenaStats
+from pagebuddy.arena.stats import ArenaStats
 from pagebuddy.sharing.joining.listing import ProcessRow
 from pagebuddy.tools.arenas.arena_layout import layout_of
 from pagebuddy.tools.arenas.snapshot import Snapshot

@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pagebuddy.arena_stats import ArenaStats
+from pagebuddy.arena.stats import ArenaStats
 from pagebuddy.errors import ArenaNotFound, CorruptMetadata
 from pagebuddy.tools.arenas.place import Foreign, named_arenas, told
 from pagebuddy.tools.arenas.snapshot import Snapshot

@@ -8,8 +8,8 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pagebuddy.arena_upkeep import ArenaUpkeep
-from pagebuddy.chosen import ENGINE
+from pagebuddy.arena.view import ArenaUpkeep
+from pagebuddy.engine import ENGINE
 from pagebuddy.errors import CorruptMetadata
 from pagebuddy.memory.given import Given
 from pagebuddy.memory.mapping import identity_of

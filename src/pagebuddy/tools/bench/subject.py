@@ -76,7 +76,7 @@ def chosen(*, compiled: bool) -> Subject:
     if compiled:
         module = import_module("pagebuddy._compiled")
         return Subject("engine", module.BuddyAllocator, True, _arena_of(module), module._Bench())
-    module = import_module("pagebuddy.uncompiled")
+    module = import_module("pagebuddy.buffers.uncompiled")
     return Subject("engine", module.BuddyAllocator, False, _arena_of(module), Bench())
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from typing import Any
 
-from pagebuddy.arena import Arena
+from pagebuddy.arena.arena import Arena
 from pagebuddy.tools.demo.players import ARRIVED, END, WRONG, consume, produce
 from pagebuddy.tools.demo.video import FRAME_BYTES
 from pagebuddy.tools.other_process import starting

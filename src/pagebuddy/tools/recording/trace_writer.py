@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pagebuddy.arena.recording import note
 from pagebuddy.tools.page_csv import HEADER
-from pagebuddy.tools.recorder_notes import note
 from pagebuddy.tools.recording.page_lines import lines
 from pagebuddy.tools.recording.timed_events import TimedEvents
 

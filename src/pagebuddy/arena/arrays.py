@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pagebuddy.arrays import numpy, pages_of
+from pagebuddy.buffers.arrays import numpy, pages_of
 
 if TYPE_CHECKING:
-    from pagebuddy.buffer import Buffer
+    from pagebuddy.buffers.buffer import Buffer
 
 
 class ArenaArrays:

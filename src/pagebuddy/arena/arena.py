@@ -9,11 +9,11 @@ from mmap import mmap
 from operator import index
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
-from pagebuddy.arena_arrays import ArenaArrays
-from pagebuddy.arena_exchange import ArenaExchange
-from pagebuddy.arena_upkeep import ArenaUpkeep
+from pagebuddy.arena.arrays import ArenaArrays
+from pagebuddy.arena.exchange import ArenaExchange
+from pagebuddy.arena.view import ArenaUpkeep
 from pagebuddy.arguments import whole
-from pagebuddy.chosen import ENGINE
+from pagebuddy.engine import ENGINE
 from pagebuddy.errors import ArenaClosed, ArenaExists, ArenaNotFound
 from pagebuddy.memory.given import Given
 from pagebuddy.memory.options import Options
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Self
 
-    from pagebuddy.buffer import Buffer
+    from pagebuddy.buffers.buffer import Buffer
 
 
 class Arena(ArenaArrays, ArenaExchange, ArenaUpkeep):

@@ -14,12 +14,9 @@ from pagebuddy.sharing.joining import backing, refusals
 
 if not cython.compiled:
     from pagebuddy.allocator.buddy import small
-    from pagebuddy.arrays import array_of, checked_dtype, sides_and_bytes
-    from pagebuddy.buffer import Buffer, made_buffer
-    from pagebuddy.core.rebuild import rebuild
-    from pagebuddy.core.state import use
-    from pagebuddy.core.words import N_HEADS, i64, is_live, u64, words_of
-    from pagebuddy.pages import (
+    from pagebuddy.buffers.arrays import array_of, checked_dtype, sides_and_bytes
+    from pagebuddy.buffers.buffer import Buffer, made_buffer
+    from pagebuddy.buffers.pages import (
         asked_of,
         bytes_of_pages,
         filled,
@@ -27,6 +24,9 @@ if not cython.compiled:
         node_of_pages,
         zero_out,
     )
+    from pagebuddy.core.rebuild import rebuild
+    from pagebuddy.core.state import use
+    from pagebuddy.core.words import N_HEADS, i64, is_live, u64, words_of
     from pagebuddy.sharing.forking.hooks import mind_forks
     from pagebuddy.sharing.holding.holds import holds
     from pagebuddy.sharing.operations.dispatch import alloc_pages, attempt

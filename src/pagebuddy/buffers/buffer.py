@@ -8,9 +8,9 @@ from pagebuddy.memory import sizes
 from pagebuddy.sharing.joining import backing, refusals
 
 if not cython.compiled:
-    from pagebuddy.arrays import array_over
+    from pagebuddy.buffers.arrays import array_over
+    from pagebuddy.buffers.pages import pages_over, tell_asked
     from pagebuddy.core.words import N_HEADS, u64
-    from pagebuddy.pages import pages_over, tell_asked
     from pagebuddy.sharing.request import Request
     from pagebuddy.sharing.state import Attachment
     from pagebuddy.sharing.words import NO_PAGES, OP_KEEP, OP_RESIZE, OP_UNKEEP

@@ -63,7 +63,7 @@ def replayed(path, n_pages=1 << 12):
 
 def run(engine, program, path):
     """Run a program that records into a path, as a process of its own."""
-    environment = dict(os.environ, PYTHONPATH=str(Path(pagebuddy.__file__).parents[1]))
+    environment = dict(os.environ, PYTHONPATH=str(Path(pagebuddy.__file__).parents[0]))
     environment["PAGEBUDDY_PURE"] = "1" if engine == "uncompiled" else ""
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", program, str(path)],

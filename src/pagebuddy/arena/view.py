@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from pagebuddy.arena_stats import ArenaStats
+from pagebuddy.arena.stats import ArenaStats
 from pagebuddy.sharing.joining import backing, listing, refusals
 from pagebuddy.sharing.system.process import now
 from pagebuddy.sharing.words import (
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
+    from pagebuddy.arena.recording import ArenaRecording
     from pagebuddy.sharing.joining.listing import BufferRow, ProcessRow
-    from pagebuddy.tools.recording.arena_recording import ArenaRecording
 
 # How many bytes are taken out of use at a time to be given back to the system.
 _TRIM_BYTES = 16 << 20
@@ -202,7 +202,7 @@ class ArenaUpkeep:
         alloc,0,5000
         free,0,
         """
-        from pagebuddy.tools.recording.arena_recording import ArenaRecording
+        from pagebuddy.arena.recording import ArenaRecording
 
         return ArenaRecording(self._open, path)
 

@@ -11,7 +11,7 @@ import pytest
 
 from pagebuddy import StaleHandle
 from pagebuddy.exchange import frame
-from pagebuddy.exchange.parcel import Parcel
+from pagebuddy.pool.parcel import Parcel
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from pagebuddy.sharing.words import OP_RECORD, TAPE_BLOCK
-from pagebuddy.tools.recorder_notes import note
 
 if TYPE_CHECKING:
     from typing import Self
@@ -147,3 +146,12 @@ def _opened(path: str) -> int:
         os.close(fd)
         raise
     return fd
+
+
+def note(what: str, count: int) -> bytes:
+    """A note, if there is something to note; `what` is "failed" or "lost".
+
+    >>> note("lost", 12), note("failed", 0)
+    (b'# lost 12\\n', b'')
+    """
+    return b"# %s %d\n" % (what.encode(), count) if count else b""

@@ -1,8 +1,8 @@
 """The engine's classes as they run uncompiled: what `_compiled` has compiled."""
 
 from pagebuddy.allocator.buddy import BuddyAllocator
-from pagebuddy.buffer import Buffer
-from pagebuddy.buffer_allocator import BufferAllocator
+from pagebuddy.buffers.attachment import BufferAllocator
+from pagebuddy.buffers.buffer import Buffer
 from pagebuddy.sharing.request import Request
 from pagebuddy.sharing.system.gate import mutex_of_this_build
 

@@ -10,9 +10,9 @@ from functools import partial
 from traceback import clear_frames
 from typing import Any, TypeVar
 
-from pagebuddy.arena import Arena
-from pagebuddy.exchange.breaking import break_apart
-from pagebuddy.exchange.parcel import Parcel, Sent
+from pagebuddy.arena.arena import Arena
+from pagebuddy.pool.breaking import break_apart
+from pagebuddy.pool.parcel import Parcel, Sent
 
 _T = TypeVar("_T")
 

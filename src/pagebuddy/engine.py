@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from pagebuddy.allocator.buddy import BuddyAllocator
-    from pagebuddy.buffer import Buffer
+    from pagebuddy.buffers.buffer import Buffer
 
 
 def _choose() -> tuple[ModuleType, bool]:
@@ -27,7 +27,7 @@ def _choose() -> tuple[ModuleType, bool]:
         except ImportError:
             if os.environ.get("PAGEBUDDY_REQUIRE_COMPILED") == "1":
                 raise
-    return import_module("pagebuddy.uncompiled"), False
+    return import_module("pagebuddy.buffers.uncompiled"), False
 
 
 ENGINE, COMPILED = _choose()

@@ -1,0 +1,1 @@
+"""Buffers: one allocation with its bytes, arrays over it, and a process's attachment to an arena."""

@@ -1,0 +1,1 @@
+"""A pool of processes whose arguments and results stay in an arena."""
