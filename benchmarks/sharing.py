@@ -19,7 +19,7 @@ from benchmarks.memories import SIZES
 from pagebuddy import COMPILED, Arena, ArenaExecutor
 from pagebuddy.tools.bench.handovers import in_place, trips_of
 from pagebuddy.tools.bench.partner import STARTED, partner
-from pagebuddy.tools.other_process import end_with_parent
+from pagebuddy.tools.terminal.signals import end_with_parent
 
 if TYPE_CHECKING:
     from pagebuddy.tools.bench.handovers import Bytes

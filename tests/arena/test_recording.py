@@ -17,8 +17,8 @@ import pytest
 import pagebuddy
 from pagebuddy.allocator.ranges import PageRanges
 from pagebuddy.sharing.words import TAPE_BYTES, TAPE_LINE
-from pagebuddy.tools.replay import replay
-from pagebuddy.tools.trace import Trace
+from pagebuddy.tools.replaying.replay import replay
+from pagebuddy.tools.traces.trace import Trace
 
 PAGE = 4096
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pagebuddy
 from pagebuddy.sharing import words
-from pagebuddy.sharing.joining.refusals import OF_ARENAS
+from pagebuddy.sharing.joining.failures import OF_ARENAS
 
 ROOM = Path(pagebuddy.__file__).parent / "sharing"
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import pytest
 
 import pagebuddy
-from pagebuddy.tools.drawing import MONO_WIDTH, Drawing, Words
+from pagebuddy.tools.pictures.drawing import MONO_WIDTH, Drawing, Words
 
 PACKAGES = Path(pagebuddy.__file__).parents[1]
 COLUMNS, LINES = 80, 40

@@ -19,7 +19,7 @@ from pagebuddy.memory.given import Given
 from pagebuddy.memory.options import Options
 from pagebuddy.memory.sizes import bytes_of
 from pagebuddy.pickled import name_of
-from pagebuddy.sharing.joining import attaching, listing, refusals
+from pagebuddy.sharing.joining import attaching, failures, listing
 from pagebuddy.sharing.layout import Layout
 
 if TYPE_CHECKING:
@@ -304,7 +304,7 @@ class Arena(ArenaArrays, ArenaExchange, ArenaUpkeep):
         >>> arena["note"].nbytes, "note" in arena, arena.keys()
         (5, True, ['note'])
         """
-        return self._open.found(refusals.checked_key(key))  # type: ignore[no-any-return]
+        return self._open.found(failures.checked_key(key))  # type: ignore[no-any-return]
 
     def __contains__(self, key: str) -> bool:
         """Whether a buffer is kept under a key."""

@@ -30,7 +30,7 @@ class ArenaRecording:
 
     >>> import tempfile
     >>> from pagebuddy import Arena
-    >>> from pagebuddy.tools.trace import Trace
+    >>> from pagebuddy.tools.traces.trace import Trace
     >>> arena = Arena("1 MiB")
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     with arena.record(os.path.join(folder, "trace.csv")) as recording:

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from pagebuddy.arena.stats import ArenaStats
-from pagebuddy.sharing.joining import backing, listing, refusals
+from pagebuddy.sharing.joining import backing, failures, listing
 from pagebuddy.sharing.system.process import now
 from pagebuddy.sharing.words import (
     OP_MEASURE,
@@ -45,7 +45,7 @@ class ArenaUpkeep:
         """The attachment, unless its file was cut off, where that can be known."""
         a = self._open
         if a.medium.is_cut():
-            raise refusals.cut_off()
+            raise failures.cut_off()
         return a
 
     def stats(self) -> ArenaStats:
@@ -115,7 +115,7 @@ class ArenaUpkeep:
         a.perform(request, OP_VERIFY)
         found = request.answer
         if found["flag"]:
-            raise refusals.corrupt(found["flag"], found["node"])
+            raise failures.corrupt(found["flag"], found["node"])
 
     def recover(self) -> None:
         """Rebuild all but the truth from the truth: the records, holds, keys and tickets.
@@ -146,7 +146,7 @@ class ArenaUpkeep:
         0
         """
         a = self._whole
-        age = refusals.seconds(unclaimed_after, "unclaimed_after")
+        age = failures.seconds(unclaimed_after, "unclaimed_after")
         request = a.request()
         a.perform(request, OP_REAP)
         if age is not None:
@@ -216,13 +216,13 @@ class ArenaUpkeep:
     def _repr_html_(self) -> str | None:
         """For notebooks: the memory as a picture, by holder, in the colours of the page around it."""
         from pagebuddy.tools.arenas.arena_layout import layout_of
-        from pagebuddy.tools.notebook import as_html
+        from pagebuddy.tools.pictures.notebook import as_html
 
         return None if self.closed else as_html(layout_of(self), title=repr(self)[1:-1])
 
     def _repr_svg_(self) -> str | None:
         """The same picture on a paper of its own."""
         from pagebuddy.tools.arenas.arena_layout import layout_of
-        from pagebuddy.tools.notebook import as_picture
+        from pagebuddy.tools.pictures.notebook import as_picture
 
         return None if self.closed else as_picture(layout_of(self), title=repr(self)[1:-1])

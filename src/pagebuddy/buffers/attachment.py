@@ -10,7 +10,7 @@ from typing import Any
 
 from pagebuddy.core import stand_in as cython
 from pagebuddy.memory import sizes
-from pagebuddy.sharing.joining import backing, refusals
+from pagebuddy.sharing.joining import backing, failures
 
 if not cython.compiled:
     from pagebuddy.allocator.buddy import small
@@ -175,7 +175,7 @@ class BufferAllocator(Attachment):
             if answer == UNBACKED:
                 backing.back(self, request.missing)
         if answer > NO_PAGES:
-            raise refusals.error_for(self, answer, request)
+            raise failures.error_for(self, answer, request)
         return answer
 
     @cython.cfunc
@@ -188,7 +188,7 @@ class BufferAllocator(Attachment):
             if end is not None:
                 left = end - time.monotonic()
                 if left <= 0:
-                    raise refusals.timed_out(self, timeout)
+                    raise failures.timed_out(self, timeout)
                 if left * 1000 < SLICE:
                     wait = int(left * 1000) + 1
             if cython.compiled:
@@ -270,8 +270,8 @@ class BufferAllocator(Attachment):
         """`alloc` for all but a plain number of bytes that can be had at once."""
         n_bytes = sizes.bytes_of(nbytes, "nbytes")
         request: Request = self._request(n_bytes, align)
-        key = None if keep is None or keep is False else refusals.key_to_keep(keep)
-        wait = refusals.seconds(timeout)
+        key = None if keep is None or keep is False else failures.key_to_keep(keep)
+        wait = failures.seconds(timeout)
         if request.n > self.total:
             raise self._no_pages(request)
         pages = new_pages(self, request.n)
@@ -302,7 +302,7 @@ class BufferAllocator(Attachment):
     def _request(self, n_bytes: int, align: Any) -> Request:
         """What is to be asked for an allocation."""
         n = -(-n_bytes // self.layout.page_size)
-        unit = 1 if align is None else max(refusals.alignment(align) >> self.page_bits, 1)
+        unit = 1 if align is None else max(failures.alignment(align) >> self.page_bits, 1)
         return Request(n=n, n_bytes=n_bytes, align=unit)
 
     def _no_pages(self, request: Request) -> Exception:
@@ -310,7 +310,7 @@ class BufferAllocator(Attachment):
         where = "" if request.align == 1 else f"at a multiple of {request.align} pages"
         figures: Request = Request(rows=64)
         self.perform(figures, OP_MEASURE)
-        return refusals.no_pages(
+        return failures.no_pages(
             request.n, figures.free, figures.longest, self.layout.page_size, where
         )
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pagebuddy.core import stand_in as cython
 from pagebuddy.memory import sizes
-from pagebuddy.sharing.joining import backing, refusals
+from pagebuddy.sharing.joining import backing, failures
 
 if not cython.compiled:
     from pagebuddy.buffers.arrays import array_over
@@ -180,7 +180,7 @@ class Buffer:
         5
         """
         self._check()
-        text = refusals.key_to_keep(key)
+        text = failures.key_to_keep(key)
         if flush:
             self._allocator.medium.flush()
         request = Request(self.node, n_bytes=self.n_bytes, key=text, flag=bool(replace))

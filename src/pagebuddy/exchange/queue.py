@@ -12,7 +12,7 @@ from typing import Any
 from pagebuddy.exchange.cargo import SMALL
 from pagebuddy.exchange.delivery import load
 from pagebuddy.exchange.dumping import call_back, dump
-from pagebuddy.sharing.joining import refusals
+from pagebuddy.sharing.joining import failures
 
 # More than any message: one that is longer than `SMALL` is a handle, with at most a path in it.
 _MOST_RECEIVED = 1 << 16
@@ -184,7 +184,7 @@ def _arrived(cls: type[ArenaQueue], arena: Any, entrance: Any, exit_: Any) -> Ar
 
 def _end(block: bool, timeout: float | None) -> float | None:
     """When to give up, as `time.monotonic` counts; None means never."""
-    seconds = refusals.seconds(timeout)
+    seconds = failures.seconds(timeout)
     if not block:
         return 0.0
     return None if seconds is None else time.monotonic() + seconds

@@ -7,7 +7,7 @@ import sys
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
-from pagebuddy.tools.refusal import WRONG_INPUT, WRONG_INSIDE, MissingExtra, refuse
+from pagebuddy.tools.terminal.refusal import WRONG_INPUT, WRONG_INSIDE, MissingExtra, refuse
 
 if TYPE_CHECKING:
     import typer
@@ -68,7 +68,7 @@ def build() -> typer.Typer:
     from pagebuddy.tools.bench.bench_command import bench_command
     from pagebuddy.tools.demo.demo_command import demo_command
     from pagebuddy.tools.recording.record_command import record_command
-    from pagebuddy.tools.replay_command import replay_command
+    from pagebuddy.tools.replaying.replay_command import replay_command
 
     app = typer.Typer(
         help=ABOUT,

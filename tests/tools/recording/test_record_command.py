@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 import pagebuddy
-from pagebuddy.tools.trace import Trace
+from pagebuddy.tools.traces.trace import Trace
 
 PACKAGES = Path(pagebuddy.__file__).parents[1]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(PACKAGES), "COLUMNS": "80", "PYTHONUTF8": "1"}
@@ -273,7 +273,7 @@ def test_who_is_not_root(tracing):
     # Loaded first, as what is root's may not be readable afterwards.
     script = (
         "import os; from pagebuddy.tools.recording.record import record; "
-        "from pagebuddy.tools.refusal import plain_refusals; "
+        "from pagebuddy.tools.terminal.refusal import plain_refusals; "
         "os.setgroups([]); os.setresgid(*[65534] * 3); os.setresuid(*[65534] * 3)\n"
         "with plain_refusals(): record('t.csv', ['true'])"
     )

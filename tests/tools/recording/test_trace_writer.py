@@ -12,7 +12,7 @@ import pytest
 
 from pagebuddy.tools.recording.timed_events import TimedEvents
 from pagebuddy.tools.recording.trace_writer import TraceWriter
-from pagebuddy.tools.trace import Trace
+from pagebuddy.tools.traces.trace import Trace
 
 
 def some(n=3, n_failed=0):

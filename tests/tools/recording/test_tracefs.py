@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pagebuddy.tools import ftrace
 from pagebuddy.tools.recording import tracefs
 from pagebuddy.tools.recording.event_order import EventOrder
 from pagebuddy.tools.recording.timed_events import TimedEvents
+from pagebuddy.tools.traces import ftrace
 
 MOUNTS = """\
 sysfs /sys sysfs rw,nosuid 0 0

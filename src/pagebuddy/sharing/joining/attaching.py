@@ -15,8 +15,8 @@ from pagebuddy.errors import ArenaNotFound, OutOfSlots
 from pagebuddy.memory.given import Given
 from pagebuddy.sharing.forking.gate import GATE
 from pagebuddy.sharing.joining.backing import words_of_granules
+from pagebuddy.sharing.joining.failures import cut_off
 from pagebuddy.sharing.joining.first_touch import first_touched
-from pagebuddy.sharing.joining.refusals import cut_off
 from pagebuddy.sharing.layout import WORD, Layout
 from pagebuddy.sharing.system import lease
 from pagebuddy.sharing.system.process import describe, now, pid_namespace

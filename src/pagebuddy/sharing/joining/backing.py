@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from pagebuddy.core.arith import order_from
 from pagebuddy.core.words import GRANULE, N_HEADS
 from pagebuddy.errors import OutOfPages
+from pagebuddy.sharing.joining.failures import cut_off
 from pagebuddy.sharing.joining.first_touch import bits_looked_at
-from pagebuddy.sharing.joining.refusals import cut_off
 from pagebuddy.sharing.words import (
     A_TICKETS_END,
     ENTRY_WORDS,

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from pagebuddy.arena.view import ArenaUpkeep
 from pagebuddy.sharing.joining.listing import ProcessRow
-from pagebuddy.tools.buffer_rows import span_rows
-from pagebuddy.tools.layout import Layout
+from pagebuddy.tools.pictures.buffer_rows import span_rows
+from pagebuddy.tools.pictures.layout import Layout
 
 
 def layout_of(arena: ArenaUpkeep) -> Layout:

@@ -14,9 +14,9 @@ from pagebuddy.arena.stats import ArenaStats
 from pagebuddy.sharing.joining.listing import ProcessRow
 from pagebuddy.tools.arenas.arena_layout import layout_of
 from pagebuddy.tools.arenas.snapshot import Snapshot
-from pagebuddy.tools.free_by_order import FreeByOrder
-from pagebuddy.tools.report import in_rows
-from pagebuddy.tools.units import counted, in_bytes, in_percent
+from pagebuddy.tools.pictures.free_by_order import FreeByOrder
+from pagebuddy.tools.terminal.tables import in_rows
+from pagebuddy.tools.terminal.units import counted, in_bytes, in_percent
 
 # In fewer columns a table of processes would have no room for their figures.
 _TABLE_FITS = 60

@@ -14,12 +14,12 @@ from rich.text import Text
 
 from pagebuddy.errors import CorruptMetadata
 from pagebuddy.tools.arenas.examination import Examination, examine
-from pagebuddy.tools.arenas.place import Name, path_of, told
+from pagebuddy.tools.arenas.lookup import Name, path_of, told
 from pagebuddy.tools.arenas.salvage import Found, save
 from pagebuddy.tools.arenas.snapshot import Snapshot
-from pagebuddy.tools.refusal import WRONG_INSIDE, broken, plain_refusals
-from pagebuddy.tools.report import in_rows
-from pagebuddy.tools.units import counted, in_bytes
+from pagebuddy.tools.terminal.refusal import WRONG_INSIDE, broken, plain_refusals
+from pagebuddy.tools.terminal.tables import in_rows
+from pagebuddy.tools.terminal.units import counted, in_bytes
 
 # So many kept buffers are told by name.
 _TOLD = 20

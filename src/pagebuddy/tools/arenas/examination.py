@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass, field
 
 from pagebuddy.errors import CorruptMetadata
 from pagebuddy.sharing.words import A_BUSY, A_POISONED
-from pagebuddy.tools.arenas.place import attached
+from pagebuddy.tools.arenas.lookup import attached
 from pagebuddy.tools.arenas.salvage import Found, buffers_in
 from pagebuddy.tools.arenas.snapshot import Snapshot
-from pagebuddy.tools.refusal import broken
-from pagebuddy.tools.units import counted
+from pagebuddy.tools.terminal.refusal import broken
+from pagebuddy.tools.terminal.units import counted
 
 
 @dataclass

@@ -15,10 +15,10 @@ from rich.text import Text
 
 from pagebuddy.arena.stats import ArenaStats
 from pagebuddy.errors import ArenaNotFound, CorruptMetadata
-from pagebuddy.tools.arenas.place import Foreign, named_arenas, told
+from pagebuddy.tools.arenas.lookup import Foreign, named_arenas, told
 from pagebuddy.tools.arenas.snapshot import Snapshot
-from pagebuddy.tools.refusal import WRONG_INSIDE, broken, plain_refusals
-from pagebuddy.tools.units import counted, in_bytes
+from pagebuddy.tools.terminal.refusal import WRONG_INSIDE, broken, plain_refusals
+from pagebuddy.tools.terminal.units import counted, in_bytes
 
 # In fewer columns the names would have no room beside the figures.
 _TABLE_FITS = 70

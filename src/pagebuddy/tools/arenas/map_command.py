@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.text import Text
 
 from pagebuddy.tools.arenas.arena_layout import layout_of
-from pagebuddy.tools.arenas.place import Name, path_of
+from pagebuddy.tools.arenas.lookup import Name, path_of
 from pagebuddy.tools.arenas.snapshot import Snapshot
-from pagebuddy.tools.layout import Layout
-from pagebuddy.tools.picture import Picture
-from pagebuddy.tools.refusal import plain_refusals
-from pagebuddy.tools.tree_picture import TreePicture
-from pagebuddy.tools.units import in_bytes, in_percent
+from pagebuddy.tools.pictures.layout import Layout
+from pagebuddy.tools.pictures.picture import Picture
+from pagebuddy.tools.pictures.tree_picture import TreePicture
+from pagebuddy.tools.terminal.refusal import plain_refusals
+from pagebuddy.tools.terminal.units import in_bytes, in_percent
 
 
 class By(str, Enum):
@@ -84,9 +84,9 @@ def map_command(
 def _draw(
     layout: Layout, path: Path, title: str, by: By, page: int | None, order: int | None
 ) -> None:
-    from pagebuddy.tools.plot import draw, save
-    from pagebuddy.tools.tree import Tree
-    from pagebuddy.tools.tree_sheet import tree_sheet
+    from pagebuddy.tools.pictures.plot import draw, save
+    from pagebuddy.tools.pictures.tree import Tree
+    from pagebuddy.tools.pictures.tree_sheet import tree_sheet
 
     if page is None:
         draw(layout, path, title=title, by_holder=by is By.HOLDER)

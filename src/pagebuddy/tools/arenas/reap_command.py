@@ -9,10 +9,10 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from pagebuddy.tools.arenas.place import Name, attached, path_of
+from pagebuddy.tools.arenas.lookup import Name, attached, path_of
 from pagebuddy.tools.arenas.snapshot import Snapshot
-from pagebuddy.tools.refusal import plain_refusals
-from pagebuddy.tools.units import counted, in_bytes
+from pagebuddy.tools.terminal.refusal import plain_refusals
+from pagebuddy.tools.terminal.units import counted, in_bytes
 
 
 def reap_command(

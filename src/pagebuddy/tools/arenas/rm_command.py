@@ -9,9 +9,9 @@ import typer
 
 from pagebuddy.errors import CorruptMetadata
 from pagebuddy.memory.mapping import identity_of
-from pagebuddy.tools.arenas.place import complete, opened, path_of, told
+from pagebuddy.tools.arenas.lookup import complete, opened, path_of, told
 from pagebuddy.tools.arenas.snapshot import Snapshot
-from pagebuddy.tools.refusal import plain_refusals
+from pagebuddy.tools.terminal.refusal import plain_refusals
 
 
 def rm_command(

@@ -17,7 +17,7 @@ from pagebuddy.sharing.joining import attaching
 from pagebuddy.sharing.layout import WORD, Layout
 from pagebuddy.sharing.system import lease
 from pagebuddy.sharing.words import A_BYTES, ARENA_WORDS, LOCK_NONE
-from pagebuddy.tools.arenas.place import opened, told
+from pagebuddy.tools.arenas.lookup import opened, told
 
 if TYPE_CHECKING:
     from typing import Self

@@ -16,9 +16,9 @@ from rich.live import Live
 
 from pagebuddy.errors import ArenaNotFound
 from pagebuddy.tools.arenas.arena_report import ArenaReport, Watched, in_a_line
-from pagebuddy.tools.arenas.place import Name, path_of
+from pagebuddy.tools.arenas.lookup import Name, path_of
 from pagebuddy.tools.arenas.snapshot import Snapshot
-from pagebuddy.tools.refusal import plain_refusals
+from pagebuddy.tools.terminal.refusal import plain_refusals
 
 _A_DAY = 86_400.0
 

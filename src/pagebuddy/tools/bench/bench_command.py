@@ -17,7 +17,7 @@ from pagebuddy.tools.bench.figures import Figure, figures, short
 from pagebuddy.tools.bench.machine import described
 from pagebuddy.tools.bench.subject import chosen, default_is_compiled
 from pagebuddy.tools.bench.timing import measure
-from pagebuddy.tools.refusal import plain_refusals
+from pagebuddy.tools.terminal.refusal import plain_refusals
 
 _ROUNDS = 15
 _SAMPLE_NS = 20_000_000

@@ -10,7 +10,7 @@ from pagebuddy.tools.bench import loops
 from pagebuddy.tools.bench.figures import RATIO, Row
 from pagebuddy.tools.bench.handovers import in_place, pipe, trips_of
 from pagebuddy.tools.bench.memories import dropped, numpy_memory, ours, shared_memory
-from pagebuddy.tools.units import in_bytes
+from pagebuddy.tools.terminal.units import in_bytes
 
 if TYPE_CHECKING:
     from pagebuddy.tools.bench.subject import Subject

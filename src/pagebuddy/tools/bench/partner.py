@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from threading import Thread, main_thread
 
-from pagebuddy.tools.other_process import end_with_parent, starting
+from pagebuddy.tools.terminal.signals import end_with_parent, starting
 
 # A fork would begin with this process's buffers, and so would hold them.
 STARTED = get_context("spawn")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pagebuddy.tools.demo.passage import Passage, pass_video
-from pagebuddy.tools.other_process import ending_in_order
+from pagebuddy.tools.terminal.signals import ending_in_order
 
 
 def demo_command(

@@ -11,7 +11,7 @@ from typing import Any
 from pagebuddy.arena.arena import Arena
 from pagebuddy.tools.demo.players import ARRIVED, END, WRONG, consume, produce
 from pagebuddy.tools.demo.video import FRAME_BYTES
-from pagebuddy.tools.other_process import starting
+from pagebuddy.tools.terminal.signals import starting
 
 PRODUCERS = 2
 CONSUMERS = 2

@@ -7,7 +7,7 @@ from typing import Any
 
 from pagebuddy.errors import OutOfPages
 from pagebuddy.tools.demo.video import SHAPE, Video
-from pagebuddy.tools.other_process import end_with_parent
+from pagebuddy.tools.terminal.signals import end_with_parent
 
 ARRIVED = 1
 WRONG = 2

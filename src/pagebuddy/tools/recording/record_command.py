@@ -15,8 +15,8 @@ from rich.text import Text
 from pagebuddy.memory.sizes import bytes_of
 from pagebuddy.tools.recording.child import NotStarted
 from pagebuddy.tools.recording.record import BUFFER_SIZE, Recording, record
-from pagebuddy.tools.refusal import plain_refusals, refuse
-from pagebuddy.tools.units import counted, in_bytes
+from pagebuddy.tools.terminal.refusal import plain_refusals, refuse
+from pagebuddy.tools.terminal.units import counted, in_bytes
 
 
 def record_command(

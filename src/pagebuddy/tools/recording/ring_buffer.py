@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pagebuddy.tools.events import MAX_ORDER, MAX_PFN
 from pagebuddy.tools.recording.event_format import WORD, EventFormat, PageLayout, Place
 from pagebuddy.tools.recording.timed_events import TimedEvents
+from pagebuddy.tools.traces.events import MAX_ORDER, MAX_PFN
 
 # A page's `commit` has flags above the length.
 _LENGTH = (1 << 27) - 1

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pagebuddy.arena.recording import note
-from pagebuddy.tools.page_csv import HEADER
 from pagebuddy.tools.recording.page_lines import lines
 from pagebuddy.tools.recording.timed_events import TimedEvents
+from pagebuddy.tools.traces.page_csv import HEADER
 
 if TYPE_CHECKING:
     from typing import Self

@@ -1,0 +1,1 @@
+"""Replaying a trace through allocators and comparing them: the verb `replay`."""

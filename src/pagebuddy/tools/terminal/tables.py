@@ -1,0 +1,18 @@
+"""Tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.table import Table
+from rich.text import Text
+
+
+def in_rows(figures: Iterable[tuple[str, str]]) -> Table:
+    """Names and texts as a table for a terminal."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in figures:
+        table.add_row(name, Text(text))
+    return table
