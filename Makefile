@@ -43,12 +43,12 @@ search: $(VENV)/.dev-$(MODE) ## longer searches for faults: more examples, more 
 	PAGEBUDDY_SEARCH=long $(BIN)/python -m pytest
 
 storm: $(VENV)/.dev-$(MODE) ## kill processes that share an arena for three minutes, then search the model's larger worlds
-	$(BIN)/python -m pagebuddy.testing.storm --seconds 60
-	$(BIN)/python -m pagebuddy.testing.storm --seconds 60 --lock file
-	PAGEBUDDY_PURE=1 $(BIN)/python -m pagebuddy.testing.storm --seconds 60
+	$(BIN)/python -m verification.storm --seconds 60
+	$(BIN)/python -m verification.storm --seconds 60 --lock file
+	PAGEBUDDY_PURE=1 $(BIN)/python -m verification.storm --seconds 60
 	@# The larger worlds of the sharing model are those that its design note lists.
 	@grep -oE '`--procs [^`]*`' docs/design/0013-the-sharing-model.md | tr -d '`' | while read -r world; do \
-	  $(BIN)/python -m pagebuddy.testing.sharing_model $$world || exit 1; done
+	  $(BIN)/python -m verification.sharing_model $$world || exit 1; done
 
 bench: $(VENV)/.dev-$(MODE) ## measure beside what else there is, and without the checks; print a table
 	-$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'

@@ -14,8 +14,8 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 from pagebuddy import Arena
-from pagebuddy.testing.stepping import kill_at_work
 from pagebuddy.tools.bench.partner import partner
+from verification.stepping import kill_at_work
 
 if TYPE_CHECKING:
     from pagebuddy.tools.bench.timing import Case, Timed

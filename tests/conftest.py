@@ -23,6 +23,13 @@ from pagebuddy import Arena as ChosenArena
 from pagebuddy import BuddyAllocator
 from pagebuddy.memory.named import FOLDER
 
+ROOT = Path(__file__).parents[1]
+
+# Programs that tests start find `verification` as well.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
+
 OURS = f"pagebuddy-test-{os.getpid()}-"
 
 LONG = os.environ.get("PAGEBUDDY_SEARCH") == "long"

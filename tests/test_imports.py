@@ -150,6 +150,12 @@ def test_what_is_no_part_of_python_is_imported_only_where_it_is_used(module):
             assert function is not None or for_types, f"{module} imports {target}"
 
 
+@pytest.mark.parametrize("module", FILES)
+def test_nothing_that_is_shipped_uses_what_is_not(module):
+    for target, _, _ in imports_of(module):
+        assert target.split(".")[0] not in ("verification", "tests", "benchmarks"), module
+
+
 def test_the_package_is_imported_without_its_optional_friends():
     script = (
         "import sys, pagebuddy; "

@@ -7,7 +7,7 @@ from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from pagebuddy import Arena as ChosenArena
-from pagebuddy.testing.arena_machine.machine import arena_machine_for
+from verification.arena_machine.machine import arena_machine_for
 
 
 @pytest.mark.timeout(3600)

@@ -20,7 +20,7 @@ from pagebuddy.memory.file import File
 from pagebuddy.memory.named import FOLDER, Named
 from pagebuddy.sharing.system.lease import take
 from pagebuddy.testing.crash import Budget, engine_of_the_mortal
-from pagebuddy.testing.stepping import stop_inside
+from verification.stepping import stop_inside
 
 
 class Child:

@@ -6,8 +6,8 @@ import sys
 
 from pagebuddy.sharing.forking import fork
 from pagebuddy.sharing.holding import reaping, tickets
-from pagebuddy.testing.processes_machine.nursery import bear_workers
-from pagebuddy.testing.processes_machine.wire import Wire
+from verification.processes_machine.nursery import bear_workers
+from verification.processes_machine.wire import Wire
 
 
 def nothing(*asked):

@@ -13,7 +13,7 @@ import pytest
 from pagebuddy.core.words import H_COUNTS
 from pagebuddy.memory.named import FOLDER
 from pagebuddy.sharing.words import A_BUSY, OP_REPAIR
-from pagebuddy.testing.dying import deaths_at_lines, deaths_at_stores
+from verification.dying import deaths_at_lines, deaths_at_stores
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="arenas are shared on Linux")
 

@@ -14,8 +14,8 @@ from contextlib import suppress
 
 import pytest
 
-from pagebuddy.testing.dying import deaths_at_lines, deaths_at_stores
-from pagebuddy.testing.storm.weather import adopt_orphans
+from verification.dying import deaths_at_lines, deaths_at_stores
+from verification.storm.weather import adopt_orphans
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="arenas are shared on Linux")
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from pagebuddy.testing.processes_machine.machine import processes_machine_for
-from pagebuddy.testing.processes_machine.nursery import Nursery, Refused
+from verification.processes_machine.machine import processes_machine_for
+from verification.processes_machine.nursery import Nursery, Refused
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="arenas are shared on Linux")
 

@@ -26,7 +26,7 @@ from pagebuddy.sharing.words import (
     SLOT_MAGAZINE,
     SLOT_WORDS,
 )
-from pagebuddy.testing.stepping import copy_of, kill_at_work, steps_of, words_after_each_change
+from verification.stepping import copy_of, kill_at_work, steps_of, words_after_each_change
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ptrace is Linux's")
 

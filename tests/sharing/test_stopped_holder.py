@@ -21,7 +21,7 @@ from pagebuddy import Arena as ChosenArena
 from pagebuddy.sharing.forking import fork
 from pagebuddy.sharing.joining import attaching
 from pagebuddy.testing.crash import Budget, engine_of_the_mortal
-from pagebuddy.testing.stepping import stop_inside
+from verification.stepping import stop_inside
 
 PAGE = 4096
 

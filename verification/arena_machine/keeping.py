@@ -1,0 +1,52 @@
+"""Rules of keeping: under a key, without one, and finding again."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from verification.arena_machine.ground import KEYS, picks
+from verification.arena_machine.having import Having
+
+
+class Keeping(Having):
+    """What a process does that buffers shall outlive it."""
+
+    @precondition(lambda self: self.buffers)
+    @rule(pick=picks, key=st.one_of(st.just(True), KEYS), replace=st.booleans())
+    def keep(self, pick: int, key: bool | str, replace: bool) -> None:
+        reference = self.pick(pick, self.buffers)
+        text = key if isinstance(key, str) else ""
+        wrong = self.why_not_kept(reference.page, text, replace)
+        if wrong:
+            with self.refused(wrong):
+                reference.thing.keep(key, replace=replace)
+            return
+        reference.thing.keep(key, replace=replace)
+        self.model.keep(reference.page, text, reference.thing.nbytes)
+
+    @precondition(lambda self: self.buffers)
+    @rule(pick=picks)
+    def unkeep(self, pick: int) -> None:
+        reference = self.pick(pick, self.buffers)
+        reference.thing.unkeep()
+        self.model.unkeep(reference.page)
+
+    @rule(key=KEYS)
+    def find(self, key: str) -> None:
+        page = self.model.page_under(key)
+        assert (key in self.arena) == (page is not None)
+        if page is None:
+            with self.refused(KeyError):
+                self.arena[key]
+            return
+        reference = self.refer_to_buffer(self.arena[key])
+        assert (reference.page, reference.thing.nbytes) == (page, self.model.buffers[page].nbytes)
+        assert reference.thing.kept
+
+    @precondition(lambda self: self.model.kept)
+    @rule(pick=picks)
+    def unkeep_by_another(self, pick: int) -> None:
+        page = self.pick(pick, sorted(self.model.kept))
+        self.arena.buffer_at(page * self.page_size).unkeep()
+        self.model.unkeep(page)

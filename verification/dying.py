@@ -1,0 +1,105 @@
+"""Processes that die for real before any line of Python, or uncompiled before any store.
+
+Between two stores a process opens, locks, maps and links files: lines are the points that stores are
+not. Those are counted that the files named in `COMING` have, where processes come, fork, and go.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pagebuddy
+from pagebuddy.testing.crash import Budget, engine_of_the_mortal
+
+COMING = (
+    "arena/arena.py",
+    "memory/",
+    "sharing/forking/",
+    "sharing/joining/attaching.py",
+    "sharing/system/child.py",
+    "sharing/system/lease.py",
+    "sharing/system/process.py",
+)
+
+_ROOT = Path(pagebuddy.__file__).parent
+_COUNTED = tuple(str(_ROOT / place) for place in COMING)
+assert all(Path(place).exists() for place in _COUNTED), "COMING names a file that has moved"
+
+
+def deaths_at_lines(act: Callable[[], object], step: int = 1) -> Iterator[int]:
+    """Let one forked process after the other act, and be killed before a line that comes later.
+
+    Yields after each death, and once after the one that was through. Every `step`th line is a point.
+    Raises RuntimeError where one fails in another way.
+    """
+
+    def limited(lines: int) -> None:
+        sys.settrace(_tracer(lines))
+        act()
+        sys.settrace(None)
+
+    yield from _deaths(limited, step)
+
+
+def deaths_at_stores(act: Callable[[Any], object], step: int = 1) -> Iterator[int]:
+    """The same for stores of the uncompiled engine: `act` takes the class of arenas to be used."""
+
+    def limited(stores: int) -> None:
+        engine = engine_of_the_mortal(Budget(stores, _die))
+        act(type("Arena", (pagebuddy.Arena,), {"_engine": engine}))
+
+    yield from _deaths(limited, step)
+
+
+def _deaths(limited: Callable[[int], None], step: int) -> Iterator[int]:
+    point, status = 0, -signal.SIGKILL
+    while status:
+        status = _ended(limited, point)
+        if status not in (0, -signal.SIGKILL):
+            raise RuntimeError(f"the process that was to die at {point} ended with {status}")
+        yield point
+        point += step
+
+
+def _ended(limited: Callable[[int], None], point: int) -> int:
+    """How a forked process ended."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            limited(point)
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.settrace(None)
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def _tracer(lines: int) -> Callable[..., Any]:
+    """A trace function that ends the process before the line after so many."""
+    spent = 0
+
+    def at_line(frame: Any, event: str, _: Any) -> Any:
+        nonlocal spent
+        if event == "line":
+            if spent == lines:
+                _die()
+            spent += 1
+        return at_line
+
+    def at_call(frame: Any, event: str, _: Any) -> Any:
+        return at_line if frame.f_code.co_filename.startswith(_COUNTED) else None
+
+    return at_call
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)

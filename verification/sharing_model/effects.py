@@ -1,0 +1,215 @@
+"""What one step of a plan changes: a store in shared words, or something beside them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verification.sharing_model import magazines
+from verification.sharing_model.flaws import Flaw
+from verification.sharing_model.plans import plan_of
+from verification.sharing_model.state import (
+    ALIVE,
+    UNLOCKED,
+    Kept,
+    Process,
+    State,
+    Violation,
+    views_changed,
+)
+from verification.sharing_model.words import Handle, Step, Words, put
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PLAN = Step("plan")
+"""The lock is mine and the words are sound: now the operation is planned."""
+
+UNSEEN = {
+    "plan",
+    "plan_again",
+    "next_incarnation",
+    "view",
+    "claimed",
+    "handle",
+    "withdrawn",
+    "kept",
+    "unkept",
+    "missing",
+    "resized",
+}
+"""What no other process can see when it happens; it is one with the store before it."""
+
+WORDS = frozenset(Words._fields)
+
+
+def perform(state: State, i: int, flaw: Flaw | None) -> State:
+    """Return the state after the next step of process `i`'s plan.
+
+    `Violation` if it hands out a page that is in use, gives a view of a page that is not the buffer it
+    was, or claims a handle twice.
+    """
+    process = state.processes[i]
+    step = process.plan[0]
+    state = state.with_process(i, process._replace(plan=process.plan[1:]))
+    if step.what == "draw" and flaw is Flaw.DRAW_LOOKS_ONCE:
+        step = step._replace(what="draw_at_once")
+    if step.what == "plan_again":
+        process = process._replace(operation=step.value)
+        state = state.with_process(i, process)
+    if step.what in ("plan", "plan_again"):
+        planned = process._replace(plan=plan_of(state, i, flaw))
+        return state.with_process(i, planned)
+    if step.what in WORDS:
+        return state._replace(words=state.words.after(step))
+    return EFFECTS[step.what](state, i, step)
+
+
+def store_busy(state: State, i: int, step: Step) -> State:
+    return state._replace(busy=step.value)
+
+
+def store_slot(state: State, i: int, step: Step) -> State:
+    return state._replace(slots=put(state.slots, step.at, step.value))
+
+
+def store_sticky(state: State, i: int, step: Step) -> State:
+    return state._replace(sticky=put(state.sticky, step.at, step.value))
+
+
+def take_lease(state: State, i: int, step: Step) -> State:
+    if state.leases[step.at]:
+        raise Violation("a lease is taken that another process has")
+    return state._replace(leases=put(state.leases, step.at, step.value))
+
+
+def end_lease(state: State, i: int, step: Step) -> State:
+    left = state.leases[step.at] & ~(1 << step.value)
+    return state._replace(leases=put(state.leases, step.at, left))
+
+
+def take_page(state: State, i: int, step: Step) -> State:
+    """Unlink a page from the free lists: no living process views it, no ticket or entry names it."""
+    page = step.at
+    for process in state.processes:
+        if process.life == ALIVE and any(view.buffer.has(page) for view in process.views):
+            raise Violation("page handed out while a living process has a view")
+    if any(ticket and ticket.buffer.has(page) for ticket in state.words.tickets):
+        raise Violation("page handed out while ticketed")
+    if any(entry.number and entry.buffer.has(page) for entry in state.words.directory):
+        raise Violation("page handed out while kept")
+    return state._replace(words=state.words.after(Step("listed", page, 0)))
+
+
+def count_incarnation(state: State, i: int, step: Step) -> State:
+    return state._replace(next_incarnation=state.next_incarnation + 1)
+
+
+def count_serial(state: State, i: int, step: Step) -> State:
+    return state._replace(next_serial=state.next_serial + 1)
+
+
+def hand_out(state: State, i: int, step: Step) -> State:
+    handle = Handle(step.at, step.value)
+    return state._replace(handles=tuple(sorted((*state.handles, handle))))
+
+
+def note_claim(state: State, i: int, step: Step) -> State:
+    if step.value in state.claimed:
+        raise Violation("handle claimed twice")
+    return state._replace(claimed=tuple(sorted((*state.claimed, step.value))))
+
+
+def note_withdrawal(state: State, i: int, step: Step) -> State:
+    if state.words.tickets[step.at] != step.value:
+        raise Violation("another ticket withdrawn than was meant")
+    return state
+
+
+def note_kept(state: State, i: int, step: Step) -> State:
+    new = Kept(step.at, step.value.page, step.value.incarnation)
+    left = [old for old in state.kept if not (old.key == new.key != 0 or old[1:] == new[1:])]
+    return state._replace(kept=tuple(sorted((*left, new))))
+
+
+def note_unkept(state: State, i: int, step: Step) -> State:
+    left = tuple(old for old in state.kept if old[1:] != step.value[:2])
+    return state._replace(kept=left)
+
+
+def note_missing(state: State, i: int, step: Step) -> State:
+    if any(kept.key == step.at for kept in state.kept):
+        raise Violation("a kept buffer is not found by its key")
+    return state
+
+
+def gain_view(state: State, i: int, step: Step) -> State:
+    if not state.words.live(step.value):
+        raise Violation("view of a page that is not the block it was")
+    process = state.processes[i]
+    views = views_changed(process.views, step.value, 1)
+    return state.with_process(i, process._replace(views=views))
+
+
+def resize_view(state: State, i: int, step: Step) -> State:
+    (old, new), process = step.value, state.processes[i]
+    views = views_changed(views_changed(process.views, old, -1), new, 1)
+    return state.with_process(i, process._replace(views=views))
+
+
+def gain_slot(state: State, i: int, step: Step) -> State:
+    return state.with_process(i, state.processes[i]._replace(slot=step.at))
+
+
+def split_process(state: State, i: int, step: Step) -> State:
+    """Fork: the child gets all views, and what is mapped of the lease of its slot."""
+    slot, child = step.at, step.value
+    state = state.with_process(child, Process(ALIVE, slot, state.processes[i].views))
+    if slot >= 0 and state.leases[slot] >> i & 1:
+        lease = state.leases[slot] | 1 << child
+        return state._replace(leases=put(state.leases, slot, lease))
+    return state
+
+
+def end(state: State, i: int, step: Step) -> State:
+    return state.with_process(i, state.processes[i]._replace(plan=(), operation=None))
+
+
+def unlock_early(state: State, i: int, step: Step) -> State:
+    return state._replace(lock=UNLOCKED)
+
+
+def unlock(state: State, i: int, step: Step) -> State:
+    return end(unlock_early(state, i, step), i, step)
+
+
+def pause(state: State, i: int, step: Step) -> State:
+    """Let the lock go, to do the rest of the operation later."""
+    process = state.processes[i]._replace(plan=(), operation=step.value)
+    return unlock_early(state, i, step).with_process(i, process)
+
+
+EFFECTS: dict[str, Callable[[State, int, Step], State]] = {
+    "busy": store_busy,
+    "slots": store_slot,
+    "sticky": store_sticky,
+    "leases": take_lease,
+    "end_lease": end_lease,
+    "take": take_page,
+    "next_incarnation": count_incarnation,
+    "next_serial": count_serial,
+    "handle": hand_out,
+    "claimed": note_claim,
+    "withdrawn": note_withdrawal,
+    "kept": note_kept,
+    "unkept": note_unkept,
+    "missing": note_missing,
+    "resized": resize_view,
+    "view": gain_view,
+    "mine": gain_slot,
+    "fork": split_process,
+    "unlock": unlock,
+    "unlock_early": unlock_early,
+    "pause": pause,
+    "end": end,
+    **magazines.EFFECTS,
+}

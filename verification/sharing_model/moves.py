@@ -1,0 +1,224 @@
+"""What can happen next: in every state, any process may take its next step, want something, or die."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from verification.sharing_model.effects import PLAN, UNSEEN, perform
+from verification.sharing_model.flaws import Flaw
+from verification.sharing_model.magazines import DRAWING, goes_on_unlocked, loading
+from verification.sharing_model.plans.directory import index_of
+from verification.sharing_model.plans.recovery import takeover
+from verification.sharing_model.state import (
+    ALIVE,
+    DEAD,
+    DYING,
+    NO_SLOT,
+    OWNER_DIED,
+    UNBORN,
+    Operation,
+    Process,
+    State,
+    Thread,
+    views_changed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from verification.sharing_model.configuration import Configuration
+
+ATTACH, DETACH = Operation("attach"), Operation("detach")
+
+IN_PIECES = (Flaw.CHUNKED, Flaw.CHUNKED_RECHECK)
+
+
+class Move(NamedTuple):
+    """Something that one process does, or that is done to it."""
+
+    verb: str
+    process: int
+    what: Any = None
+
+
+def moves(state: State, configuration: Configuration) -> Iterator[Move]:
+    """Yield everything that can happen in a state."""
+    for i, process in enumerate(state.processes):
+        if process.life == UNBORN:
+            yield Move("starts", i, ATTACH)
+        if process.life == DYING:
+            yield Move("is gone", i)
+        if process.life != ALIVE:
+            continue
+        if state.deaths < configuration.deaths:
+            yield Move("is killed", i)
+        if process.other is not None and state.lock != i:
+            yield Move("turns to its other thread", i)
+        beside = configuration.flaw is Flaw.LOAD_BESIDE_OPERATION
+        if process.other is not None and goes_on_unlocked(process.other) and not beside:
+            # It loads or draws, and no other operation is under way meanwhile, except a fork.
+            if process.operation is None and process.slot != NO_SLOT:
+                yield from forks(state, i, configuration)
+            elif state.lock == i:
+                yield Move("steps", i)
+            elif process.operation and process.operation.name == "fork" and state.lock < 0:
+                yield Move("locks", i)
+            continue
+        if process.plan:
+            yield Move("steps", i)
+        elif process.operation:
+            if state.lock < 0:
+                yield Move("locks", i)
+        elif process.slot == NO_SLOT:
+            if process.other is None or process.other.operation != ATTACH:
+                yield Move("wants", i, ATTACH)
+        else:
+            yield from wishes(state, i, configuration)
+
+
+def wishes(state: State, i: int, configuration: Configuration) -> Iterator[Move]:
+    """Yield what an attached process at rest may want; to fork alone, while another thread detaches."""
+    me = state.processes[i]
+    yield from forks(state, i, configuration)
+    if me.other is not None and me.other.operation == DETACH:
+        return
+    if configuration.detach and not me.views and me.other in (None, Thread()):
+        yield Move("wants", i, DETACH)
+    if state.next_incarnation <= configuration.allocs:
+        yield Move("wants", i, Operation("alloc"))
+    for slot in state.dead_slots()[:1]:
+        if configuration.flaw in IN_PIECES:
+            yield Move("wants", i, Operation("reap_page", slot, 0))
+        else:
+            yield Move("wants", i, Operation("reap"))
+    yield from wishes_of_buffers(state, i, configuration)
+    if configuration.entries:
+        yield from wishes_of_keys(state, i, configuration)
+
+
+def forks(state: State, i: int, configuration: Configuration) -> Iterator[Move]:
+    """Yield the fork that a process may want."""
+    for child, other in enumerate(state.processes):
+        if configuration.fork and other.life == UNBORN:
+            yield Move("wants", i, Operation("fork", child))
+            break
+
+
+def goes_unlocked(state: State, i: int, configuration: Configuration) -> bool:
+    """Return whether a process may load and draw now: no other thread of it is in an operation."""
+    other = state.processes[i].other
+    at_rest = other is None or other.operation is None or other.operation.name == "fork"
+    if configuration.flaw is Flaw.LOAD_BESIDE_OPERATION:
+        at_rest = True
+    return configuration.magazines and at_rest
+
+
+def wishes_of_buffers(state: State, i: int, configuration: Configuration) -> Iterator[Move]:
+    """Yield what a process may want of what it views, and of handles."""
+    unlocked = goes_unlocked(state, i, configuration)
+    if unlocked and state.words.magazines[state.processes[i].slot]:
+        yield Move("draws", i, Operation("alloc"))
+    # A second object is counted when it is made; here views are, and the pending end of one is not.
+    ending = (me := state.processes[i]).other and me.other.operation and not me.other.plan
+    if configuration.join and not ending:
+        for page, record in enumerate(state.words.records):
+            if record and not any(view.buffer.page == page for view in me.views):
+                yield Move("wants", i, Operation("join", page))
+    for buffer, _ in state.processes[i].views:
+        yield Move("loads" if unlocked else "drops", i, Operation("drop", buffer))
+        if state.next_serial <= configuration.sends:
+            yield Move("wants", i, Operation("send", buffer))
+        if configuration.resize:
+            yield Move("wants", i, Operation("grow", buffer))
+            yield Move("wants", i, Operation("shrink", buffer))
+    for handle in state.handles:
+        yield Move("wants", i, Operation("claim", *handle))
+        if configuration.withdraw:
+            yield Move("wants", i, Operation("withdraw", *handle))
+    if configuration.withdraw and any(state.words.tickets):
+        yield Move("wants", i, Operation("expire"))
+
+
+def wishes_of_keys(state: State, i: int, configuration: Configuration) -> Iterator[Move]:
+    """Yield what a process may want of the directory. Nobody gathers views, so that it ends."""
+    words, views = state.words, state.processes[i].views
+    number = max(entry.number for entry in words.directory)
+    for buffer, _ in views:
+        if number <= configuration.replacements:
+            for key in range(configuration.keys + 1):
+                yield Move("wants", i, Operation("keep", buffer, key))
+        if words.entry_of(buffer) is not None:
+            yield Move("wants", i, Operation("unkeep", buffer))
+    if sum(view.times for view in views) > 1:
+        return
+    for key in range(1, configuration.keys + 1):
+        if configuration.flaw is not Flaw.FIND_BEFORE_LOCK:
+            yield Move("wants", i, Operation("find", key))
+        elif (index := index_of(words, key, None)) is not None:
+            yield Move("wants", i, Operation("find", key, words.directory[index].buffer))
+
+
+def after(state: State, move: Move, flaw: Flaw | None, lingering: bool = False) -> State:
+    """Return the state after a move. `Violation` if it does what the protocol rules out."""
+    i, process = move.process, state.processes[move.process]
+    if move.verb == "is killed":
+        return killed(state, i, lingering)
+    if move.verb == "is gone":
+        return gone(state, i).with_process(i, Process(DEAD, NO_SLOT))
+    if move.verb == "turns to its other thread":
+        return state.with_process(i, process.turned())
+    if move.verb == "steps":
+        return on_to_the_next_seen(perform(state, i, flaw), i, flaw)
+    if move.verb == "locks":
+        return on_to_the_next_seen(locked(state, i, flaw), i, flaw)
+    if move.verb == "starts":
+        return state.with_process(i, Process(ALIVE, NO_SLOT, operation=move.what))
+    if move.verb == "draws":
+        return state.with_process(i, process._replace(operation=move.what, plan=DRAWING))
+    if move.verb == "loads":
+        process = process._replace(plan=loading(move.what.first, flaw))
+    if move.verb in ("drops", "loads"):
+        views = views_changed(process.views, move.what.first, -1)
+        process = process._replace(views=views)
+    return state.with_process(i, process._replace(operation=move.what))
+
+
+def on_to_the_next_seen(state: State, i: int, flaw: Flaw | None) -> State:
+    """Perform the steps that need no state of their own."""
+    while (plan := state.processes[i].plan) and plan[0].what in UNSEEN:
+        state = perform(state, i, flaw)
+    return state
+
+
+def locked(state: State, i: int, flaw: Flaw | None) -> State:
+    """Give process `i` the lock; recovery is first in its plan if the owner before it died."""
+    first = takeover(state, flaw) if state.lock == OWNER_DIED else []
+    process = state.processes[i]._replace(plan=(*first, PLAN))
+    return state._replace(lock=i).with_process(i, process)
+
+
+def killed(state: State, i: int, lingering: bool) -> State:
+    """End a process: a lock that it has says so, the shared words stay; its leases end, now or later."""
+    state = state._replace(
+        lock=OWNER_DIED if state.lock == i else state.lock, deaths=state.deaths + 1
+    )
+    if lingering:
+        return state.with_process(i, Process(DYING, NO_SLOT))
+    return gone(state, i).with_process(i, Process(DEAD, NO_SLOT))
+
+
+def gone(state: State, i: int) -> State:
+    """End the leases of a process."""
+    return state._replace(leases=tuple(lease & ~(1 << i) for lease in state.leases))
+
+
+def described(state: State, move: Move) -> str:
+    """Return a move in words, as it is made in this state."""
+    who, process = f"P{move.process}", state.processes[move.process]
+    if move.verb == "steps":
+        name = process.operation.name if process.operation else ""
+        return f"{who} {name}: {process.plan[0]}"
+    if move.verb == "locks":
+        died = ", whose owner died" if state.lock == OWNER_DIED else ""
+        return f"{who} gets the lock{died}, for {process.operation}"
+    return f"{who} {move.verb}" + (f" {move.what}" if move.what else "")

@@ -1,0 +1,131 @@
+"""The directory: buffers kept under a key, found by it, and kept no longer."""
+
+from __future__ import annotations
+
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from verification.sharing_model.flaws import Flaw
+from verification.sharing_model.plans.steps import (
+    BUSY,
+    DONE,
+    REFUSED,
+    UNLOCK,
+    losing,
+    unloading,
+)
+from verification.sharing_model.words import ARENA, UNUSED, Entry, Step, Words
+
+if TYPE_CHECKING:
+    from verification.sharing_model.state import Operation, State
+
+
+def index_of(words: Words, key: int, flaw: Flaw | None) -> int | None:
+    """Return where a key stands: the search passes over entries that are free again."""
+    for index, entry in enumerate(words.directory):
+        if entry == UNUSED or (not entry.number and flaw is Flaw.LOOKUP_STOPS_AT_FREE):
+            return None
+        if entry.number and entry.key == key:
+            return index
+    return None
+
+
+def searches_ended(words: Words, index: int) -> list[Step]:
+    """Return the stores that let searches end at an entry that is free again, and at those before it.
+
+    None if one behind it is in use: all of them up to the next that was never used must be free.
+    """
+    entries = words.directory
+    behind = [entries[(index + n) % len(entries)] for n in range(len(entries))]
+    if next((entry.number for entry in behind if entry.number or entry == UNUSED), 0):
+        return []
+    last = index + (behind.index(UNUSED) if UNUSED in behind else len(entries)) - 1
+    around = [at % len(entries) for at in range(last, last - len(entries), -1)]
+    free = takewhile(lambda at: entries[at] != UNUSED and not entries[at].number, around)
+    return [Step("directory", at, UNUSED) for at in free]
+
+
+def cleared(words: Words, index: int, flaw: Flaw | None) -> list[Step]:
+    """Return the stores that free an entry: its state first; the fields stay, if searches need them."""
+    free = Step("directory", index, words.directory[index]._replace(number=0))
+    if flaw is Flaw.FORGETTING_ENDS_SEARCHES:
+        return [free, Step("directory", index, UNUSED)]
+    return [free, *searches_ended(words.after(free), index)]
+
+
+def cleared_all(words: Words, indices: list[int], flaw: Flaw | None) -> list[Step]:
+    """Return the stores that free entries one after the other."""
+    steps: list[Step] = []
+    for index in indices:
+        steps += cleared(words.after_all(steps), index, flaw)
+    return steps
+
+
+def keep(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
+    """Keep a buffer under a key: the fields, the arena's hold, then the entry's state, the commit.
+
+    What the new entry displaces, the buffer's old key or the key's old buffer, has a lower number and
+    is cleared after it. The key 0 is the empty one: any number of buffers may have it.
+    """
+    words, buffer, key = state.words, operation.first, operation.second
+    index = next((at for at, entry in enumerate(words.directory) if not entry.number), None)
+    before = words.entry_of(buffer)
+    taken = index_of(words, key, flaw) if key else None
+    kept_so = before is not None and (not key or before == taken)
+    if index is None or kept_so or not state.processes[i].has(buffer, flaw):
+        return REFUSED
+    displaced = [at for at in (before, taken) if at is not None]
+    number = 1 + max((words.directory[at].number for at in displaced), default=0)
+    entry = Entry(number, key, buffer)
+    page = buffer.page
+    fields = [Step("directory", index, entry._replace(number=0))]
+    held = [Step("holds", page, words.holds[page] | ARENA)] if before is None else []
+    commit = [Step("directory", index, entry), Step("kept", key, buffer)]
+    if flaw is Flaw.KEEP_STATE_BEFORE_FIELDS:
+        fields = [Step("directory", index, words.directory[index]._replace(number=entry.number))]
+    gain = [*fields, *held, *commit]
+    if flaw is Flaw.KEEP_STATE_BEFORE_HOLD:
+        gain = [*fields, *commit, *held]
+    begun = words if flaw is Flaw.REPLACE_OLD_FIRST else words.after_all(gain)
+    clear = cleared_all(begun, displaced, flaw)
+    lose = [] if taken is None else losing(words, words.directory[taken].buffer.page, ARENA)
+    if flaw is Flaw.REPLACED_HOLD_FIRST:
+        clear, lose = lose, clear
+    if flaw is Flaw.REPLACE_OLD_FIRST:
+        return [BUSY, *clear, *gain, *lose, DONE, UNLOCK]
+    return [BUSY, *gain, *clear, *lose, DONE, UNLOCK]
+
+
+def unkeep(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
+    """Keep a buffer no longer: the entry's state, which is the commit, then the arena's hold."""
+    words, buffer = state.words, operation.first
+    index = words.entry_of(buffer)
+    if index is None:
+        return REFUSED
+    state_0, *unused = cleared(words, index, flaw)
+    commit = [state_0, Step("unkept", value=buffer), *unused]
+    lose = losing(words, buffer.page, ARENA)
+    if flaw is Flaw.UNKEEP_HOLD_FIRST:
+        return [BUSY, *lose, *commit, DONE, UNLOCK]
+    return [BUSY, *commit, *lose, DONE, UNLOCK]
+
+
+def find(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
+    """Hold the buffer that is kept under a key."""
+    words, key, buffer = state.words, operation.first, operation.second
+    if buffer is None:
+        index = index_of(words, key, flaw)
+        if index is None:
+            return [Step("missing", key), UNLOCK]
+        buffer = words.directory[index].buffer
+    mine = state.processes[i].slot
+    unloaded = unloading(words, mine, buffer.page, flaw)
+    held = words.holds[buffer.page] | 1 << mine
+    return [
+        BUSY,
+        *unloaded,
+        Step("holds", buffer.page, held),
+        DONE,
+        Step("view", value=buffer),
+        UNLOCK,
+    ]

@@ -1,0 +1,89 @@
+"""What recovery makes of the words that a dead owner of the lock left."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verification.sharing_model.flaws import Flaw
+from verification.sharing_model.plans.directory import cleared_all, searches_ended
+from verification.sharing_model.plans.steps import DONE, freeing
+from verification.sharing_model.words import ARENA, Step, Words
+
+if TYPE_CHECKING:
+    from verification.sharing_model.state import State
+
+
+def entries_dropped(words: Words, flaw: Flaw | None) -> list[int]:
+    """Return the entries whose buffer is gone, or whose key or buffer has one with a higher number."""
+    numbered = [
+        (entry.number, index) for index, entry in enumerate(words.directory) if entry.number
+    ]
+    keys, pages, dropped = set(), set(), []
+    for _, index in sorted(numbered, reverse=flaw is not Flaw.OLDER_ENTRY_WINS):
+        _, key, buffer = words.directory[index]
+        known = key in keys and (key or flaw is Flaw.EMPTY_KEYS_CONFLICT)
+        moved = buffer.page in pages and flaw is not Flaw.MOVED_KEY_STAYS
+        gone = not words.live(buffer) and flaw is not Flaw.NO_ENTRY_SWEEP
+        if known or moved or gone:
+            dropped.append(index)
+        else:
+            keys.add(key)
+            pages.add(buffer.page)
+    return dropped
+
+
+def recovery(words: Words, flaw: Flaw | None) -> list[Step]:
+    """Return the stores that rebuild lists and counts from records, holds, tickets and entries.
+
+    What was being taken out of a magazine is out first. Tickets and entries of buffers that are gone
+    are dropped, and entries with a lower number than another for their key or buffer; the arena's hold
+    ends where no entry is left; then live buffers are freed that have neither holder nor ticket.
+    """
+    steps = [] if flaw is Flaw.TAKEN_STAYS else finished(words)
+    words = words.after_all(steps)
+    taken = set(words.taken())
+    steps += [Step("listed", page, int(page not in taken)) for page in range(len(words.listed))]
+    valid = []
+    for entry, ticket in enumerate(words.tickets):
+        if ticket and words.live(ticket.buffer):
+            valid.append(ticket.buffer.page)
+        elif ticket:
+            steps.append(Step("tickets", entry, None))
+    steps += cleared_all(words, entries_dropped(words, flaw), None)
+    for index in range(len(words.directory)):
+        steps += searches_ended(words.after_all(steps), index)
+    kept = {entry.buffer.page for entry in words.after_all(steps).directory if entry.number}
+    for page, record in enumerate(words.records):
+        count, hold = valid.count(page), words.holds[page]
+        steps.append(Step("ticket_counts", page, count))
+        stray = []
+        if hold & ARENA and page not in kept and flaw is not Flaw.NO_KEPT_SWEEP:
+            hold &= ~ARENA
+            stray = [Step("holds", page, hold)]
+        if flaw is Flaw.SWEEP_BEFORE_DIRECTORY:
+            hold = words.holds[page]
+        orphan = record and not hold and not count
+        freed = freeing(words, page) if orphan and flaw is not Flaw.NO_ORPHAN_SWEEP else []
+        steps += stray + freed
+    return steps
+
+
+def finished(words: Words) -> list[Step]:
+    """Return the stores that end the holds of what was being taken out of magazines."""
+    steps = []
+    for slot, round_ in enumerate(words.magazines):
+        if round_ and round_.taken:
+            page = round_.buffer.page
+            left = words.holds[page] & ~(1 << slot)
+            if words.live(round_.buffer) and left != words.holds[page]:
+                steps.append(Step("holds", page, left))
+            steps.append(Step("magazines", slot, None))
+    return steps
+
+
+def takeover(state: State, flaw: Flaw | None) -> list[Step]:
+    """Return what comes first for who gets the lock from an owner that died."""
+    steps = recovery(state.words, flaw) if state.busy else []
+    if flaw is Flaw.BUSY_CLEARED_BEFORE_RECOVER:
+        return [DONE, *steps]
+    return [*steps, DONE] if steps else []

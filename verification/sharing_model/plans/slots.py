@@ -1,0 +1,134 @@
+"""Slots: taken, given to a forked child, given back, and freed of the dead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from verification.sharing_model.flaws import Flaw
+from verification.sharing_model.plans.steps import (
+    BUSY,
+    DONE,
+    END,
+    REFUSED,
+    UNLOCK,
+    UNLOCK_EARLY,
+    losing,
+)
+from verification.sharing_model.state import FREE, LIVE, NO_SLOT, Operation, State
+from verification.sharing_model.words import Step, Words
+
+
+def free_slot_of(state: State, flaw: Flaw | None) -> int | None:
+    """Return a free slot whose lease can be had: who left it or died may have it a little longer."""
+    for slot, (word, lease) in enumerate(zip(state.slots, state.leases, strict=True)):
+        if word == FREE and (not lease or flaw is Flaw.LEASE_IGNORED):
+            return slot
+    return None
+
+
+def attach(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
+    """Get a slot: its lease first, then its state, which is the commit."""
+    slot = free_slot_of(state, flaw)
+    if slot is None:
+        return REFUSED
+    steps = [BUSY, Step("leases", slot, 1 << i), Step("slots", slot, LIVE)]
+    if flaw is Flaw.CHILD_REGISTERS_ITSELF:
+        holds = state.words.holds
+        steps += [
+            Step("holds", view.buffer.page, holds[view.buffer.page] | 1 << slot)
+            for view in state.processes[i].views
+        ]
+    return [*steps, Step("mine", slot), DONE, UNLOCK]
+
+
+def fork(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
+    """Give the child lease, slot and holds, then fork under the lock; or share a sticky slot."""
+    child, mine = operation.first, state.processes[i].slot
+    if mine == NO_SLOT or flaw is Flaw.CHILD_REGISTERS_ITSELF:
+        return [Step("fork", NO_SLOT, child), UNLOCK]  # another thread may have detached meanwhile
+    if state.words.magazines[mine] and operation.second is None:
+        again = Operation("fork", child, "the magazine was emptied")
+        return [BUSY, Step("take_round", mine, flaw), Step("plan_again", value=again)]
+    slot = free_slot_of(state, flaw)
+    if slot is None:
+        if flaw is Flaw.SHARE_SLOT_NOT_STICKY:
+            return [Step("fork", mine, child), UNLOCK]
+        return [BUSY, Step("sticky", mine, 1), DONE, Step("fork", mine, child), UNLOCK]
+    live = [Step("slots", slot, LIVE)]
+    bits = [
+        Step("holds", page, hold | 1 << slot)
+        for page, hold in enumerate(state.words.holds)
+        if hold >> mine & 1
+    ]
+    gained = bits + live if flaw is Flaw.BITS_BEFORE_SLOT else live + bits
+    steps = [BUSY, Step("leases", slot, 1 << i), *gained, DONE]
+    split, let_go = Step("fork", slot, child), Step("end_lease", slot, i)
+    if flaw is Flaw.FORK_UNLOCKED:
+        return [*steps, UNLOCK_EARLY, split, let_go, END]
+    if flaw is Flaw.UNLEASE_BEFORE_FORK:
+        return [*steps, let_go, split, UNLOCK]
+    return [*steps, split, let_go, UNLOCK]
+
+
+def emptied(words: Words, slots: Sequence[int], flaw: Flaw | None) -> list[Step]:
+    """Return the stores that empty magazines of some slots, and end their holds of a buffer at once."""
+    bits = sum(1 << slot for slot in slots)
+    steps: list[Step] = []
+    for slot in slots:
+        if words.magazines[slot] and flaw is not Flaw.REAP_LEAVES_ROUNDS:
+            steps.append(Step("magazines", slot, None))
+    for page, record in enumerate(words.records):
+        # An arena's own reap walks live buffers alone; that does as well, unless the flaw is there.
+        passed_over = flaw is Flaw.ALLOC_ADDS_HOLD and not record
+        if words.holds[page] & bits and not passed_over:
+            steps += losing(words, page, bits)
+    return steps
+
+
+def detach(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
+    """Give my slot back, without its holds; then, the lock let go, its lease.
+
+    There may be holds without a view: a child has those of objects that only a thread had which it has
+    not. A slot that others share stays as it is until all of them are gone.
+    """
+    mine = state.processes[i].slot
+    left, end_lease = Step("mine", NO_SLOT), Step("end_lease", mine, i)
+    if state.sticky[mine] and flaw is not Flaw.DETACH_FREES_STICKY:
+        return [left, UNLOCK_EARLY, end_lease, END]
+    if flaw is Flaw.DETACH_LEASE_FIRST:
+        return [left, end_lease, Step("pause", value=Operation("free_slot", mine))]
+    lost = [] if flaw is Flaw.DETACH_LEAVES_HOLDS else emptied(state.words, [mine], flaw)
+    return [BUSY, *lost, left, Step("slots", mine, FREE), DONE, UNLOCK_EARLY, end_lease, END]
+
+
+def free_slot(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
+    """Free a slot whose lease ended before: only a flaw does this."""
+    return [BUSY, Step("slots", operation.first, FREE), DONE, UNLOCK]
+
+
+def reap(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
+    """End the holds of all dead slots, buffer by buffer, then free the slots: each may be repeated."""
+    dead = state.dead_slots()
+    if not dead:
+        return REFUSED
+    freed = []
+    for slot in dead:
+        if state.sticky[slot]:
+            freed.append(Step("sticky", slot, 0))
+        freed.append(Step("slots", slot, FREE))
+    lost = emptied(state.words, dead, flaw)
+    if flaw is Flaw.FREE_SLOT_FIRST:
+        return [BUSY, *freed, *lost, DONE, UNLOCK]
+    return [BUSY, *lost, *freed, DONE, UNLOCK]
+
+
+def reap_page(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
+    """Reap one slot with the lock let go after each page: only the flaws do this."""
+    words, slot, page = state.words, operation.first, operation.second
+    gone = state.slots[slot] != LIVE or state.leases[slot]
+    if flaw is Flaw.CHUNKED_RECHECK and gone:
+        return REFUSED
+    if page == len(words.records):
+        return [BUSY, Step("slots", slot, FREE), DONE, UNLOCK]
+    rest = Operation("reap_page", slot, page + 1)
+    return [BUSY, *losing(words, page, 1 << slot), DONE, Step("pause", value=rest)]

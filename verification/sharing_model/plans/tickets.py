@@ -1,0 +1,101 @@
+"""Tickets: sent, claimed and withdrawn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verification.sharing_model.flaws import Flaw
+from verification.sharing_model.plans.steps import (
+    BUSY,
+    DONE,
+    REFUSED,
+    UNLOCK,
+    freeing,
+    unloading,
+)
+from verification.sharing_model.words import Step, Ticket, Words
+
+if TYPE_CHECKING:
+    from verification.sharing_model.state import Operation, State
+
+
+def send(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
+    """Write a ticket; the handle leaves when it stands."""
+    words, buffer = state.words, operation.first
+    if None not in words.tickets or not state.processes[i].has(buffer, flaw):
+        return REFUSED
+    entry = words.tickets.index(None)
+    ticket = Ticket(state.next_serial, buffer)
+    return [
+        BUSY,
+        Step("next_serial"),
+        Step("tickets", entry, ticket),
+        Step("ticket_counts", buffer.page, words.ticket_counts[buffer.page] + 1),
+        DONE,
+        Step("handle", entry, ticket),
+        UNLOCK,
+    ]
+
+
+def fits(words: Words, entry: int, ticket: Ticket, by_page: bool) -> bool:
+    """Return whether a ticket still stands; by its page alone if a flaw has it so."""
+    standing = words.tickets[entry]
+    if by_page:
+        return standing is not None and standing.buffer.page == ticket.buffer.page
+    return standing == ticket
+
+
+def claim(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
+    """Turn a ticket into a hold: the hold first, then the ticket's end, which is the commit."""
+    words, mine = state.words, state.processes[i].slot
+    entry, ticket = operation.first, operation.second
+    if not fits(words, entry, ticket, flaw is Flaw.NO_SERIAL):
+        return REFUSED
+    page = ticket.buffer.page
+    commit = [Step("holds", page, words.holds[page] | 1 << mine), Step("tickets", entry, None)]
+    if flaw is Flaw.CLAIM_TICKET_FIRST:
+        commit.reverse()
+    return [
+        BUSY,
+        *unloading(words, mine, page, flaw),
+        *commit,
+        Step("ticket_counts", page, words.ticket_counts[page] - 1),
+        DONE,
+        Step("claimed", value=ticket.serial),
+        Step("view", value=ticket.buffer),
+        UNLOCK,
+    ]
+
+
+def ending(words: Words, entry: int, ticket: Ticket, flaw: Flaw | None) -> list[Step]:
+    """Return the stores that end a ticket unclaimed; without any hold left the buffer is freed."""
+    page = ticket.buffer.page
+    left = words.ticket_counts[page] - 1
+    steps = [
+        Step("withdrawn", entry, ticket),
+        Step("tickets", entry, None),
+        Step("ticket_counts", page, left),
+    ]
+    held = words.holds[page] and flaw is not Flaw.WITHDRAW_IGNORES_HOLDERS
+    if not left and not held and flaw is not Flaw.WITHDRAW_LEAVES_BUFFER:
+        steps += freeing(words, page)
+    return steps
+
+
+def withdraw(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
+    """End one ticket unclaimed: one that its sender takes back, or that is too old."""
+    entry, ticket = operation.first, operation.second
+    if not fits(state.words, entry, ticket, flaw is Flaw.WITHDRAW_NO_SERIAL):
+        return REFUSED
+    return [BUSY, *ending(state.words, entry, ticket, flaw), DONE, UNLOCK]
+
+
+def expire(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
+    """End all tickets, as a reap does for which every age is too old."""
+    words, steps = state.words, [BUSY]
+    for entry, ticket in enumerate(words.tickets):
+        if ticket:
+            ended = ending(words, entry, ticket, flaw)
+            words = words.after_all(ended)
+            steps += ended
+    return [*steps, DONE, UNLOCK]

@@ -1,0 +1,170 @@
+"""A state of the model: a tuple of tuples, so that states can be compared and remembered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from verification.sharing_model.flaws import Flaw
+from verification.sharing_model.words import UNUSED, Buffer, Handle, Step, Words, put
+
+if TYPE_CHECKING:
+    from verification.sharing_model.configuration import Configuration
+
+# Plain numbers, as states are hashed millions of times.
+UNBORN, ALIVE, DEAD, DYING = range(4)
+FREE, LIVE = range(2)
+UNLOCKED, OWNER_DIED = -1, -2
+NO_SLOT = -1
+
+
+class Violation(Exception):
+    """A promise of the protocol does not hold; the message says which."""
+
+
+class View(NamedTuple):
+    """How many views a process has of one buffer."""
+
+    buffer: Buffer
+    times: int
+
+
+class Operation(NamedTuple):
+    """What a process wants, or is about."""
+
+    name: str
+    first: Any = None
+    second: Any = None
+
+    def __str__(self) -> str:
+        given = [str(what) for what in (self.first, self.second) if what is not None]
+        return " ".join((self.name, ", ".join(given))).rstrip()
+
+
+class Thread(NamedTuple):
+    """What one thread is about."""
+
+    plan: tuple[Step, ...] = ()
+    operation: Operation | None = None
+
+
+class Process(NamedTuple):
+    """What one process has for itself; it goes with it."""
+
+    life: int
+    slot: int
+    views: tuple[View, ...] = ()
+    plan: tuple[Step, ...] = ()
+    operation: Operation | None = None
+    other: Thread | None = None
+    """Another thread, which waits; it sees the same views, and has the same slot."""
+
+    def turned(self) -> Process:
+        """Return the process with its other thread at work, and this one waiting."""
+        assert self.other is not None
+        return self._replace(
+            plan=self.other.plan,
+            operation=self.other.operation,
+            other=Thread(self.plan, self.operation),
+        )
+
+    def has(self, buffer: Buffer, flaw: Flaw | None) -> bool:
+        """Return whether there is a view of a buffer, as long as given: another thread may shrink it."""
+        if flaw is Flaw.SIZE_BEFORE_LOCK:
+            return self.views_of(buffer) > 0
+        return any(view.buffer == buffer for view in self.views)
+
+    def views_of(self, buffer: Buffer) -> int:
+        """Return how many views of a buffer there are, of whatever size."""
+        return sum(view.times for view in self.views if view.buffer.same(buffer))
+
+
+class Kept(NamedTuple):
+    """That a buffer is kept under a key, as its last commit has it."""
+
+    key: int
+    page: int
+    incarnation: int
+
+
+class State(NamedTuple):
+    """Everything. Shared words outlive their writers; leases and private state do not.
+
+    While the lock is free:
+    - a page is a live buffer's or in a free list, and not both;
+    - a buffer's ticket count is the number of tickets that name it;
+    - a live buffer has a holder or a ticket, and its holders' slots are live;
+    - the arena holds a buffer if an entry keeps it, and no two entries have one key or one buffer;
+    - what is in a magazine is live, and its slot holds it.
+
+    Always:
+    - what a living process views is live, and its slot holds it;
+    - an attached living process has its lease, and its slot is live.
+    """
+
+    lock: int
+    """The owner, `UNLOCKED` or `OWNER_DIED`."""
+    busy: int
+    words: Words
+    slots: tuple[int, ...]
+    leases: tuple[int, ...]
+    """Of each slot: a bit for each process that keeps its lease. Nobody stores here but the system."""
+    sticky: tuple[int, ...]
+    processes: tuple[Process, ...]
+    next_incarnation: int = 1
+    next_serial: int = 1
+    deaths: int = 0
+    handles: tuple[Handle, ...] = ()
+    claimed: tuple[int, ...] = ()
+    """The serials claimed so far: known to the model alone."""
+    kept: tuple[Kept, ...] = ()
+    """What the directory must say: known to the model alone."""
+
+    def with_process(self, i: int, process: Process) -> State:
+        """Return the state with process `i` as given."""
+        return self._replace(processes=put(self.processes, i, process))
+
+    def dead_slots(self) -> list[int]:
+        """Return the slots that are live without a lease: the proof of death."""
+        return [
+            slot
+            for slot, (state, lease) in enumerate(zip(self.slots, self.leases, strict=True))
+            if state == LIVE and not lease
+        ]
+
+
+def views_changed(views: tuple[View, ...], buffer: Buffer, by: int) -> tuple[View, ...]:
+    """Return the views with `by` more of one buffer, in order; none is not kept.
+
+    >>> views_changed((View(Buffer(page=0, incarnation=1), 1),), Buffer(0, 1), -1)
+    ()
+    """
+    counts = {view.buffer: view.times for view in views}
+    counts[buffer] = counts.get(buffer, 0) + by
+    return tuple(sorted(View(*count) for count in counts.items() if count[1]))
+
+
+def first_state(configuration: Configuration) -> State:
+    """Return the state in which the first processes are attached and nothing is allocated."""
+    born, pages = configuration.born, configuration.pages
+    unused = configuration.slots - born
+    other = Thread() if configuration.threads > 1 else None
+    return State(
+        lock=UNLOCKED,
+        busy=0,
+        words=Words(
+            records=(None,) * pages,
+            listed=(1,) * pages,
+            holds=(0,) * pages,
+            ticket_counts=(0,) * pages,
+            tickets=(None,) * configuration.ticks,
+            directory=(UNUSED,) * configuration.entries,
+            magazines=(None,) * configuration.slots,
+        ),
+        slots=(LIVE,) * born + (FREE,) * unused,
+        leases=tuple(1 << i for i in range(born)) + (0,) * unused,
+        sticky=(0,) * configuration.slots,
+        processes=tuple(
+            Process(ALIVE, i, other=other) if i < born else Process(UNBORN, NO_SLOT)
+            for i in range(configuration.procs)
+        ),
+    )

@@ -1,0 +1,185 @@
+"""One process of a storm."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import random
+import socket
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from pagebuddy.errors import BadFree, OutOfPages, OutOfTickets, StaleHandle
+from verification.storm import pattern
+
+MOST_PAGES = 64
+MOST_HELD = 24
+
+# How a worker ends that found something wrong.
+WRONG = 3
+
+
+class Worker:
+    """Does at random what processes do with an arena, until it is killed.
+
+    Whatever it holds it can check at any time: buffers are written once, before anybody else can have
+    them.
+    """
+
+    def __init__(self, arena: Any, sending: socket.socket, receiving: socket.socket) -> None:
+        self.arena = arena
+        self.sending = sending
+        self.receiving = receiving
+        self.random = random.Random(os.urandom(8))
+        self.held: list[Any] = []
+        self.longest = 0.0
+
+    def work(self, limit: float) -> None:
+        """Work for ever. A wait of more than `limit` seconds is something wrong."""
+        actions = (
+            [self.allocate] * 6
+            + [self.check] * 4
+            + [self.hand_over] * 4
+            + [self.claim] * 5
+            + [self.resize] * 3
+            + [self.let_go] * 5
+            + [self.copy] * 1
+            + [self.join] * 3
+        )
+        while True:
+            begun = time.monotonic()
+            self.random.choice(actions)()
+            if time.monotonic() - begun > limit:
+                self.wrong(f"waited {time.monotonic() - begun:.2f} seconds")
+            if self.random.random() < 0.002:
+                self.fork()
+
+    def wrong(self, what: str) -> None:
+        """End with a complaint."""
+        print(f"storm: process {os.getpid()}: {what}", file=sys.stderr, flush=True)
+        os._exit(WRONG)
+
+    def some(self) -> Any:
+        """A buffer that is held, or None."""
+        return self.random.choice(self.held) if self.held else None
+
+    def allocate(self) -> None:
+        """Have one more buffer."""
+        if len(self.held) >= MOST_HELD:
+            self.let_go()
+        n_bytes = self.random.randrange(pattern.LEAST, MOST_PAGES * self.arena.page_size)
+        try:
+            buffer = self.arena.alloc(n_bytes)
+        except OutOfPages:
+            self.let_go()
+            return
+        pattern.write(buffer.view, self.random.getrandbits(64))
+        self.held.append(buffer)
+
+    def check(self) -> None:
+        """Look at a buffer that is held."""
+        buffer = self.some()
+        if buffer is not None and not pattern.is_sound(buffer.view):
+            self.wrong(f"wrong bytes in {buffer}")
+
+    def hand_over(self) -> None:
+        """Send a handle to whoever takes it, and perhaps let go of the buffer."""
+        buffer = self.some()
+        if buffer is None:
+            return
+        try:
+            self.sending.send(pickle.dumps(buffer))
+        except (BlockingIOError, OutOfTickets):
+            # Nobody claims it: it ends with the others that nobody claimed.
+            return
+        if self.random.random() < 0.7:
+            self.held.remove(buffer)
+
+    def claim(self) -> None:
+        """Take a handle that somebody sent."""
+        try:
+            data = self.receiving.recv(4096)
+        except BlockingIOError:
+            return
+        try:
+            buffer = pickle.loads(data)
+        except StaleHandle:
+            # It lay there for longer than handles last.
+            return
+        if not pattern.is_sound(buffer.view):
+            self.wrong(f"wrong bytes in {buffer}, just claimed")
+        self.held.append(buffer)
+        if len(self.held) > MOST_HELD:
+            self.let_go()
+
+    def resize(self) -> None:
+        """Make a buffer longer, or, with nobody else there, shorter and write it anew."""
+        buffer = self.some()
+        if buffer is None:
+            return
+        n_bytes = self.random.randrange(pattern.LEAST, MOST_PAGES * self.arena.page_size)
+        if n_bytes < buffer.nbytes and not self.is_alone(buffer):
+            return
+        shorter = n_bytes < buffer.nbytes
+        try:
+            done = buffer.resize(n_bytes)
+        except BufferError:
+            # Another object for the same buffer made it longer than that.
+            return
+        if done and shorter:
+            pattern.write(buffer.view, self.random.getrandbits(64))
+
+    def is_alone(self, buffer: Any) -> bool:
+        """Whether nobody else has a buffer, or can come to have it."""
+        if sum(other.offset == buffer.offset for other in self.held) > 1:
+            return False
+        row = next(row for row in self.arena.buffers() if row.offset == buffer.offset)
+        return len(row.holders) == 1 and not row.tickets
+
+    def copy(self) -> None:
+        """Have an equal buffer."""
+        buffer = self.some()
+        if buffer is not None and len(self.held) < MOST_HELD:
+            view = buffer.view
+            try:
+                new = self.arena.alloc(buffer.nbytes)
+            except OutOfPages:
+                return
+            new.view[:] = view
+            self.held.append(new)
+
+    def join(self) -> None:
+        """Hold what begins at some place for a moment; its bytes may be in the making."""
+        some = self.some()
+        page = self.random.randrange(self.arena.n_pages)
+        offset = some.offset if some is not None and page % 2 else page * self.arena.page_size
+        with suppress(BadFree):
+            self.arena.buffer_at(offset)
+
+    def let_go(self) -> None:
+        """Hold one buffer less, having checked it."""
+        if self.held:
+            buffer = self.held.pop(self.random.randrange(len(self.held)))
+            if not pattern.is_sound(buffer.view):
+                self.wrong(f"wrong bytes in {buffer}, about to be let go of")
+
+    def fork(self) -> None:
+        """Let a child check everything that it inherits, and end."""
+        pid = os.fork()
+        if pid == 0:
+            for buffer in self.held:
+                if not pattern.is_sound(buffer.view):
+                    self.wrong(f"wrong bytes in {buffer}, inherited")
+            self.in_child(self.allocate)
+            os._exit(0)
+        if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) not in (0, -9):
+            self.wrong("a child found something wrong")
+
+    def in_child(self, action: Callable[[], None]) -> None:
+        """A child works like its parent."""
+        for _ in range(5):
+            action()
+        self.held.clear()
