@@ -30,7 +30,7 @@ FOR_THE_READER = (
     "make ",
     "pip install ",
     "sudo pagebuddy record ",
-    "python -m pagebuddy.testing.",
+    "python -m verification.",
     "python -m http.server ",
 )
 
