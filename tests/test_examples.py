@@ -52,7 +52,10 @@ def test_strangers_meet_by_name_and_key(run):
     name = f"pagebuddy-examples-{secrets.token_hex(8)}"
     try:
         status, _, complaints = run("named", name, "read")
-        assert (status, complaints) == (1, "there is no array named weights yet: run `write` first\n")
+        assert (status, complaints) == (
+            1,
+            "there is no array named weights yet: run `write` first\n",
+        )
         for _ in range(2):
             assert run("named", name, "write") == (0, ["kept 8000000 bytes as weights"], "")
             assert run("named", name, "read") == (0, ["1000000 numbers up to 1.0"], "")
