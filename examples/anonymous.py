@@ -1,4 +1,7 @@
-"""Workers without copies: each is given the arena's descriptor, and fills its rows of one array."""
+"""Four worker processes fill one array, without copies.
+
+Each worker gets the arena's file descriptor and the array's offset, and fills its share of the rows.
+"""
 
 import subprocess
 import sys
@@ -19,18 +22,17 @@ def work(descriptor: int, offset: int, first: int, last: int) -> None:
 def main() -> None:
     arena = pb.Arena("64 MiB")
     table = arena.empty((ROWS, COLUMNS))
-    place = arena.buffer_of(table).offset
-    share = ROWS // WORKERS
-    workers = []
-    for first in range(0, ROWS, share):
-        task = [arena.fileno(), place, first, first + share]
-        workers.append(
-            subprocess.Popen([sys.executable, __file__, *map(str, task)], pass_fds=[arena.fileno()])
-        )
+    offset = arena.buffer_of(table).offset  # in bytes; the same in every process
+    share, fd = ROWS // WORKERS, arena.fileno()
+    commands = [
+        [sys.executable, __file__, *map(str, (fd, offset, first, first + share))]
+        for first in range(0, ROWS, share)
+    ]
+    workers = [subprocess.Popen(command, pass_fds=[fd]) for command in commands]
     assert [worker.wait() for worker in workers] == [0] * WORKERS
-    print(f"{WORKERS} workers filled {table.nbytes} bytes in place; the last row is", table[-1, 0])
-    del table
-    print(arena.stats().used, "pages in use")
+    print(f"{WORKERS} workers filled {table.nbytes} bytes; the last row is {table[-1, 0]:.3f}")
+    del table  # the last reference to the array: its memory is free again
+    print(arena.stats().used_bytes, "bytes in use")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A store that survives a restart: every run finds what the runs before it kept.
+"""A store in a file: every run finds the arrays that the previous runs kept, and adds one.
 
 python examples/file.py store.pb
 """
@@ -14,14 +14,14 @@ def main(path: str) -> None:
     store = pb.Arena.file(path, "1 GiB")
     kept = store.keys()
     for key in kept:
-        measured = store[key].array(dtype="f4")
-        print(f"{key}: {len(measured)} values up to {measured.max():g}")
+        values = store[key].array(dtype="f4")
+        print(f"{key}: {len(values)} values up to {values.max():g}")
     run = len(kept) + 1
-    buffer = store.alloc(4 * 1000 * run)
+    buffer = store.alloc(4 * 1000 * run)  # in bytes: 1000 * run values of 4 bytes
     buffer.array(dtype="f4")[:] = np.arange(1000 * run)
-    # On disk when this returns. A run that is killed before leaves nothing behind.
+    # `keep` returns when the buffer is on disk. A run that is killed earlier leaves nothing behind.
     buffer.keep(f"run {run}")
-    print(f"kept run {run}; {store.stats().used} pages in use")
+    print(f"kept run {run}; {store.stats().used_bytes} bytes in use")
 
 
 if __name__ == "__main__":

@@ -43,8 +43,8 @@ def test_workers_fill_one_array_in_place(run):
     status, printed, complaints = run("anonymous")
     assert (status, complaints) == (0, "")
     first, last = printed
-    assert first.startswith("4 workers filled 9600000 bytes in place; the last row is 34.62657")
-    assert last == "0 pages in use"
+    assert first == "4 workers filled 9600000 bytes; the last row is 34.627"
+    assert last == "0 bytes in use"
 
 
 @on_linux
@@ -52,7 +52,10 @@ def test_strangers_meet_by_name_and_key(run):
     name = f"pagebuddy-examples-{secrets.token_hex(8)}"
     try:
         status, _, complaints = run("named", name, "read")
-        assert (status, complaints) == (1, "nothing is kept as weights: run `write` first\n")
+        assert (status, complaints) == (
+            1,
+            "there is no array named weights yet: run `write` first\n",
+        )
         for _ in range(2):
             assert run("named", name, "write") == (0, ["kept 8000000 bytes as weights"], "")
             assert run("named", name, "read") == (0, ["1000000 numbers up to 1.0"], "")
@@ -64,11 +67,11 @@ def test_strangers_meet_by_name_and_key(run):
 @on_linux
 def test_a_store_survives_its_runs(run, tmp_path):
     store = tmp_path / "store.pb"
-    assert run("file", store) == (0, ["kept run 1; 1 pages in use"], "")
+    assert run("file", store) == (0, ["kept run 1; 4096 bytes in use"], "")
     found = ["run 1: 1000 values up to 999"]
-    assert run("file", store) == (0, [*found, "kept run 2; 3 pages in use"], "")
+    assert run("file", store) == (0, [*found, "kept run 2; 12288 bytes in use"], "")
     found.append("run 2: 2000 values up to 1999")
-    assert run("file", store) == (0, [*found, "kept run 3; 6 pages in use"], "")
+    assert run("file", store) == (0, [*found, "kept run 3; 24576 bytes in use"], "")
 
 
 @pytest.mark.parametrize("example", ["named", "file"])

@@ -41,4 +41,5 @@ def test_every_link_leads_somewhere(name):
 
 def test_links_are_found():
     assert {"README.md", "CONTRIBUTING.md", "CHANGELOG.md"} <= set(PAGES)
-    assert {"docs/tutorial.md", "docs/memory.svg"} <= set(links_of(ROOT / "README.md"))
+    assert "docs/tutorial.md" in links_of(ROOT / "README.md")
+    assert "docs/map.svg" in links_of(ROOT / "CONTRIBUTING.md")
