@@ -16,7 +16,7 @@ from pagebuddy.buffers import uncompiled
 compiled = pytest.importorskip("pagebuddy._compiled")
 
 ROOT = Path(pagebuddy.__file__).parents[1]
-CLASSES = ["BuddyAllocator", "Buffer", "BufferAllocator", "Request"]
+CLASSES = ["BuddyAllocator", "Buffer", "Attachment", "Request"]
 CONSTRUCTED = ["BuddyAllocator", "Request"]
 
 # Of the object protocol, what these classes have of their own.

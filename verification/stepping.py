@@ -102,7 +102,7 @@ def copy_of(arena: Any, words: bytes) -> Any:
     medium = Anonymous.make(layout.n_bytes)
     medium.memory[: len(words)] = words
     local = memoryview(bytearray(8 * layout.n_pages)).cast("Q")
-    copy = engine.BufferAllocator(layout, medium, local)
+    copy = engine.Attachment(layout, medium, local)
     engine.make_mutex(copy.memory)
     return copy
 

@@ -2,7 +2,7 @@
 from typing import Any
 
 from pagebuddy.allocator.buddy import BuddyAllocator as BuddyAllocator
-from pagebuddy.buffers.attachment import BufferAllocator as BufferAllocator
+from pagebuddy.buffers.attachment import Attachment as Attachment
 from pagebuddy.buffers.buffer import Buffer as Buffer
 from pagebuddy.sharing.request import Request as Request
 

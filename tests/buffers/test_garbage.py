@@ -1,4 +1,4 @@
-"""Pages end with the last reference to them, whatever the garbage collector does around them."""
+"""BufferHold end with the last reference to them, whatever the garbage collector does around them."""
 
 import copy
 import gc

@@ -1,4 +1,4 @@
-"""BufferAllocator: hands out buffers of one arena. It is this process's attachment to it.
+"""Attachment: hands out buffers of one arena. It is this process's attachment to it.
 
 `Arena` is what people see; this is the part of it on the path of every allocation.
 """
@@ -31,7 +31,7 @@ if not cython.compiled:
     from pagebuddy.sharing.holding.holds import holds
     from pagebuddy.sharing.operations.dispatch import alloc_pages, attempt
     from pagebuddy.sharing.request import Request
-    from pagebuddy.sharing.state import Attachment, magazine_at
+    from pagebuddy.sharing.state import ArenaState, magazine_at
     from pagebuddy.sharing.system.child import drop_own_lease, take_own_lease
     from pagebuddy.sharing.system.gate import Gate
     from pagebuddy.sharing.words import (
@@ -58,7 +58,7 @@ if not cython.compiled:
 # this ends by its last reference, and so do they.
 @cython.no_gc
 @cython.cclass
-class BufferAllocator(Attachment):
+class Attachment(ArenaState):
     """An arena as this process has it attached: made by `sharing.attaching`, used by `Arena` objects."""
 
     __weakref__: object
@@ -396,4 +396,4 @@ if not cython.compiled:
         # A finalizer may still call it, and the descriptor's number may soon mean another file.
         a.lock_kind = LOCK_MUTEX
 
-    BufferAllocator.__del__ = detach  # type: ignore[attr-defined]
+    Attachment.__del__ = detach  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ if not cython.compiled:
     from pagebuddy.buffers.pages import pages_over, tell_asked
     from pagebuddy.core.words import N_HEADS, u64
     from pagebuddy.sharing.request import Request
-    from pagebuddy.sharing.state import Attachment
+    from pagebuddy.sharing.state import ArenaState
     from pagebuddy.sharing.words import NO_PAGES, OP_KEEP, OP_RESIZE, OP_UNKEEP
 
 _B = TypeVar("_B", bound="Buffer")
@@ -42,8 +42,8 @@ class Buffer:
 
     __weakref__: object
 
-    attachment: Attachment
-    # Pages, or uncompiled an array of ctypes: what exports the bytes. None once let go.
+    attachment: ArenaState
+    # The BufferHold, or uncompiled a ctypes array, which exports the bytes. None once released.
     pages: Any
     node: u64
     n_pages: u64
@@ -268,7 +268,7 @@ class Buffer:
 
     @property
     def _allocator(self) -> Any:
-        """The attachment, with all that a `BufferAllocator` has."""
+        """The attachment, with all that a `Attachment` has."""
         return self.attachment
 
     @cython.cfunc
@@ -315,7 +315,7 @@ class Buffer:
 
 
 @cython.cfunc
-def made_buffer(a: Attachment, pages: Any, node: u64, n: u64, n_bytes: u64) -> Buffer:
+def made_buffer(a: ArenaState, pages: Any, node: u64, n: u64, n_bytes: u64) -> Buffer:
     """A buffer object for pages that are held."""
     buffer: Buffer = Buffer.__new__(Buffer) if cython.compiled else object.__new__(Buffer)
     buffer.attachment = a

@@ -1,4 +1,4 @@
-"""Pages and their exports, as C makes them."""
+"""The compiled BufferHold, and exports of its bytes."""
 
 
 cdef int fill_buffer(Py_buffer *view, object owner, u64 address, u64 n_bytes, int flags) except -1:
@@ -6,41 +6,41 @@ cdef int fill_buffer(Py_buffer *view, object owner, u64 address, u64 n_bytes, in
     return PyBuffer_FillInfo(view, owner, at_address(address), n_bytes, 0, flags)
 
 
-cdef inline object new_pages(Attachment a, u64 n):
-    """Pages without a hold yet: made before the arena's lock is taken."""
-    cdef Pages pages = Pages.__new__(Pages)
+cdef inline object new_pages(ArenaState a, u64 n):
+    """A BufferHold without a hold yet: made before the arena's lock is taken."""
+    cdef BufferHold pages = BufferHold.__new__(BufferHold)
     pages.attachment = a
     pages.n_bytes = n << a.page_bits
     return pages
 
 
-cdef inline object filled(Attachment a, object pages, u64 node, u64 n, u64 asked):
+cdef inline object filled(ArenaState a, object pages, u64 node, u64 n, u64 asked):
     """The same, with a hold on the pages at a node."""
-    (<Pages> pages).node = node
-    (<Pages> pages).asked = asked
+    (<BufferHold> pages).node = node
+    (<BufferHold> pages).asked = asked
     return pages
 
 
 cdef void tell_asked(object pages, u64 asked) noexcept:
-    (<Pages> pages).asked = asked
+    (<BufferHold> pages).asked = asked
 
 
 cdef u64 bytes_of_pages(object pages) noexcept:
-    return (<Pages> pages).n_bytes
+    return (<BufferHold> pages).n_bytes
 
 
 cdef u64 asked_of(object pages) noexcept:
-    return (<Pages> pages).asked
+    return (<BufferHold> pages).asked
 
 
 cdef void extend(object pages, u64 n_bytes) noexcept:
-    (<Pages> pages).n_bytes = n_bytes
+    (<BufferHold> pages).n_bytes = n_bytes
 
 
-cdef u64 node_of_pages(Attachment a, object pages) noexcept:
+cdef u64 node_of_pages(ArenaState a, object pages) noexcept:
     """The node of pages of this arena; 0 for anything else."""
-    if isinstance(pages, Pages) and (<Pages> pages).attachment is a:
-        return (<Pages> pages).node
+    if isinstance(pages, BufferHold) and (<BufferHold> pages).attachment is a:
+        return (<BufferHold> pages).node
     return 0
 
 
@@ -57,7 +57,7 @@ cdef void zero_out(object view) except *:
         memset(start, 0, n_bytes)
 
 
-cdef void detach(Attachment a) noexcept:
+cdef void detach(ArenaState a) noexcept:
     """Free the slot, and let go of the lease and the lock; the memory goes with its last view."""
     cdef u64 answer
     cdef Request request = Request.__new__(Request)
@@ -76,18 +76,18 @@ cdef void detach(Attachment a) noexcept:
     a.gate = NULL
 
 
-cdef bint take_own_lease(Attachment a, u64 slot) noexcept:
+cdef bint take_own_lease(ArenaState a, u64 slot) noexcept:
     """Take the lease of a free slot, no fork coming between."""
     a.lease_address = attached_lease(a.fd, slot, &a.lease_bytes)
     return a.lease_address != 0
 
 
-cdef void drop_own_lease(Attachment a) noexcept:
+cdef void drop_own_lease(ArenaState a) noexcept:
     let_go(at_address(a.lease_address), a.lease_bytes, -1)
     a.lease_address = a.lease_bytes = 0
 
 
-cdef bint mind_forks(Attachment a, u64 high, u64 low_) noexcept:
+cdef bint mind_forks(ArenaState a, u64 high, u64 low_) noexcept:
     """From now on, forks see this attachment, until `detach`."""
     return enlist(<void *> a, high, low_)
 

@@ -1,6 +1,6 @@
-"""Pages: what keeps a buffer's memory alive, and ends this process's hold when it dies.
+"""BufferHold: keeps a buffer's memory alive, and ends this process's hold when it dies.
 
-Whoever makes a view of a buffer keeps its Pages alive, by an export or by a mere reference. So the pages
+Every view of a buffer keeps its BufferHold alive, by an export or by a reference. So the pages
 return when this object dies, and never because somebody counted exports.
 """
 
@@ -16,7 +16,7 @@ if not cython.compiled:
     from pagebuddy.memory.untracked import untracked
     from pagebuddy.sharing.holding.magazine import load
     from pagebuddy.sharing.operations.dispatch import drop_pages
-    from pagebuddy.sharing.state import Attachment
+    from pagebuddy.sharing.state import ArenaState
     from pagebuddy.sharing.system.deferred import defer
     from pagebuddy.sharing.words import LOCKED, OWN_LOCK, PATIENCE
 
@@ -24,14 +24,14 @@ if not cython.compiled:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def address_of_node(a: Attachment, node: u64) -> u64:
+def address_of_node(a: ArenaState, node: u64) -> u64:
     """Where a buffer's first byte is in this process."""
     return a.data_address + ((node - N_HEADS) << a.page_bits)
 
 
 @cython.exceptval(check=False)
 @cython.cfunc
-def drop(a: Attachment, node: u64) -> cython.void:
+def drop(a: ArenaState, node: u64) -> cython.void:
     """End the hold of a local object that is gone; later, if that cannot be done now."""
     if load(a, node):
         return
@@ -54,10 +54,10 @@ if cython.compiled:
     @cython.freelist(256)
     @cython.final
     @cython.cclass
-    class Pages:
+    class BufferHold:
         """A hold on a buffer, and its bytes. Without references that could form a cycle."""
 
-        attachment: Attachment
+        attachment: ArenaState
         node: u64  # 0 as long as there is no hold
         n_bytes: u64  # whole pages
         asked: u64  # the bytes that were asked for
@@ -73,7 +73,7 @@ if cython.compiled:
 
 else:
 
-    def pages_over(a: Attachment, node: int, n_bytes: int, asked: int) -> Any:
+    def pages_over(a: ArenaState, node: int, n_bytes: int, asked: int) -> Any:
         """Return an array of ctypes over a buffer's bytes: every view of it keeps it, as it is.
 
         At exit nothing is done: what is left goes with the lease.
@@ -87,11 +87,11 @@ else:
         """Remember the bytes that were asked for."""
         pages.asked = asked
 
-    def new_pages(a: Attachment, n: int) -> Any:
+    def new_pages(a: ArenaState, n: int) -> Any:
         """Uncompiled, what exports the bytes is made when their place is known."""
         return None
 
-    def filled(a: Attachment, pages: Any, node: int, n: int, asked: int) -> Any:
+    def filled(a: ArenaState, pages: Any, node: int, n: int, asked: int) -> Any:
         """What exports the bytes of n pages at a node, which end with it."""
         return pages_over(a, node, n << a.page_bits, asked)
 
@@ -99,7 +99,7 @@ else:
         """The bytes that were asked for."""
         return pages.asked  # type: ignore[no-any-return]
 
-    def node_of_pages(a: Attachment, pages: Any) -> int:
+    def node_of_pages(a: ArenaState, pages: Any) -> int:
         """The node of what exports pages of this arena; 0 for anything else."""
         return pages.node if getattr(pages, "attachment", None) is a else 0
 

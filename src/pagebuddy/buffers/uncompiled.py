@@ -1,9 +1,9 @@
 """The engine's classes as they run uncompiled: what `_compiled` has compiled."""
 
 from pagebuddy.allocator.buddy import BuddyAllocator
-from pagebuddy.buffers.attachment import BufferAllocator
+from pagebuddy.buffers.attachment import Attachment
 from pagebuddy.buffers.buffer import Buffer
 from pagebuddy.sharing.request import Request
 from pagebuddy.sharing.system.gate import mutex_of_this_build
 
-__all__ = ["BuddyAllocator", "Buffer", "BufferAllocator", "Request", "mutex_of_this_build"]
+__all__ = ["BuddyAllocator", "Buffer", "Attachment", "Request", "mutex_of_this_build"]

@@ -20,7 +20,7 @@ if not cython.compiled:
 
 @cython.no_gc
 @cython.cclass
-class Attachment(State):
+class ArenaState(State):
     """The words of an arena as this process has them mapped, its slot, and its local counts.
 
     There is one for each arena in a process. These hold:
@@ -207,7 +207,7 @@ class Attachment(State):
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def holds_at(a: Attachment, node: u64) -> u64:
+def holds_at(a: ArenaState, node: u64) -> u64:
     """Where the words of holds of a buffer are."""
     return (node - N_HEADS) * a.words_of_holds
 

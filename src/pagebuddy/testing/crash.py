@@ -90,9 +90,9 @@ def engine_of_the_mortal(budget: Budget) -> Any:
     from pagebuddy.buffers import uncompiled
 
     def attach(*parts: Any) -> Any:
-        return arm_attachment(uncompiled.BufferAllocator(*parts), budget)
+        return arm_attachment(uncompiled.Attachment(*parts), budget)
 
-    own = {"__name__": f"pagebuddy of {id(budget)}", "BufferAllocator": attach}
+    own = {"__name__": f"pagebuddy of {id(budget)}", "Attachment": attach}
     return SimpleNamespace(**{**vars(uncompiled), **own})
 
 

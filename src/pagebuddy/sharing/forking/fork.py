@@ -20,7 +20,7 @@ if not cython.compiled:
     from pagebuddy.sharing.holding.reaping import begin_slot, reap
     from pagebuddy.sharing.operations.enter import enter, leave
     from pagebuddy.sharing.recovery.takeover import next_buffer, take_over
-    from pagebuddy.sharing.state import Attachment, magazine_at, slot_at
+    from pagebuddy.sharing.state import ArenaState, magazine_at, slot_at
     from pagebuddy.sharing.system.alive import may_judge
     from pagebuddy.sharing.system.child import (
         adopt_lease,
@@ -56,7 +56,7 @@ if not cython.compiled:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def slot_for_child(a: Attachment) -> u64:
+def slot_for_child(a: ArenaState) -> u64:
     """A free slot whose lease was taken for a child; 0 where there is none."""
     if not may_judge(a):
         # The descriptor was closed, and may be that of another file by now.
@@ -73,7 +73,7 @@ def slot_for_child(a: Attachment) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def endow(a: Attachment, slot: u64) -> cython.void:
+def endow(a: ArenaState, slot: u64) -> cython.void:
     """Let a child's slot hold all that this process holds."""
     node: u64 = first_buffer(a)
     while node and a.fault == 0:
@@ -85,7 +85,7 @@ def endow(a: Attachment, slot: u64) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def leave_to_children(a: Attachment) -> cython.void:
+def leave_to_children(a: ArenaState) -> cython.void:
     """Let what is held now be held for good."""
     if cython.compiled and a.base[A_BUSY]:
         # A fork made by C while another thread has the interpreter, which is the only lock here.
@@ -99,7 +99,7 @@ def leave_to_children(a: Attachment) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def stick(a: Attachment) -> cython.void:
+def stick(a: ArenaState) -> cython.void:
     """Share this process's slot and lease with a child, and end no hold from now on."""
     a.sticky = True
     store(a.slots, slot_at(a.slot) + SLOT_STICKY, 1)
@@ -109,7 +109,7 @@ def stick(a: Attachment) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def prepare_fork(a: Attachment) -> cython.void:
+def prepare_fork(a: ArenaState) -> cython.void:
     """Make what a child needs, and keep the lock."""
     a.fork_slot = 0
     a.fork_locked = False
@@ -145,7 +145,7 @@ def prepare_fork(a: Attachment) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def resume_parent(a: Attachment) -> cython.void:
+def resume_parent(a: ArenaState) -> cython.void:
     """After a fork, also one that failed: the child's lease is the child's alone."""
     if a.fork_slot:
         drop_child_lease(a)
@@ -158,7 +158,7 @@ def resume_parent(a: Attachment) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def begin_child(a: Attachment) -> cython.void:
+def begin_child(a: ArenaState) -> cython.void:
     """In the child: be the process of the slot that the parent made. No lock, no allocation."""
     # A recording is the parent's, and so is its file.
     a.recorded = 0

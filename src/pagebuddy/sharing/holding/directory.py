@@ -17,7 +17,7 @@ if not cython.compiled:
         is_buffer,
         remove_hold,
     )
-    from pagebuddy.sharing.state import Attachment, entry_at
+    from pagebuddy.sharing.state import ArenaState, entry_at
     from pagebuddy.sharing.words import (
         A_NUMBER,
         DONE,
@@ -36,7 +36,7 @@ if not cython.compiled:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def first_place(a: Attachment, key: cython.p_ulonglong) -> u64:
+def first_place(a: ArenaState, key: cython.p_ulonglong) -> u64:
     """Where the search for a key starts: FNV-1a over its words, the high half folded in."""
     number: u64 = 0xCBF2_9CE4
     i: u64 = 0
@@ -51,7 +51,7 @@ def first_place(a: Attachment, key: cython.p_ulonglong) -> u64:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def next_place(a: Attachment, index: u64) -> u64:
+def next_place(a: ArenaState, index: u64) -> u64:
     """The entry after this one; after the last comes the first."""
     return index + 1 if index + 1 < a.n_entries else 0
 
@@ -60,7 +60,7 @@ def next_place(a: Attachment, index: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def place_before(a: Attachment, index: u64) -> u64:
+def place_before(a: ArenaState, index: u64) -> u64:
     """The entry before this one; before the first comes the last."""
     return index - 1 if index else a.n_entries - 1
 
@@ -68,7 +68,7 @@ def place_before(a: Attachment, index: u64) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def has_key(a: Attachment, index: u64, key: cython.p_ulonglong) -> cython.bint:
+def has_key(a: ArenaState, index: u64, key: cython.p_ulonglong) -> cython.bint:
     """Whether an entry is in use for a key."""
     at: u64 = entry_at(index)
     if index == a.n_entries or a.entries[at + ENTRY_STATE] == 0:
@@ -84,7 +84,7 @@ def has_key(a: Attachment, index: u64, key: cython.p_ulonglong) -> cython.bint:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def find_key(a: Attachment, key: cython.p_ulonglong) -> u64:
+def find_key(a: ArenaState, key: cython.p_ulonglong) -> u64:
     """The entry of a key; `n_entries` where there is none."""
     if a.base[A_NUMBER] == 0:
         return a.n_entries
@@ -101,7 +101,7 @@ def find_key(a: Attachment, key: cython.p_ulonglong) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def find_node(a: Attachment, node: u64) -> u64:
+def find_node(a: ArenaState, node: u64) -> u64:
     """The entry of a kept buffer; `n_entries` where there is none. Cost: the whole directory."""
     index: u64 = 0
     while index < a.n_entries:
@@ -115,7 +115,7 @@ def find_node(a: Attachment, node: u64) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def free_entry(a: Attachment, key: cython.p_ulonglong) -> u64:
+def free_entry(a: ArenaState, key: cython.p_ulonglong) -> u64:
     """An entry where a key can be put; `n_entries` where there is none.
 
     What has no key is not searched for, and lies where the next number points, not all at one place.
@@ -134,7 +134,7 @@ def free_entry(a: Attachment, key: cython.p_ulonglong) -> u64:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def is_free_again(a: Attachment, index: u64) -> cython.bint:
+def is_free_again(a: ArenaState, index: u64) -> cython.bint:
     """Whether an entry is free, and searches go past it all the same."""
     at: u64 = entry_at(index)
     return a.entries[at + ENTRY_STATE] == 0 and a.entries[at + ENTRY_NODE] != 0
@@ -143,7 +143,7 @@ def is_free_again(a: Attachment, index: u64) -> cython.bint:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def end_searches(a: Attachment, index: u64) -> cython.void:
+def end_searches(a: ArenaState, index: u64) -> cython.void:
     """Let searches end at an entry that is free again, if those that go on would find nothing.
 
     The entries from it on, and then those before it, are free again, up to one that ends a search.
@@ -163,7 +163,7 @@ def end_searches(a: Attachment, index: u64) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def free_entry_at(a: Attachment, index: u64) -> cython.void:
+def free_entry_at(a: ArenaState, index: u64) -> cython.void:
     """Free an entry."""
     store(a.entries, entry_at(index) + ENTRY_STATE, 0)
     end_searches(a, index)
@@ -172,7 +172,7 @@ def free_entry_at(a: Attachment, index: u64) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def is_found(a: Attachment, index: u64) -> cython.bint:
+def is_found(a: ArenaState, index: u64) -> cython.bint:
     """Whether the search for an entry's key, if it has one, comes to it, and not to another first."""
     at: u64 = entry_at(index)
     return (
@@ -184,7 +184,7 @@ def is_found(a: Attachment, index: u64) -> cython.bint:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def forget(a: Attachment, index: u64) -> cython.void:
+def forget(a: ArenaState, index: u64) -> cython.void:
     """Free an entry; its buffer is kept no longer."""
     node: u64 = a.entries[entry_at(index) + ENTRY_NODE]
     free_entry_at(a, index)
@@ -197,7 +197,7 @@ def forget(a: Attachment, index: u64) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def keep(
-    a: Attachment, node: u64, n_bytes: u64, key: cython.p_ulonglong, replace: cython.bint
+    a: ArenaState, node: u64, n_bytes: u64, key: cython.p_ulonglong, replace: cython.bint
 ) -> u64:
     """Enter a live buffer under a key, perhaps an empty one; DONE, TAKEN or FULL.
 

@@ -8,7 +8,7 @@ if not cython.compiled:
     from pagebuddy.core.state import fail, use_node
     from pagebuddy.core.words import F_RECORD, N_HEADS, is_live, low, store, u64
     from pagebuddy.sharing.recording.recording import record_end
-    from pagebuddy.sharing.state import Attachment, holds_at
+    from pagebuddy.sharing.state import ArenaState, holds_at
     from pagebuddy.sharing.system.atomic import peek
     from pagebuddy.sharing.words import hold_bit, hold_word
 
@@ -17,7 +17,7 @@ if not cython.compiled:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def hold_alone(a: Attachment, node: u64) -> cython.void:
+def hold_alone(a: ArenaState, node: u64) -> cython.void:
     """Make this process the only one that holds what is about to become a buffer."""
     at: u64 = holds_at(a, node)
     i: u64 = 0
@@ -30,7 +30,7 @@ def hold_alone(a: Attachment, node: u64) -> cython.void:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def holds(a: Attachment, node: u64, slot: u64) -> cython.bint:
+def holds(a: ArenaState, node: u64, slot: u64) -> cython.bint:
     """Whether a slot holds a buffer."""
     return a.holds[holds_at(a, node) + hold_word(slot)] & hold_bit(slot) != 0
 
@@ -39,7 +39,7 @@ def holds(a: Attachment, node: u64, slot: u64) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def add_hold(a: Attachment, node: u64, slot: u64) -> cython.void:
+def add_hold(a: ArenaState, node: u64, slot: u64) -> cython.void:
     """Let a slot hold a buffer."""
     at: u64 = holds_at(a, node) + hold_word(slot)
     store(a.holds, at, a.holds[at] | hold_bit(slot))
@@ -49,7 +49,7 @@ def add_hold(a: Attachment, node: u64, slot: u64) -> cython.void:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def remove_hold(a: Attachment, node: u64, slot: u64) -> cython.void:
+def remove_hold(a: ArenaState, node: u64, slot: u64) -> cython.void:
     """Let a slot hold a buffer no longer; see `free_if_unused`."""
     at: u64 = holds_at(a, node) + hold_word(slot)
     store(a.holds, at, a.holds[at] & ~hold_bit(slot))
@@ -59,7 +59,7 @@ def remove_hold(a: Attachment, node: u64, slot: u64) -> cython.void:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def is_unused(a: Attachment, node: u64) -> cython.bint:
+def is_unused(a: ArenaState, node: u64) -> cython.bint:
     """Whether nobody holds a buffer, it is not kept, and no ticket names it."""
     at: u64 = holds_at(a, node)
     i: u64 = 0
@@ -74,7 +74,7 @@ def is_unused(a: Attachment, node: u64) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def is_held_by_me_alone(a: Attachment, node: u64) -> cython.bint:
+def is_held_by_me_alone(a: ArenaState, node: u64) -> cython.bint:
     """Whether at most one object of this process uses a buffer, and nobody else. Needs no lock."""
     at: u64 = holds_at(a, node)
     i: u64 = 0
@@ -89,7 +89,7 @@ def is_held_by_me_alone(a: Attachment, node: u64) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def is_buffer(a: Attachment, node: u64) -> cython.bint:
+def is_buffer(a: ArenaState, node: u64) -> cython.bint:
     """Whether a node is the first of a live span; its section is then in use."""
     return node >= N_HEADS and use_node(a, node) and is_live(a.links[node])
 
@@ -97,7 +97,7 @@ def is_buffer(a: Attachment, node: u64) -> cython.bint:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def first_buffer(a: Attachment) -> u64:
+def first_buffer(a: ArenaState) -> u64:
     """The first live buffer, its section in use; 0 where there is none.
 
     What is aside is settled: it is in no list, and may be all there is.
@@ -110,7 +110,7 @@ def first_buffer(a: Attachment) -> u64:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def is_the_buffer(a: Attachment, node: u64, generation: u64) -> cython.bint:
+def is_the_buffer(a: ArenaState, node: u64, generation: u64) -> cython.bint:
     """Whether the very buffer that an entry or a ticket was made for is still live."""
     return is_buffer(a, node) and low(a.links[node]) == generation
 
@@ -119,7 +119,7 @@ def is_the_buffer(a: Attachment, node: u64, generation: u64) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def fits(a: Attachment, node: u64, n_bytes: u64) -> cython.bint:
+def fits(a: ArenaState, node: u64, n_bytes: u64) -> cython.bint:
     """Whether a live buffer can have that many bytes, as an entry or a ticket tells."""
     return n_bytes != 0 and n_bytes <= length(a, node) << a.page_bits
 
@@ -128,7 +128,7 @@ def fits(a: Attachment, node: u64, n_bytes: u64) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def free_if_unused(a: Attachment, node: u64) -> cython.void:
+def free_if_unused(a: ArenaState, node: u64) -> cython.void:
     """Free a buffer that nobody needs any more."""
     if is_unused(a, node):
         give(a, node)
@@ -138,7 +138,7 @@ def free_if_unused(a: Attachment, node: u64) -> cython.void:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def end_hold(a: Attachment, node: u64) -> cython.void:
+def end_hold(a: ArenaState, node: u64) -> cython.void:
     """One local object less uses a buffer; with the last one this process's hold ends."""
     if a.local[node - N_HEADS]:
         a.local[node - N_HEADS] -= 1
@@ -160,7 +160,7 @@ def end_hold(a: Attachment, node: u64) -> cython.void:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def bytes_within(a: Attachment, node: u64, n_bytes: u64) -> u64:
+def bytes_within(a: ArenaState, node: u64, n_bytes: u64) -> u64:
     """What is told to be a live buffer's bytes, or all of its pages' if that cannot be."""
     most: u64 = length(a, node) << a.page_bits
     return n_bytes if 0 < n_bytes <= most else most

@@ -31,7 +31,7 @@ if not cython.compiled:
         remove_hold,
     )
     from pagebuddy.sharing.recording.recording import record_hold
-    from pagebuddy.sharing.state import Attachment, holds_at, magazine_at, slot_at
+    from pagebuddy.sharing.state import ArenaState, holds_at, magazine_at, slot_at
     from pagebuddy.sharing.system.atomic import fence, peek, swap
     from pagebuddy.sharing.system.child import is_present
     from pagebuddy.sharing.words import (
@@ -52,7 +52,7 @@ if not cython.compiled:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def is_unlocked(a: Attachment) -> cython.bint:
+def is_unlocked(a: ArenaState) -> cython.bint:
     """Whether this process may load its magazine and draw from it just now."""
     return (
         a.magazine != 0
@@ -67,7 +67,7 @@ def is_unlocked(a: Attachment) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def load(a: Attachment, node: u64) -> cython.bint:
+def load(a: ArenaState, node: u64) -> cython.bint:
     """Make a round of a small buffer that no object of this process uses any more, if that can be."""
     if a.magazine == 0:
         # Its words may not be this process's any more.
@@ -95,7 +95,7 @@ def load(a: Attachment, node: u64) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def is_page(a: Attachment, node: u64) -> cython.bint:
+def is_page(a: ArenaState, node: u64) -> cython.bint:
     """Whether a node is a page's. Flipped bits may have made it anything."""
     return node >= N_HEADS and node < a.n_nodes
 
@@ -104,7 +104,7 @@ def is_page(a: Attachment, node: u64) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def draw(a: Attachment, n: u64) -> u64:
+def draw(a: ArenaState, n: u64) -> u64:
     """The node of a round of n pages, out of the magazine; 0 where there is none.
 
     It is a new buffer if this process still holds it alone. Else its hold is to be ended.
@@ -141,7 +141,7 @@ def draw(a: Attachment, n: u64) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def is_round(a: Attachment, slot: u64, word: u64) -> cython.bint:
+def is_round(a: ArenaState, slot: u64, word: u64) -> cython.bint:
     """Whether a word of a slot's magazine, marked or not, can be; its section is then in use.
 
     It may be longer by now: another may have joined it before it was a round, and grown it.
@@ -153,7 +153,7 @@ def is_round(a: Attachment, slot: u64, word: u64) -> cython.bint:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def take_round(a: Attachment, slot: u64, at: u64) -> cython.bint:
+def take_round(a: ArenaState, slot: u64, at: u64) -> cython.bint:
     """Take a round out of a slot's magazine, with the lock; False where there is none."""
     while a.fault == 0:
         word: u64 = peek(a.slots, at)
@@ -172,7 +172,7 @@ def take_round(a: Attachment, slot: u64, at: u64) -> cython.bint:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def empty_magazine(a: Attachment, slot: u64) -> u64:
+def empty_magazine(a: ArenaState, slot: u64) -> u64:
     """Take every round out of a slot's magazine, with the lock; how many there were."""
     count: u64 = 0
     i: u64 = 0
@@ -185,7 +185,7 @@ def empty_magazine(a: Attachment, slot: u64) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def make_room(a: Attachment) -> cython.void:
+def make_room(a: ArenaState) -> cython.void:
     """Take the older half out of this process's own magazine, which was full, with the lock."""
     i: u64 = a.top_round
     left: u64 = MAGAZINE_WORDS // 2
@@ -199,7 +199,7 @@ def make_room(a: Attachment) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def empty_magazines(a: Attachment) -> u64:
+def empty_magazines(a: ArenaState) -> u64:
     """Take every round out of every magazine, with the lock; how many there were."""
     count: u64 = 0
     slot: u64 = 1
@@ -213,7 +213,7 @@ def empty_magazines(a: Attachment) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def is_used(a: Attachment, node: u64) -> cython.bint:
+def is_used(a: ArenaState, node: u64) -> cython.bint:
     """Whether a node is the first of a live buffer that is no round; its section is then in use.
 
     One that is a round is free from now on.
@@ -234,7 +234,7 @@ def is_used(a: Attachment, node: u64) -> cython.bint:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def clear_magazine(a: Attachment, slot: u64) -> cython.void:
+def clear_magazine(a: ArenaState, slot: u64) -> cython.void:
     """Forget the rounds of a slot whose process is no more, or is about to have it, or to leave it."""
     at: u64 = magazine_at(slot)
     end: u64 = at + MAGAZINE_WORDS
@@ -247,7 +247,7 @@ def clear_magazine(a: Attachment, slot: u64) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def mend_magazines(a: Attachment) -> cython.void:
+def mend_magazines(a: ArenaState) -> cython.void:
     """End the holds of all rounds that are marked, and forget what is none. Nothing is freed yet."""
     slot: u64 = 1
     while slot < a.n_slots:
@@ -268,7 +268,7 @@ def mend_magazines(a: Attachment) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def unload(a: Attachment, node: u64) -> cython.bint:
+def unload(a: ArenaState, node: u64) -> cython.bint:
     """Whether a buffer was a round of this process, which it is no more: an object has its hold now."""
     at: u64 = a.magazine
     end: u64 = at + MAGAZINE_WORDS if at else 0
@@ -283,7 +283,7 @@ def unload(a: Attachment, node: u64) -> cython.bint:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def join_hold(a: Attachment, node: u64, n_bytes: u64) -> cython.void:
+def join_hold(a: ArenaState, node: u64, n_bytes: u64) -> cython.void:
     """One local object more uses a live buffer. All see it from now on, also who draws a round.
 
     It may be a round of this process's own: another may have joined it just before, and sent or kept it.

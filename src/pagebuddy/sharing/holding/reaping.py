@@ -12,7 +12,7 @@ if not cython.compiled:
     from pagebuddy.sharing.holding.holds import first_buffer, free_if_unused, is_buffer
     from pagebuddy.sharing.holding.magazine import clear_magazine
     from pagebuddy.sharing.recovery.takeover import next_buffer
-    from pagebuddy.sharing.state import Attachment, holds_at, slot_at
+    from pagebuddy.sharing.state import ArenaState, holds_at, slot_at
     from pagebuddy.sharing.system.alive import lease_is_gone, may_judge
     from pagebuddy.sharing.words import (
         SLOT_STATE,
@@ -35,7 +35,7 @@ def is_among(slot: u64, word: u64, bits: u64) -> cython.bint:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def end_slots(a: Attachment, word: u64, bits: u64) -> cython.void:
+def end_slots(a: ArenaState, word: u64, bits: u64) -> cython.void:
     """End all holds of the slots that have these bits in that word of holds, and free the slots."""
     slot: u64 = 1
     while slot < a.n_slots:
@@ -64,7 +64,7 @@ def end_slots(a: Attachment, word: u64, bits: u64) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def end_slot(a: Attachment, slot: u64) -> cython.void:
+def end_slot(a: ArenaState, slot: u64) -> cython.void:
     """End all holds of a slot, and free it."""
     end_slots(a, hold_word(slot), hold_bit(slot))
 
@@ -72,7 +72,7 @@ def end_slot(a: Attachment, slot: u64) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def reap(a: Attachment) -> u64:
+def reap(a: ArenaState) -> u64:
     """End all slots of the dead; how many there were. Cost: a walk for each word of holds at most."""
     count: u64 = 0
     word: u64 = 0
@@ -95,7 +95,7 @@ def reap(a: Attachment) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def begin_slot(a: Attachment, slot: u64) -> cython.bint:
+def begin_slot(a: ArenaState, slot: u64) -> cython.bint:
     """Make a free slot, whose lease this process has taken, its own; False where it is not free."""
     state: u64 = a.slots[slot_at(slot) + SLOT_STATE]
     if is_live_slot(state):

@@ -20,7 +20,7 @@ if not cython.compiled:
     from pagebuddy.sharing.holding.magazine import is_used, join_hold
     from pagebuddy.sharing.recovery.takeover import tickets_end
     from pagebuddy.sharing.request import Request
-    from pagebuddy.sharing.state import Attachment, holds_at, slot_at, ticket_at
+    from pagebuddy.sharing.state import ArenaState, holds_at, slot_at, ticket_at
     from pagebuddy.sharing.words import (
         A_SERIAL,
         A_TICKETS_END,
@@ -46,7 +46,7 @@ if not cython.compiled:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def count_ticket(a: Attachment, node: u64, more: u64) -> cython.void:
+def count_ticket(a: ArenaState, node: u64, more: u64) -> cython.void:
     """Count one ticket more, or one less, of a buffer."""
     one: u64 = 1
     at: u64 = holds_at(a, node)
@@ -59,7 +59,7 @@ def count_ticket(a: Attachment, node: u64, more: u64) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def free_ticket(a: Attachment) -> u64:
+def free_ticket(a: ArenaState) -> u64:
     """A free entry, searched from where the last one was found; `n_tickets` where there is none.
 
     NO_PAGE where the next one that never was used may not be there.
@@ -87,7 +87,7 @@ def free_ticket(a: Attachment) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def do_send(a: Attachment, r: Request) -> u64:
+def do_send(a: ArenaState, r: Request) -> u64:
     """Make a ticket for a buffer that this process holds; `index` and `serial` are the handle's."""
     if not is_used(a, r.node) or not holds(a, r.node, a.slot):
         return NOT_LIVE
@@ -117,7 +117,7 @@ def do_send(a: Attachment, r: Request) -> u64:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def is_ticket(a: Attachment, index: u64, serial: u64) -> cython.bint:
+def is_ticket(a: ArenaState, index: u64, serial: u64) -> cython.bint:
     """Whether an entry is in use for the serial that a handle tells."""
     return (
         serial != 0
@@ -129,7 +129,7 @@ def is_ticket(a: Attachment, index: u64, serial: u64) -> cython.bint:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def end_ticket(a: Attachment, index: u64) -> cython.void:
+def end_ticket(a: ArenaState, index: u64) -> cython.void:
     """End a ticket; its buffer is freed if nobody needs it any more."""
     at: u64 = ticket_at(index)
     node: u64 = a.tickets[at + TICKET_NODE]
@@ -143,7 +143,7 @@ def end_ticket(a: Attachment, index: u64) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def do_claim(a: Attachment, r: Request) -> u64:
+def do_claim(a: ArenaState, r: Request) -> u64:
     """Redeem a ticket: this process holds the buffer from now on, by one object more."""
     if not is_ticket(a, r.index, r.serial):
         return STALE
@@ -163,7 +163,7 @@ def do_claim(a: Attachment, r: Request) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def do_withdraw(a: Attachment, r: Request) -> u64:
+def do_withdraw(a: ArenaState, r: Request) -> u64:
     """End a ticket that nobody claimed."""
     if not is_ticket(a, r.index, r.serial):
         return STALE
@@ -174,7 +174,7 @@ def do_withdraw(a: Attachment, r: Request) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def do_reap_tickets(a: Attachment, r: Request) -> u64:
+def do_reap_tickets(a: ArenaState, r: Request) -> u64:
     """End all tickets that are at least `longest` ms old at `time`; how many there were.
 
     Those from before a restart of the machine, whose time lies ahead, are as old as the restart.
@@ -197,7 +197,7 @@ def do_reap_tickets(a: Attachment, r: Request) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def restamp_tickets(a: Attachment, time: u64) -> cython.void:
+def restamp_tickets(a: ArenaState, time: u64) -> cython.void:
     """Let no ticket be from the future: after a restart of the machine its clock began anew."""
     index: u64 = 0
     end: u64 = tickets_end(a)

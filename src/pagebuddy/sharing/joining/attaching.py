@@ -85,7 +85,7 @@ def make(engine: ModuleType, layout: Layout, medium: Medium) -> Any:
     """Make an arena in a medium that nobody else sees yet, attach to it, and publish it.
 
     Raises `ArenaExists` where its name is taken, `OutOfPages` where its file system has no room for its
-    tables' first pages. Returns the engine's `BufferAllocator`.
+    tables' first pages. Returns the engine's `Attachment`.
     """
     with _let_go_if_it_fails(medium):
         return _made(engine, layout, medium)
@@ -115,7 +115,7 @@ def _made(engine: ModuleType, layout: Layout, medium: Medium) -> Any:
 
 
 def attach(engine: ModuleType, medium: Medium) -> Any:
-    """Attach to the arena in a medium; return the engine's `BufferAllocator`.
+    """Attach to the arena in a medium; return the engine's `Attachment`.
 
     One that this process is attached to already is returned again. Raises `CorruptMetadata` for what is
     no sound arena, `OutOfSlots`, TimeoutError where another has been attaching for ten seconds, and
@@ -229,7 +229,7 @@ def adopted(engine: ModuleType, layout: Layout, medium: Medium) -> Any:
     """The engine's object for an arena, without a slot yet."""
     n_bytes = -(-layout.n_pages * WORD // mmap.PAGESIZE) * mmap.PAGESIZE
     local = memoryview(mmap.mmap(-1, n_bytes, **_PRIVATE)).cast("Q")
-    a = engine.BufferAllocator(layout, medium, local)
+    a = engine.Attachment(layout, medium, local)
     if a.locks_by(LOCK_FILE):
         a.lock_through(os.open(f"/proc/self/fd/{medium.fileno()}", os.O_RDWR | os.O_CLOEXEC))
     if medium.limited:

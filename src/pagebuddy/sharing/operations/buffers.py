@@ -36,7 +36,7 @@ if not cython.compiled:
     from pagebuddy.sharing.recording.recording import record_hold, record_resize
     from pagebuddy.sharing.recovery.takeover import next_buffer
     from pagebuddy.sharing.request import Request
-    from pagebuddy.sharing.state import Attachment, entry_at, holds_at
+    from pagebuddy.sharing.state import ArenaState, entry_at, holds_at
     from pagebuddy.sharing.words import (
         A_NUMBER,
         A_TOUCHED,
@@ -65,7 +65,7 @@ if not cython.compiled:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def touch(a: Attachment, end: u64) -> cython.void:
+def touch(a: ArenaState, end: u64) -> cython.void:
     """Remember that pages below a node may hold anything: no others do."""
     if end > a.base[A_TOUCHED]:
         store(a.base, A_TOUCHED, end)
@@ -74,7 +74,7 @@ def touch(a: Attachment, end: u64) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def stopped(a: Attachment) -> u64:
+def stopped(a: ArenaState) -> u64:
     """Why there are no pages: NO_PAGES, or UNBACKED, and `fault_node` tells the granule."""
     if a.fault == MISSING:
         a.fault = 0
@@ -86,7 +86,7 @@ def stopped(a: Attachment) -> u64:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def do_alloc(a: Attachment, n: u64, n_bytes: u64, align: u64) -> u64:
+def do_alloc(a: ArenaState, n: u64, n_bytes: u64, align: u64) -> u64:
     """Make a buffer of n pages, at most all there are, held by this process; its node, or NO_PAGES."""
     node: u64 = take(a, n) if align == 1 else take_aligned(a, n, align)
     if node == 0 or a.fault:
@@ -102,7 +102,7 @@ def do_alloc(a: Attachment, n: u64, n_bytes: u64, align: u64) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def do_alloc_told(a: Attachment, r: Request) -> u64:
+def do_alloc_told(a: ArenaState, r: Request) -> u64:
     """`do_alloc` that also tells in `free` how many of the pages were never used before."""
     touched: u64 = a.base[A_TOUCHED]
     node: u64 = do_alloc(a, r.n, r.n_bytes, r.align)
@@ -120,7 +120,7 @@ def do_alloc_told(a: Attachment, r: Request) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def do_take_free(a: Attachment, r: Request) -> u64:
+def do_take_free(a: ArenaState, r: Request) -> u64:
     """Make a buffer of the first free pages from a node on that were ever used, n at most.
 
     They are about to be given back to the system.
@@ -157,7 +157,7 @@ def do_take_free(a: Attachment, r: Request) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def do_join(a: Attachment, r: Request) -> u64:
+def do_join(a: ArenaState, r: Request) -> u64:
     """One object more for the live buffer at a node; its pages, bytes (of a kept one), generation."""
     if not is_used(a, r.node):
         return NOT_LIVE
@@ -175,7 +175,7 @@ def do_join(a: Attachment, r: Request) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def do_find(a: Attachment, r: Request) -> u64:
+def do_find(a: ArenaState, r: Request) -> u64:
     """`do_join` for the buffer that is kept under a key; its bytes as well."""
     index: u64 = find_key(a, r.key)
     if index == a.n_entries:
@@ -193,7 +193,7 @@ def do_find(a: Attachment, r: Request) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def do_keep(a: Attachment, r: Request) -> u64:
+def do_keep(a: ArenaState, r: Request) -> u64:
     """Keep the live buffer at a node under a key."""
     if not is_used(a, r.node):
         return NOT_LIVE
@@ -206,7 +206,7 @@ def do_keep(a: Attachment, r: Request) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def do_unkeep(a: Attachment, r: Request) -> u64:
+def do_unkeep(a: ArenaState, r: Request) -> u64:
     """Keep a buffer no longer, if it is kept."""
     if not is_used(a, r.node):
         return NOT_LIVE
@@ -222,7 +222,7 @@ def do_unkeep(a: Attachment, r: Request) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def do_resize(a: Attachment, r: Request) -> u64:
+def do_resize(a: ArenaState, r: Request) -> u64:
     """Make a buffer n pages long, in place; NO_PAGES where the pages behind are not free.
 
     `flag` says that no view of its pages can be there: only then it may be made shorter. `slot` is 1
@@ -259,7 +259,7 @@ def do_resize(a: Attachment, r: Request) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def do_measure(a: Attachment, r: Request) -> u64:
+def do_measure(a: ArenaState, r: Request) -> u64:
     """Figures: free pages, the longest free run, buffers (n), kept ones (flag), tickets (n_bytes).
 
     The first rows are the counts of free blocks, order by order.
@@ -286,7 +286,7 @@ def do_measure(a: Attachment, r: Request) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def do_list_buffers(a: Attachment, r: Request) -> u64:
+def do_list_buffers(a: ArenaState, r: Request) -> u64:
     """The buffers from a node on, as many as there is room for: node, pages, generation, holds."""
     width: u64 = 3 + a.words_of_holds
     room: u64 = r.n_rows
@@ -312,7 +312,7 @@ def do_list_buffers(a: Attachment, r: Request) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def do_list_entries(a: Attachment, r: Request) -> u64:
+def do_list_entries(a: ArenaState, r: Request) -> u64:
     """The directory from the entry `slot` on: node, generation, bytes, key; `slot` is then the next."""
     width: u64 = 3 + KEY_WORDS
     room: u64 = r.n_rows
@@ -338,7 +338,7 @@ def do_list_entries(a: Attachment, r: Request) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def do_record(a: Attachment, r: Request) -> u64:
+def do_record(a: ArenaState, r: Request) -> u64:
     """Record from now on, if `flag` says so, or nothing any more.
 
     What this process holds already is recorded as if it were new, a stretch at a time: what happens to

@@ -35,7 +35,7 @@ if not cython.compiled:
     from pagebuddy.sharing.recovery.proof import prove_arena
     from pagebuddy.sharing.recovery.takeover import take_over
     from pagebuddy.sharing.request import Request
-    from pagebuddy.sharing.state import Attachment
+    from pagebuddy.sharing.state import ArenaState
     from pagebuddy.sharing.system.deferred import defer
     from pagebuddy.sharing.words import (
         A_TOUCHED,
@@ -68,7 +68,7 @@ if not cython.compiled:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def do_attach(a: Attachment, r: Request) -> u64:
+def do_attach(a: ArenaState, r: Request) -> u64:
     """Take a slot whose lease this process has, the dead being reaped first; NO_PAGES if it is taken."""
     reap(a)
     restamp_tickets(a, r.time)
@@ -78,7 +78,7 @@ def do_attach(a: Attachment, r: Request) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def do_verify(a: Attachment, r: Request) -> u64:
+def do_verify(a: ArenaState, r: Request) -> u64:
     """Prove everything; the fault is told in `flag` and `node`, and nothing is mended."""
     prove_arena(a)
     r.flag = a.fault
@@ -90,7 +90,7 @@ def do_verify(a: Attachment, r: Request) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def do_repair(a: Attachment, r: Request) -> u64:
+def do_repair(a: ArenaState, r: Request) -> u64:
     """Take over as from the dead, but trust nothing that need not be."""
     # The high water may be what is wrong: what was touched is a second witness, and may be more.
     high: u64 = a.base[A_TOUCHED] if a.base[A_TOUCHED] < a.n_nodes else a.n_nodes
@@ -104,7 +104,7 @@ def do_repair(a: Attachment, r: Request) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def carry_out(a: Attachment, r: Request, operation: u64) -> u64:
+def carry_out(a: ArenaState, r: Request, operation: u64) -> u64:
     """The operation itself."""
     if operation == OP_ALLOC:
         return do_alloc_told(a, r)
@@ -155,7 +155,7 @@ def carry_out(a: Attachment, r: Request, operation: u64) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def attempt(a: Attachment, r: Request, operation: u64, milliseconds: u64) -> u64:
+def attempt(a: ArenaState, r: Request, operation: u64, milliseconds: u64) -> u64:
     """Do what is asked, unless another has the lock for longer than that."""
     answer: u64 = enter(a, operation, milliseconds)
     if answer:
@@ -169,7 +169,7 @@ def attempt(a: Attachment, r: Request, operation: u64, milliseconds: u64) -> u64
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def alloc_pages(a: Attachment, n: u64, n_bytes: u64) -> u64:
+def alloc_pages(a: ArenaState, n: u64, n_bytes: u64) -> u64:
     """A new buffer's node, or why there is none just now. The caller has the interpreter's lock."""
     node: u64 = draw(a, n)
     if node:
@@ -190,7 +190,7 @@ def alloc_pages(a: Attachment, n: u64, n_bytes: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def drop_pages(a: Attachment, node: u64, milliseconds: u64) -> u64:
+def drop_pages(a: ArenaState, node: u64, milliseconds: u64) -> u64:
     """End the hold of one local object."""
     answer: u64 = enter(a, OP_DROP, milliseconds)
     if answer == DONE:

@@ -11,7 +11,7 @@ if not cython.compiled:
     from pagebuddy.sharing.holding.holds import end_hold
     from pagebuddy.sharing.recording.recording import unlock_recorded
     from pagebuddy.sharing.recovery.takeover import take_over
-    from pagebuddy.sharing.state import Attachment
+    from pagebuddy.sharing.state import ArenaState
     from pagebuddy.sharing.system.child import is_present
     from pagebuddy.sharing.system.deferred import next_deferred
     from pagebuddy.sharing.system.lock import lock, mutex_mend, unlock
@@ -43,7 +43,7 @@ def only_looks(operation: u64) -> cython.bint:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def enter_inherited(a: Attachment, answer: u64, operation: u64) -> u64:
+def enter_inherited(a: ArenaState, answer: u64, operation: u64) -> u64:
     """The rest of `enter` where the lock is ours, and somebody died, or the arena is poisoned."""
     sound: cython.bint = a.base[A_POISONED] == 0
     if sound and a.base[A_BUSY]:
@@ -64,7 +64,7 @@ def enter_inherited(a: Attachment, answer: u64, operation: u64) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def end_deferred(a: Attachment) -> cython.void:
+def end_deferred(a: ArenaState) -> cython.void:
     """End the holds that could not be ended when their objects were."""
     node: u64 = next_deferred(a)
     while node:
@@ -76,7 +76,7 @@ def end_deferred(a: Attachment) -> cython.void:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def enter(a: Attachment, operation: u64, milliseconds: u64) -> u64:
+def enter(a: ArenaState, operation: u64, milliseconds: u64) -> u64:
     """Begin an operation: DONE, and the lock is ours, or why not."""
     if not is_present():
         return FOREIGN
@@ -96,7 +96,7 @@ def enter(a: Attachment, operation: u64, milliseconds: u64) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def leave_mended(a: Attachment) -> u64:
+def leave_mended(a: ArenaState) -> u64:
     """`leave` where the engine noted a fault: all but the truth is made anew."""
     a.seen_fault = a.fault
     a.seen_node = a.fault_node
@@ -110,7 +110,7 @@ def leave_mended(a: Attachment) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def leave_otherwise(a: Attachment) -> u64:
+def leave_otherwise(a: ArenaState) -> u64:
     """`leave` where there is more to do than to give the lock back."""
     if a.deferred:
         end_deferred(a)
@@ -128,7 +128,7 @@ def leave_otherwise(a: Attachment) -> u64:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def leave(a: Attachment) -> u64:
+def leave(a: ArenaState) -> u64:
     """End an operation; DONE, or why what it answered is void."""
     if a.deferred:
         return leave_otherwise(a)

@@ -9,7 +9,7 @@ from pagebuddy.core import stand_in as cython
 if not cython.compiled:
     from pagebuddy.core.words import N_HEADS, u64
     from pagebuddy.sharing.recording.tape import has_room, put_alloc, put_free, write_tape
-    from pagebuddy.sharing.state import Attachment
+    from pagebuddy.sharing.state import ArenaState
     from pagebuddy.sharing.system.lock import unlock
     from pagebuddy.sharing.words import TAPE_BLOCK
 
@@ -17,7 +17,7 @@ if not cython.compiled:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def record_hold(a: Attachment, node: u64, n_bytes: u64) -> cython.void:
+def record_hold(a: ArenaState, node: u64, n_bytes: u64) -> cython.void:
     """This process holds a buffer from now on."""
     if has_room(a.tape, 1):
         put_alloc(a.tape, node - N_HEADS, n_bytes)
@@ -26,7 +26,7 @@ def record_hold(a: Attachment, node: u64, n_bytes: u64) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def record_end(a: Attachment, node: u64) -> cython.void:
+def record_end(a: ArenaState, node: u64) -> cython.void:
     """This process holds a buffer no longer."""
     if has_room(a.tape, 1):
         put_free(a.tape, node - N_HEADS)
@@ -35,7 +35,7 @@ def record_end(a: Attachment, node: u64) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def record_resize(a: Attachment, node: u64, n_bytes: u64) -> cython.void:
+def record_resize(a: ArenaState, node: u64, n_bytes: u64) -> cython.void:
     """A buffer that this process holds has another length."""
     if has_room(a.tape, 2):
         put_free(a.tape, node - N_HEADS)
@@ -45,7 +45,7 @@ def record_resize(a: Attachment, node: u64, n_bytes: u64) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def unlock_recorded(a: Attachment) -> cython.void:
+def unlock_recorded(a: ArenaState) -> cython.void:
     """Give the lock back, then write the blocks that are full."""
     end: u64 = a.tape.put & ~cython.cast(u64, TAPE_BLOCK - 1)
     unlock(a)

@@ -18,7 +18,7 @@ if not cython.compiled:
         place_before,
     )
     from pagebuddy.sharing.holding.holds import add_hold, fits, holds, is_the_buffer
-    from pagebuddy.sharing.state import Attachment, entry_at
+    from pagebuddy.sharing.state import ArenaState, entry_at
     from pagebuddy.sharing.words import (
         A_NUMBER,
         ENTRY_BYTES,
@@ -33,7 +33,7 @@ if not cython.compiled:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def older_of(a: Attachment, one: u64, other: u64) -> u64:
+def older_of(a: ArenaState, one: u64, other: u64) -> u64:
     """Of two entries in use, the one that was made first."""
     if a.entries[entry_at(one) + ENTRY_STATE] < a.entries[entry_at(other) + ENTRY_STATE]:
         return one
@@ -43,7 +43,7 @@ def older_of(a: Attachment, one: u64, other: u64) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def drop_stale(a: Attachment) -> cython.void:
+def drop_stale(a: ArenaState) -> cython.void:
     """Free the entries whose buffers are gone."""
     i: u64 = 0
     while i < a.n_entries:
@@ -58,7 +58,7 @@ def drop_stale(a: Attachment) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def lead_to(a: Attachment, index: u64) -> cython.void:
+def lead_to(a: ArenaState, index: u64) -> cython.void:
     """Let the search for an entry's key come to it: none ends before, and no older one is found.
 
     Of two with one key the later in the order of the search comes past the other, whichever is older.
@@ -80,7 +80,7 @@ def lead_to(a: Attachment, index: u64) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def keep_once(a: Attachment, index: u64) -> cython.void:
+def keep_once(a: ArenaState, index: u64) -> cython.void:
     """Let the arena hold an entry's buffer. Of several entries for one, free all but the newest."""
     node: u64 = a.entries[entry_at(index) + ENTRY_NODE]
     if holds(a, node, 0):
@@ -97,7 +97,7 @@ def keep_once(a: Attachment, index: u64) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def end_all_searches(a: Attachment) -> cython.void:
+def end_all_searches(a: ArenaState) -> cython.void:
     """Let searches end at every entry that is free again and that none behind it needs."""
     ends: cython.bint = True
     i: u64 = 0
@@ -120,7 +120,7 @@ def end_all_searches(a: Attachment) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def mend_directory(a: Attachment) -> cython.void:
+def mend_directory(a: ArenaState) -> cython.void:
     """Make the kept bits of buffers, which are all off, from the directory, and mend that."""
     if a.base[A_NUMBER] == 0:
         return

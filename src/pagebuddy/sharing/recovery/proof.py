@@ -11,7 +11,7 @@ if not cython.compiled:
     from pagebuddy.sharing.holding.holds import first_buffer, fits, holds, is_the_buffer, is_unused
     from pagebuddy.sharing.holding.magazine import empty_magazines
     from pagebuddy.sharing.recovery.takeover import next_buffer, tickets_end
-    from pagebuddy.sharing.state import Attachment, entry_at, holds_at, slot_at, ticket_at
+    from pagebuddy.sharing.state import ArenaState, entry_at, holds_at, slot_at, ticket_at
     from pagebuddy.sharing.system.holes import find_holes
     from pagebuddy.sharing.words import (
         A_NUMBER,
@@ -38,7 +38,7 @@ if not cython.compiled:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def prove_entries(a: Attachment) -> u64:
+def prove_entries(a: ArenaState) -> u64:
     """Every entry in use names a live, kept buffer, and is found by its key; how many there are."""
     count: u64 = 0
     i: u64 = 0
@@ -62,7 +62,7 @@ def prove_entries(a: Attachment) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def prove_tickets(a: Attachment) -> u64:
+def prove_tickets(a: ArenaState) -> u64:
     """Every ticket names a live buffer that counts it; how many there are."""
     count: u64 = 0
     i: u64 = 0
@@ -85,7 +85,7 @@ def prove_tickets(a: Attachment) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def prove_holders(a: Attachment, node: u64) -> cython.void:
+def prove_holders(a: ArenaState, node: u64) -> cython.void:
     """Only slots in use hold a buffer."""
     slot: u64 = 1
     while slot < a.n_slots:
@@ -97,7 +97,7 @@ def prove_holders(a: Attachment, node: u64) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def prove_arena(a: Attachment) -> cython.void:
+def prove_arena(a: ArenaState) -> cython.void:
     """Prove every invariant, the engine's first."""
     empty_magazines(a)
     settle(a)

@@ -20,7 +20,7 @@ if not cython.compiled:
     )
     from pagebuddy.sharing.holding.magazine import mend_magazines
     from pagebuddy.sharing.recovery.mend_directory import mend_directory
-    from pagebuddy.sharing.state import Attachment, holds_at, ticket_at
+    from pagebuddy.sharing.state import ArenaState, holds_at, ticket_at
     from pagebuddy.sharing.system.holes import find_holes
     from pagebuddy.sharing.words import (
         A_POISONED,
@@ -35,7 +35,7 @@ if not cython.compiled:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def next_buffer(a: Attachment, node: u64) -> u64:
+def next_buffer(a: ArenaState, node: u64) -> u64:
     """The first buffer behind the one at a node; 0 after the last, or at a fault."""
     n: u64 = length(a, node)
     return next_live(a, node + n) if n else 0
@@ -45,7 +45,7 @@ def next_buffer(a: Attachment, node: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def tickets_end(a: Attachment) -> u64:
+def tickets_end(a: ArenaState) -> u64:
     """The entry after the last that ever was a ticket's."""
     end: u64 = a.base[A_TICKETS_END]
     return end if end < a.n_tickets else a.n_tickets
@@ -54,7 +54,7 @@ def tickets_end(a: Attachment) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def recount(a: Attachment) -> cython.void:
+def recount(a: ArenaState) -> cython.void:
     """Make the counts of tickets and the kept bits from the tickets and the directory."""
     node: u64 = first_buffer(a)
     slots: u64 = 0xFFFF_FFFF_FFFE
@@ -81,7 +81,7 @@ def recount(a: Attachment) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def free_orphans(a: Attachment) -> cython.void:
+def free_orphans(a: ArenaState) -> cython.void:
     """Free every buffer that nobody needs: its end, or its beginning, was cut short."""
     node: u64 = first_buffer(a)
     while node and a.fault == 0:
@@ -94,7 +94,7 @@ def free_orphans(a: Attachment) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def take_over(a: Attachment, high: u64, thorough: cython.bint) -> cython.bint:
+def take_over(a: ArenaState, high: u64, thorough: cython.bint) -> cython.bint:
     """Mend the arena; False, and the arena is poisoned, where its truth contradicts itself.
 
     No buffer is looked for from the node `high` on. Thoroughly, records inside others' pages are looked

@@ -62,9 +62,9 @@ cdef extern from *:
     void fence "pb_fence"() nogil
 
 
-cdef inline void defer(Attachment a, u64 node) noexcept nogil:
+cdef inline void defer(ArenaState a, u64 node) noexcept nogil:
     push_deferred(&a.deferred, node)
 
 
-cdef inline u64 next_deferred(Attachment a) noexcept nogil:
+cdef inline u64 next_deferred(ArenaState a) noexcept nogil:
     return pop_deferred(&a.deferred)

@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pagebuddy.sharing.state import Attachment
+    from pagebuddy.sharing.state import ArenaState
 
 
-def defer(a: Attachment, node: int) -> None:
+def defer(a: ArenaState, node: int) -> None:
     """Let the next operation end a hold on the buffer at a node."""
     a.deferred.append(node)
 
 
-def next_deferred(a: Attachment) -> int:
+def next_deferred(a: ArenaState) -> int:
     """Take one node off the list; 0 where there is none."""
     return a.deferred.pop() if a.deferred else 0

@@ -26,7 +26,7 @@ cdef extern from *:
     bint holes_found "pb_find_holes"(int fd, u64 start, u64 count, u64 piece, u64 *bits) nogil
 
 
-cdef bint find_holes(Attachment a) noexcept nogil:
+cdef bint find_holes(ArenaState a) noexcept nogil:
     """Note the granules that are no holes; False where that cannot be known. Needs the arena's lock.
 
     A granule to which nothing was stored is a hole, whether it is backed or not.

@@ -13,7 +13,7 @@ from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
     from pagebuddy.core.words import u64
-    from pagebuddy.sharing.state import Attachment
+    from pagebuddy.sharing.state import ArenaState
     from pagebuddy.sharing.system.alive import locks_the_arena
     from pagebuddy.sharing.system.gate import byte_give, byte_take, gate_give, gate_take
     from pagebuddy.sharing.words import (
@@ -39,7 +39,7 @@ if not cython.compiled:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def lock_elsewise(a: Attachment, milliseconds: u64) -> u64:
+def lock_elsewise(a: ArenaState, milliseconds: u64) -> u64:
     """`lock` for arenas without a mutex."""
     if cython.compiled and a.lock_kind == LOCK_NONE:
         return DONE
@@ -59,7 +59,7 @@ def lock_elsewise(a: Attachment, milliseconds: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def lock(a: Attachment, milliseconds: u64) -> u64:
+def lock(a: ArenaState, milliseconds: u64) -> u64:
     """Take the lock, waiting no longer than that; with 0, not at all."""
     if a.lock_kind == LOCK_MUTEX:
         return mutex_take(a.base, milliseconds)
@@ -69,7 +69,7 @@ def lock(a: Attachment, milliseconds: u64) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def unlock_elsewise(a: Attachment) -> cython.void:
+def unlock_elsewise(a: ArenaState) -> cython.void:
     """`unlock` for arenas without a mutex."""
     if a.lock_kind == LOCK_FILE:
         byte_give(a.lock_fd)
@@ -81,7 +81,7 @@ def unlock_elsewise(a: Attachment) -> cython.void:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def unlock(a: Attachment) -> cython.void:
+def unlock(a: ArenaState) -> cython.void:
     """Give the lock back."""
     if a.lock_kind == LOCK_MUTEX:
         mutex_give(a.base)

@@ -303,28 +303,28 @@ cdef inline u64 *words_from_at(u64 *words, u64 index) noexcept nogil:
     return words + index
 
 
-cdef inline bint lease_is_gone(Attachment a, u64 slot) noexcept nogil:
+cdef inline bint lease_is_gone(ArenaState a, u64 slot) noexcept nogil:
     return not lease_is_taken(a.fd, slot)
 
 
-cdef inline bint locks_the_arena(Attachment a) noexcept nogil:
+cdef inline bint locks_the_arena(ArenaState a) noexcept nogil:
     return is_file(a.lock_fd, a.device, a.inode)
 
 
-cdef inline bint may_judge(Attachment a) noexcept nogil:
+cdef inline bint may_judge(ArenaState a) noexcept nogil:
     return is_file(a.fd, a.device, a.inode) and (a.slot == 0 or lease_is_taken(a.fd, a.slot))
 
 
-cdef bint take_child_lease(Attachment a, u64 slot) noexcept nogil:
+cdef bint take_child_lease(ArenaState a, u64 slot) noexcept nogil:
     a.child_lease_address = taken_lease(a.fd, slot, 1, &a.child_lease_bytes)
     return a.child_lease_address != 0
 
 
-cdef void drop_child_lease(Attachment a) noexcept nogil:
+cdef void drop_child_lease(ArenaState a) noexcept nogil:
     let_go(at_address(a.child_lease_address), a.child_lease_bytes, -1)
 
 
-cdef void adopt_lease(Attachment a) noexcept nogil:
+cdef void adopt_lease(ArenaState a) noexcept nogil:
     if a.sticky:
         let_go(at_address(a.lease_address), a.lease_bytes, -1)
     a.lease_address = a.child_lease_address
@@ -332,11 +332,11 @@ cdef void adopt_lease(Attachment a) noexcept nogil:
     inherit(a.lease_address, a.lease_bytes, 0)
 
 
-cdef void share_lease(Attachment a) noexcept nogil:
+cdef void share_lease(ArenaState a) noexcept nogil:
     inherit(a.lease_address, a.lease_bytes, 1)
 
 
-cdef void renew_locks(Attachment a) noexcept nogil:
+cdef void renew_locks(ArenaState a) noexcept nogil:
     free(a.gate)
     a.gate = new_gate()
     if a.lock_kind == LOCK_FILE and a.lock_fd >= 0:
