@@ -215,6 +215,9 @@ def test_a_name_is_used_again_after_ctrl_c(silent, engine, name):
             text=True,
             env=environment,
         )
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=60) == ("interrupted\n", "")
+        try:
+            assert process.stdout.readline() == "ready\n"
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=60) == ("interrupted\n", "")
+        finally:
+            process.kill()

@@ -92,7 +92,8 @@ def test_a_recording(tracing, tmp_path, name):
     n_allocs, n_frees = events_of(path)
     assert min(n_allocs, n_frees) > 5000
     figures = told(report)
-    assert figures.pop("trace").startswith(str(path))
+    # A path may be too long for a line.
+    assert figures.pop("trace").replace(" ", "").startswith(str(path))
     events = figures.pop("events")
     assert events.startswith(f"{n_allocs + n_frees:,} in ")
     assert events.endswith(f" s: {n_allocs:,} allocations and {n_frees:,} frees")
