@@ -9,7 +9,7 @@ SOURCES := pyproject.toml setup.py src/pagebuddy/_compiled.pyx $(wildcard src/pa
            $(wildcard src/pagebuddy/core/*.py src/pagebuddy/sharing/*.p*)
 
 .DEFAULT_GOAL := help
-.PHONY: help run replay demo test lint types tests docs search storm bench clean
+.PHONY: help run replay demo test soak hunt lint types tests together alone docs storm bench clean
 
 help: ## say what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -22,7 +22,13 @@ demo: $(VENV)/.run-$(MODE) ## pass a video between processes, and kill one of th
 replay: $(VENV)/.run-$(MODE)
 	@$(BIN)/python -m pagebuddy replay data/kernel-server.csv.gz --memory-map data/iomem.txt
 
-test: lint types tests ## everything that a change must pass
+# `lint` comes first: it builds the environment that the parallel jobs need.
+test: lint ## everything that a change must pass, in four minutes on two cores
+	@$(MAKE) --no-print-directory together
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target alone types docs
+
+soak: export PAGEBUDDY_EFFORT = soak
+soak: lint types docs tests ## the same with all tests, and longer searches for faults
 
 lint: $(VENV)/.dev-$(MODE)
 	$(BIN)/ruff check .
@@ -31,23 +37,30 @@ lint: $(VENV)/.dev-$(MODE)
 types: $(VENV)/.dev-$(MODE)
 	$(BIN)/mypy
 
-tests: $(VENV)/.dev-$(MODE)
-	$(BIN)/python -m pytest
+tests: together alone ## the tests without lint and types
+
+together: $(VENV)/.dev-$(MODE)
+	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal -m 'not alone'
+
+# These count descriptors, mappings or files, so that no other test may run beside them.
+alone: $(VENV)/.dev-$(MODE)
+	$(BIN)/python -m pytest -m alone
 
 docs: $(VENV)/.dev-$(MODE) ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "open site/index.html; to search in it: $(BIN)/python -m http.server --bind localhost --directory site"
 
-search: $(VENV)/.dev-$(MODE) ## longer searches for faults: more examples, more kills, more flipped bits
-	PAGEBUDDY_SEARCH=long $(BIN)/python -m pytest
-
-storm: $(VENV)/.dev-$(MODE) ## kill processes that share an arena for three minutes, then search the model's larger worlds
-	$(BIN)/python -m pagebuddy.testing.storm --seconds 60
-	$(BIN)/python -m pagebuddy.testing.storm --seconds 60 --lock file
-	PAGEBUDDY_PURE=1 $(BIN)/python -m pagebuddy.testing.storm --seconds 60
+hunt: export PAGEBUDDY_EFFORT = hunt
+hunt: export PYTEST_ADDOPTS = --timeout=36000
+hunt: tests storm ## search for faults for hours: more examples, kills and flipped bits, larger worlds
 	@# The larger worlds of the sharing model are those that its design note lists.
 	@grep -oE '`--procs [^`]*`' docs/design/0013-the-sharing-model.md | tr -d '`' | while read -r world; do \
 	  $(BIN)/python -m pagebuddy.testing.sharing_model $$world || exit 1; done
+
+storm: $(VENV)/.dev-$(MODE) ## kill processes that share an arena for three minutes
+	$(BIN)/python -m pagebuddy.testing.storm --seconds 60
+	$(BIN)/python -m pagebuddy.testing.storm --seconds 60 --lock file
+	PAGEBUDDY_PURE=1 $(BIN)/python -m pagebuddy.testing.storm --seconds 60
 
 bench: $(VENV)/.dev-$(MODE) ## measure beside what else there is, and without the checks; print a table
 	-$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'

@@ -1,15 +1,25 @@
-"""One run covers both engines, by the fixture `Buddy`; names that nobody else has.
+"""Fixtures for both engines, unique names, and how much work a run of the tests does.
 
-PAGEBUDDY_PURE=1 leaves the compiled one out, PAGEBUDDY_REQUIRE_COMPILED=1 makes its absence an
-error, PAGEBUDDY_SEARCH=long looks for faults much longer.
+Environment variables:
+
+    PAGEBUDDY_EFFORT            everyday (the default), soak or hunt: see `Effort`
+    PAGEBUDDY_SEED              repeats the random choices of another run
+    PAGEBUDDY_PURE=1            tests the uncompiled engine only
+    PAGEBUDDY_REQUIRE_COMPILED=1  makes a missing compiled engine an error
+
+Marks: the everyday run leaves out tests marked `soak`, and runs those marked `one_engine` with one
+engine. Tests marked `alone` count descriptors, mappings or files; they never run beside other tests.
 """
 
 from __future__ import annotations
 
+import functools
 import gc
 import importlib
+import importlib.util
 import os
 import secrets
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -23,25 +33,108 @@ from pagebuddy.memory.named import FOLDER
 
 OURS = f"pagebuddy-test-{os.getpid()}-"
 
-LONG = os.environ.get("PAGEBUDDY_SEARCH") == "long"
+
+class Effort:
+    """How much work this run of the tests does.
+
+    everyday   what every change must pass, in minutes: `make test`
+    soak       all tests, and longer searches: `make soak`
+    hunt       the same with searches that take hours: `make hunt`
+
+    A test asks `pick` for its numbers, and begins random choices with `seed`. That is 0 in a soak, so
+    that every soak makes the same choices, and a fresh number otherwise. The end of a run prints it.
+    """
+
+    LEVELS = ("everyday", "soak", "hunt")
+
+    def __init__(self) -> None:
+        self.level = os.environ.get("PAGEBUDDY_EFFORT", "everyday")
+        if self.level not in self.LEVELS:
+            raise pytest.UsageError(
+                f"PAGEBUDDY_EFFORT is {self.level!r}; give one of {', '.join(self.LEVELS)}"
+            )
+        # In the environment, so that the workers of pytest-xdist have the same.
+        fresh = 0 if self.level == "soak" else secrets.randbelow(10**6)
+        self.seed = int(os.environ.setdefault("PAGEBUDDY_SEED", str(fresh)))
+
+    def pick(self, everyday: int, soak: int, hunt: int | None = None) -> int:
+        """Return the number for this level; that of a hunt is by default 50 times that of a soak."""
+        numbers = (everyday, soak, 50 * soak if hunt is None else hunt)
+        return numbers[self.LEVELS.index(self.level)]
+
+
+EFFORT = Effort()
 
 settings.register_profile(
-    "modest",
-    max_examples=100,
-    stateful_step_count=40,
+    "here",
+    max_examples=EFFORT.pick(25, 100, 2000),
+    stateful_step_count=EFFORT.pick(20, 40, 100),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.register_profile(
-    "long", settings.get_profile("modest"), max_examples=2000, stateful_step_count=100
-)
-settings.load_profile("long" if LONG else "modest")
+settings.load_profile("here")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # A shell starts background jobs with these signals ignored, and the programs that tests start would
+    # inherit that. They do not inherit handlers.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
+    if hasattr(config, "workerinput"):
+        # pytest-xdist runs a thread in each worker, and Python 3.12 warns about a fork beside a thread.
+        ignored = "ignore:This process .* is multi-threaded:DeprecationWarning"
+        config.addinivalue_line("filterwarnings", ignored)
+
+
+@pytest.hookimpl(tryfirst=True)  # before the marks are compared with `-m`
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests that must run alone, and leave out those that an everyday run does not have."""
+    left_out = []
+    for item in items:
+        if "left_behind" in getattr(item, "fixturenames", ()):
+            item.add_marker("alone")
+        if EFFORT.level == "everyday" and not is_everyday(item):
+            left_out.append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.write_line(f"effort: {EFFORT.level}; PAGEBUDDY_SEED={EFFORT.seed}")
+
+
+def pytest_collection_finish() -> None:
+    # Many tests collect garbage. The collector then skips the objects that exist by now.
+    gc.collect()
+    gc.freeze()
+
+
+def is_everyday(item: pytest.Item) -> bool:
+    """Whether an everyday run has this test."""
+    if item.get_closest_marker("soak"):
+        return False
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    if params.get("engine", chosen_engine()) != chosen_engine():
+        return item.get_closest_marker("one_engine") is None
+    # Every day each engine has its own lock: the uncompiled one has no mutex.
+    return (params.get("engine"), params.get("lock")) != ("compiled", "file")
+
+
+@functools.cache
+def chosen_engine() -> str:
+    """The engine that `import pagebuddy` chooses."""
+    if os.environ.get("PAGEBUDDY_PURE") == "1":
+        return "uncompiled"
+    return "compiled" if importlib.util.find_spec("pagebuddy._compiled") else "uncompiled"
 
 
 @pytest.fixture(scope="session")
-def rounds() -> int:
-    """How many times as long as usual a search without Hypothesis shall be."""
-    return 50 if LONG else 1
+def effort() -> Effort:
+    """How much work this run does."""
+    return EFFORT
 
 
 @pytest.fixture(scope="session", params=["compiled", "uncompiled"])

@@ -124,12 +124,12 @@ def batch_acts(chance, spans):
 
 
 @pytest.mark.parametrize("max_order", [None, 0, 2])
-def test_a_crash_at_any_store_of_a_random_history(Buddy, max_order, rounds):
+def test_a_crash_at_any_store_of_a_random_history(Buddy, max_order, effort):
     metadata = bytes(BuddyAllocator(PageRanges(FEW), max_order=max_order).metadata)
     model = NaiveAllocator(FEW, max_order)
     chance = random.Random(max_order)
     undone = set()
-    for i in range(100 * rounds):
+    for i in range(effort.pick(30, 100)):
         before = generations_of(BuddyAllocator.attach(bytearray(metadata)))
         spans = [page for page, _ in before]
         batch = i % 6 == 5

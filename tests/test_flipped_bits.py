@@ -157,8 +157,9 @@ def run_rounds(module, first_seed, count):
     assert done.returncode == 0, f"seed {seed} ended with {done.returncode}:\n{done.stderr}"
 
 
-def test_any_bits_flipped(module, engine, rounds):
-    run_rounds(module, 0, rounds * (3000 if engine == "compiled" else 150))
+def test_any_bits_flipped(module, engine, effort):
+    count = effort.pick(600, 3000) if engine == "compiled" else effort.pick(30, 150)
+    run_rounds(module, effort.seed, count)
 
 
 def test_any_bit_of_the_geometry_flipped_is_refused(Buddy):

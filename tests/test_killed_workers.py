@@ -202,7 +202,7 @@ def check_accounts(spans, workers):
     assert Counter(left.values()) <= may_be_more, f"spans {left} were invented"
 
 
-def test_workers_killed_at_any_instruction(module, Buddy, tmp_path, rounds):
+def test_workers_killed_at_any_instruction(module, Buddy, tmp_path, effort):
     path = str(tmp_path / "metadata")
     given = PageRanges(RANGES)
     with open(path, "wb") as file:
@@ -212,7 +212,7 @@ def test_workers_killed_at_any_instruction(module, Buddy, tmp_path, rounds):
     del made
 
     chance = random.Random(11)
-    workers = run_and_kill(module, path, 12 * rounds, chance)
+    workers = run_and_kill(module, path, effort.pick(8, 12), chance)
 
     shared = Shared(module, path)
     buddy = shared.buddy

@@ -40,6 +40,12 @@ class Misaligns(BuddyAllocator):
 
 @pytest.mark.parametrize("broken", [KeepsAPage, Forgets, Misaligns])
 def test_a_broken_allocator_is_found_out(broken):
-    few = settings(max_examples=200, phases=[Phase.generate], database=None, derandomize=True)
+    few = settings(
+        max_examples=200,
+        stateful_step_count=40,
+        phases=[Phase.generate],
+        database=None,
+        derandomize=True,
+    )
     with pytest.raises(AssertionError):
         run_state_machine_as_test(machine_for(broken), settings=few)

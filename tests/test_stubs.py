@@ -84,6 +84,7 @@ def test_what_takes_no_keyword_compiled_says_so(name):
             assert taken[0][1] is inspect.Parameter.POSITIONAL_ONLY, f"{name}.{method}"
 
 
+@pytest.mark.soak
 def test_the_stub_names_what_is_there():
     pytest.importorskip("mypy")
     done = subprocess.run(

@@ -13,6 +13,8 @@ import pagebuddy
 
 pytest.importorskip("mypy")
 
+pytestmark = pytest.mark.soak  # every day `make types` checks the package and the examples
+
 SOURCE = Path(pagebuddy.__file__).parents[1]
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 

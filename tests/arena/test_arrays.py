@@ -15,6 +15,7 @@ np = pytest.importorskip("numpy")
 POINT = [("x", "f4"), ("y", "i8"), ("name", "S5"), ("grid", "u1", (2, 3))]
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("dtype", ["u1", "f8", "c16", "?", "M8[s]", "S7", "U3", POINT], ids=str)
 @pytest.mark.parametrize("shape", [(), 5, (5,), (3, 4), (2, 0, 3), (0,), (1,) * 20], ids=str)
 @pytest.mark.parametrize("order", ["C", "F"])

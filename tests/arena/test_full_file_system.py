@@ -235,7 +235,8 @@ OPERATIONS = {
 }
 
 
-@pytest.mark.parametrize("kind", ["named", "file"])
+@pytest.mark.one_engine
+@pytest.mark.parametrize("kind", ["named", pytest.param("file", marks=pytest.mark.soak)])
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 def test_no_operation_is_ended_by_a_signal(in_small, kind, operation):
     """Whatever the room left: it works, or is an error that changes nothing, its cause the system's."""

@@ -46,6 +46,7 @@ def test_zeros_that_nobody_touches(Arena):
     assert touched(arena) < 1 << 20
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("kind", ["anonymous", "named", "file"])
 def test_one_descriptor_and_one_mapping(make, kind, tmp_path):
     before = len(os.listdir("/proc/self/fd"))

@@ -49,6 +49,12 @@ class LeavesHandles(ChosenArena):
 
 @pytest.mark.parametrize("broken", [KeepsItsDead, ForgetsToZero, FindsAllOfIt, LeavesHandles])
 def test_a_broken_arena_is_found_out(broken):
-    few = settings(max_examples=200, phases=[Phase.generate], database=None, derandomize=True)
+    few = settings(
+        max_examples=200,
+        stateful_step_count=40,
+        phases=[Phase.generate],
+        database=None,
+        derandomize=True,
+    )
     with pytest.raises(AssertionError):
         run_state_machine_as_test(arena_machine_for(broken), settings=few)

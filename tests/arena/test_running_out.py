@@ -106,7 +106,15 @@ hear()
 """
 
 
-@pytest.mark.parametrize(("slots", "there"), [(2, 48), (48, 48), (49, 112), (113, 176)])
+@pytest.mark.parametrize(
+    ("slots", "there"),
+    [
+        (2, 48),
+        pytest.param(48, 48, marks=pytest.mark.soak),
+        (49, 112),
+        pytest.param(113, 176, marks=pytest.mark.soak),
+    ],
+)
 def test_as_many_processes_as_slots(Arena, engine, start, slots, there):
     if engine == "uncompiled" and slots not in (48, 49):
         pytest.skip("as many processes of the compiled engine show it, and sooner")

@@ -23,6 +23,7 @@ pytest.importorskip("markdown_it")
 ROOT = Path(__file__).parents[2]
 RUNNER = Path(__file__).parent / "run_page.py"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+EVERY_DAY = ["README.md", "docs/tutorial.md"]
 NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
 
 SHARED = Path("/dev/shm")
@@ -93,7 +94,7 @@ def blocks_of(page: Path) -> list:
 @pytest.mark.parametrize(
     "name",
     [
-        name
+        pytest.param(name, marks=() if name in EVERY_DAY else pytest.mark.soak)
         for name, page in zip(NAMES, PAGES, strict=True)
         if {block.kind for block in blocks_of(page)} & {"pycon", "python", "console"}
     ],

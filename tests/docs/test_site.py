@@ -20,6 +20,8 @@ pytest.importorskip("mkdocs")
 pytest.importorskip("material")
 pytest.importorskip("mkdocstrings_handlers.python")
 
+pytestmark = pytest.mark.soak  # every day `make docs` builds the site, and fails on any warning
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 

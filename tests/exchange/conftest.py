@@ -13,7 +13,14 @@ import pytest
 PROGRAMS = Path(__file__).parent / "programs"
 
 
-@pytest.fixture(params=["fork", "spawn", "forkserver"])
+# Every day one engine spawns, and both fork.
+@pytest.fixture(
+    params=[
+        "fork",
+        pytest.param("spawn", marks=pytest.mark.one_engine),
+        pytest.param("forkserver", marks=pytest.mark.soak),
+    ]
+)
 def start(request: pytest.FixtureRequest) -> str:
     """A way to start processes."""
     return str(request.param)

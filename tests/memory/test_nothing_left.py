@@ -1,4 +1,4 @@
-"""A thousand failures of each kind leave no descriptor, no mapping and no file behind."""
+"""Many failures of each kind leave no descriptor, no mapping and no file behind."""
 
 from __future__ import annotations
 
@@ -19,21 +19,29 @@ from pagebuddy.memory.given import Given
 from pagebuddy.memory.named import FOLDER, Named
 from pagebuddy.memory.options import PLAIN, Options
 
-TRIES = 1000
+
+@pytest.fixture
+def tries(effort):
+    return effort.pick(30, 1000, 1000)
 
 
-@contextmanager
-def thousand_failures(left_behind, error):
-    """Run what is given 1,000 times; each fails in the same way, and then all is as before."""
-    before = left_behind()
+@pytest.fixture
+def many_failures(left_behind, tries):
+    """How to run something many times: each time it fails in the same way, and then all is as before."""
 
-    def fail(act):
-        for _ in range(TRIES):
-            with pytest.raises(error):
-                act()
+    @contextmanager
+    def many_failures(error):
+        before = left_behind()
 
-    yield fail
-    assert left_behind() == before
+        def fail(act):
+            for _ in range(tries):
+                with pytest.raises(error):
+                    act()
+
+        yield fail
+        assert left_behind() == before
+
+    return many_failures
 
 
 @pytest.mark.parametrize("kind", ["anonymous", "named", "file"])
@@ -49,27 +57,27 @@ def thousand_failures(left_behind, error):
     ],
     ids=["nothing", "text", "too large", "reserve", "populate", "huge"],
 )
-def test_making(make, kind, size, options, error, left_behind):
-    with thousand_failures(left_behind, (error,)) as fail:
+def test_making(make, kind, size, options, error, many_failures):
+    with many_failures((error,)) as fail:
         fail(lambda: make[kind](size, options))
 
 
-def test_publishing_under_a_name_that_is_taken(name, left_behind):
+def test_publishing_under_a_name_that_is_taken(name, many_failures):
     Named.make(name, 4096).publish()
-    with thousand_failures(left_behind, ArenaExists) as fail:
+    with many_failures(ArenaExists) as fail:
         fail(lambda: Named.make(name, 4096).publish())
 
 
-def test_publishing_where_files_cannot_be_nameless(tmp_path, left_behind):
+def test_publishing_where_files_cannot_be_nameless(tmp_path, many_failures):
     path = str(tmp_path / "store")
     File.make(path, 4096).publish()
-    with thousand_failures(left_behind, ArenaExists) as fail:
+    with many_failures(ArenaExists) as fail:
         fail(lambda: File._made(path, 4096, PLAIN, nameless=False).publish())
 
 
-def test_opening(name, left_behind):
+def test_opening(name, many_failures):
     path = Path(FOLDER, name)
-    with thousand_failures(left_behind, ArenaNotFound) as fail:
+    with many_failures(ArenaNotFound) as fail:
         fail(lambda: Named.open(name))
     for spoil in (
         lambda: path.symlink_to("/etc/passwd"),
@@ -78,31 +86,31 @@ def test_opening(name, left_behind):
         lambda: (path.write_bytes(b"x"), path.chmod(0o666)),
     ):
         spoil()
-        with thousand_failures(left_behind, ValueError) as fail:
+        with many_failures(ValueError) as fail:
             fail(lambda: Named.open(name))
         path.unlink()
 
 
-def test_attaching_to_a_descriptor(tmp_path, left_behind):
+def test_attaching_to_a_descriptor(tmp_path, many_failures):
     made = Anonymous.make(4096)
     reading = os.open(f"/proc/self/fd/{made.fileno()}", os.O_RDONLY)
     folder = os.open(tmp_path, os.O_RDONLY)
     for fd in (reading, folder, 1 << 20):
-        with thousand_failures(left_behind, ValueError) as fail:
+        with many_failures(ValueError) as fail:
             fail(lambda fd=fd: Anonymous.attach(fd))
     os.close(reading)
     os.close(folder)
 
 
-def test_given_memory(left_behind):
-    with thousand_failures(left_behind, ValueError) as fail:
+def test_given_memory(many_failures):
+    with many_failures(ValueError) as fail:
         fail(lambda: Given(b"constant"))
 
 
 @pytest.mark.parametrize("kind", ["anonymous", "named", "file"])
-def test_too_many_open_files(make, kind, left_behind):
+def test_too_many_open_files(make, kind, many_failures):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with thousand_failures(left_behind, OSError) as fail:
+    with many_failures(OSError) as fail:
         lowest = os.dup(0)
         os.close(lowest)
         resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
@@ -113,9 +121,9 @@ def test_too_many_open_files(make, kind, left_behind):
 
 
 @pytest.mark.parametrize("kind", ["anonymous", "named", "file"])
-def test_too_few_addresses(make, kind, left_behind):
+def test_too_few_addresses(make, kind, many_failures):
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    with thousand_failures(left_behind, ValueError) as fail:
+    with many_failures(ValueError) as fail:
         resource.setrlimit(resource.RLIMIT_AS, (1 << 40, hard))
         try:
             fail(lambda: make[kind](1 << 41))
@@ -124,14 +132,14 @@ def test_too_few_addresses(make, kind, left_behind):
 
 
 @pytest.mark.parametrize("kind", ["anonymous", "named", "file"])
-def test_a_system_that_refuses_advice(make, kind, left_behind, monkeypatch):
+def test_a_system_that_refuses_advice(make, kind, many_failures, monkeypatch):
     """Staged, as nothing else fails between the mapping and the medium."""
 
     def refuse(*_):
         raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
 
     monkeypatch.setattr(system, "advise", refuse)
-    with thousand_failures(left_behind, OSError) as fail:
+    with many_failures(OSError) as fail:
         fail(lambda: make[kind](4096))
 
 
@@ -150,19 +158,19 @@ def test_the_error_alone_holds_nothing(make, kind, left_behind, monkeypatch):
     assert left_behind() == before
 
 
-def test_a_draft_in_a_folder_that_is_closed(tmp_path, left_behind):
+def test_a_draft_in_a_folder_that_is_closed(tmp_path, many_failures):
     if os.geteuid() == 0:
         pytest.skip("no folder is closed to root")
     tmp_path.chmod(0o500)
-    with thousand_failures(left_behind, PermissionError) as fail:
+    with many_failures(PermissionError) as fail:
         fail(lambda: Draft(str(tmp_path), 0o600))
     with suppress(OSError):
         tmp_path.chmod(0o700)
 
 
-def test_a_thousand_that_do_not_fail(make, name, tmp_path, left_behind):
+def test_many_that_do_not_fail(make, name, tmp_path, left_behind, tries):
     before = left_behind()
-    for _ in range(TRIES):
+    for _ in range(tries):
         for kind in ("anonymous", "named", "file", "given"):
             medium = make[kind](1 << 16)
             medium.publish()

@@ -247,10 +247,10 @@ def test_a_death_at_every_store(scene, name):
 @pytest.mark.parametrize(
     "name", ["alloc gathered", "drop the last", "keep, replacing", "claim", "detach"]
 )
-def test_a_death_of_the_one_who_takes_over(scene, name, rounds):
+def test_a_death_of_the_one_who_takes_over(scene, name, effort):
     """At every store, after some of the deaths before it."""
     for died_at in deaths(scene, name):
-        if died_at % max(8 // rounds, 1):
+        if died_at % effort.pick(8, 8, 1):
             continue
         image = bytes(scene.medium.memory)
         expected = scene.outcome()
@@ -258,7 +258,7 @@ def test_a_death_of_the_one_who_takes_over(scene, name, rounds):
         while more:
             scene.medium.memory[:] = image
             more = scene.taker.die_in(lambda taker: taker.ask(w.OP_REAP), stores)
-            if stores % max(5 // rounds, 1) == 0 or not more:
+            if stores % effort.pick(5, 5, 1) == 0 or not more:
                 assert scene.outcome()[1] == expected[1]
             scene.taker.revive()
             stores += 1

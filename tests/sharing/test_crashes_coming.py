@@ -56,14 +56,18 @@ def spot(request, name, tmp_path):
 
 
 @pytest.fixture
-def deaths(engine, Arena, rounds):
-    """Every death of one who acts with a class of arenas: at lines, and uncompiled at stores too."""
+def deaths(engine, Arena, effort):
+    """Deaths of one who acts with a class of arenas: at lines, and uncompiled at stores too.
+
+    Every day at every 29th, and each day at others; in a soak at every `step`th; in a hunt at all.
+    """
 
     def deaths(act, step=1):
-        step = step if rounds == 1 else 1
-        yield from deaths_at_lines(lambda: act(Arena), step)
+        step = effort.pick(29, step, 1)
+        first = effort.seed % step
+        yield from deaths_at_lines(lambda: act(Arena), step, first)
         if engine == "uncompiled":
-            yield from deaths_at_stores(act, step)
+            yield from deaths_at_stores(act, step, first)
 
     return deaths
 

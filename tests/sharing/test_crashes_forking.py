@@ -129,15 +129,16 @@ class Mortal:
 
 
 @pytest.mark.parametrize("points", ["lines", "stores"])
-def test_a_death_in_a_fork(Arena, engine, name, look, points, rounds):
+def test_a_death_in_a_fork(Arena, engine, name, look, points, effort):
     if (engine, points) == ("compiled", "stores"):
         pytest.skip("compiled, forks are stepped through by other tests")
     adopt_orphans()
     mortal = Mortal(name)
-    step = 5 if rounds == 1 else 1
+    step = effort.pick(29, 5, 1)
+    first = effort.seed % step
     deaths = {
-        "lines": lambda: deaths_at_lines(lambda: mortal.act(Arena), step),
-        "stores": lambda: deaths_at_stores(mortal.act, step),
+        "lines": lambda: deaths_at_lines(lambda: mortal.act(Arena), step, first),
+        "stores": lambda: deaths_at_stores(mortal.act, step, first),
     }[points]()
     expected = look()
     assert expected.startswith("(True")

@@ -155,11 +155,11 @@ def main(first_seed, rounds):
         one_round(seed)
 
 
-def test_any_bits_flipped(engine, rounds):
+def test_any_bits_flipped(engine, effort):
     pure = {"PAGEBUDDY_PURE": "1"} if engine == "uncompiled" else {}
-    count = rounds * (1600 if engine == "compiled" else 60)
+    count = effort.pick(320, 1600) if engine == "compiled" else effort.pick(12, 60)
     done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", __file__, "0", str(count)],
+        [sys.executable, "-X", "faulthandler", __file__, str(effort.seed), str(count)],
         env=os.environ | pure,
         capture_output=True,
         text=True,

@@ -26,7 +26,7 @@ def allocate_until(arena, over, errors):
         errors.append(error)
 
 
-def test_forks_while_other_threads_allocate(arena, engine, rounds):
+def test_forks_while_other_threads_allocate(arena, engine, effort):
     over, errors = threading.Event(), []
     threads = [
         threading.Thread(target=allocate_until, args=(arena, over, errors)) for _ in range(3)
@@ -36,7 +36,7 @@ def test_forks_while_other_threads_allocate(arena, engine, rounds):
     for thread in threads:
         thread.start()
     statuses = []
-    for _ in range((100 if engine == "compiled" else 40) * rounds):
+    for _ in range(effort.pick(30, 100 if engine == "compiled" else 40)):
         pid = os.fork()
         if not pid:
             # The other threads are not here, and nothing that they had taken is in the way.

@@ -79,20 +79,20 @@ PROGRAM = """
 
 
 @pytest.mark.parametrize("others", [0, 1])
-def test_nothing_is_left_half_done(run, engine, lock, rounds, others):
+def test_nothing_is_left_half_done(run, engine, lock, effort, others):
     if engine == "uncompiled":
         pytest.skip("uncompiled, Ctrl-C can strike in the end of an object: see below")
-    assert run(PROGRAM, lock, 300 * rounds, others) == "0 [False]\n"
+    assert run(PROGRAM, lock, effort.pick(60, 300), others) == "0 [False]\n"
 
 
-def test_uncompiled_it_costs_at_most_what_the_process_holds(engine, tmp_path, rounds):
+def test_uncompiled_it_costs_at_most_what_the_process_holds(engine, tmp_path, effort):
     """What strikes in the end of an object the interpreter itself tells on stderr, and ignores."""
     if engine == "compiled":
         pytest.skip("compiled, nothing strikes there: see above")
     path = tmp_path / "program.py"
     path.write_text(textwrap.dedent(PROGRAM))
     done = subprocess.run(
-        [sys.executable, str(path), "file", str(100 * rounds), "0"],
+        [sys.executable, str(path), "file", str(effort.pick(20, 100)), "0"],
         env=os.environ | {"PAGEBUDDY_PURE": "1"},
         capture_output=True,
         text=True,

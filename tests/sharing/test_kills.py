@@ -13,7 +13,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
 
 import pytest
@@ -25,7 +24,7 @@ from pagebuddy.testing.crash import Budget, engine_of_the_mortal
 PAGE = 4096
 N_PAGES = 200
 AT_ONCE = 2
-SOON = 1.0  # seconds in which the arena must be free again; a lock that died would never be
+PATIENCE = 60  # seconds to wait for the arena's lock; one that died with its holder is never free
 
 
 # A worker
@@ -113,11 +112,9 @@ class Parent:
         )
 
     def go_on(self):
-        """Use the arena after a death: it is free soon, sound, and the parent's buffers are whole."""
-        start = time.monotonic()
+        """Use the arena after a death: its lock is free, it is sound, the parent's buffers are whole."""
         with suppress(OutOfPages):
-            self.arena.alloc(PAGE, timeout=SOON)
-        assert time.monotonic() - start < SOON
+            self.arena.alloc(PAGE, timeout=PATIENCE)
         self.arena.verify()
         for buffer in self.buffers:
             assert bytes(buffer.view) == self.pattern(buffer)
@@ -150,9 +147,9 @@ def ended(process):
     assert (process.returncode, errors) == (-signal.SIGKILL, b"")
 
 
-def test_killed_at_any_instruction(parent, engine, rounds):
+def test_killed_at_any_instruction(parent, engine, effort):
     chance = random.Random(5)
-    n_kills = rounds * (50 if engine == "compiled" else 16)
+    n_kills = effort.pick(16, 50) if engine == "compiled" else effort.pick(6, 16)
     processes = [parent.start(seed) for seed in range(AT_ONCE)]
     for seed in range(AT_ONCE, n_kills + AT_ONCE):
         process = processes.pop(0)
@@ -170,10 +167,10 @@ def test_killed_at_any_instruction(parent, engine, rounds):
 
 
 @pytest.mark.parametrize("parent", ["file"], indirect=True)
-def test_killed_at_a_store(parent, rounds):
+def test_killed_at_a_store(parent, effort):
     """The worker is uncompiled, whatever the parent is."""
     chance = random.Random(6)
-    for seed in range(12 * rounds):
+    for seed in range(effort.pick(6, 12)):
         ended(parent.start(seed, chance.randrange(1, 3000)))
         parent.go_on()
     parent.check_nothing_else_is_left()

@@ -19,8 +19,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="arenas are shar
 
 FLAWED = Path(__file__).with_name("flawed_nursery.py")
 FLAWS = [
-    "a child holds nothing",
-    "a claimed ticket stays",
+    pytest.param("a child holds nothing", marks=pytest.mark.soak),
+    pytest.param("a claimed ticket stays", marks=pytest.mark.soak),
     "the dead are forgotten, and what they held stays",
 ]
 
@@ -41,20 +41,26 @@ def is_compiled():
     ],
     ids=["compiled", "compiled, by file", "uncompiled", "of both engines"],
 )
-def test_processes_do_as_the_model(engines, lock, rounds):
+def test_processes_do_as_the_model(engines, lock, effort):
     if "compiled" in engines and not is_compiled():
         pytest.skip("the engine was not compiled here, or shall not be used")
     with ExitStack() as nurseries:
         crew = [nurseries.enter_context(Nursery(engine)) for engine in engines]
         run_state_machine_as_test(
-            processes_machine_for(crew, lock), settings=settings(max_examples=6 * rounds)
+            processes_machine_for(crew, lock), settings=settings(max_examples=effort.pick(4, 6))
         )
         assert [nursery.said for nursery in crew] == [""] * len(crew)
 
 
 @pytest.mark.parametrize("flaw", FLAWS)
 def test_a_flaw_is_found_out(flaw):
-    few = settings(max_examples=200, phases=[Phase.generate], database=None, derandomize=True)
+    few = settings(
+        max_examples=200,
+        stateful_step_count=40,
+        phases=[Phase.generate],
+        database=None,
+        derandomize=True,
+    )
     with (
         Nursery("uncompiled", [str(FLAWED), flaw]) as nursery,
         pytest.raises((AssertionError, Refused)),

@@ -21,6 +21,7 @@ def descriptors():
     return len(os.listdir("/proc/self/fd"))
 
 
+@pytest.mark.alone
 def test_buffers_cost_no_descriptors(arena):
     """pytorch 973."""
     before = descriptors()
@@ -84,10 +85,11 @@ def test_a_pool_returns_many_small_arrays(run):
     assert said == "True\n"
 
 
-def test_coming_and_going_leaves_nothing_open(silent, Arena, lock):
+@pytest.mark.alone
+def test_coming_and_going_leaves_nothing_open(silent, Arena, lock, effort):
     """pytorch 11201: too many open files."""
     before = None
-    for _ in range(200):
+    for _ in range(effort.pick(30, 200)):
         arena = Arena("1 MiB", lock=lock)
         arena.alloc(5000)
         del arena

@@ -8,7 +8,7 @@ import pytest
 WAYS = [
     ("anonymous", "fork"),
     ("anonymous", "spawn"),
-    ("anonymous", "forkserver"),
+    pytest.param(("anonymous", "forkserver"), marks=pytest.mark.soak),
     ("named", "spawn"),
     ("file", "forkserver"),
 ]

@@ -268,6 +268,7 @@ def left(engine, Arena, name):
     return name
 
 
+@pytest.mark.soak
 def test_the_first_attachment_leaves_the_same_to_the_next(Arena, left):
     medium = Named.open(left)
     layout = Layout.read(medium.memory[: ARENA_WORDS * WORD].cast("Q").tolist(), medium.size)

@@ -107,7 +107,9 @@ def stop(arena):
         holder.close()
 
 
-@pytest.mark.parametrize("stores", [1, 2, 3, 5])
+@pytest.mark.parametrize(
+    "stores", [1, *(pytest.param(n, marks=pytest.mark.soak) for n in (2, 5)), 3]
+)
 def test_who_waits_is_told_whom_for(arena, stop, stores):
     holder = stop(stores)
     for timeout in (0, 0.01):
@@ -118,7 +120,7 @@ def test_who_waits_is_told_whom_for(arena, stop, stores):
     arena.verify()
 
 
-@pytest.mark.parametrize("timeout", [1e300, float("inf")])
+@pytest.mark.parametrize("timeout", [pytest.param(1e300, marks=pytest.mark.soak), float("inf")])
 def test_a_time_without_end_is_waited_for_until_a_signal(arena, stop, timeout):
     class Struck(Exception):
         pass
@@ -177,7 +179,9 @@ def test_a_buffer_that_ends_meanwhile_ends_later(arena, stop):
     arena.verify()
 
 
-@pytest.mark.parametrize("stores", [1, 2, 3, 5])
+@pytest.mark.parametrize(
+    "stores", [1, *(pytest.param(n, marks=pytest.mark.soak) for n in (2, 5)), 3]
+)
 def test_who_is_killed_where_it_was_stopped_is_taken_over(arena, stop, stores):
     holder = stop(stores)
     with pytest.raises(TimeoutError):

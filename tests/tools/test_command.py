@@ -75,7 +75,7 @@ def test_a_reader_that_leaves_early(small, options, surroundings):
     assert complaint == b""
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+@pytest.mark.parametrize("encoding", ["ascii", pytest.param("latin-1", marks=pytest.mark.soak)])
 @pytest.mark.parametrize("arguments", [["replay", "--help"], ["bench", "--rounds", "1"]])
 def test_an_encoding_that_lacks_letters(surroundings, encoding, arguments):
     more = {"PYTHONUTF8": "0", "PYTHONIOENCODING": encoding}

@@ -62,7 +62,9 @@ def test_ctrl_c_ends_it_quietly(terminal, arguments, running):
     assert "Process " not in shown.written
 
 
-@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "by", [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.soak)]
+)
 @pytest.mark.parametrize(
     ("arguments", "running"),
     [

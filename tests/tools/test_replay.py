@@ -81,6 +81,7 @@ def test_allocations_that_find_no_room(Buddy, tmp_path):
     assert (result.peak.used, result.end.used) == (8, 8)
 
 
+@pytest.mark.one_engine
 def test_the_peak_is_exact(Buddy, random_trace, monkeypatch):
     """Against an allocator that is asked one call at a time."""
     buddy = Buddy(MEMORY, max_order=9)

@@ -54,7 +54,9 @@ def everything(path):
     return compare(Trace(path), VARIANTS)[0].events
 
 
-@pytest.mark.parametrize("form", ["byte CSV", "RMM log", "page CSV"])
+@pytest.mark.parametrize(
+    "form", ["byte CSV", pytest.param("RMM log", marks=pytest.mark.soak), "page CSV"]
+)
 @pytest.mark.parametrize(
     "work",
     [

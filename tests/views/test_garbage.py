@@ -162,6 +162,7 @@ def test_arrays_copied_are_no_longer_of_the_arena(arena):
     assert copies[0].sum() == 0
 
 
+@pytest.mark.alone
 def test_an_arena_in_a_cycle_ends_when_it_is_found(Arena):
     def count():
         return len(os.listdir("/proc/self/fd"))

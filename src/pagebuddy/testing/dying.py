@@ -33,11 +33,11 @@ _ROOT = Path(pagebuddy.__file__).parent
 _COUNTED = tuple(str(_ROOT / place) for place in COMING)
 
 
-def deaths_at_lines(act: Callable[[], object], step: int = 1) -> Iterator[int]:
+def deaths_at_lines(act: Callable[[], object], step: int = 1, first: int = 0) -> Iterator[int]:
     """Let one forked process after the other act, and be killed before a line that comes later.
 
-    Yields after each death, and once after the one that was through. Every `step`th line is a point.
-    Raises RuntimeError where one fails in another way.
+    Yields after each death, and once after the one that was through. Every `step`th line is a point,
+    from the line after the first `first`. Raises RuntimeError where one fails in another way.
     """
 
     def limited(lines: int) -> None:
@@ -45,21 +45,21 @@ def deaths_at_lines(act: Callable[[], object], step: int = 1) -> Iterator[int]:
         act()
         sys.settrace(None)
 
-    yield from _deaths(limited, step)
+    yield from _deaths(limited, step, first)
 
 
-def deaths_at_stores(act: Callable[[Any], object], step: int = 1) -> Iterator[int]:
+def deaths_at_stores(act: Callable[[Any], object], step: int = 1, first: int = 0) -> Iterator[int]:
     """The same for stores of the uncompiled engine: `act` takes the class of arenas to be used."""
 
     def limited(stores: int) -> None:
         engine = engine_of_the_mortal(Budget(stores, _die))
         act(type("Arena", (pagebuddy.Arena,), {"_engine": engine}))
 
-    yield from _deaths(limited, step)
+    yield from _deaths(limited, step, first)
 
 
-def _deaths(limited: Callable[[int], None], step: int) -> Iterator[int]:
-    point, status = 0, -signal.SIGKILL
+def _deaths(limited: Callable[[int], None], step: int, first: int) -> Iterator[int]:
+    point, status = first, -signal.SIGKILL
     while status:
         status = _ended(limited, point)
         if status not in (0, -signal.SIGKILL):

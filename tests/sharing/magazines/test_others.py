@@ -168,7 +168,7 @@ def test_words_in_the_magazine_of_a_free_slot_are_forgotten(arena, start, slot_w
 # -- at once ---------------------------------------------------------------------------------------
 
 
-def test_who_joins_a_buffer_has_it_before_it_is_handed_out_again(arena, start, rounds):
+def test_who_joins_a_buffer_has_it_before_it_is_handed_out_again(arena, start, effort):
     """The other process counts up before and after it holds something, so that this one can tell."""
     told = arena.alloc(PAGE)
     epoch = told.view.cast("Q")
@@ -186,7 +186,7 @@ def test_who_joins_a_buffer_has_it_before_it_is_handed_out_again(arena, start, r
 
     epoch[3] = arena.alloc(PAGE).offset
     other = start(joining)
-    for _ in range(10_000 * rounds):
+    for _ in range(effort.pick(1000, 10_000)):
         before = epoch[0]
         buffer = arena.alloc(PAGE)
         at, held, after = buffer.offset, epoch[1], epoch[0]
@@ -199,7 +199,7 @@ def test_who_joins_a_buffer_has_it_before_it_is_handed_out_again(arena, start, r
 
 
 @pytest.mark.parametrize("lockless", [True, False], ids=["forks of C", "forks"])
-def test_forks_while_threads_load_and_draw(arena, rounds, lockless):
+def test_forks_while_threads_load_and_draw(arena, effort, lockless):
     """A fork of C needs no interpreter, and comes between any two instructions of other threads."""
     over, errors = threading.Event(), []
 
@@ -222,7 +222,7 @@ def test_forks_while_threads_load_and_draw(arena, rounds, lockless):
     for thread in threads:
         thread.start()
     fork = ctypes.CDLL(None).fork if lockless else os.fork
-    for _ in range(100 * rounds):
+    for _ in range(effort.pick(30, 100)):
         pid = fork()
         if not pid:
             # The interpreter's lock may be nobody's here: then this is never come to.

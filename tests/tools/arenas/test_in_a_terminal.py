@@ -31,7 +31,9 @@ def busy(long_name):
         del buffers
 
 
-@pytest.mark.parametrize("columns", [80, 50, 40])
+@pytest.mark.parametrize(
+    "columns", [*(pytest.param(n, marks=pytest.mark.soak) for n in (80, 50)), 40]
+)
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -34,7 +34,9 @@ def test_how_often_to_look_is_checked(arena, name, pagebuddy_command, every):
 
 
 @pytest.mark.parametrize("verb", ["ls", "stat", "map", "check", "reap"])
-@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+@pytest.mark.parametrize(
+    "options", [[], pytest.param(["--json"], marks=pytest.mark.soak)], ids=["text", "json"]
+)
 def test_a_disk_that_is_full(arena, name, surroundings, verb, options):
     if (verb, options) == ("map", ["--json"]):
         pytest.skip("it prints no figures")

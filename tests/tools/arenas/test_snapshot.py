@@ -72,6 +72,7 @@ def test_nothing_changes_and_no_slot_is_taken(arena, name, die):
     del buffer
 
 
+@pytest.mark.alone
 def test_no_descriptor_is_left(arena, name, tmp_path):
     def open_files():
         return len(os.listdir("/proc/self/fd"))
@@ -130,7 +131,7 @@ def test_records_of_two_moments_are_copied_again(arena, name):
     del buffer
 
 
-def test_others_are_at_work_meanwhile(arena, name, surroundings, rounds):
+def test_others_are_at_work_meanwhile(arena, name, surroundings, effort):
     worker = subprocess.Popen(
         [sys.executable, "-c", WORKS, name], env=surroundings, stdout=subprocess.PIPE, text=True
     )
@@ -138,7 +139,7 @@ def test_others_are_at_work_meanwhile(arena, name, surroundings, rounds):
     try:
         assert worker.stdout.readline() == "working\n"
         seen = set()
-        for _ in range(100 * rounds):
+        for _ in range(effort.pick(30, 100)):
             with Snapshot(f"/dev/shm/{name}") as snapshot:
                 stats = snapshot.stats()
                 assert stats.used + stats.free == stats.n_pages

@@ -210,6 +210,7 @@ def test_threads_are_recorded_in_the_order_of_the_lock(any_arena, path):
     assert (result.skipped_allocs, result.skipped_frees, result.end.used) == (0, 0, 0)
 
 
+@pytest.mark.one_engine
 def test_memory_is_bounded_and_blocks_are_whole_lines(arena, path):
     n = TAPE_BYTES // len("alloc,0,12345\nfree,0,\n") * 2
     with arena.record(path) as recording:
@@ -327,6 +328,7 @@ def test_it_ends_once(arena, path):
     assert repr(recording) == f"<ArenaRecording into '{path}', 0 events, stopped>"
 
 
+@pytest.mark.alone
 def test_it_outlives_the_arena_object_and_lets_the_arena_go_when_it_ends(Arena, path):
     gc.collect()
     n_open = len(os.listdir("/proc/self/fd"))
