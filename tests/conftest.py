@@ -102,7 +102,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Mark the tests that must run alone, and leave out those that an everyday run does not have."""
     left_out = []
     for item in items:
-        if "left_behind" in getattr(item, "fixturenames", ()):
+        # What a process has open, and what the kernel traces, of which there is one.
+        if {"left_behind", "mounted_tracefs"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("alone")
         if EFFORT.level == "everyday" and not is_everyday(item):
             left_out.append(item)
