@@ -11,7 +11,7 @@ cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.memoryview cimport PyMemoryView_GET_BUFFER
-from cpython.object cimport PyObject
+from cpython.object cimport PyObject, PyTypeObject
 from cpython.ref cimport Py_INCREF
 
 ctypedef unsigned long long u64
@@ -143,6 +143,7 @@ include "core/spans.py"
 include "core/batch.py"
 include "core/rebuild.py"
 include "core/prove.py"
+include "allocator/checks.py"
 include "allocator/inspection.py"
 include "allocator/buddy.py"
 
@@ -247,6 +248,25 @@ cdef bint free_plain "pb_free_plain"(PyObject *self, PyObject *page) noexcept:
 
 
 put_all_before(BuddyAllocator)
+
+
+# -- signatures ------------------------------------------------------------------------------------
+
+# The text that the types below point to.
+cdef list DOCSTRINGS = []
+
+
+cdef void show_signature(kind):
+    """Put the parameters of a class before its docstring, where `inspect.signature` and help() look.
+
+    Cython does that for methods, and for `__init__` if it has a docstring, but not for the class itself.
+    """
+    parameters = kind.__init__.__text_signature__.replace("$self, ", "", 1)
+    DOCSTRINGS.append(f"{kind.__name__}{parameters}\n--\n\n{kind.__doc__}".encode())
+    (<PyTypeObject *> kind).tp_doc = DOCSTRINGS[-1]
+
+
+show_signature(BuddyAllocator)
 
 
 cdef class _Bench:

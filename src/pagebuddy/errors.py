@@ -98,11 +98,11 @@ class OutOfPages(PageBuddyError, MemoryError):
         asked, free, largest = map(self._amount, (self.requested, self.free, self.largest_free))
         where = f" {self.where}" if self.where else ""
         if self.largest_free >= self.requested:
-            advice = "choose a smaller alignment, or another place"
+            advice = "relax the alignment or the window"
         elif self.free >= self.requested:
-            advice = "request less at once, or free what lies between the free runs"
+            advice = "ask for less at once, or free the pages between the free runs"
         else:
-            advice = "free something first, or request less"
+            advice = "free something first, or ask for less"
         return f"no room for {asked}{where}: {free} free, longest free run {largest}; {advice}"
 
     def _amount(self, n_pages: int) -> str:

@@ -28,7 +28,7 @@ def _lines(buddy: Any) -> Iterator[str]:
     yield (
         f"BuddyAllocator: {stats.n_pages} pages of {buddy.page_size} bytes, "
         f"{stats.used} used in {stats.n_spans} spans, {stats.free} free, "
-        f"the longest free run {stats.largest_free}"
+        f"longest free run {stats.largest_free}"
     )
     blocks = list(buddy.free_blocks())
     yield "free lists"

@@ -119,8 +119,8 @@ class Stats:
         -------
         float
             -1.0 if there is a free block of this order or a larger one. 0.0 if no page is free.
-            Otherwise 1 - (1 + free / 2^order) / number of free blocks: towards 0 if too few pages are free,
-            towards 1 if enough are free, but scattered.
+            Otherwise 1 - (1 + free / 2^order) / number of free blocks: towards 0 if too few pages are
+            free, towards 1 if enough are free, but scattered.
 
         Raises
         ------
