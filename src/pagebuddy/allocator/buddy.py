@@ -646,7 +646,7 @@ class BuddyAllocator(Inspection):
             raise TypeError("pages must be a writable, contiguous array of uint64")
         if PAGE_NUMBERS - 1 in self.ranges:
             raise ValueError(
-                "run() uses page 2^64 - 1 to mark an empty slot; leave that page out of the ranges"
+                "page 2^64 - 1 marks an empty slot in run(); leave that page out of the ranges"
             )
         n_ops: u64 = len(todo)
         failed = run_all(

@@ -9,7 +9,7 @@ the Where To of Anti-Fragmentation" (Ottawa Linux Symposium, 2006), the second f
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar, SupportsIndex
+from typing import ClassVar, Final, SupportsIndex
 
 from pagebuddy.arguments import whole
 
@@ -52,13 +52,6 @@ class Stats:
     # The names of all figures in order, those of base classes first.
     __match_args__: ClassVar[tuple[str, ...]] = __slots__
 
-    n_pages: int
-    used: int
-    free: int
-    largest_free: int
-    free_blocks: tuple[int, ...]
-    n_spans: int
-
     def __init__(
         self,
         n_pages: int,
@@ -68,7 +61,12 @@ class Stats:
         free_blocks: tuple[int, ...],
         n_spans: int,
     ) -> None:
-        self.__setstate__((n_pages, used, free, largest_free, free_blocks, n_spans))
+        self.n_pages: Final = n_pages
+        self.used: Final = used
+        self.free: Final = free
+        self.largest_free: Final = largest_free
+        self.free_blocks: Final = free_blocks
+        self.n_spans: Final = n_spans
 
     @property
     def max_order(self) -> int:
@@ -187,7 +185,9 @@ class Stats:
         return f"{type(self).__qualname__}({', '.join(f'{n}={value!r}' for n, value in named)})"
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"cannot assign to {name!r}: these figures do not change")
+        if hasattr(self, name):
+            raise AttributeError(f"cannot assign to {name!r}: these figures do not change")
+        object.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:
         raise AttributeError(f"cannot delete {name!r}: these figures do not change")
@@ -199,4 +199,4 @@ class Stats:
 
     def __setstate__(self, values: Iterable[object]) -> None:
         for name, value in zip(self.__match_args__, values, strict=True):
-            object.__setattr__(self, name, value)
+            setattr(self, name, value)

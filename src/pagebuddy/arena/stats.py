@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from pagebuddy.allocator.stats import Stats
 
@@ -43,12 +43,6 @@ class ArenaStats(Stats):
     __slots__ = ("page_size", "processes", "dead", "tickets", "kept")  # noqa: RUF023
     __match_args__: ClassVar[tuple[str, ...]] = (*Stats.__match_args__, *__slots__)
 
-    page_size: int
-    processes: int
-    dead: int
-    tickets: int
-    kept: int
-
     def __init__(
         self,
         n_pages: int,
@@ -63,8 +57,12 @@ class ArenaStats(Stats):
         tickets: int,
         kept: int,
     ) -> None:
-        pages = (n_pages, used, free, largest_free, free_blocks, n_spans)
-        self.__setstate__((*pages, page_size, processes, dead, tickets, kept))
+        super().__init__(n_pages, used, free, largest_free, free_blocks, n_spans)
+        self.page_size: Final = page_size
+        self.processes: Final = processes
+        self.dead: Final = dead
+        self.tickets: Final = tickets
+        self.kept: Final = kept
 
     @property
     def n_bytes(self) -> int:
