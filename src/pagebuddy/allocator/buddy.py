@@ -428,7 +428,7 @@ class BuddyAllocator(Inspection):
             alloc_blocks(self, k, many, words_of(words))
             if self.fault:
                 raise clear_fault(self)
-        return pages  # type: ignore[no-any-return]
+        return pages
 
     @cython.cfunc
     def _alloc_placed(

@@ -10,8 +10,11 @@ from pagebuddy.arguments import LAST_PAGE, whole
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from numpy import uint64
+    from numpy.typing import NDArray
 
-def new_vector(count: int) -> Any:
+
+def new_vector(count: int) -> NDArray[uint64] | array[int]:
     """Return an array for count page numbers: of numpy's uint64, or an `array("Q")`."""
     try:
         import numpy as np

@@ -85,7 +85,7 @@ class AllocatorMachine(RuleBasedStateMachine):
         self.turn += 1
         return self.buddies[self.turn % len(self.buddies)]
 
-    # Taking
+    # Allocating
 
     @rule(n_pages=_lengths)
     def alloc(self, n_pages: int) -> None:
@@ -137,7 +137,7 @@ class AllocatorMachine(RuleBasedStateMachine):
             self.buddy.alloc_at(page, n_pages)
             self.took(page, n_pages)
 
-    # Giving back
+    # Freeing
 
     @precondition(lambda self: self.model.spans)
     @rule(pick=_picks, told=st.booleans())
@@ -204,7 +204,7 @@ class AllocatorMachine(RuleBasedStateMachine):
         if possible:
             self.model.resize(page, n_pages)
 
-    # The bytes
+    # Metadata
 
     @rule()
     def move_to_a_copy(self) -> None:
@@ -241,7 +241,7 @@ class AllocatorMachine(RuleBasedStateMachine):
             self.model.give_back(page)
         self.model.check(self.buddy)
 
-    # What the rules share
+    # Used by the rules
 
     def near(self, offset: int) -> int:
         """A page number near the ranges."""
