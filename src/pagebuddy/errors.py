@@ -126,7 +126,7 @@ class BadFree(PageBuddyError, ValueError):
     message : str
         The text of the error.
     expected, found : int, optional
-        What the caller expected, and what the span has.
+        The size or the generation that the caller expected, and that of the span.
 
     Attributes
     ----------

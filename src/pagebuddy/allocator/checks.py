@@ -1,4 +1,4 @@
-"""Compare a call with the allocator's state, and turn what is wrong into an exception.
+"""Check a call against the allocator's state; raise or return an exception if it cannot succeed.
 
 Part of the extension. `Inspection` and `BuddyAllocator` use it; the texts are in `refusals`.
 """

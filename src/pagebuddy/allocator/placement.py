@@ -57,7 +57,7 @@ def as_bytes(buffer: Any, name: str) -> memoryview:
 def as_words(buffer: Any, name: str, n_bytes: int = 0) -> memoryview:
     """Return a buffer of at least n_bytes bytes as 64-bit words.
 
-    Raises what `as_bytes` raises, and ValueError if there are fewer bytes, or they are not aligned.
+    Raises the errors of `as_bytes`, and ValueError if there are fewer bytes, or they are not aligned.
     """
     view = as_bytes(buffer, name)
     if view.nbytes < n_bytes:
