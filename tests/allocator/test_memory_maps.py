@@ -145,7 +145,7 @@ def test_a_map_of_all_zeros_says_what_to_do():
     ],
 )
 def test_a_map_without_ram(read, text):
-    with pytest.raises(ValueError, match="there is no RAM in this memory map; expected"):
+    with pytest.raises(ValueError, match="no RAM in this memory map; expected"):
         read(text)
 
 

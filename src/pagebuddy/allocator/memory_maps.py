@@ -152,7 +152,7 @@ def _interval(where: str, start: int, end: int) -> Interval:
 
 def _in_order(ram: list[Interval], sought: str) -> list[Interval]:
     if not ram:
-        raise ValueError(f"there is no RAM in this memory map; expected {sought}")
+        raise ValueError(f"no RAM in this memory map; expected {sought}")
     ram.sort()
     for (start, end), (next_start, next_end) in pairwise(ram):
         if next_start < end:
