@@ -11,7 +11,7 @@ cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.memoryview cimport PyMemoryView_GET_BUFFER
-from cpython.object cimport PyObject
+from cpython.object cimport PyObject, PyTypeObject
 from cpython.ref cimport Py_INCREF
 
 ctypedef unsigned long long u64
@@ -46,7 +46,7 @@ cdef extern from *:
     #define PB_NO_PAGE 0xFFFFFFFFFFFFFFFFULL
     #define pb_wrapped(x) (x)
     #define pb_low(x) ((x) & 0xFFFFFFFFULL)
-    /* The value of an int that fits, not negative; -1 for anything else, without an exception. */
+    /* The value of an int from 0 to 2^63 - 1; -1 for anything else, without an exception. */
     static inline long long pb_small(PyObject *o) {
         int overflow;
         long long v;
@@ -59,7 +59,7 @@ cdef extern from *:
     #endif
         v = PyLong_AsLongLongAndOverflow(o, &overflow);
         return overflow || v < 0 ? -1 : v; }
-    /* All words of a State that has no metadata yet: every operation finds nothing. */
+    /* The words of a State without metadata: every operation finds nothing. */
     static unsigned long long pb_nothing[128];
     """
     u64 ctz "pb_ctz"(u64 x) nogil
@@ -126,7 +126,7 @@ cdef void point_at_nothing(State s) noexcept:
 
 
 cdef u64 *words_of(object view) noexcept:
-    """Where the words of a memoryview lie; whoever keeps the pointer keeps the view."""
+    """The address of a memoryview's words. Keep the view as long as the pointer."""
     return <u64 *> PyMemoryView_GET_BUFFER(view).buf
 
 
@@ -143,6 +143,7 @@ include "core/spans.py"
 include "core/batch.py"
 include "core/rebuild.py"
 include "core/prove.py"
+include "allocator/checks.py"
 include "allocator/inspection.py"
 include "allocator/buddy.py"
 
@@ -180,9 +181,9 @@ include "buffers/attachment.py"
 
 # -- calls without options -------------------------------------------------------------------------
 #
-# Sorting out keyword arguments costs 3 ns a call, as much as the engine needs for both. So
-# the commonest calls, `alloc(n)` and `free(page)`, are looked at before Cython's code for them is: what
-# they can do at once is done, and everything else, errors among it, goes on to the method as written.
+# Parsing keyword arguments costs 3 ns a call, as much as the engine needs for an `alloc` and a `free`. So
+# a function of ours runs before Cython's code for `alloc(n)` and `free(page)`. It does what can be done
+# at once; everything else, errors included, is left to the method as written.
 
 cdef extern from *:
     """
@@ -199,7 +200,7 @@ cdef extern from *:
         if (n == 1 && !names && pb_free_plain(self, args[0])) Py_RETURN_NONE;
         return pb_free_written(self, args, n, names); }
 
-    /* Put a function before the one that a method calls; the method stays the object that it is. */
+    /* Make a method call another function first. The method object stays the same. */
     static void pb_put_before(PyTypeObject *type, const char *name, pb_call call, pb_call *written) {
         PyObject *method = PyDict_GetItemString(type->tp_dict, name);
         if (method && Py_IS_TYPE(method, &PyMethodDescr_Type)) {
@@ -215,10 +216,10 @@ cdef extern from *:
     void put_all_before "pb_put_all_before"(object type)
 
 
-# `self` is borrowed here: counting the reference up and down is measurable.
+# `self` is a borrowed reference here: counting it up and down would take measurable time.
 
 cdef PyObject *alloc_plain "pb_alloc_plain"(PyObject *self, PyObject *n) noexcept:
-    """The page of n more pages, if n is a plain int and they can be had at once; else NULL."""
+    """Allocate n pages if n is a plain int and they are available at once; their page, or NULL."""
     cdef i64 count = small(<object> n)
     cdef u64 node, page
     if count <= 0 or count > <i64> (<BuddyAllocator> self).total:
@@ -229,7 +230,7 @@ cdef PyObject *alloc_plain "pb_alloc_plain"(PyObject *self, PyObject *n) noexcep
     commit(<BuddyAllocator> self, node, count)
     page = page_of(<BuddyAllocator> self, node)
     if page != (<BuddyAllocator> self).last_page or (<BuddyAllocator> self).last_number is None:
-        # A warm page comes back over and over: its int is made once.
+        # The same page is often allocated again and again: make its int object once.
         (<BuddyAllocator> self).last_page = page
         (<BuddyAllocator> self).last_number = page
     Py_INCREF((<BuddyAllocator> self).last_number)
@@ -237,7 +238,7 @@ cdef PyObject *alloc_plain "pb_alloc_plain"(PyObject *self, PyObject *n) noexcep
 
 
 cdef bint free_plain "pb_free_plain"(PyObject *self, PyObject *page) noexcept:
-    """Whether page is a plain int, the first of a live span, and is now free without a fault."""
+    """Free a live span if page is a plain int and starts one; False otherwise, or at a fault."""
     cdef i64 given = small(<object> page)
     cdef u64 node = node_of(<BuddyAllocator> self, given) if given >= 0 else 0
     if node == 0 or not is_live((<BuddyAllocator> self).links[node]):
@@ -249,8 +250,27 @@ cdef bint free_plain "pb_free_plain"(PyObject *self, PyObject *page) noexcept:
 put_all_before(BuddyAllocator)
 
 
+# -- signatures ------------------------------------------------------------------------------------
+
+# The text that the types below point to.
+cdef list DOCSTRINGS = []
+
+
+cdef void show_signature(kind):
+    """Put the parameters of a class before its docstring, where `inspect.signature` and help() look.
+
+    Cython does that for methods, and for `__init__` if it has a docstring, but not for the class itself.
+    """
+    parameters = kind.__init__.__text_signature__.replace("$self, ", "", 1)
+    DOCSTRINGS.append(f"{kind.__name__}{parameters}\n--\n\n{kind.__doc__}".encode())
+    (<PyTypeObject *> kind).tp_doc = DOCSTRINGS[-1]
+
+
+show_signature(BuddyAllocator)
+
+
 cdef class _Bench:
-    """For benchmarks: calls that do nothing, the least that a call costs, and a loop of C."""
+    """For benchmarks: calls that do nothing, and a loop in C."""
 
     def nothing(self, n, *, above=None, below=None, align=None):
         return n

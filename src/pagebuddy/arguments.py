@@ -1,4 +1,4 @@
-"""Check arguments: turn them into plain ints, or raise an error that names them."""
+"""Check arguments: convert them to plain ints, or raise an error that names them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from operator import index
 PAGE_NUMBERS = 1 << 64
 LAST_PAGE = PAGE_NUMBERS - 1
 
-# Bits of the longest number that a message writes out.
+# Bits of the longest number that a message writes out in digits.
 LONGEST = 256
 
 
 def whole(value: object, name: str, *, least: int | None = 0, most: int | None = None) -> int:
-    """Return value as an int from least to most, where these are limits.
+    """Return a value as an int from least to most; None is no limit.
 
-    Raises TypeError for what is no integer, ValueError for one outside.
+    Raises TypeError if it is not an integer, ValueError if it is outside the limits.
 
     >>> whole(3, "n_pages", least=1)
     3
@@ -36,7 +36,9 @@ def whole(value: object, name: str, *, least: int | None = 0, most: int | None =
 
 
 def power_of_two(value: object, name: str, *, most: int) -> int:
-    """Return value as an int that is a power of two, at most `most`.
+    """Return a value as an int, if it is a power of two up to `most`.
+
+    Raises TypeError if it is not an integer, ValueError if it is not such a power of two.
 
     >>> power_of_two(4096, "page_size", most=1 << 40)
     4096
@@ -56,10 +58,9 @@ def power_of_two(value: object, name: str, *, most: int) -> int:
 
 
 def numeral(number: int) -> str:
-    """Return a number as text for a message: its digits, or a bound if they are too many to read.
+    """Return a number as text for a message: its digits, or a bound if there are too many.
 
-    Python refuses to write more than some thousand digits, and an error about a wrong number must not
-    itself fail.
+    Python refuses to write a number of more than a few thousand digits, and a message must not fail.
 
     >>> numeral(-12), numeral(1 << 20_000), numeral(-3 << 20_000)
     ('-12', '2^20000', 'less than -2^20001')

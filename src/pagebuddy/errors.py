@@ -1,18 +1,18 @@
-"""What can go wrong, as a tree. Each is also the built-in that a caller would already catch.
+"""The exceptions of this package. Each is also the built-in exception that a caller would catch.
 
     PageBuddyError
-    ├── OutOfPages (MemoryError)          nothing free that would do
-    ├── BadFree (ValueError)              what was given back was not a live span
-    ├── StaleHandle (LookupError)         a handle to what is gone
-    ├── CorruptMetadata (RuntimeError)    stored bytes are not what they must be
-    ├── OutOfSlots (RuntimeError)         no room for another process or key
-    ├── OutOfTickets (RuntimeError)       no room for another handle on its way
+    ├── OutOfPages (MemoryError)          no free run of pages is large enough
+    ├── BadFree (ValueError)              the page is not the start of a live span
+    ├── StaleHandle (LookupError)         the handle's buffer is gone, or the handle is damaged
+    ├── CorruptMetadata (RuntimeError)    stored data are damaged
+    ├── OutOfSlots (RuntimeError)         no room for another process or kept buffer
+    ├── OutOfTickets (RuntimeError)       no room for another unclaimed handle
     ├── ArenaExists (FileExistsError)     the name is taken
-    ├── ArenaNotFound (FileNotFoundError) nothing has that name
-    └── ArenaClosed (ValueError)          used after close
+    ├── ArenaNotFound (FileNotFoundError) no arena has that name
+    └── ArenaClosed (ValueError)          the arena object was closed
 
-A wrong type is a plain `TypeError`, a wrong value a plain `ValueError`. Nothing is changed when any of
-these is raised.
+A wrong type raises a plain `TypeError`, a wrong value a plain `ValueError`. A call that raises any of
+these has changed nothing.
 """
 
 from __future__ import annotations
@@ -21,19 +21,62 @@ from pagebuddy.arguments import numeral
 
 
 class PageBuddyError(Exception):
-    """What all errors of this package have in common.
+    """Base class of the exceptions of this package.
 
-    Each is made of its arguments alone, so that it travels between processes with its figures.
+    Notes
+    -----
+    Each can be pickled, and keeps its attributes.
+
+    Examples
+    --------
+    >>> from pagebuddy import BuddyAllocator
+    >>> try:
+    ...     BuddyAllocator(64).alloc(100)
+    ... except PageBuddyError as error:
+    ...     print(type(error).__name__)
+    OutOfPages
     """
 
 
 class OutOfPages(PageBuddyError, MemoryError):
-    """No free pages that would do.
+    """Raised if no free run of pages is large enough. It is also a `MemoryError`.
 
-    Attributes, all in pages: `requested`, `free` (in all), `largest_free` (the longest free run; a
-    request up to that long would have succeeded). Where the request was limited to a window, `free`
-    and `largest_free` are those of the window. `page_size` is in bytes, or None where pages have no
-    size; the message then speaks of pages only.
+    Parameters
+    ----------
+    requested : int
+        Pages that the call requested.
+    free : int
+        Free pages in all.
+    largest_free : int
+        Pages of the longest free run.
+    page_size : int, optional
+        Bytes in a page. Without it, the message gives pages only.
+    where : str, optional
+        Where the pages had to be, for the message: ``"below page 256"``.
+
+    Attributes
+    ----------
+    requested : int
+        Pages that the call requested.
+    free : int
+        Free pages in all. If the request was limited to a window of pages, those of the window.
+    largest_free : int
+        Pages of the longest free run, in the same window. A request for up to that many pages, without
+        an alignment, would have succeeded.
+    page_size : int or None
+        Bytes in a page; None if pages have no size.
+    where : str
+        Where the pages had to be; empty if they could be anywhere.
+
+    Examples
+    --------
+    >>> from pagebuddy import BuddyAllocator
+    >>> buddy = BuddyAllocator(64)
+    >>> try:
+    ...     buddy.alloc(100)
+    ... except MemoryError as error:
+    ...     print(error.requested, error.free, error.largest_free)
+    100 64 64
     """
 
     def __init__(
@@ -55,12 +98,12 @@ class OutOfPages(PageBuddyError, MemoryError):
         asked, free, largest = map(self._amount, (self.requested, self.free, self.largest_free))
         where = f" {self.where}" if self.where else ""
         if self.largest_free >= self.requested:
-            advice = "relax the alignment or the place asked for"
+            advice = "relax the alignment or the window"
         elif self.free >= self.requested:
-            advice = "ask for less at once, or free what lies between"
+            advice = "ask for less at once, or free the pages between the free runs"
         else:
             advice = "free something first, or ask for less"
-        return f"no room for {asked}{where}: {free} free, the longest run {largest}; {advice}"
+        return f"no room for {asked}{where}: {free} free, longest free run {largest}; {advice}"
 
     def _amount(self, n_pages: int) -> str:
         pages = f"{numeral(n_pages)} {'page' if n_pages == 1 else 'pages'}"
@@ -70,11 +113,46 @@ class OutOfPages(PageBuddyError, MemoryError):
 
 
 class BadFree(PageBuddyError, ValueError):
-    """A page that is not the first of a live span, or not of the span that the caller meant.
+    """Raised if a page is not the first page of the live span that the caller means.
 
-    Attributes: `page`, and `reason`: "outside" (no page of this allocator), "free" (not allocated,
-    perhaps freed twice), "interior" (inside a live span), "size" or "generation" (a live span, but not
-    the one expected; `expected` and `found` tell).
+    It is also a `ValueError`.
+
+    Parameters
+    ----------
+    page : int
+        The page that the caller gave.
+    reason : str
+        One of the words below.
+    message : str
+        The text of the error.
+    expected, found : int, optional
+        The size or the generation that the caller expected, and that of the span.
+
+    Attributes
+    ----------
+    page : int
+        The page that the caller gave.
+    reason : str
+        ``"outside"``: not a page of this allocator. ``"free"``: not allocated, perhaps freed twice.
+        ``"interior"``: inside a live span, but not its first page. ``"size"`` or ``"generation"``: a
+        live span, but with another number of pages, or of another generation, than the caller expected.
+    message : str
+        The text of the error.
+    expected : int or None
+        The size in pages, or the generation, that the caller expected.
+    found : int or None
+        The size in pages, or the generation, of the live span.
+
+    Examples
+    --------
+    >>> from pagebuddy import BuddyAllocator
+    >>> buddy = BuddyAllocator(64)
+    >>> page = buddy.alloc(5)
+    >>> try:
+    ...     buddy.free(page + 1)
+    ... except ValueError as error:
+    ...     print(error.page, error.reason)
+    1 interior
     """
 
     def __init__(
@@ -97,11 +175,58 @@ class BadFree(PageBuddyError, ValueError):
 
 
 class StaleHandle(PageBuddyError, LookupError):
-    """A handle that is doubled, cut, changed, foreign, or names what is gone."""
+    """Raised if a handle cannot be received. It is also a `LookupError`.
+
+    The handle was received before, its buffer or its arena is gone, or its bytes are damaged.
+
+    Examples
+    --------
+    >>> from pagebuddy import Arena
+    >>> arena = Arena("1 MiB")
+    >>> handle = arena.dumps(arena.alloc(5000))
+    >>> buffer = arena.loads(handle)
+    >>> try:
+    ...     arena.loads(handle)
+    ... except StaleHandle:
+    ...     print("received before")
+    received before
+    """
 
 
 class CorruptMetadata(PageBuddyError, RuntimeError):
-    """Stored bytes that break an invariant; `invariant` names it, `page` tells where, if known."""
+    """Raised if stored data break an invariant. It is also a `RuntimeError`.
+
+    Parameters
+    ----------
+    invariant : str
+        The invariant that does not hold, as a sentence without its full stop.
+    detail : str, optional
+        What was found instead, or where.
+    page : int, optional
+        The page where it was found.
+    advice : str, optional
+        What the caller can do.
+
+    Attributes
+    ----------
+    invariant : str
+        The invariant that does not hold.
+    detail : str
+        What was found instead, or where; empty if there is nothing to add.
+    page : int or None
+        The page where it was found, if it concerns a page.
+    advice : str
+        What the caller can do.
+
+    Examples
+    --------
+    >>> from pagebuddy import BuddyAllocator
+    >>> try:
+    ...     BuddyAllocator.attach(bytearray(4096))
+    ... except CorruptMetadata as error:
+    ...     print(error.invariant)
+    metadata starts with the mark of pagebuddy
+    """
 
     def __init__(
         self,
@@ -117,27 +242,48 @@ class CorruptMetadata(PageBuddyError, RuntimeError):
         super().__init__(invariant, detail, page, advice)
 
     def __str__(self) -> str:
-        text = f"metadata is corrupt: it does not hold that {self.invariant}"
+        text = f'metadata is corrupt: the invariant "{self.invariant}" does not hold'
         if self.detail:
             text += f" ({self.detail})"
         return f"{text}; {self.advice}"
 
 
 class OutOfSlots(PageBuddyError, RuntimeError):
-    """No room for another process, or for another kept buffer."""
+    """Raised if an arena has no room for another process, or for another kept buffer.
+
+    It is also a `RuntimeError`. A new arena's option `slots` sets how many processes can be attached.
+    """
 
 
 class OutOfTickets(PageBuddyError, RuntimeError):
-    """No room for another handle on its way."""
+    """Raised if an arena, or a buffer, has no room for another unclaimed handle.
+
+    It is also a `RuntimeError`. `Arena.reap` with `unclaimed_after` ends the handles that wait too long.
+    """
 
 
 class ArenaExists(PageBuddyError, FileExistsError):
-    """The name is taken."""
+    """Raised if an arena cannot be created because its name is taken.
+
+    It is also a `FileExistsError`.
+    """
 
 
 class ArenaNotFound(PageBuddyError, FileNotFoundError):
-    """No arena has that name."""
+    """Raised if no arena has the given name. It is also a `FileNotFoundError`."""
 
 
 class ArenaClosed(PageBuddyError, ValueError):
-    """This arena object was closed."""
+    """Raised if an arena object is used after `close`. It is also a `ValueError`.
+
+    Examples
+    --------
+    >>> from pagebuddy import Arena
+    >>> arena = Arena("1 MiB")
+    >>> arena.close()
+    >>> try:
+    ...     arena.alloc(5000)
+    ... except ArenaClosed:
+    ...     print("closed")
+    closed
+    """

@@ -56,7 +56,7 @@ def test_whole_pages(ram, page_size, pages):
 
 @pytest.mark.parametrize("ram", [[], [(0, 4095)], [(1, 8191)], [(1, 4096), (4097, 8192)]])
 def test_no_whole_page_is_an_error(ram):
-    with pytest.raises(ValueError, match="no RAM here makes a whole page of 4096 bytes"):
+    with pytest.raises(ValueError, match="no whole page of 4096 bytes"):
         whole_pages(ram, 4096)
 
 
@@ -152,7 +152,9 @@ def test_bad_ranges_change_nothing(first, n, error, message):
 
 @pytest.mark.parametrize("given", [5, (1, 2, 3), (1,), ()])
 def test_a_range_is_a_pair(given):
-    with pytest.raises(TypeError, match=r"a page range is a pair \(first page, n pages\), not"):
+    with pytest.raises(
+        TypeError, match=r"a page range is a pair \(first page, number of pages\), not"
+    ):
         PageRanges([given])
 
 
@@ -195,10 +197,10 @@ def test_remove(first, n, left):
 def test_remove_of_what_is_not_there_names_the_first_such_page(first, n, missing):
     there = [(1, 4), (5, 4), (10, 2)]
     ranges = PageRanges(there)
-    with pytest.raises(ValueError, match=rf"page {missing:#x} is in none of the ranges"):
+    with pytest.raises(ValueError, match=rf"page {missing:#x} is not in the ranges"):
         ranges.remove(first, n)
     assert list(ranges) == there
-    with pytest.raises(ValueError, match="is in none of the ranges"):
+    with pytest.raises(ValueError, match="is not in the ranges"):
         PageRanges().remove(first, n)
 
 

@@ -60,7 +60,7 @@ class Model(RuleBasedStateMachine):
             self.take(pages)
         else:
             missing = min(pages - self.taken())
-            with pytest.raises(ValueError, match=f"page {missing:#x} is in none"):
+            with pytest.raises(ValueError, match=f"page {missing:#x} is not in the ranges"):
                 self.ranges.remove(min(pages), len(pages))
 
     @rule()

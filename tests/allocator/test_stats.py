@@ -1,7 +1,8 @@
 """The two indices against known values and against their meaning."""
 
-import dataclasses
+import copy
 import json
+import pickle
 
 import pytest
 from hypothesis import given
@@ -101,11 +102,33 @@ def test_order_is_checked(index):
 
 def test_stats_do_not_change():
     stats = stats_of(1, 2)
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError, match="cannot assign to 'free'"):
         stats.free = 0
+    with pytest.raises(AttributeError, match="cannot delete 'free'"):
+        del stats.free
+    assert stats.free == 5
     assert not hasattr(stats, "__dict__")
     assert stats == stats_of(1, 2)
+    assert stats != stats_of(2, 2)
+    assert stats != (10, 5, 5, 0, (1, 2), 2)
     assert hash(stats) == hash(stats_of(1, 2))
+
+
+def test_stats_are_shown_matched_copied_and_pickled():
+    stats = stats_of(1, 2)
+    shown = "Stats(n_pages=10, used=5, free=5, largest_free=0, free_blocks=(1, 2), n_spans=2)"
+    assert repr(stats) == shown
+    match stats:
+        case Stats(n_pages, used, free_blocks=blocks):
+            assert (n_pages, used, blocks) == (10, 5, (1, 2))
+    for same in (copy.copy(stats), copy.deepcopy(stats), pickle.loads(pickle.dumps(stats))):
+        assert same == stats
+        assert type(same) is Stats
+
+
+def test_stats_need_every_figure():
+    with pytest.raises(TypeError, match="n_spans"):
+        Stats(8, 4, 4, 1, (4, 0, 0, 0))
 
 
 def test_as_dict_survives_json():

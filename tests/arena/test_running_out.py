@@ -26,8 +26,8 @@ def test_the_figures(Arena):
     assert isinstance(error, MemoryError)
     assert (error.requested, error.free, error.largest_free, error.page_size) == (2, 8, 1, 4096)
     assert str(error) == (
-        "no room for 2 pages (8192 bytes): 8 pages (32768 bytes) free, the longest run 1 page "
-        "(4096 bytes); ask for less at once, or free what lies between"
+        "no room for 2 pages (8192 bytes): 8 pages (32768 bytes) free, longest free run 1 page "
+        "(4096 bytes); ask for less at once, or free the pages between the free runs"
     )
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
     assert arena.alloc(error.largest_free * 4096).capacity == 4096

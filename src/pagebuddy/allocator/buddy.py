@@ -1,11 +1,11 @@
-"""BuddyAllocator: what people call. It checks arguments, asks the engine, and raises.
+"""BuddyAllocator: the public class. It checks arguments, calls the engine, and raises errors.
 
 Compiled, this file is part of the same extension as the engine, so that a call from Python is one call
-of C. Uncompiled it runs as it is.
+of C. Uncompiled, it runs as it is.
 """
 
 from collections.abc import Iterable
-from typing import Any, SupportsIndex, TypeVar
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, cast
 
 from pagebuddy.allocator import refusals
 from pagebuddy.allocator.geometry import Geometry, RangesLike
@@ -13,10 +13,14 @@ from pagebuddy.allocator.placement import as_words, carved_words, clear, own_wor
 from pagebuddy.allocator.vectors import new_vector, words_from, words_of_vector
 from pagebuddy.arguments import LAST_PAGE, PAGE_NUMBERS, numeral, power_of_two, whole
 from pagebuddy.core import stand_in as cython
+from pagebuddy.errors import OutOfPages
 
 if not cython.compiled:
+    from threading import RLock
+
+    from pagebuddy.allocator.checks import clear_fault, live_node, out_of_pages
     from pagebuddy.allocator.inspection import Inspection
-    from pagebuddy.allocator.serialized import take_turns
+    from pagebuddy.allocator.serialized import serialize_calls
     from pagebuddy.core.aside import settle
     from pagebuddy.core.batch import alloc_blocks, ascend, blocks_free, first_bad, free_all, run_all
     from pagebuddy.core.rebuild import rebuild
@@ -30,37 +34,74 @@ if not cython.compiled:
         take_found,
         take_given,
     )
-    from pagebuddy.core.state import node_of, page_of, place_of
+    from pagebuddy.core.state import node_of, page_of, place_of, use
     from pagebuddy.core.words import N_HEADS, bytes_of, i64, is_live, u64, words_of
 
+    OURS = f"{__name__.partition('.')[0]}."
+
     def small(thing: object) -> int:
-        """The value of an int that fits, not negative; -1 for anything else."""
+        """The value of an int from 0 to 2^63 - 1; -1 for anything else."""
         return thing if type(thing) is int and 0 <= thing < 1 << 63 else -1
 
 
-# An order above the top is out of pages, and the error has how many were asked for. Beyond this one
-# that number is not worth its memory.
+if TYPE_CHECKING:
+    from array import array
+
+    from numpy import uint64
+    from numpy.typing import NDArray
+    from typing_extensions import Buffer as SupportsBuffer
+
+# `alloc_order` reports larger orders as OutOfPages, with the number of pages, up to this one. The number
+# of pages of a larger order would itself take much memory.
 LARGEST_ORDER = 4096
 
-_B = TypeVar("_B", bound=Inspection)
+_B = TypeVar("_B", bound="BuddyAllocator")
 
 
 @cython.cclass
 class BuddyAllocator(Inspection):
-    """Hands out runs of pages from page ranges, and takes them back in any order.
+    """Allocates runs of pages from page ranges, and frees them in any order.
 
-    All its state is one run of words, the metadata; the pages themselves are never touched. Sizes are in
-    pages, and a page is a number from 0 to 2^64 - 1. Any wrong argument raises and changes nothing:
-    `TypeError` and `ValueError`, `OutOfPages` where nothing free would do, `BadFree` for what is no live
-    span, `CorruptMetadata` where stored words cannot be. Threads may share it; processes need a lock.
+    Pages are numbers; the allocator never reads or writes the pages themselves.
 
-    ranges     a number of pages, `PageRanges`, or pairs of first page and number of pages
-    page_size  bytes in a page, a power of two: for messages, and for `memory`
-    max_order  the largest block has 2^max_order pages, at most 2^31; by default the largest that fits
-    metadata   where to keep the state: a writable buffer of at least `metadata_size` bytes
-    memory     the managed memory itself: the state is carved from the end of one page range. Page p lies
-               at byte (p - lowest page) * page_size
+    Parameters
+    ----------
+    ranges : int, PageRanges, or iterable of (int, int)
+        The pages to manage: a number of pages, starting at page 0, or page ranges as pairs of first page
+        and number of pages. Page numbers are from 0 to 2^64 - 1.
+    page_size : int, optional
+        Bytes in a page, a power of two. 4096 by default. Used for error messages and for `memory`.
+    max_order : int, optional
+        The largest block has 2^max_order pages; at most 31. By default, the largest order of which a
+        block fits into the ranges.
+    metadata : writable buffer, optional
+        Where to keep the allocator's state: at least `metadata_size` bytes, aligned to 8 bytes. By
+        default, the allocator gets memory of its own.
+    memory : writable buffer, optional
+        The managed memory itself: the state is kept in pages from the end of the highest page range that
+        is long enough. Page p is at byte (p - lowest page) * page_size.
 
+    Raises
+    ------
+    TypeError
+        If an argument has the wrong type.
+    ValueError
+        If there are no pages or more than 2^31 - 64, page ranges overlap, an argument is out of its
+        range, a buffer is too small, read-only or not aligned, or both buffers are given.
+    OutOfPages
+        If `memory` has no room for the state and at least one page.
+
+    Notes
+    -----
+    A call that raises an error changes nothing, except `run`. Threads can share an allocator; processes
+    that share its metadata need a lock. The state takes about 8.25 bytes a page.
+
+    The run that was freed last, or the rest of the block that was split last, is *cached*: kept outside
+    the free lists, so that the next allocation can take it at once. If it is needed elsewhere, it is
+    returned to the free lists.
+
+    Examples
+    --------
     >>> buddy = BuddyAllocator(64)
     >>> buddy.alloc(5), buddy.alloc(1)
     (0, 5)
@@ -69,7 +110,13 @@ class BuddyAllocator(Inspection):
     58
     """
 
-    # Compiled only: the page that a plain `alloc` returned last, and the int that it is.
+    __weakref__: object
+
+    # Uncompiled only: see `serialized`.
+    call_lock: Any
+    in_call: object
+
+    # Compiled only: the page that a plain `alloc` returned last, and the int object for it.
     last_page: u64
     last_number: object
 
@@ -79,11 +126,12 @@ class BuddyAllocator(Inspection):
         *,
         page_size: SupportsIndex = 4096,
         max_order: SupportsIndex | None = None,
-        metadata: object = None,
-        memory: object = None,
+        metadata: "SupportsBuffer | None" = None,
+        memory: "SupportsBuffer | None" = None,
     ) -> None:
+        """Build an allocator; the class describes the parameters."""
         if metadata is not None and memory is not None:
-            raise ValueError("both metadata and memory are given; the state can lie in one only")
+            raise ValueError("metadata and memory are both given; give one of them")
         geometry = Geometry.of(ranges, page_size, max_order)
         fresh = metadata is None and memory is None
         if memory is not None:
@@ -95,10 +143,33 @@ class BuddyAllocator(Inspection):
         words = words[: geometry.n_words]
         geometry.write(words)
         if not fresh:
-            # What lay in the buffer before must not come back alive.
+            # Old records in the buffer must not be taken for live spans.
             clear(words[geometry.table_end :])
         self._adopt(geometry, words)
         rebuild(self, N_HEADS, False)
+
+    def _adopt(self, geometry: Geometry, words: memoryview) -> None:
+        """Work on these words from now on."""
+        table = memoryview(geometry.table())
+        self.geometry = geometry
+        self.words_owner = words
+        self.table_owner = table
+        self.words = words_of(words)
+        self.links = words_of(words[geometry.links_at :])
+        self.table = words_of(table)
+        if not cython.compiled:
+            self.call_lock = RLock()
+            self.in_call = False
+        self.n_sections = len(geometry.sections)
+        self.total = geometry.n_pages
+        self.n_nodes = N_HEADS + self.total
+        self.top = geometry.max_order
+        self.first_page = self.pages = self.first_node = self.end_node = 0
+        self.first_place = self.end_place = 0
+        self.fault = 0
+        self.sparse = self.holes = False
+        if self.n_sections:
+            use(self, 0)
 
     @staticmethod
     def metadata_size(
@@ -107,22 +178,62 @@ class BuddyAllocator(Inspection):
         page_size: SupportsIndex = 4096,
         max_order: SupportsIndex | None = None,
     ) -> int:
-        """Return the bytes of metadata that an allocator of these page ranges needs.
+        """Return how many bytes of metadata an allocator needs.
 
-        About 8.25 bytes a page. Errors are those of the constructor.
+        Parameters
+        ----------
+        ranges : int, PageRanges, or iterable of (int, int)
+            The pages to manage, as for the class.
+        page_size : int, optional
+            Bytes in a page, a power of two. 4096 by default.
+        max_order : int, optional
+            The largest order, at most 31. By default the largest that fits.
 
+        Returns
+        -------
+        int
+            Bytes, about 8.25 a page.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As the class.
+
+        Examples
+        --------
         >>> BuddyAllocator.metadata_size(1 << 18) / (1 << 18) < 8.3
         True
         """
         return Geometry.of(ranges, page_size, max_order).n_bytes
 
     @classmethod
-    def attach(cls: type[_B], buffer: object, /) -> _B:
-        """Return the allocator whose metadata these bytes, or a copy of them, are.
+    def attach(cls: type[_B], buffer: "SupportsBuffer", /) -> _B:
+        """Return an allocator that works on existing metadata.
 
-        Only the geometry is checked, so that `recover` can follow a crash. Several allocators may be
-        attached to the same bytes, one at work at a time. Raises `CorruptMetadata`.
+        Parameters
+        ----------
+        buffer : writable buffer
+            The bytes of `metadata`, or a copy of them.
 
+        Returns
+        -------
+        BuddyAllocator
+            An allocator with the same page ranges and the same live spans.
+
+        Raises
+        ------
+        CorruptMetadata
+            If the bytes are not the metadata of an allocator.
+        TypeError, ValueError
+            If the argument is not a writable buffer, aligned to 8 bytes.
+
+        Notes
+        -----
+        Only the geometry is checked, so that `recover` can be called after a crash. Several allocators
+        can be attached to the same bytes; only one may be called at a time.
+
+        Examples
+        --------
         >>> buddy = BuddyAllocator(64)
         >>> page = buddy.alloc(5)
         >>> page in BuddyAllocator.attach(bytearray(buddy.metadata))
@@ -134,7 +245,7 @@ class BuddyAllocator(Inspection):
         self._adopt(geometry, words[: geometry.n_words])
         return self
 
-    # -- taking ----------------------------------------------------------------------------------
+    # -- allocating ------------------------------------------------------------------------------
 
     def alloc(
         self,
@@ -144,15 +255,41 @@ class BuddyAllocator(Inspection):
         below: SupportsIndex | None = None,
         align: SupportsIndex | None = None,
     ) -> int:
-        """Return the first page of a new span of exactly n pages.
+        """Allocate a span of exactly n pages.
 
-        Between the pages above (inclusive) and below (exclusive), at a multiple of align, a power of
-        two, where these are given. One block serves it where one can, and the span then starts at a
-        multiple of the next power of two from n; else free blocks that lie side by side do. In a window
-        the first free pages that will do are taken, across blocks. Raises `OutOfPages` if no free run
-        would do. Cost: O(orders); with a window, or where no block is large enough, a scan of two bits a
-        page.
+        Parameters
+        ----------
+        n : int
+            Number of pages, at least 1.
+        above : int, optional
+            The lowest page that the span may contain. Without it, there is no lower limit.
+        below : int, optional
+            The first page above the span's limit: all its pages are lower. By default there is no limit.
+        align : int, optional
+            The first page is a multiple of this number of pages, a power of two. 1 by default.
 
+        Returns
+        -------
+        int
+            The first page of the span.
+
+        Raises
+        ------
+        OutOfPages
+            If no free run is large enough, or none within the window and with the alignment.
+        ValueError
+            If n is less than 1, `align` is not a power of two, a number is negative, or `above` is
+            larger than `below`.
+
+        Notes
+        -----
+        If one free block is large enough, the span starts at a multiple of the next power of two from n
+        on; otherwise it can span adjacent free blocks. With `above` or `below`, the first free run that
+        is large enough is used. Cost: O(orders). With a window, or if no single block is large enough, a
+        search that reads two bits a page.
+
+        Examples
+        --------
         >>> buddy = BuddyAllocator(64)
         >>> buddy.alloc(3), buddy.alloc(2, align=16), buddy.alloc(1, above=40, below=50)
         (0, 16, 40)
@@ -167,23 +304,66 @@ class BuddyAllocator(Inspection):
         return self._alloc_placed(n, above, below, align)  # type: ignore[no-any-return]
 
     def alloc_order(self, order: SupportsIndex, /) -> int:
-        """Return the first page of a new span of 2^order pages, a multiple of that. Raises `OutOfPages`.
+        """Allocate a block: a span of 2^order pages that starts at a multiple of its size.
 
+        Parameters
+        ----------
+        order : int
+            The base-2 logarithm of the number of pages.
+
+        Returns
+        -------
+        int
+            The first page of the span.
+
+        Raises
+        ------
+        OutOfPages
+            If no free block is large enough.
+        ValueError
+            If the order is negative, or larger than 4096.
+
+        Notes
+        -----
+        Cost: O(orders).
+
+        Examples
+        --------
         >>> BuddyAllocator(64).alloc_order(3)
         0
         """
         k = whole(order, "order", most=LARGEST_ORDER)
         node: u64 = take_block(self, k) if k <= self.top else 0
         if node == 0 or self.fault:
-            raise self._no_pages(1 << k, 0, LAST_PAGE, f"in one block of order {k}")
+            where = f"in one block of order {k}"
+            raise out_of_pages(self, self.geometry, 1 << k, 0, LAST_PAGE, where)
         commit(self, node, 1 << k)
         return page_of(self, node)
 
     def alloc_at(self, page: SupportsIndex, n_pages: SupportsIndex) -> int:
-        """Make a span of these pages; return the first.
+        """Allocate given pages.
 
-        Raises `OutOfPages` if one of them is taken, ValueError if not all lie in one page range.
+        Parameters
+        ----------
+        page : int
+            The first page of the span.
+        n_pages : int
+            Number of pages, at least 1.
 
+        Returns
+        -------
+        int
+            The first page of the span: `page`.
+
+        Raises
+        ------
+        OutOfPages
+            If one of the pages is not free.
+        ValueError
+            If the pages are not all in one page range.
+
+        Examples
+        --------
         >>> BuddyAllocator(64).alloc_at(10, 4)
         10
         """
@@ -191,36 +371,63 @@ class BuddyAllocator(Inspection):
         count = whole(n_pages, "n_pages", least=1)
         node: u64 = node_of(self, first)
         if node == 0 or count > self.end_place - place_of(self, node):
-            raise ValueError(refusals.not_in_one_range(first, count, self.geometry))
+            raise refusals.not_in_one_range(first, count, self.geometry)
         if not take_given(self, node, count) or self.fault:
-            raise self._no_pages(count, first, first + count - 1, "at the pages asked for")
+            last = first + count - 1
+            raise out_of_pages(self, self.geometry, count, first, last, "at the given pages")
         commit(self, node, count)
         return first
 
-    def alloc_many(self, order: SupportsIndex, count: SupportsIndex) -> Any:
-        """Return the first pages of count new spans of 2^order pages, as an array of uint64.
+    def alloc_many(
+        self, order: SupportsIndex, count: SupportsIndex
+    ) -> "NDArray[uint64] | array[int]":
+        """Allocate many blocks of one order, or none.
 
-        All or nothing: raises `OutOfPages` unless all fit. Much cheaper than one by one.
+        Parameters
+        ----------
+        order : int
+            The base-2 logarithm of the number of pages of each block.
+        count : int
+            Number of blocks.
 
+        Returns
+        -------
+        numpy.ndarray or array.array
+            The first page of each block, as uint64, of length `count`. An ``array("Q")`` if numpy is not
+            installed.
+
+        Raises
+        ------
+        OutOfPages
+            If there are not enough free blocks for all of them.
+        ValueError
+            If a number is negative, or the order is larger than 4096.
+
+        Notes
+        -----
+        Much cheaper than one call for each block.
+
+        Examples
+        --------
         >>> BuddyAllocator(64).alloc_many(2, 3).tolist()
         [0, 4, 8]
         """
         k = whole(order, "order", most=LARGEST_ORDER)
         many = whole(count, "count")
-        why = f"in blocks of order {k}"
-        # How many are free is a stored number: never take one for the size of an array.
+        where = f"in blocks of order {k}"
+        # The number of free blocks is stored in the metadata: never use it as the size of an array.
         if many and (k > self.top or many > self.total >> k):
-            raise self._no_pages(many << k, 0, LAST_PAGE, why)
-        # This runs Python, and so, perhaps, another thread: what is free is looked at afterwards.
+            raise out_of_pages(self, self.geometry, many << k, 0, LAST_PAGE, where)
+        # This runs Python code, and so perhaps another thread: count the free blocks afterwards.
         pages = new_vector(many)
         words = words_from(pages, "pages")
         if many:
             settle(self)
             if many > blocks_free(self, k):
-                raise self._no_pages(many << k, 0, LAST_PAGE, why)
+                raise out_of_pages(self, self.geometry, many << k, 0, LAST_PAGE, where)
             alloc_blocks(self, k, many, words_of(words))
             if self.fault:
-                raise self._corrupt()
+                raise clear_fault(self)
         return pages
 
     @cython.cfunc
@@ -231,20 +438,21 @@ class BuddyAllocator(Inspection):
         below: SupportsIndex | None,
         align: SupportsIndex | None,
     ) -> Any:
-        """`alloc` for everything but a plain n that can be had at once."""
+        """`alloc` for everything but a plain n that is available at once."""
         count = whole(n, "n", least=1)
         start = None if above is None else whole(above, "above")
         end = None if below is None else whole(below, "below")
         step = None if align is None else power_of_two(align, "align", most=PAGE_NUMBERS >> 1)
         if start is not None and end is not None and start > end:
             raise ValueError(
-                f"above is {numeral(start)} and below is {numeral(end)}; a window goes upwards"
+                f"above is {numeral(start)} and below is {numeral(end)}; "
+                "above must not be larger than below"
             )
         where = refusals.placed(start, end, step)
         bottom = start or 0
         top = PAGE_NUMBERS if end is None else min(end, PAGE_NUMBERS)
         if bottom >= top:
-            raise refusals.out_of_pages(count, 0, 0, self.geometry, where)
+            raise OutOfPages(count, 0, 0, self.geometry.page_size, where)
         node: u64 = 0
         if count <= self.total:
             if start is not None or end is not None:
@@ -254,11 +462,11 @@ class BuddyAllocator(Inspection):
             else:
                 node = take(self, count)
         if node == 0 or self.fault:
-            raise self._no_pages(count, bottom, top - 1, where)
+            raise out_of_pages(self, self.geometry, count, bottom, top - 1, where)
         commit(self, node, count)
         return page_of(self, node)
 
-    # -- giving back -----------------------------------------------------------------------------
+    # -- freeing and resizing --------------------------------------------------------------------
 
     def free(
         self,
@@ -267,12 +475,31 @@ class BuddyAllocator(Inspection):
         n_pages: SupportsIndex | None = None,
         generation: SupportsIndex | None = None,
     ) -> None:
-        """Free the live span that starts at page, whole.
+        """Free a live span.
 
-        Its size need not be told; told, it must be right, and so must the generation. Raises `BadFree`,
-        and changes nothing, for what is not the first page of a live span, or not of the one meant.
-        Cost: O(1) for the span itself; the span freed before it is merged now, O(orders) a block.
+        Parameters
+        ----------
+        page : int
+            The first page of the span.
+        n_pages : int, optional
+            The number of pages that the caller expects the span to have. Not checked by default.
+        generation : int, optional
+            The generation that the caller expects, as from `generation_of`. Not checked by default.
 
+        Raises
+        ------
+        BadFree
+            If no live span starts at the page, or it is not the one expected.
+        CorruptMetadata
+            If stored words cannot be right.
+
+        Notes
+        -----
+        Cost: O(1) for the span itself, which is cached; the run that was cached before is merged now, at
+        O(orders) for each of its blocks.
+
+        Examples
+        --------
         >>> buddy = BuddyAllocator(64)
         >>> buddy.free(buddy.alloc(5), n_pages=5)
         >>> buddy.free(0)
@@ -285,16 +512,32 @@ class BuddyAllocator(Inspection):
         if node and is_live(self.links[node]) and n_pages is None and generation is None:
             give(self, node)
         elif self.fault == 0:
-            give(self, self._live(page, n_pages, generation))
+            give(self, live_node(self, self.geometry, page, n_pages, generation))
         if self.fault:
-            raise self._corrupt()
+            raise clear_fault(self)
 
     def free_many(self, pages: Iterable[int], /) -> None:
-        """Free the live spans that start at these pages: an array of uint64 or any iterable of ints.
+        """Free many live spans, or none.
 
-        All or nothing: raises `BadFree` if one is no live span's first page, or stands there twice.
-        Neighbours that come one after the other are merged as one. Cost: cheapest where pages ascend.
+        Parameters
+        ----------
+        pages : array of uint64, or iterable of int
+            The first page of each span.
 
+        Raises
+        ------
+        BadFree
+            If a page is not the first page of a live span, or is given twice.
+        TypeError, ValueError
+            If something is not an integer, or not a page number.
+
+        Notes
+        -----
+        Adjacent spans that follow each other in `pages` are merged as one. Cheapest if the pages ascend,
+        and as an array.
+
+        Examples
+        --------
         >>> buddy = BuddyAllocator(64)
         >>> buddy.free_many(buddy.alloc_many(0, 64))
         >>> buddy.stats().free
@@ -309,43 +552,87 @@ class BuddyAllocator(Inspection):
         seen = zeros((room >> 3) + 1) if room else words
         bad = first_bad(self, given, count, bytes_of(seen), room)
         if self.fault:
-            raise self._corrupt()
+            raise clear_fault(self)
         if bad < count:
-            self._live(words[bad], None, None)
+            live_node(self, self.geometry, words[bad], None, None)
             raise refusals.given_twice(words[bad])
         free_all(self, given, count)
         if self.fault:
-            raise self._corrupt()
+            raise clear_fault(self)
 
     def resize(self, page: SupportsIndex, n_pages: SupportsIndex) -> bool:
-        """Make the live span at page n_pages long, in place; return whether that could be done.
+        """Change the size of a live span in place.
 
-        It grows into free pages behind it, or gives back its tail; it never moves, and its generation
-        stays. Raises `BadFree` for what is no live span's first page.
+        Parameters
+        ----------
+        page : int
+            The first page of the span.
+        n_pages : int
+            The new number of pages, at least 1.
 
+        Returns
+        -------
+        bool
+            False if the span cannot grow because the pages after it are not free. Nothing changes then.
+
+        Raises
+        ------
+        BadFree
+            If no live span starts at the page.
+        ValueError
+            If the number of pages is less than 1.
+
+        Notes
+        -----
+        The span never moves, and keeps its generation. A span that shrinks frees its last pages.
+
+        Examples
+        --------
         >>> buddy = BuddyAllocator(64)
         >>> page = buddy.alloc(5)
         >>> buddy.resize(page, 20), buddy.resize(page, 65), buddy.size_of(page)
         (True, False, 20)
         """
         count = whole(n_pages, "n_pages", least=1)
-        node: u64 = self._live(page, None, None)
+        node: u64 = live_node(self, self.geometry, page, None, None)
         done = count <= self.total and resize(self, node, count)
         if self.fault:
-            raise self._corrupt()
+            raise clear_fault(self)
         return done
 
-    def run(self, ops: Iterable[int], pages: object) -> int:
-        """Run a prepared list of operations in one native loop; return how many allocations failed.
+    def run(self, ops: Iterable[int], pages: "SupportsBuffer") -> int:
+        """Run a prepared list of allocations and frees in one native loop.
 
-        ops    uint64 array, an operation an item: `what << 32 | slot`. What 0 frees the span whose first
-               page is `pages[slot]`; n allocates n pages; 2^31 + k allocates a block of order k
-        pages  writable uint64 array, an item a slot: first pages, or 2^64 - 1 for none. An operation on
-               a slot with none frees nothing
+        Parameters
+        ----------
+        ops : array of uint64, or iterable of int
+            The operations, each ``what << 32 | slot``. If `what` is 0, the span at ``pages[slot]`` is
+            freed. If it is n, n pages are allocated; if it is 2^31 + k, a block of order k.
+        pages : writable array of uint64
+            The slots: each contains the first page of a span, or 2^64 - 1 for none. An allocation writes
+            to its slot, and a free empties it. Freeing an empty slot does nothing.
 
-        Stops with an error at an operation that is none, or that frees what is not live. Cost: 3 ns an
-        operation more than the operation itself.
+        Returns
+        -------
+        int
+            How many allocations failed. Their slots are empty.
 
+        Raises
+        ------
+        BadFree
+            If an operation frees a page that is not the first page of a live span.
+        TypeError
+            If `pages` is not a writable, contiguous array of uint64.
+        ValueError
+            If an operation names a slot that does not exist, or the allocator has page 2^64 - 1.
+
+        Notes
+        -----
+        If an operation raises an error, those before it have been carried out. Cost: 3 ns an operation
+        more than the operation itself.
+
+        Examples
+        --------
         >>> from array import array
         >>> pages = array("Q", [0, 0])
         >>> BuddyAllocator(64).run(array("Q", [5 << 32 | 0, 1 << 32 | 1, 0 << 32 | 0]), pages)
@@ -359,7 +646,7 @@ class BuddyAllocator(Inspection):
             raise TypeError("pages must be a writable, contiguous array of uint64")
         if PAGE_NUMBERS - 1 in self.ranges:
             raise ValueError(
-                "page 2^64 - 1 cannot be told from none here; leave it out of the ranges"
+                "page 2^64 - 1 marks an empty slot in run(); leave that page out of the ranges"
             )
         n_ops: u64 = len(todo)
         failed = run_all(
@@ -370,7 +657,7 @@ class BuddyAllocator(Inspection):
             len(slots),
         )
         if self.fault:
-            raise self._corrupt()
+            raise clear_fault(self)
         stopped: u64 = self.run_begin
         if stopped != n_ops:
             slot = todo[stopped] & 0xFFFF_FFFF
@@ -378,17 +665,59 @@ class BuddyAllocator(Inspection):
                 raise ValueError(
                     f"operation {stopped} names slot {slot}; pages has slots 0 to {len(slots) - 1}"
                 )
-            self._live(slots[slot], None, None)
+            live_node(self, self.geometry, slots[slot], None, None)
         return failed
+
+    # -- repairing and pickling ------------------------------------------------------------------
+
+    def recover(self) -> None:
+        """Rebuild all derived state from the records of the live spans, after a crash.
+
+        Raises
+        ------
+        CorruptMetadata
+            If a record itself cannot be right. Nothing changes then.
+
+        Notes
+        -----
+        No span is lost, and none is invented, wherever in a call the process was killed. Cost: a walk
+        through all pages, about a nanosecond a page.
+
+        Examples
+        --------
+        >>> buddy = BuddyAllocator(64)
+        >>> page = buddy.alloc(5)
+        >>> buddy.recover()
+        >>> list(buddy.spans()), buddy.stats().free
+        ([(0, 5)], 59)
+        """
+        self.fault = 0
+        rebuild(self, self.n_nodes, True)
+        if self.fault:
+            raise clear_fault(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        made = cast(Any, type(self)).attach, (bytearray(self.metadata),)
+        # A subclass can have attributes of its own, which are not in the metadata.
+        theirs = getattr(self, "__dict__", {})
+        if not cython.compiled:
+            classes = [each for each in type(self).__mro__ if each.__module__.startswith(OURS)]
+            ours = {name for each in classes for name in each.__annotations__}
+            theirs = {name: value for name, value in theirs.items() if name not in ours}
+        return (*made, theirs) if theirs else made
+
+    def __setstate__(self, theirs: dict[str, object]) -> None:
+        for name, value in theirs.items():
+            setattr(self, name, value)
 
 
 if not cython.compiled:
-    take_turns(
+    serialize_calls(
         BuddyAllocator,
         (
             *("alloc", "alloc_order", "alloc_at", "alloc_many", "free", "free_many"),
             *("resize", "run", "__contains__", "size_of", "generation_of", "stats", "verify"),
             *("recover", "_span_from", "_block_from", "__reduce__"),
         ),
-        mend=lambda buddy: rebuild(buddy, buddy.n_nodes, False),
+        repair=lambda buddy: rebuild(buddy, buddy.n_nodes, False),
     )

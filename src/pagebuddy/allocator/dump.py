@@ -1,34 +1,35 @@
-"""A readable dump of an allocator's whole state."""
+"""The text of `BuddyAllocator.dump`."""
 
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pagebuddy.errors import BadFree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pagebuddy.allocator.inspection import Inspection
+
 A_LINE = 12
 
 
-def dump(buddy: Any) -> str:
-    """Return the whole state of a `BuddyAllocator` as text: ranges, stripes, trees.
+def dump(buddy: Inspection) -> str:
+    """Return the whole state of a `BuddyAllocator` as text: page ranges, free lists, trees.
 
-    A tree is shown as its spans and free blocks in address order. What is aside is settled. The order of
-    a free list is the order in which its blocks would be taken only for the first of each. While other
-    threads work on it, the parts are of moments that follow each other.
+    Spans and free blocks are shown in address order. If other threads use the allocator, the parts are
+    of different moments.
     """
     return "\n".join(_lines(buddy))
 
 
-def _lines(buddy: Any) -> Iterator[str]:
+def _lines(buddy: Inspection) -> Iterator[str]:
     stats = buddy.stats()
     yield (
         f"BuddyAllocator: {stats.n_pages} pages of {buddy.page_size} bytes, "
         f"{stats.used} used in {stats.n_spans} spans, {stats.free} free, "
-        f"the longest free run {stats.largest_free}"
+        f"longest free run {stats.largest_free}"
     )
     blocks = list(buddy.free_blocks())
     yield "free lists"
@@ -48,9 +49,9 @@ def _lines(buddy: Any) -> Iterator[str]:
             yield f"  {first} +{n} {what}"
 
 
-def _live(buddy: Any, first: int) -> str:
+def _live(buddy: Inspection, first: int) -> str:
     try:
         return f"live, generation {buddy.generation_of(first)}"
     except BadFree:
-        # Another thread has freed it since.
+        # Another thread has freed it in the meantime.
         return "live"

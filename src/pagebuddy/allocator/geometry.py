@@ -1,8 +1,8 @@
-"""The geometry of an allocator's metadata: which words lie where, computed before anything is stored.
+"""The geometry of an allocator's metadata: where each word lies. Computed before anything is stored.
 
-offset 0          header: geometry, what changes, a count per order
+offset 0          header: geometry, variables, a count for each order
 HEADER_WORDS      table: first page and number of pages of each page range
-then              bits: two a page, each range from a word of its own
+then              bits: two a page; each range starts in a new word
 then, aligned     links: the list heads, then one word a page
 """
 
@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass
 from operator import index
-from typing import SupportsIndex, TypeAlias
+from typing import NamedTuple, SupportsIndex, TypeAlias
 from zlib import crc32
 
 from pagebuddy.allocator.ranges import PageRanges
@@ -38,10 +37,15 @@ from pagebuddy.core.words import (
 from pagebuddy.errors import CorruptMetadata
 
 RangesLike: TypeAlias = "PageRanges | SupportsIndex | Iterable[tuple[SupportsIndex, SupportsIndex]]"
-"""What an allocator is built from: page ranges in any form, or a number of pages."""
+"""The pages of an allocator: a number of pages, or page ranges in any form."""
 
 CACHE_LINE_WORDS = 8
 LARGEST_PAGE_SIZE = 1 << 62
+
+# recover() cannot help if the geometry is damaged.
+NOT_OURS = (
+    "attach the bytes of BuddyAllocator.metadata, complete and unchanged, or make a new allocator"
+)
 
 
 def largest_order(first: int, n: int) -> int:
@@ -56,9 +60,8 @@ def largest_order(first: int, n: int) -> int:
     return order
 
 
-@dataclass(frozen=True)
-class Geometry:
-    """Page size, largest order, and the page ranges, touching ones joined, in address order."""
+class Geometry(NamedTuple):
+    """Page size in bytes, largest order, and page ranges in address order, adjacent ones joined."""
 
     page_size: int
     max_order: int
@@ -71,7 +74,7 @@ class Geometry:
         page_size: object = 4096,
         max_order: object = None,
     ) -> Geometry:
-        """Return the geometry for what `BuddyAllocator` is given, checked."""
+        """Return the geometry for the arguments of `BuddyAllocator`, which are checked."""
         if not isinstance(ranges, PageRanges):
             try:
                 # An array of pairs has an `__index__`, too, which raises.
@@ -79,7 +82,7 @@ class Geometry:
             except TypeError:
                 if not isinstance(ranges, Iterable):
                     raise TypeError(
-                        f"ranges is {ranges!r}; it must be a number of pages, PageRanges, "
+                        f"ranges is {ranges!r}; it must be a number of pages, a PageRanges, "
                         "or pairs of first page and number of pages"
                     ) from None
             else:
@@ -101,32 +104,32 @@ class Geometry:
 
     @property
     def n_pages(self) -> int:
-        """How many pages there are."""
+        """Number of pages."""
         return sum(n for _, n in self.sections)
 
     @property
     def links_at(self) -> int:
-        """The word where the links start, on a cache line of its own."""
+        """The index of the first link word, at the start of a cache line."""
         end = self._bits()[-1]
         return -(-end // CACHE_LINE_WORDS) * CACHE_LINE_WORDS
 
     @property
     def n_words(self) -> int:
-        """How many words all of the metadata has."""
+        """Number of words of all metadata."""
         return self.links_at + N_HEADS + self.n_pages
 
     @property
     def n_bytes(self) -> int:
-        """How many bytes all of the metadata has."""
+        """Number of bytes of all metadata."""
         return self.n_words * 8
 
     @property
     def table_end(self) -> int:
-        """The word after the table, up to which `write` stores."""
+        """The index of the word after the table, where `write` ends."""
         return HEADER_WORDS + TABLE_WORDS * len(self.sections)
 
     def _bits(self) -> list[int]:
-        """Where the bits of each section start, and where the last ones end."""
+        """Return the indices where the bits of each section start, and where the last ones end."""
         starts = [self.table_end]
         for first, n in self.sections:
             place = first & ((1 << self.max_order) - 1)
@@ -134,7 +137,7 @@ class Geometry:
         return starts
 
     def table(self) -> array[int]:
-        """Return what the engine keeps privately of each section."""
+        """Return the engine's private copy of the sections: SECTION_WORDS words for each."""
         table = array("Q")
         node = N_HEADS
         for (first, n), bits in zip(self.sections, self._bits(), strict=False):
@@ -157,35 +160,38 @@ class Geometry:
         return header
 
     def write(self, words: memoryview) -> None:
-        """Store the header and the table; all else that changes in the header is zeroed."""
+        """Store the header and the table; the variables in the header become zero."""
         header = self._header()
         words[: len(header)] = memoryview(header)
 
     @classmethod
     def read(cls, words: memoryview) -> Geometry:
-        """Return the geometry that stored words tell, if all of it is sound.
+        """Return the geometry that is stored in these words; raises `CorruptMetadata` if it is damaged.
 
-        Raises `CorruptMetadata`. Cost: a page range at a time; no page is looked at.
+        Cost: O(page ranges).
         """
         if len(words) < HEADER_WORDS or words[H_MAGIC] != MAGIC:
             raise CorruptMetadata(
-                "metadata starts with this package's mark",
-                f"there are {len(words) * 8} bytes of something else",
+                "metadata starts with the mark of pagebuddy",
+                f"these {len(words) * 8} bytes do not",
+                advice=NOT_OURS,
             )
         if words[H_VERSION] != BYTE_ORDER << 32 | VERSION:
             raise CorruptMetadata(
-                f"metadata is of version {VERSION} and of this machine's byte order",
+                f"metadata has version {VERSION} and the byte order of this machine",
                 f"the word is {words[H_VERSION]:#x}",
+                advice=NOT_OURS,
             )
         n_sections = words[H_SECTIONS]
         end = HEADER_WORDS + TABLE_WORDS * n_sections
         if words[H_WORDS] > len(words) or end > len(words):
             raise CorruptMetadata(
-                "metadata is as long as it says",
-                f"{words[H_WORDS]} words are named, {len(words)} are there",
+                "metadata is as long as its header states",
+                f"the header states {words[H_WORDS]} words, the buffer has {len(words)}",
+                advice=NOT_OURS,
             )
         if _checksum(words[:end]) != words[H_CHECKSUM]:
-            raise CorruptMetadata("the geometry has its checksum")
+            raise CorruptMetadata("the geometry matches its checksum", advice=NOT_OURS)
         table = words[HEADER_WORDS:end].tolist()
         sections = tuple(zip(table[::2], table[1::2], strict=True))
         geometry = cls(words[H_PAGE_SIZE], words[H_MAX_ORDER], sections)
@@ -193,21 +199,27 @@ class Geometry:
         return geometry
 
     def _check(self, n_pages: int, n_words: int) -> None:
-        """Refuse what a checksum cannot: geometry that was written so, and makes no sense."""
+        """Raise `CorruptMetadata` for a geometry that has the right checksum but cannot be."""
         free_from = 0
         for first, n in self.sections:
             if n == 0 or first < free_from or first + n > PAGE_NUMBERS:
-                raise CorruptMetadata("page ranges ascend and do not overlap", page=first)
+                raise CorruptMetadata(
+                    "page ranges ascend and do not overlap", page=first, advice=NOT_OURS
+                )
             free_from = first + n + 1
         if self.max_order > TOP_ORDER or self.n_pages != n_pages or n_pages > MAX_PAGES:
-            raise CorruptMetadata("orders and pages are within their limits")
+            raise CorruptMetadata(
+                "the largest order and the number of pages are within their limits", advice=NOT_OURS
+            )
         if self.page_size.bit_count() != 1 or self.page_size > LARGEST_PAGE_SIZE:
-            raise CorruptMetadata("the page size is a power of two", f"it is {self.page_size}")
+            raise CorruptMetadata(
+                "the page size is a power of two", f"it is {self.page_size}", advice=NOT_OURS
+            )
         if self.n_words != n_words:
-            raise CorruptMetadata("metadata is as long as its page ranges need")
+            raise CorruptMetadata("metadata is as long as its page ranges require", advice=NOT_OURS)
 
 
 def _checksum(words: array[int] | memoryview) -> int:
-    """The CRC-32 of the geometry's words, the checksum itself and what changes left out."""
+    """Return the CRC-32 of the geometry's words, without the checksum itself and the variables."""
     table = memoryview(words)[HEADER_WORDS:]
     return crc32(table.tobytes(), crc32(memoryview(words)[:H_CHECKSUM].tobytes()))

@@ -1,78 +1,55 @@
-"""Inspection: what can be seen of an allocator, proved of it, and rebuilt."""
+"""Inspection: the methods of `BuddyAllocator` that only observe. Part of the extension."""
 
 from collections.abc import Iterator
-from typing import Any, SupportsIndex, cast
+from typing import SupportsIndex
 
-from pagebuddy.allocator import refusals
 from pagebuddy.allocator.dump import dump
 from pagebuddy.allocator.geometry import Geometry
 from pagebuddy.allocator.ranges import PageRanges
 from pagebuddy.allocator.stats import Stats
 from pagebuddy.arguments import PAGE_NUMBERS, whole
 from pagebuddy.core import stand_in as cython
-from pagebuddy.errors import CorruptMetadata, PageBuddyError
+from pagebuddy.errors import CorruptMetadata
 
 if not cython.compiled:
-    from threading import RLock
-
+    from pagebuddy.allocator.checks import clear_fault, live_node
     from pagebuddy.core.aside import settle
     from pagebuddy.core.prove import prove
-    from pagebuddy.core.rebuild import rebuild
     from pagebuddy.core.search import measure, next_block
     from pagebuddy.core.spans import length, next_live
-    from pagebuddy.core.state import State, node_of, page_of, place_of, use, use_node
+    from pagebuddy.core.state import State, node_of, page_of, place_of
     from pagebuddy.core.tree import order_around
-    from pagebuddy.core.words import (
-        H_ASIDE,
-        H_COUNTS,
-        N_HEADS,
-        is_live,
-        low,
-        pages_in,
-        u64,
-        words_of,
-    )
-
-    OURS = f"{__name__.partition('.')[0]}."
+    from pagebuddy.core.words import H_COUNTS, N_HEADS, is_live, low, pages_in, u64
 
 
 @cython.cclass
 class Inspection(State):
-    """An allocator's words and geometry, and all that only looks at them or mends them."""
+    """The methods of `BuddyAllocator` that only observe: no span or free page changes.
 
-    __weakref__: object
+    Some of them settle the cached run, which moves free pages between words that are not public.
+    """
 
     geometry: Geometry
-    # Uncompiled only: see `turns`.
-    turn: Any
-    in_turn: object
-
-    def _adopt(self, geometry: Geometry, words: memoryview) -> None:
-        """Work on these words from now on."""
-        table = memoryview(geometry.table())
-        self.geometry = geometry
-        self.words_owner = words
-        self.table_owner = table
-        self.words = words_of(words)
-        self.links = words_of(words[geometry.links_at :])
-        self.table = words_of(table)
-        if not cython.compiled:
-            self.turn = RLock()
-            self.in_turn = False
-        self.n_sections = len(geometry.sections)
-        self.total = geometry.n_pages
-        self.n_nodes = N_HEADS + self.total
-        self.top = geometry.max_order
-        self.first_page = self.pages = self.first_node = self.end_node = 0
-        self.first_place = self.end_place = 0
-        self.fault = 0
-        self.sparse = self.holes = False
-        if self.n_sections:
-            use(self, 0)
 
     def __contains__(self, page: SupportsIndex) -> bool:
-        """Whether page is the first of a live span.
+        """Return whether a page is the first page of a live span.
 
+        Parameters
+        ----------
+        page : int
+            A page number. Numbers that the allocator does not have are allowed.
+
+        Returns
+        -------
+        bool
+            True if a live span starts there.
+
+        Notes
+        -----
+        Cost: O(1); with r page ranges, O(log r).
+
+        Examples
+        --------
         >>> from pagebuddy import BuddyAllocator
         >>> buddy = BuddyAllocator(64)
         >>> buddy.alloc(5) in buddy, 1 in buddy
@@ -83,40 +60,88 @@ class Inspection(State):
         return node != 0 and is_live(self.links[node])
 
     def size_of(self, page: SupportsIndex, /) -> int:
-        """Return the pages of the live span that starts at page; raises `BadFree` if none does.
+        """Return the size of a live span.
 
+        Parameters
+        ----------
+        page : int
+            The first page of the span.
+
+        Returns
+        -------
+        int
+            Its number of pages.
+
+        Raises
+        ------
+        BadFree
+            If no live span starts at the page.
+
+        Examples
+        --------
         >>> from pagebuddy import BuddyAllocator
         >>> buddy = BuddyAllocator(64)
         >>> buddy.size_of(buddy.alloc(5))
         5
         """
-        node: u64 = self._live(page, None, None)
+        node: u64 = live_node(self, self.geometry, page, None, None)
         n: u64 = length(self, node)
         if self.fault:
-            raise self._corrupt()
+            raise clear_fault(self)
         return n
 
     def generation_of(self, page: SupportsIndex, /) -> int:
-        """Return the number that tells the live span at page from others there before and after.
+        """Return the generation of a live span.
 
-        32 bits, one more with each span allocated. Raises `BadFree`.
+        It tells the span from those that were at the same page before, or will be later.
 
+        Parameters
+        ----------
+        page : int
+            The first page of the span.
+
+        Returns
+        -------
+        int
+            A number of 32 bits, one more for each allocation.
+
+        Raises
+        ------
+        BadFree
+            If no live span starts at the page.
+
+        Examples
+        --------
         >>> from pagebuddy import BuddyAllocator
         >>> buddy = BuddyAllocator(64)
         >>> page = buddy.alloc(5)
-        >>> told = buddy.generation_of(page)
+        >>> generation = buddy.generation_of(page)
         >>> buddy.free(page)
-        >>> page == buddy.alloc(5), told == buddy.generation_of(page)
+        >>> page == buddy.alloc(5), generation == buddy.generation_of(page)
         (True, False)
         """
-        node: u64 = self._live(page, None, None)
+        node: u64 = live_node(self, self.geometry, page, None, None)
         return low(self.links[node])
 
     def spans(self) -> Iterator[tuple[int, int]]:
-        """Yield (first page, number of pages) of the live spans, in address order.
+        """Yield the live spans in address order.
 
-        The current one may be freed or resized during the walk. Raises `CorruptMetadata`.
+        Yields
+        ------
+        (int, int)
+            First page and number of pages.
 
+        Raises
+        ------
+        CorruptMetadata
+            If the record of a span cannot be right.
+
+        Notes
+        -----
+        The span that was yielded last can be freed or resized during the loop.
+
+        Examples
+        --------
         >>> from pagebuddy import BuddyAllocator
         >>> buddy = BuddyAllocator(64)
         >>> buddy.alloc(5), buddy.alloc(2)
@@ -131,8 +156,24 @@ class Inspection(State):
             found = self._span_from(node, n)
 
     def free_blocks(self) -> Iterator[tuple[int, int]]:
-        """Yield (first page, order) of the free blocks, in address order. What is aside is settled.
+        """Yield the free blocks in address order.
 
+        Yields
+        ------
+        (int, int)
+            First page and order. A block of order k has 2^k pages.
+
+        Raises
+        ------
+        CorruptMetadata
+            If the free lists cannot be right.
+
+        Notes
+        -----
+        The cached run is returned to the free lists first.
+
+        Examples
+        --------
         >>> from pagebuddy import BuddyAllocator
         >>> buddy = BuddyAllocator(8)
         >>> buddy.alloc(5)
@@ -147,25 +188,26 @@ class Inspection(State):
             found = self._block_from(node + (1 << order))
 
     def _span_from(self, start: u64, n: u64) -> tuple[int, int, int] | None:
-        """The first live span behind the n pages at a node, as they are now: node, page, pages."""
+        """The first live span after the n pages at a node: node, page, pages."""
         node: u64 = start
+        # The span there may have grown since the caller saw it.
         if n and is_live(self.links[node]) and pages_in(self.links[node]) > n:
             n = pages_in(self.links[node])
         node = next_live(self, node + n)
         if node == 0:
             return None
-        # A length that cannot be would keep a walk at its place for ever.
+        # With a length of 0 the walk would never end.
         found: u64 = length(self, node)
         if self.fault:
-            raise self._corrupt()
+            raise clear_fault(self)
         return node, page_of(self, node), found
 
     def _block_from(self, start: u64) -> tuple[int, int, int] | None:
-        """The first free block from a node on: node, page, order."""
+        """The first free block from a node on: node, page, order. Settles the cached run."""
         settle(self)
         node: u64 = next_block(self, start)
         if self.fault:
-            raise self._corrupt()
+            raise clear_fault(self)
         return (
             None
             if node == 0
@@ -173,8 +215,25 @@ class Inspection(State):
         )
 
     def stats(self) -> Stats:
-        """Return the figures, as `Stats`. What is aside is settled; cost: a walk.
+        """Return the figures of this moment.
 
+        Returns
+        -------
+        Stats
+            Used and free pages, the longest free run, free blocks of each order, and live spans.
+
+        Raises
+        ------
+        CorruptMetadata
+            If stored words cannot be right.
+
+        Notes
+        -----
+        The cached run is returned to the free lists first. Cost: a walk through the pages that were ever
+        used.
+
+        Examples
+        --------
         >>> from pagebuddy import BuddyAllocator
         >>> buddy = BuddyAllocator(64)
         >>> page = buddy.alloc(5)
@@ -191,7 +250,7 @@ class Inspection(State):
             n_spans += 1
             node = next_live(self, node + length(self, node)) if self.fault == 0 else 0
         if self.fault:
-            raise self._corrupt()
+            raise clear_fault(self)
         return Stats(
             n_pages=self.total,
             used=self.total - free,
@@ -202,13 +261,23 @@ class Inspection(State):
         )
 
     def dump(self) -> str:
-        """Return the whole state as text: page ranges, lists, and each tree's spans and blocks.
+        """Return the whole state as text, for people.
 
-        For people, not for programs. Cost: a walk, and a line for each span and block.
+        Returns
+        -------
+        str
+            Page ranges, free lists, and the spans and blocks of each tree. The format can change.
 
+        Notes
+        -----
+        The cached run is returned to the free lists first. Cost: a walk, and a line for each span and
+        block.
+
+        Examples
+        --------
         >>> from pagebuddy import BuddyAllocator
         >>> print(BuddyAllocator(4).dump())
-        BuddyAllocator: 4 pages of 4096 bytes, 0 used in 0 spans, 4 free, the longest free run 4
+        BuddyAllocator: 4 pages of 4096 bytes, 0 used in 0 spans, 4 free, longest free run 4
         free lists
           order  2: 1 of 4 pages: 0
         page range 0 to 3: 4 pages
@@ -218,46 +287,38 @@ class Inspection(State):
         return dump(self)
 
     def verify(self) -> None:
-        """Prove every invariant, walking everything. Raises `CorruptMetadata` naming the one broken.
+        """Check every invariant of the metadata.
 
-        What is aside is settled. Cost: about a nanosecond a page.
+        Raises
+        ------
+        CorruptMetadata
+            If an invariant does not hold; its attribute `invariant` names it.
 
+        Notes
+        -----
+        The cached run is returned to the free lists first. Cost: a walk through all pages, about a
+        nanosecond a page.
+
+        Examples
+        --------
         >>> from pagebuddy import BuddyAllocator
         >>> BuddyAllocator(64).verify()
         """
         if Geometry.read(self.words_owner) != self.geometry:
-            raise CorruptMetadata("the geometry is what it was")
+            raise CorruptMetadata("the stored geometry is the one that the allocator was made with")
         settle(self)
         prove(self, True)
         if self.fault:
-            raise self._corrupt()
-
-    def recover(self) -> None:
-        """Rebuild lists, bits and counts from the records of the live spans alone: after a crash.
-
-        No span is lost and none invented, wherever the crash was. Raises `CorruptMetadata`, and changes
-        nothing, if a record itself cannot be. Cost: about a nanosecond a page.
-
-        >>> from pagebuddy import BuddyAllocator
-        >>> buddy = BuddyAllocator(64)
-        >>> page = buddy.alloc(5)
-        >>> buddy.recover()
-        >>> list(buddy.spans()), buddy.stats().free
-        ([(0, 5)], 59)
-        """
-        self.fault = 0
-        rebuild(self, self.n_nodes, True)
-        if self.fault:
-            raise self._corrupt()
+            raise clear_fault(self)
 
     @property
     def metadata(self) -> memoryview:
-        """A writable view of the bytes that are all of the state: `attach` takes it, or a copy."""
+        """The bytes that contain all state, as a writable view. `attach` accepts them, or a copy."""
         return self.words_owner.cast("B")
 
     @property
     def ranges(self) -> PageRanges:
-        """The page ranges, touching ones joined, without the pages that metadata was carved from."""
+        """The page ranges, adjacent ones joined, without pages that contain the metadata."""
         return PageRanges(self.geometry.sections)
 
     @property
@@ -267,22 +328,22 @@ class Inspection(State):
 
     @property
     def page_bits(self) -> int:
-        """log2 of the bytes in a page."""
+        """The base-2 logarithm of the bytes in a page."""
         return self.geometry.page_size.bit_length() - 1
 
     @property
     def max_order(self) -> int:
-        """The largest order; inclusive."""
+        """The largest order, inclusive."""
         return self.geometry.max_order
 
     @property
     def n_orders(self) -> int:
-        """How many orders there are: max_order + 1."""
+        """Number of orders: `max_order` + 1."""
         return self.geometry.max_order + 1
 
     @property
     def n_pages(self) -> int:
-        """How many pages there are, free and used."""
+        """Number of pages, free and used."""
         return self.geometry.n_pages
 
     def __repr__(self) -> str:
@@ -291,72 +352,3 @@ class Inspection(State):
             f"<BuddyAllocator of {geometry.n_pages} pages of {geometry.page_size} bytes "
             f"in {len(geometry.sections)} ranges, orders 0 to {geometry.max_order}>"
         )
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        made = cast(Any, type(self)).attach, (bytearray(self.metadata),)
-        theirs = getattr(self, "__dict__", {})
-        if not cython.compiled:
-            classes = [each for each in type(self).__mro__ if each.__module__.startswith(OURS)]
-            ours = {name for each in classes for name in each.__annotations__}
-            theirs = {name: value for name, value in theirs.items() if name not in ours}
-        # What a derived class adds is not in the metadata.
-        return (*made, theirs) if theirs else made
-
-    def __setstate__(self, theirs: dict[str, object]) -> None:
-        for name, value in theirs.items():
-            setattr(self, name, value)
-
-    # -- refusing --------------------------------------------------------------------------------
-
-    @cython.exceptval(0)
-    @cython.cfunc
-    def _live(
-        self,
-        page: SupportsIndex,
-        n_pages: SupportsIndex | None,
-        generation: SupportsIndex | None,
-    ) -> u64:
-        """The node of the live span at page, which is the one expected; else `BadFree`."""
-        # Reading a number runs Python, so perhaps another thread: all are read before the first look.
-        given = whole(page, "page", least=None)
-        n_told = None if n_pages is None else whole(n_pages, "n_pages")
-        generation_told = None if generation is None else whole(generation, "generation")
-        node: u64 = node_of(self, given) if 0 <= given < PAGE_NUMBERS else 0
-        if node == 0:
-            raise refusals.outside(given, self.geometry)
-        word: u64 = self.links[node]
-        if not is_live(word):
-            raise refusals.not_live(given, self._is_free(node))
-        if n_told is not None and n_told != pages_in(word):
-            raise refusals.other_size(given, n_told, pages_in(word))
-        if generation_told is not None and generation_told != low(word):
-            raise refusals.other_generation(given, generation_told, low(word))
-        return node
-
-    @cython.exceptval(check=False)
-    @cython.cfunc
-    def _is_free(self, node: u64) -> cython.bint:
-        """Whether a node of the section in use is in a free block or aside."""
-        aside = self.words[H_ASIDE]
-        if 0 <= node - low(aside) < pages_in(aside):
-            return True
-        return order_around(self, place_of(self, node)) <= self.top
-
-    @cython.cfunc
-    def _no_pages(self, requested: int, above: u64, last: u64, where: str) -> PageBuddyError:
-        """Why nothing was found between the pages above and last: `OutOfPages`, or a fault."""
-        settle(self)
-        measure(self, above, last)
-        if self.fault:
-            return self._corrupt()
-        return refusals.out_of_pages(
-            requested, self.free_pages, self.longest_run, self.geometry, where
-        )
-
-    @cython.cfunc
-    def _corrupt(self) -> CorruptMetadata:
-        """The fault that the engine noted, as an exception; it can then be mended and used again."""
-        fault, node = self.fault, self.fault_node
-        self.fault = 0
-        page = page_of(self, node) if node >= N_HEADS and use_node(self, node) else None
-        return refusals.corrupt(fault, node, page)

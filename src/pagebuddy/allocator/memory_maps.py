@@ -1,7 +1,7 @@
-"""Memory maps as systems write them: text or files in, byte intervals of RAM out.
+"""Read the RAM out of memory maps as Linux writes them. `PageRanges` imports this when it is needed.
 
-Every reader returns [start, end) pairs of byte addresses, in address order and without overlap.
-What pages they make is the business of `ranges`.
+Every reader returns [start, end) pairs of byte addresses, in address order, without overlap. `ranges`
+turns them into pages.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ _E820_GAP = re.compile(rf"\[gap 0x{_HEX}-0x{_HEX}\].*")
 _E820_OLD_ENTRY = re.compile(rf"{_HEX} - {_HEX} \((.*)\)")
 _MEMMAP_ADDRESS = re.compile(rf"0x{_HEX}")
 
-# Linux called it "usable" in its log until it used there the word of /proc/iomem, too.
+# Linux wrote "usable" into its log until it adopted the word of /proc/iomem.
 _E820_RAM = ("usable", "System RAM")
 
 
 def iomem_ram(text: str) -> list[Interval]:
-    """The RAM in the text of `/proc/iomem`: its top-level "System RAM" lines.
+    """Return the RAM in the text of `/proc/iomem`: its unindented "System RAM" lines.
 
-    Indented lines lie inside a top-level one and do not count. Raises `ValueError` naming the line
-    that cannot be read, the two lines that overlap, or the lack of RAM; also for a map of all
-    zeros, which is what a reader without privileges is shown.
+    Indented lines lie inside an unindented one and do not count. Raises `ValueError` for a line that
+    cannot be read, for lines that overlap, if there is no RAM, and if all addresses are zero, as a
+    reader without privileges sees them.
 
     >>> iomem_ram("00001000-0009fbff : System RAM\\n0009fc00-000fffff : Reserved\\n")
     [(4096, 654336)]
@@ -61,12 +61,11 @@ def iomem_ram(text: str) -> list[Interval]:
 
 
 def e820_ram(text: str) -> list[Interval]:
-    """The RAM in a kernel's log: its "BIOS-e820:" lines marked usable.
+    """Return the RAM in a kernel's log: its "BIOS-e820:" lines marked usable.
 
-    Reads what Linux has written over the years: `[mem 0x…-0x…] usable` (or `System RAM`), and
-    before 2012 `… - … (usable)`, where the end is exclusive. Other lines of the log do not count.
-    Raises `ValueError` naming the line that cannot be read, the entries that overlap, or the lack
-    of RAM.
+    Reads both forms that Linux has used: `[mem 0x…-0x…] usable` (or `System RAM`), and before 2012
+    `… - … (usable)`, whose end is exclusive. Other lines of the log do not count. Raises `ValueError`
+    for a line that cannot be read, for entries that overlap, and if there is no RAM.
 
     >>> e820_ram("[    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable")
     [(0, 654336)]
@@ -92,17 +91,17 @@ def e820_ram(text: str) -> list[Interval]:
 
 
 def memmap_ram(folder: str | os.PathLike[str]) -> list[Interval]:
-    """The RAM in a folder like `/sys/firmware/memmap`: its entries of type "System RAM".
+    """Return the RAM in a folder like `/sys/firmware/memmap`: its entries of type "System RAM".
 
     Each entry is a numbered folder with the files `start`, `end` (inclusive) and `type`. Raises
-    `ValueError` naming the file that cannot be read as an address, the entries that overlap, or the
-    lack of RAM; `OSError` where a file is missing or may not be read.
+    `ValueError` for a file that does not contain an address, for entries that overlap, and if there is
+    no RAM; `OSError` if a file is missing or cannot be read.
     """
     root = Path(folder)
     if not root.exists():
         raise FileNotFoundError(
             errno.ENOENT,
-            "no firmware memory map here, not every kernel shows one; /proc/iomem may serve",
+            "no firmware memory map here: not every kernel provides one; use /proc/iomem instead",
             str(root),
         )
     ram: list[Interval] = []
@@ -114,10 +113,10 @@ def memmap_ram(folder: str | os.PathLike[str]) -> list[Interval]:
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """Lines that are not blank, without their ends, with their numbers from 1."""
+    """Yield the lines that are not blank, without trailing white space, with their numbers from 1."""
     if not isinstance(text, str):
         raise TypeError(
-            f"a memory map's text must be a str, not {type(text).__name__}; read the file as text"
+            f"the text of a memory map must be a str, not {type(text).__name__}; read the file as text"
         )
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
@@ -125,7 +124,9 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _malformed(number: int, line: str, example: str) -> ValueError:
-    return ValueError(f"line {number} of the memory map is {line!r}; one like {example!r} would do")
+    return ValueError(
+        f"line {number} of the memory map is {line!r}; expected a line like {example!r}"
+    )
 
 
 def _content(path: Path) -> str:
@@ -136,7 +137,7 @@ def _address(path: Path) -> int:
     content = _content(path)
     match = _MEMMAP_ADDRESS.fullmatch(content)
     if match is None:
-        raise ValueError(f"{path} holds {content!r}; it must hold an address such as '0x9fbff'")
+        raise ValueError(f"{path} contains {content!r}; expected an address such as '0x9fbff'")
     return int(match[1], 16)
 
 
@@ -144,19 +145,19 @@ def _interval(where: str, start: int, end: int) -> Interval:
     if not start < end <= ADDRESS_LIMIT:
         raise ValueError(
             f"{where} of the memory map goes from {start:#x} up to but not including {end:#x}; "
-            "it must hold at least a byte, and addresses have 64 bits"
+            "an entry must contain at least one byte, and addresses have 64 bits"
         )
     return start, end
 
 
 def _in_order(ram: list[Interval], sought: str) -> list[Interval]:
     if not ram:
-        raise ValueError(f"no RAM in this memory map: it lacks {sought}")
+        raise ValueError(f"no RAM in this memory map; expected {sought}")
     ram.sort()
     for (start, end), (next_start, next_end) in pairwise(ram):
         if next_start < end:
             raise ValueError(
                 f"RAM from {start:#x} to {end - 1:#x} and RAM from {next_start:#x} to "
-                f"{next_end - 1:#x} overlap in the memory map; give one map alone, of one boot"
+                f"{next_end - 1:#x} overlap in the memory map; give one map only, of one boot"
             )
     return ram

@@ -1,31 +1,27 @@
-"""Where an allocator's metadata lies: in memory of its own, a given buffer, or the managed memory."""
+"""Where an allocator's metadata is: in memory of its own, a given buffer, or the managed memory."""
 
 from __future__ import annotations
 
-import mmap
-import re
 from bisect import bisect_left
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pagebuddy.allocator.geometry import Geometry
 from pagebuddy.allocator.ranges import PageRanges
 from pagebuddy.errors import OutOfPages
 
+if TYPE_CHECKING:
+    import mmap
+
 WORD = 8
 CACHE_LINE = 64
 
 MANY_BYTES = 1 << 20
-"""From here on to map zeros is cheaper than to write them."""
-
-# Elsewhere than on Unix what has no name is private anyway.
-PRIVATE: dict[str, Any] = (
-    {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_ANONYMOUS") else {}
-)
+"""From this size on, mapping zeros is cheaper than writing them."""
 
 
 def address_of(view: memoryview) -> int:
     """Return the address of a writable view's first byte."""
-    # Only here is ctypes needed, and loading it costs more than the rest of the package.
+    # Imported here, as loading ctypes costs more than the rest of the package.
     from ctypes import addressof, c_char
 
     return addressof(c_char.from_buffer(view))
@@ -34,8 +30,8 @@ def address_of(view: memoryview) -> int:
 def as_bytes(buffer: Any, name: str) -> memoryview:
     """Return a writable view of a buffer's bytes.
 
-    Raises TypeError for what is no buffer or one of objects, ValueError for one that is read-only or has
-    gaps.
+    Raises TypeError if it is not a buffer, or contains Python objects; ValueError if it is read-only or
+    not contiguous.
     """
     try:
         view = memoryview(buffer)
@@ -45,8 +41,8 @@ def as_bytes(buffer: Any, name: str) -> memoryview:
             f"{name} is a {kind}, which has no buffer; "
             "give a bytearray, an mmap, an array or a memoryview of one"
         ) from None
-    # "O" in the format is a reference to an object; between colons stand names.
-    if "O" in re.sub(":[^:]*:", "", view.format):
+    # "O" in the format is a reference to an object. Names are enclosed in colons.
+    if "O" in "".join(view.format.split(":")[::2]):
         raise TypeError(
             f"{name} holds references to objects, which must not be overwritten; "
             "give a buffer of bytes or numbers"
@@ -59,27 +55,39 @@ def as_bytes(buffer: Any, name: str) -> memoryview:
 
 
 def as_words(buffer: Any, name: str, n_bytes: int = 0) -> memoryview:
-    """Return a buffer's bytes as 64-bit words, at least n_bytes of them.
+    """Return a buffer of at least n_bytes bytes as 64-bit words.
 
-    Raises ValueError where there are fewer, or where they are not aligned to 8 bytes.
+    Raises the errors of `as_bytes`, and ValueError if there are fewer bytes, or they are not aligned.
     """
     view = as_bytes(buffer, name)
     if view.nbytes < n_bytes:
         raise ValueError(f"{name} has {view.nbytes} bytes; {n_bytes} are needed")
     if view.nbytes and address_of(view) % WORD:
-        raise ValueError(f"{name} starts at an odd address; it must be aligned to {WORD} bytes")
+        raise ValueError(
+            f"{name} starts at an address that is not a multiple of {WORD}; give an aligned buffer"
+        )
     return view[: view.nbytes // WORD * WORD].cast("Q")
 
 
+def private_mapping(n_bytes: int) -> mmap.mmap:
+    """Return new private memory from the system. Raises OSError."""
+    import mmap
+
+    # Outside Unix, memory without a name is always private.
+    if hasattr(mmap, "MAP_ANONYMOUS"):
+        return mmap.mmap(-1, n_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return mmap.mmap(-1, n_bytes)
+
+
 def zeros(n_bytes: int) -> memoryview:
-    """Return bytes of our own, all zero. Of many, those that nobody touches cost nothing.
+    """Return new memory, all zero. Pages of large memory that are never touched take no room.
 
     Raises MemoryError.
     """
     if n_bytes < MANY_BYTES:
         return memoryview(bytearray(n_bytes))
     try:
-        return memoryview(mmap.mmap(-1, n_bytes, **PRIVATE))
+        return memoryview(private_mapping(n_bytes))
     except OSError as error:
         raise MemoryError(
             f"no memory for {n_bytes} bytes; manage fewer pages, or give a buffer for the metadata"
@@ -87,7 +95,7 @@ def zeros(n_bytes: int) -> memoryview:
 
 
 def own_words(n_bytes: int) -> memoryview:
-    """Return zeroed words of our own, on a cache line of their own. Raises MemoryError."""
+    """Return new words, all zero, at the start of a cache line. Raises MemoryError."""
     view = zeros(n_bytes + CACHE_LINE)
     start = -address_of(view) % CACHE_LINE
     return view[start : start + n_bytes].cast("Q")
@@ -101,11 +109,10 @@ def clear(words: memoryview) -> None:
 
 
 def carved_words(geometry: Geometry, memory: Any) -> tuple[Geometry, memoryview]:
-    """Carve room for metadata out of the memory that is managed.
+    """Carve room for the metadata out of the managed memory.
 
-    Returns the geometry of the pages that are left and the words of those that are not. The pages come
-    from the end of the highest page range that has enough, and the rest of that range stays. Page p lies
-    at byte (p - lowest page) * page_size of the memory.
+    Returns the geometry of the remaining pages, and the words of the carved ones. They come from the end
+    of the highest page range that is long enough. Page p is at byte (p - lowest page) * page_size.
     """
     view = as_bytes(memory, "memory")
     sections = geometry.sections
@@ -131,7 +138,7 @@ def carved_words(geometry: Geometry, memory: Any) -> tuple[Geometry, memoryview]
 
 
 def _pages_for_metadata(geometry: Geometry) -> int:
-    """The fewest pages that hold the metadata of all the pages but these."""
+    """Return the smallest number of pages that can contain the metadata of the other pages."""
 
     def enough(n_pages: int) -> bool:
         rest = PageRanges(geometry.sections)

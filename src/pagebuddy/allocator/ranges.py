@@ -1,35 +1,54 @@
-"""PageRanges: which pages there are, before there is an allocator."""
+"""PageRanges: the list of page ranges that an allocator is built from."""
 
 from __future__ import annotations
 
-import os
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
 from itertools import pairwise
-from typing import SupportsIndex
+from typing import TYPE_CHECKING
 
-from pagebuddy.allocator.memory_maps import ADDRESS_LIMIT, Interval, e820_ram, iomem_ram, memmap_ram
 from pagebuddy.arguments import LAST_PAGE, PAGE_NUMBERS, power_of_two, whole
 from pagebuddy.errors import OutOfPages
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Iterator
+    from typing import SupportsIndex
+
+    from pagebuddy.allocator.memory_maps import Interval
 
 PageRange = tuple[int, int]
 """(first page, number of pages)"""
 
 
 class PageRanges:
-    """A set of pages as a list of page ranges: the boot-time list that an allocator is built from.
+    """A set of pages as a list of page ranges, which an allocator can be built from.
 
-    It holds page numbers only and knows no page size. The following invariants hold:
+    Parameters
+    ----------
+    ranges : iterable of (int, int), optional
+        Pairs of first page and number of pages, in any order. No ranges by default.
 
-    - a range is (first page, number of pages) with at least one page, all from 0 to 2^64 - 1
-    - ranges are in address order and share no page
-    - touching ranges stay apart until something joins them; `joined` shows them as one
+    Raises
+    ------
+    TypeError
+        If a number is not an integer, or a range is not a pair.
+    ValueError
+        If a range is empty, ends above page 2^64 - 1, or overlaps another.
 
-    Numbers are anything with `__index__`. What raises changes nothing: `TypeError` for what is no
-    number, `ValueError` for pages that cannot be, `OutOfPages` where `carve` finds no room. To find
-    a place among r ranges costs O(log r), to put in or take out a range moves those behind it.
-    Source: Linux's memblock, which serves a kernel until its page allocator is up.
+    Notes
+    -----
+    It contains page numbers only, not a page size. These invariants hold:
 
+    - A range has at least one page, and all its pages are from 0 to 2^64 - 1.
+    - Ranges are in address order and share no page.
+    - Adjacent ranges stay separate; `joined` returns them as one.
+
+    A call that raises an error changes nothing. Finding a page among r ranges costs O(log r). Adding or
+    removing a range moves the ranges behind it. Linux's memblock, which a kernel uses until its page
+    allocator runs, is the source of the idea.
+
+    Examples
+    --------
     >>> ranges = PageRanges([(0x100, 0xBFF00), (0x1, 0x9E)])
     >>> ranges
     PageRanges([(0x1, 0x9e), (0x100, 0xbff00)])
@@ -49,28 +68,64 @@ class PageRanges:
 
     @classmethod
     def from_iomem(cls, text: str, page_size: SupportsIndex = 4096) -> PageRanges:
-        """The whole pages of RAM in the text of `/proc/iomem`; `page_size` in bytes.
+        """Return the whole pages of RAM in the text of `/proc/iomem`.
 
-        Only unindented "System RAM" lines count. Parts of pages at a range's ends are left out;
-        lines that meet inside a page are read as one range. `ValueError` for a line that cannot be
-        read, an overlap, a map without a whole page of RAM, and a map of all zeros, which is what a
-        reader without privileges sees.
+        Parameters
+        ----------
+        text : str
+            The text of the file. Only unindented "System RAM" lines count.
+        page_size : int, optional
+            Bytes in a page, a power of two. 4096 by default.
 
+        Returns
+        -------
+        PageRanges
+            The whole pages. Parts of pages at the ends of a range are left out; two lines that meet
+            inside a page are read as one range.
+
+        Raises
+        ------
+        ValueError
+            If a line cannot be read, lines overlap, there is no whole page of RAM, or all addresses are
+            zero, as readers without privileges see them.
+
+        Examples
+        --------
         >>> PageRanges.from_iomem("00001000-0009fbff : System RAM")
         PageRanges([(0x1, 0x9e)])
         """
+        from pagebuddy.allocator.memory_maps import iomem_ram
+
         return cls(whole_pages(iomem_ram(text), page_size))
 
     @classmethod
     def from_e820(cls, text: str, page_size: SupportsIndex = 4096) -> PageRanges:
-        """The whole pages of RAM in a kernel log's "BIOS-e820:" lines; `page_size` in bytes.
+        """Return the whole pages of RAM in the "BIOS-e820:" lines of a kernel's log.
 
-        Both forms that Linux has written are read; other lines of the log do not count. Pages and
-        errors are those of `from_iomem`.
+        Parameters
+        ----------
+        text : str
+            The log. Both forms that Linux has used are read; other lines do not count.
+        page_size : int, optional
+            Bytes in a page, a power of two. 4096 by default.
 
+        Returns
+        -------
+        PageRanges
+            The whole pages, as from `from_iomem`.
+
+        Raises
+        ------
+        ValueError
+            If a line cannot be read, lines overlap, or there is no whole page of RAM.
+
+        Examples
+        --------
         >>> PageRanges.from_e820("[0.0] BIOS-e820: [mem 0x00000000-0x0009fbff] usable")
         PageRanges([(0x0, 0x9f)])
         """
+        from pagebuddy.allocator.memory_maps import e820_ram
+
         return cls(whole_pages(e820_ram(text), page_size))
 
     @classmethod
@@ -79,11 +134,29 @@ class PageRanges:
         folder: str | os.PathLike[str] = "/sys/firmware/memmap",
         page_size: SupportsIndex = 4096,
     ) -> PageRanges:
-        """The whole pages of RAM in a folder like `/sys/firmware/memmap`; `page_size` in bytes.
+        """Return the whole pages of RAM in a folder like `/sys/firmware/memmap`.
 
-        Pages and errors are those of `from_iomem`; `OSError` where a file is missing or may not be
-        read.
+        Parameters
+        ----------
+        folder : str or path, optional
+            The folder, with a numbered folder for each entry. The system's by default.
+        page_size : int, optional
+            Bytes in a page, a power of two. 4096 by default.
 
+        Returns
+        -------
+        PageRanges
+            The whole pages, as from `from_iomem`.
+
+        Raises
+        ------
+        OSError
+            If a file is missing or cannot be read.
+        ValueError
+            If a file does not contain an address, entries overlap, or there is no whole page of RAM.
+
+        Examples
+        --------
         >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
@@ -94,20 +167,38 @@ class PageRanges:
         ...     PageRanges.from_memmap(folder)
         PageRanges([(0x0, 0x9f)])
         """
+        from pagebuddy.allocator.memory_maps import memmap_ram
+
         return cls(whole_pages(memmap_ram(folder), page_size))
 
     @property
     def n_pages(self) -> int:
-        """The pages in all ranges together. O(ranges).
+        """Number of pages in all ranges together.
 
+        Examples
+        --------
         >>> PageRanges([(0, 3), (8, 1)]).n_pages
         4
         """
         return sum(n for _, n in self._ranges)
 
     def add(self, first: SupportsIndex, n: SupportsIndex) -> None:
-        """Put in the range of `n` pages from page `first`; `ValueError` if it overlaps another.
+        """Add a range.
 
+        Parameters
+        ----------
+        first : int
+            Its first page.
+        n : int
+            Its number of pages.
+
+        Raises
+        ------
+        ValueError
+            If it overlaps another range, is empty, or ends above page 2^64 - 1.
+
+        Examples
+        --------
         >>> ranges = PageRanges([(0, 4)])
         >>> ranges.add(4, 2)
         >>> ranges
@@ -120,10 +211,22 @@ class PageRanges:
         self._ranges.insert(place, added)
 
     def remove(self, first: SupportsIndex, n: SupportsIndex) -> None:
-        """Take out the `n` pages from page `first`, splitting ranges where needed.
+        """Remove pages; ranges are split as needed.
 
-        They may lie in several touching ranges. `ValueError` if one of them is in no range.
+        Parameters
+        ----------
+        first : int
+            The first page to remove.
+        n : int
+            How many pages to remove. They may lie in several adjacent ranges.
 
+        Raises
+        ------
+        ValueError
+            If one of the pages is not in the ranges.
+
+        Examples
+        --------
         >>> ranges = PageRanges([(0, 4), (4, 8)])
         >>> ranges.remove(3, 2)
         >>> ranges
@@ -137,8 +240,8 @@ class PageRanges:
             range_first, range_n = self._ranges[stop] if stop < len(self._ranges) else (reached, 0)
             if not range_first <= reached < range_first + range_n:
                 raise ValueError(
-                    f"cannot remove {_name(first, n)}: page {reached:#x} is in none of the ranges; "
-                    "remove only what is there"
+                    f"cannot remove {_name(first, n)}: page {reached:#x} is not in the ranges; "
+                    "remove only pages that are"
                 )
             reached = range_first + range_n
             stop += 1
@@ -147,8 +250,20 @@ class PageRanges:
         self._ranges[start:stop] = [rest for rest in (before, after) if rest[1]]
 
     def pop(self) -> PageRange:
-        """Remove the last range and return it; `IndexError` if there is none.
+        """Remove the last range and return it.
 
+        Returns
+        -------
+        (int, int)
+            Its first page and its number of pages.
+
+        Raises
+        ------
+        IndexError
+            If there are no ranges.
+
+        Examples
+        --------
         >>> PageRanges([(0, 4), (9, 2)]).pop()
         (9, 2)
         """
@@ -157,11 +272,26 @@ class PageRanges:
         return self._ranges.pop()
 
     def split_to_powers_of_two(self, max_pages: SupportsIndex) -> None:
-        """Split every range into naturally aligned powers of two, none longer than `max_pages`.
+        """Split every range into pieces whose lengths are powers of two.
 
-        They are as long as their place and the range allow. `max_pages` must itself be a power of
-        two, else `ValueError`. O(ranges that come of it).
+        Each piece starts at a multiple of its length, and is as long as that and the range allow.
 
+        Parameters
+        ----------
+        max_pages : int
+            The largest length in pages, a power of two.
+
+        Raises
+        ------
+        ValueError
+            If `max_pages` is not a power of two.
+
+        Notes
+        -----
+        Cost: O(pieces).
+
+        Examples
+        --------
         >>> ranges = PageRanges([(3, 10)])
         >>> ranges.split_to_powers_of_two(4)
         >>> list(ranges)
@@ -173,12 +303,30 @@ class PageRanges:
         ]
 
     def carve(self, n_pages: SupportsIndex) -> int:
-        """Take `n_pages` from the end of the highest range that is long enough; its rest stays.
+        """Remove pages from the end of the highest range that is long enough.
 
-        Returns the first page taken. `OutOfPages` where no single range is long enough, even if
-        touching ones together were: carve from `PageRanges(ranges.joined())` then. O(ranges).
-        Source: the sketch of a kernel's allocator, and Linux's memblock, which allocates top-down.
+        Parameters
+        ----------
+        n_pages : int
+            How many pages to remove.
 
+        Returns
+        -------
+        int
+            The first page removed.
+
+        Raises
+        ------
+        OutOfPages
+            If no single range is long enough. Adjacent ranges are not joined for this: to carve across
+            them, use ``PageRanges(ranges.joined())``.
+
+        Notes
+        -----
+        Cost: O(ranges). Linux's memblock allocates from the top as well.
+
+        Examples
+        --------
         >>> ranges = PageRanges([(0, 8), (100, 8), (200, 2)])
         >>> ranges.carve(3)
         105
@@ -196,8 +344,19 @@ class PageRanges:
         raise OutOfPages(n_pages, self.n_pages, longest, where="in one page range")
 
     def joined(self) -> list[PageRange]:
-        """The same pages with touching ranges joined, as (first, n) in address order. O(ranges).
+        """Return the ranges with adjacent ones joined.
 
+        Returns
+        -------
+        list of (int, int)
+            First page and number of pages of each, in address order.
+
+        Notes
+        -----
+        Cost: O(ranges).
+
+        Examples
+        --------
         >>> PageRanges([(0, 4), (4, 4), (9, 1)]).joined()
         [(0, 8), (9, 1)]
         """
@@ -210,8 +369,15 @@ class PageRanges:
         return joined
 
     def copy(self) -> PageRanges:
-        """The same ranges apart from these: changing one leaves the other as it is.
+        """Return a copy. Changing one does not change the other.
 
+        Returns
+        -------
+        PageRanges
+            The copy.
+
+        Examples
+        --------
         >>> ranges = PageRanges([(0, 4)])
         >>> ranges.copy().pop()
         (0, 4)
@@ -223,14 +389,14 @@ class PageRanges:
     __copy__ = copy
 
     def __iter__(self) -> Iterator[PageRange]:
-        # Over a copy, so that a loop may add and remove.
+        # Over a copy, so that a loop can add and remove ranges.
         return iter(tuple(self._ranges))
 
     def __len__(self) -> int:
         return len(self._ranges)
 
     def __contains__(self, page: SupportsIndex) -> bool:
-        """Whether a page is in one of the ranges. O(log ranges)."""
+        """Return whether a page is in one of the ranges. Cost: O(log ranges)."""
         page = whole(page, "a page", least=None)
         place = self._n_starting_to(page)
         return place > 0 and page < sum(self._ranges[place - 1])
@@ -244,12 +410,12 @@ class PageRanges:
         return f"PageRanges([{', '.join(_name(*page_range) for page_range in self._ranges)}])"
 
     def _n_starting_to(self, page: int) -> int:
-        """How many ranges start at `page` or before: the place of the next one."""
+        """Return how many ranges start at `page` or before it: the index of the next one."""
         return bisect_right(self._ranges, (page, PAGE_NUMBERS))
 
 
 def aligned_pieces(first: int, n: int, max_pages: int) -> Iterator[PageRange]:
-    """A range in naturally aligned powers of two, each as long as can be up to a power `max_pages`.
+    """Yield the pieces of a range: powers of two, at most `max_pages`, aligned to their lengths.
 
     >>> list(aligned_pieces(5, 4, 64))
     [(5, 1), (6, 2), (8, 1)]
@@ -264,17 +430,17 @@ def aligned_pieces(first: int, n: int, max_pages: int) -> Iterator[PageRange]:
 
 
 def whole_pages(ram: Iterable[Interval], page_size: SupportsIndex) -> list[PageRange]:
-    """The pages that lie wholly in `ram`: [start, end) in bytes, in order, without overlap.
+    """Return the ranges of pages that lie wholly in `ram`: [start, end) in bytes, in address order.
 
-    `page_size` in bytes, a power of two, else `ValueError`; also where there is no whole page.
+    Raises `ValueError` if there is no whole page, or `page_size` is not a power of two.
 
     >>> whole_pages([(0x1000, 0x2800), (0x2800, 0x4FFF)], 4096)
     [(1, 3)]
     """
-    size = power_of_two(page_size, "page_size", most=ADDRESS_LIMIT)
+    size = power_of_two(page_size, "page_size", most=PAGE_NUMBERS)
     runs: list[Interval] = []
     for start, end in ram:
-        # A page on the border of two adjoining intervals is all RAM.
+        # A page on the border of two adjacent intervals is all RAM.
         if start % size and runs and runs[-1][1] == start:
             start = runs.pop()[0]
         runs.append((start, end))
@@ -282,7 +448,7 @@ def whole_pages(ram: Iterable[Interval], page_size: SupportsIndex) -> list[PageR
     pages = [(first, n) for first, n in pages if n > 0]
     if not pages:
         raise ValueError(
-            f"no RAM here makes a whole page of {size} bytes; choose a smaller page_size"
+            f"there is no whole page of {size} bytes of RAM; choose a smaller page_size"
         )
     return pages
 
@@ -291,7 +457,9 @@ def _pair(given: Iterable[SupportsIndex]) -> tuple[SupportsIndex, SupportsIndex]
     try:
         first, n = given
     except (TypeError, ValueError):
-        raise TypeError(f"a page range is a pair (first page, n pages), not {given!r}") from None
+        raise TypeError(
+            f"a page range is a pair (first page, number of pages), not {given!r}"
+        ) from None
     return first, n
 
 

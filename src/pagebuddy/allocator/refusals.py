@@ -1,4 +1,4 @@
-"""What the allocator says when it refuses: exceptions, with their figures and what to do."""
+"""The exceptions that an allocator raises, with their texts and figures."""
 
 from __future__ import annotations
 
@@ -6,48 +6,41 @@ from typing import TYPE_CHECKING
 
 from pagebuddy.arguments import numeral
 from pagebuddy.core import words
-from pagebuddy.errors import BadFree, CorruptMetadata, OutOfPages
+from pagebuddy.errors import BadFree, CorruptMetadata
 
 if TYPE_CHECKING:
     from pagebuddy.allocator.geometry import Geometry
 
 
-# The engine's invariants, by name: the one that does not hold when metadata is corrupt.
+# The engine's invariants: for each fault, the sentence that does not hold.
 INVARIANTS: dict[int, str] = {
-    words.F_NEIGHBOURS: "both neighbours of a free block point back at it",
-    words.F_HEAD: "a list that the mask calls filled starts with a page",
-    words.F_BIT: "exactly the blocks in the lists have their bits set",
-    words.F_ASIDE: "what is aside are free pages of one page range",
+    words.F_NEIGHBOURS: "both neighbours of a free block point back to it",
+    words.F_HEAD: "a list that the mask marks as filled starts with a page",
+    words.F_BIT: "exactly the blocks in the free lists have their bits set",
+    words.F_ASIDE: "the cached run is free and lies in one page range",
     words.F_RECORD: "a live span has at least one page and ends within its page range",
     words.F_FREE: "every page is in a live span or in a free block",
     words.F_OVERLAP: "no live span starts inside another",
-    words.F_LIST: "a list goes through free blocks of its order, once each",
-    words.F_MASK: "the mask names exactly the lists that are not empty",
+    words.F_LIST: "a free list contains each free block of its order once",
+    words.F_MASK: "the mask marks exactly the lists that are not empty",
     words.F_COUNT: "the count of an order is the number of its free blocks",
-    words.F_CLEAN: "nothing is stored for pages inside a span or a free block",
+    words.F_CLEAN: "nothing is stored for the pages inside a span or a free block",
     words.F_MERGED: "no free block has a free buddy of its order",
     words.F_HIGH_WATER: "no live span ends above the high-water mark",
 }
 
 
-def _ranges(geometry: Geometry) -> str:
-    """The page ranges in words, the first few."""
+def _pages(geometry: Geometry) -> str:
+    """Return the page ranges as text, the first few of them."""
     shown = [f"{first} to {first + n - 1}" for first, n in geometry.sections[:3]]
-    more = len(geometry.sections) - len(shown)
     if not shown:
-        return "none"
-    return ", ".join(shown) + (f" and {more} more" if more else "")
-
-
-def out_of_pages(
-    requested: int, free: int, largest_free: int, geometry: Geometry, where: str
-) -> OutOfPages:
-    """Nothing free would do."""
-    return OutOfPages(requested, free, largest_free, geometry.page_size, where)
+        return "no pages"
+    more = len(geometry.sections) - len(shown)
+    return f"pages {', '.join(shown)}" + (f" and {more} more ranges" if more else "")
 
 
 def placed(above: int | None, below: int | None, align: int | None) -> str:
-    """A request's window and alignment, in words."""
+    """Return the window and the alignment of a request as text."""
     parts = []
     if align is not None:
         parts.append(f"at a multiple of {numeral(align)}")
@@ -59,13 +52,13 @@ def placed(above: int | None, below: int | None, align: int | None) -> str:
 
 
 def outside(page: int, geometry: Geometry) -> BadFree:
-    """A page that this allocator does not have."""
-    message = f"page {numeral(page)} is none of this allocator's, which has {_ranges(geometry)}"
+    """Return the error for a page that this allocator does not have."""
+    message = f"page {numeral(page)} is not in this allocator, which has {_pages(geometry)}"
     return BadFree(page, "outside", message)
 
 
 def not_live(page: int, is_free: bool) -> BadFree:
-    """A page that no live span starts at."""
+    """Return the error for a page that is not the first page of a live span."""
     if is_free:
         return BadFree(page, "free", f"page {page} is free already: was it freed twice?")
     return BadFree(
@@ -76,37 +69,37 @@ def not_live(page: int, is_free: bool) -> BadFree:
 
 
 def given_twice(page: int) -> BadFree:
-    """A page that stands twice in a batch."""
+    """Return the error for a page that occurs twice in a batch."""
     return BadFree(page, "free", f"page {page} is given twice; give each span once")
 
 
 def other_size(page: int, expected: int, found: int) -> BadFree:
-    """A live span, but not of the size that the caller expects."""
+    """Return the error for a live span of another size than the caller expects."""
     message = (
         f"the span at page {page} has {found} pages, not {numeral(expected)}: "
-        "is it the one you mean?"
+        "is it the one that you mean?"
     )
     return BadFree(page, "size", message, expected=expected, found=found)
 
 
 def other_generation(page: int, expected: int, found: int) -> BadFree:
-    """A live span, but another than the caller expects: the one meant was freed before."""
+    """Return the error for a live span that was allocated after the one that the caller means."""
     message = (
-        f"the span at page {page} is of generation {found}, not {numeral(expected)}: "
-        "the one you mean was freed, and its pages were allocated again"
+        f"the span at page {page} has generation {found}, not {numeral(expected)}: "
+        "the one that you mean was freed, and its pages were allocated again"
     )
     return BadFree(page, "generation", message, expected=expected, found=found)
 
 
 def not_in_one_range(first: int, n: int, geometry: Geometry) -> ValueError:
-    """Given pages that no single page range has."""
+    """Return the error for given pages that are not all in one page range."""
     return ValueError(
         f"pages {first} to {numeral(first + n - 1)} are not all in one page range; "
-        f"there are {_ranges(geometry)}"
+        f"this allocator has {_pages(geometry)}"
     )
 
 
 def corrupt(fault: int, node: int, page: int | None) -> CorruptMetadata:
-    """A fault that the engine noted, at a node and, if it is one, a page."""
+    """Return the error for a fault that the engine noted at a node, or at the page of that node."""
     where = f"list {node}" if page is None else f"page {page}"
     return CorruptMetadata(INVARIANTS[fault], f"at {where}", page=page)

@@ -1,48 +1,53 @@
-"""One call at a time, for the uncompiled engine.
+"""Make the calls on an uncompiled allocator run one at a time. `BuddyAllocator` uses it.
 
-Compiled, a call holds the interpreter's lock from its first store to its last. Uncompiled, another
-thread can run between any two, and Ctrl-C can strike there: so calls take turns, and after a foreign
-exception the lists are rebuilt from the records.
+A compiled call holds the GIL from its first store to its last. Uncompiled, another thread can run, and
+Ctrl-C can interrupt, between any two stores. So calls wait for each other, and after an unexpected
+exception the allocator is repaired from its records.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pagebuddy.errors import PageBuddyError
 
-ORDINARY = (PageBuddyError, TypeError, ValueError)
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+# Methods raise these before they have changed anything.
+EXPECTED = (PageBuddyError, TypeError, ValueError)
 
 
-def take_turns(cls: type, names: Iterable[str], mend: Callable[[Any], None]) -> None:
-    """Make the methods of these names run one at a time on each object.
+def serialize_calls(cls: type, names: Iterable[str], repair: Callable[[Any], None]) -> None:
+    """Replace the methods of these names by ones that run one at a time on each object.
 
-    `mend` puts an object right whose method was left by any exception but those that methods raise.
+    An object has its lock in `call_lock`, and whether a call is running in `in_call`. `repair` is called
+    with the object after an unexpected exception.
     """
 
-    def in_turn(method: Callable[..., Any]) -> Callable[..., Any]:
+    def serialized(method: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(method)
-        def turn(self: Any, *args: Any, **kwargs: Any) -> Any:
-            with self.turn:
-                if self.in_turn:
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            with self.call_lock:
+                if self.in_call:
                     raise RuntimeError(
                         f"{method.__name__} was called inside another call on the same allocator, "
                         "by a signal handler or a finalizer; call it from ordinary code"
                     )
-                self.in_turn = True
+                self.in_call = True
                 try:
                     return method(self, *args, **kwargs)
-                except ORDINARY:
+                except EXPECTED:
                     raise
                 except BaseException:
-                    mend(self)
+                    repair(self)
                     raise
                 finally:
-                    self.in_turn = False
+                    self.in_call = False
 
-        return turn
+        return call
 
     for name in names:
-        setattr(cls, name, in_turn(getattr(cls, name)))
+        setattr(cls, name, serialized(getattr(cls, name)))

@@ -1,28 +1,44 @@
-"""Figures of an allocator at one moment: no drawing, no memory.
+"""Figures of an allocator at one moment.
 
-The two indices are Linux's, of `mm/vmstat.c`, shown there by debugfs as `extfrag/unusable_index`
-and `extfrag/extfrag_index`. Mel Gorman wrote them: the first with Andy Whitcroft in "The What, the
-Why and the Where To of Anti-Fragmentation" (Ottawa Linux Symposium, 2006), the second for memory
-compaction (2010).
+The two indices are those of Linux's `mm/vmstat.c`, which debugfs shows as `extfrag/unusable_index` and
+`extfrag/extfrag_index`. Mel Gorman wrote them: the first with Andy Whitcroft in "The What, the Why and
+the Where To of Anti-Fragmentation" (Ottawa Linux Symposium, 2006), the second for memory compaction
+(2010).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import SupportsIndex
+from collections.abc import Iterable
+from typing import ClassVar, Final, SupportsIndex
 
 from pagebuddy.arguments import whole
 
 
-@dataclass(frozen=True, slots=True)
 class Stats:
-    """What is used and what is free, and how it lies. All but `n_spans` and `free_blocks` in pages.
+    """Figures of an allocator at one moment. They cannot be changed, and compare equal by value.
 
-    - `n_pages`: pages in all, `used` or `free`
-    - `largest_free`: the longest free run, which may be longer than any block
-    - `free_blocks`: how many free blocks there are of each order; the index is the order
-    - `n_spans`: live spans
+    Parameters
+    ----------
+    n_pages, used, free, largest_free, free_blocks, n_spans
+        The attributes below.
 
+    Attributes
+    ----------
+    n_pages : int
+        Pages in all, used and free.
+    used : int
+        Pages in live spans.
+    free : int
+        Free pages.
+    largest_free : int
+        Pages of the longest free run. A run may be longer than any block.
+    free_blocks : tuple of int
+        Number of free blocks of each order; the index is the order.
+    n_spans : int
+        Number of live spans.
+
+    Examples
+    --------
     >>> stats = Stats(
     ...     n_pages=16, used=9, free=7, largest_free=4, free_blocks=(1, 1, 1, 0), n_spans=2
     ... )
@@ -32,25 +48,56 @@ class Stats:
     (-1.0, 0.375)
     """
 
-    n_pages: int
-    used: int
-    free: int
-    largest_free: int
-    free_blocks: tuple[int, ...]
-    n_spans: int
+    __slots__ = ("n_pages", "used", "free", "largest_free", "free_blocks", "n_spans")  # noqa: RUF023
+    # The names of all figures in order, those of base classes first.
+    __match_args__: ClassVar[tuple[str, ...]] = __slots__
+
+    def __init__(
+        self,
+        n_pages: int,
+        used: int,
+        free: int,
+        largest_free: int,
+        free_blocks: tuple[int, ...],
+        n_spans: int,
+    ) -> None:
+        self.n_pages: Final = n_pages
+        self.used: Final = used
+        self.free: Final = free
+        self.largest_free: Final = largest_free
+        self.free_blocks: Final = free_blocks
+        self.n_spans: Final = n_spans
 
     @property
     def max_order(self) -> int:
-        """The highest order, inclusive."""
+        """The largest order, inclusive."""
         return len(self.free_blocks) - 1
 
     def unusable(self, order: SupportsIndex) -> float:
-        """The share of the free pages that lie in blocks too small for `order`, 0.0 to 1.0.
+        """Return the share of the free pages that lie in blocks smaller than an order.
 
-        0.0 means that every free page could serve such an allocation; 1.0 that none could. It is
-        0.0 where nothing is free, as nothing is wasted then (Linux says 1 there). `ValueError`
-        unless `order` is from 0 to `max_order`. Source: Linux's unusable free space index.
+        Parameters
+        ----------
+        order : int
+            From 0 to `max_order`.
 
+        Returns
+        -------
+        float
+            From 0.0, if every free page can serve an allocation of this order, to 1.0, if none can. 0.0
+            if no page is free (Linux reports 1 then).
+
+        Raises
+        ------
+        ValueError
+            If there is no such order.
+
+        Notes
+        -----
+        This is Linux's unusable free space index.
+
+        Examples
+        --------
         >>> Stats(8, 4, 4, 1, (4, 0, 0, 0), 4).unusable(1)
         1.0
         """
@@ -59,16 +106,34 @@ class Stats:
         return (free - usable) / free if free else 0.0
 
     def fragmentation(self, order: SupportsIndex) -> float:
-        """Why no block of `order` is to be had: 0 for lack of pages, towards 1 for scattered ones.
+        """Return whether a block of an order is missing for lack of pages or by fragmentation.
 
-        -1.0 where one is to be had, as there is nothing to explain then; 0.0 where nothing is free.
-        Else 1 - (1 + free ÷ 2^order) ÷ number of free blocks, below 1.0. A single free block gives
-        -0.5 to 0; where pages for b such blocks are free the value is at least 1/2 - 1/(2b). Many
-        small blocks raise it even where all together are too little, so read it beside `free`. It
-        counts blocks: `alloc` may still find a run of adjacent blocks, up to `largest_free`, where
-        `alloc_order` finds none. `ValueError` unless `order` is from 0 to `max_order`. Source:
-        Linux's fragmentation index.
+        Parameters
+        ----------
+        order : int
+            From 0 to `max_order`.
 
+        Returns
+        -------
+        float
+            -1.0 if there is a free block of this order or a larger one. 0.0 if no page is free.
+            Otherwise 1 - (1 + free / 2^order) / number of free blocks: towards 0 if too few pages are
+            free, towards 1 if enough are free, but scattered.
+
+        Raises
+        ------
+        ValueError
+            If there is no such order.
+
+        Notes
+        -----
+        This is Linux's fragmentation index. A single free block gives -0.5 to 0. If the free pages would
+        make b blocks, the index is at least 1/2 - 1/(2b). Many small blocks raise it even if all
+        together are too few, so read it together with `free`. It counts blocks: `alloc` may still find
+        a run of adjacent blocks, up to `largest_free` pages, if `alloc_order` finds no block.
+
+        Examples
+        --------
         >>> Stats(8, 4, 4, 1, (4, 0, 0, 0), 4).fragmentation(2)
         0.5
         """
@@ -81,14 +146,20 @@ class Stats:
         return 1 - (1 + self._pages_in_blocks(0) / (1 << order)) / n_blocks
 
     def as_dict(self) -> dict[str, object]:
-        """All figures by name, ready for JSON; the two indices as lists, a value for each order.
+        """Return all figures by name, ready for JSON.
 
+        Returns
+        -------
+        dict
+            Every attribute, and the two indices as lists, with a value for each order.
+
+        Examples
+        --------
         >>> Stats(4, 3, 1, 1, (1, 0, 0), 1).as_dict()["unusable"]
         [0.0, 1.0, 1.0]
         """
-        figures = {field.name: getattr(self, field.name) for field in fields(self)}
         orders = range(self.max_order + 1)
-        return figures | {
+        return dict(zip(self.__match_args__, self.__getstate__(), strict=True)) | {
             "free_blocks": list(self.free_blocks),
             "unusable": [self.unusable(order) for order in orders],
             "fragmentation": [self.fragmentation(order) for order in orders],
@@ -100,3 +171,32 @@ class Stats:
     def _pages_in_blocks(self, min_order: int) -> int:
         blocks = enumerate(self.free_blocks)
         return sum(count << order for order, count in blocks if order >= min_order)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self.__getstate__() == other.__getstate__()
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.__getstate__()))
+
+    def __repr__(self) -> str:
+        named = zip(self.__match_args__, self.__getstate__(), strict=True)
+        return f"{type(self).__qualname__}({', '.join(f'{n}={value!r}' for n, value in named)})"
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if hasattr(self, name):
+            raise AttributeError(f"cannot assign to {name!r}: these figures do not change")
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"cannot delete {name!r}: these figures do not change")
+
+    # A pickle holds a list of the values. Pickles of version 0.1 do, too.
+
+    def __getstate__(self) -> list[object]:
+        return [getattr(self, name) for name in self.__match_args__]
+
+    def __setstate__(self, values: Iterable[object]) -> None:
+        for name, value in zip(self.__match_args__, values, strict=True):
+            setattr(self, name, value)

@@ -1,4 +1,4 @@
-"""Page numbers by the thousand: numpy arrays where numpy is installed, else `array("Q")`."""
+"""Arrays of page numbers: numpy arrays if numpy is installed, else `array("Q")`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from pagebuddy.arguments import LAST_PAGE, whole
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from numpy import uint64
+    from numpy.typing import NDArray
 
-def new_vector(count: int) -> Any:
-    """Return room for count page numbers: a numpy array of uint64, or an `array("Q")`."""
+
+def new_vector(count: int) -> NDArray[uint64] | array[int]:
+    """Return an array for count page numbers: of numpy's uint64, or an `array("Q")`."""
     try:
         import numpy as np
     except ImportError:
@@ -25,7 +28,7 @@ def words_of_vector(vector: Any, *, writable: bool = False) -> memoryview | None
     try:
         view = memoryview(vector)
     except (TypeError, ValueError):
-        # ValueError: an array of what no buffer can be of, dates for example.
+        # ValueError: an array whose items a buffer cannot have, dates for example.
         return None
     fits = view.format in ("Q", "L", "@Q", "=Q", "<Q", "@L") and view.itemsize == 8
     if not fits or view.ndim != 1 or not view.c_contiguous or (writable and view.readonly):
@@ -34,9 +37,9 @@ def words_of_vector(vector: Any, *, writable: bool = False) -> memoryview | None
 
 
 def words_from(pages: Iterable[int], name: str) -> memoryview:
-    """Return page numbers as words: without a copy where they are words already.
+    """Return page numbers as words, without a copy if they are words already.
 
-    Raises TypeError for what is no integer, ValueError for what is no page number.
+    Raises TypeError for a value that is not an integer, ValueError for one that is not a page number.
     """
     words = words_of_vector(pages)
     if words is not None:

@@ -1,21 +1,37 @@
-"""Figures of an arena at one moment: those of its allocator, and who has what."""
+"""Figures of an arena at one moment: those of its pages, and its processes, handles and kept buffers."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import ClassVar, Final
 
 from pagebuddy.allocator.stats import Stats
 
 
-@dataclass(frozen=True, slots=True)
 class ArenaStats(Stats):
-    """`Stats` of an arena's pages, and besides:
+    """Figures of an arena at one moment. They cannot be changed, and compare equal by value.
 
-    - `page_size`, in bytes
-    - `processes`: how many are attached, `dead` ones among them that nobody has reaped yet
-    - `tickets`: handles on their way
-    - `kept`: buffers that outlast their holders
+    Parameters
+    ----------
+    n_pages, used, free, largest_free, free_blocks, n_spans
+        The attributes of `Stats`: numbers of pages, blocks and buffers.
+    page_size, processes, dead, tickets, kept
+        The attributes below.
 
+    Attributes
+    ----------
+    page_size : int
+        Bytes in a page.
+    processes : int
+        Number of attached processes, including dead ones that were not reaped yet.
+    dead : int
+        Number of dead processes that were not reaped yet.
+    tickets : int
+        Number of handles that were sent and not received yet.
+    kept : int
+        Number of kept buffers, which outlive the processes that hold them.
+
+    Examples
+    --------
     >>> from pagebuddy import Arena
     >>> arena = Arena("1 MiB")
     >>> buffer = arena.alloc(5000)
@@ -24,11 +40,29 @@ class ArenaStats(Stats):
     (1048576, 8192, 1040384, 1)
     """
 
-    page_size: int
-    processes: int
-    dead: int
-    tickets: int
-    kept: int
+    __slots__ = ("page_size", "processes", "dead", "tickets", "kept")  # noqa: RUF023
+    __match_args__: ClassVar[tuple[str, ...]] = (*Stats.__match_args__, *__slots__)
+
+    def __init__(
+        self,
+        n_pages: int,
+        used: int,
+        free: int,
+        largest_free: int,
+        free_blocks: tuple[int, ...],
+        n_spans: int,
+        page_size: int,
+        processes: int,
+        dead: int,
+        tickets: int,
+        kept: int,
+    ) -> None:
+        super().__init__(n_pages, used, free, largest_free, free_blocks, n_spans)
+        self.page_size: Final = page_size
+        self.processes: Final = processes
+        self.dead: Final = dead
+        self.tickets: Final = tickets
+        self.kept: Final = kept
 
     @property
     def n_bytes(self) -> int:
@@ -37,21 +71,33 @@ class ArenaStats(Stats):
 
     @property
     def used_bytes(self) -> int:
-        """Bytes in buffers, whole pages."""
+        """Bytes in buffers, counted in whole pages."""
         return self.used * self.page_size
 
     @property
     def free_bytes(self) -> int:
-        """Bytes that are free."""
+        """Free bytes."""
         return self.free * self.page_size
 
     @property
     def largest_free_bytes(self) -> int:
-        """The largest buffer that can be had."""
+        """Bytes of the largest buffer that can be allocated."""
         return self.largest_free * self.page_size
 
     def as_dict(self) -> dict[str, object]:
-        """All figures by name, ready for JSON."""
+        """Return all figures by name, ready for JSON.
+
+        Returns
+        -------
+        dict
+            The figures of `Stats.as_dict`, those above, and the four in bytes.
+
+        Examples
+        --------
+        >>> from pagebuddy import Arena
+        >>> Arena("1 MiB").stats().as_dict()["free_bytes"]
+        1048576
+        """
         return Stats.as_dict(self) | {
             "n_bytes": self.n_bytes,
             "used_bytes": self.used_bytes,

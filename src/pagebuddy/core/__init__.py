@@ -1,21 +1,21 @@
-"""The engine: words and numbers only. It knows no operating system, no text, no arena.
+"""The engine. It works on words and numbers only: no operating system, no text, no arenas.
 
-Read from the bottom up; each file uses those before it:
+Each file uses only the files above it in this list:
 
-    words     what a word of the metadata means, and where each lies
+    words     the meaning and the position of each word of the metadata
     arith     orders and sizes
     state     one allocator's view of its words, and the page range in use
-    stripe    one order's free list and bits: push, remove
-    backing   which words may be touched, where a file may have holes
+    stripe    the free list and the bits of one order: push, remove
+    granules  which words can be touched if a file may have holes
     tree      split and merge
-    aside     the span freed last, or what is left of the block split last
+    aside     the cached run: the span freed last, or the rest of the block split last
     search    free runs, across blocks
-    spans     live spans: the only file that writes records
-    batch     many at once
-    rebuild   lists and bits from the records alone
-    prove     every invariant, walking everything
+    spans     live spans: the only file that writes records, besides batch
+    batch     many spans in one call
+    rebuild   free lists and bits, from the records alone
+    prove     every invariant
 
 The files are plain Python in Cython's pure mode. `_compiled.pyx` includes them, in this order, into one
-extension; imported from here they run as they are, and `stand_in` takes the place of Cython, which is
-needed to build and never to run.
+extension. Imported from here they run uncompiled, and `stand_in` replaces Cython, which is needed to
+build, not to run.
 """

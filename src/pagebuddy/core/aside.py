@@ -1,8 +1,8 @@
-"""One run of free pages kept aside whole, in one word: the span freed last, or else a remainder.
+"""The cached run: free pages that are kept *aside* from the free lists, described by one word.
 
-Taking the span back costs neither list work nor a cascade of merges. A *remainder* is what was left of
-the block split last; the next is cut from it. Either stays until a span is freed or it is needed;
-*settling* gives it to the lists.
+It is the span freed last, or a *remainder*: the rest of the block split last. Allocating it again needs
+neither list operations nor merges, and spans are cut from the front of a remainder. It stays aside until
+another span is freed or the pages are needed elsewhere. To *settle* it is to move it to the free lists.
 """
 
 from pagebuddy.core import stand_in as cython
@@ -20,7 +20,7 @@ if not cython.compiled:
 @cython.inline
 @cython.cfunc
 def aside_is_sound(s: State, aside: u64) -> cython.bint:
-    """Whether what the word names could be aside; its section is then in use."""
+    """Whether the word for the cached run is possible; if so, its section is in use afterwards."""
     node: u64 = low(aside)
     n: u64 = pages_in(aside)
     if not use_node(s, node) or n == 0 or node + n > s.end_node or s.links[node]:
@@ -33,7 +33,7 @@ def aside_is_sound(s: State, aside: u64) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.cfunc
 def settle(s: State) -> cython.void:
-    """Give what is aside to the lists. This may put another section in use."""
+    """Move the cached run to the free lists. This can put another section in use."""
     aside: u64 = s.words[H_ASIDE]
     if aside:
         s.words[H_ASIDE] = 0
@@ -46,7 +46,7 @@ def settle(s: State) -> cython.void:
 @cython.inline
 @cython.cfunc
 def put_aside(s: State, node: u64, n: u64) -> cython.void:
-    """Keep a run of the section in use aside, in place of what was."""
+    """Make a run of the section in use the cached run; settle the one before."""
     if s.words[H_ASIDE]:
         settle(s)
     s.words[H_ASIDE] = n << 32 | node
@@ -57,10 +57,9 @@ def put_aside(s: State, node: u64, n: u64) -> cython.void:
 @cython.inline
 @cython.cfunc
 def take_aside(s: State, n: u64) -> u64:
-    """The node of what is aside, if it is n pages, aligned to their power of two; else 0.
+    """Take the cached run if it has n pages, suitably aligned, in the section in use; its node, or 0.
 
-    Only if it is in the section in use. Alignment is looked at here and not when the span is put aside:
-    here nothing waits for the answer.
+    The alignment is checked here, not when the run is put aside: here nothing waits for the result.
     """
     aside: u64 = s.words[H_ASIDE]
     node: u64 = low(aside)
@@ -81,10 +80,10 @@ def take_aside(s: State, n: u64) -> u64:
 @cython.inline
 @cython.cfunc
 def after_aside(s: State, node: u64) -> u64:
-    """The node after what is aside, if that has this node of the section in use; else the node itself.
+    """The node after the cached run, if it contains this node of the section in use; else the node.
 
-    For walks that must not settle. Each page is looked at, but only for a record, as the records are
-    the truth: whatever the word says, no live span is passed over.
+    For walks that must not settle. It stops at a record: the records are the source of truth, so a wrong
+    word must not hide a live span.
     """
     aside: u64 = s.words[H_ASIDE]
     end: u64 = low(aside) + pages_in(aside)
@@ -99,7 +98,7 @@ def after_aside(s: State, node: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def take_aside_elsewhere(s: State, n: u64) -> u64:
-    """`take_aside` from any section."""
+    """`take_aside` in any section."""
     aside: u64 = s.words[H_ASIDE]
     if aside >> 32 != n or not aside_is_sound(s, aside):
         return 0
@@ -111,11 +110,11 @@ def take_aside_elsewhere(s: State, n: u64) -> u64:
 @cython.inline
 @cython.cfunc
 def cut(s: State, n: u64, k: u64) -> u64:
-    """Take n pages from the front of the remainder aside; its node, or 0.
+    """Take n pages from the front of the cached remainder; their node, or 0.
 
-    Only where that is what the lists would give, had it been settled: the smallest block of order k or
-    more. The binary digits of its length name its blocks, the smallest in front; where one further
-    behind is the smallest that serves, it is settled.
+    Only if the free lists would give the same pages once it is settled: those of the smallest block of
+    order k or more. The remainder consists of one block for each binary digit 1 of its length, the
+    smallest first. If the smallest block that is large enough is not the first, it is settled.
     """
     aside: u64 = s.words[H_ASIDE]
     if not is_live(aside) or not aside_is_sound(s, aside):

@@ -1,4 +1,4 @@
-"""Many at once: all or NO_PAGE against failure. Against a crash, each record commits alone."""
+"""Many spans in one call. A call that fails changes nothing; after a crash, each record counts."""
 
 from pagebuddy.core import stand_in as cython
 
@@ -27,7 +27,7 @@ if not cython.compiled:
 @cython.exceptval(check=False)
 @cython.cfunc
 def blocks_free(s: State, k: u64) -> u64:
-    """How many blocks of order k can be had. Nothing may be aside."""
+    """The number of blocks of order k that can be allocated. Settle first."""
     n: u64 = 0
     j: u64 = k
     while j <= s.top:
@@ -40,10 +40,10 @@ def blocks_free(s: State, k: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def alloc_blocks(s: State, k: u64, count: u64, pages: cython.p_ulonglong) -> cython.void:
-    """Allocate blocks of order k, known to be there, into `pages`.
+    """Allocate blocks of order k, known to be free, into `pages`.
 
-    Records go straight into the largest block that the rest of the batch can use whole, or else into
-    the front of the smallest that is larger: one removal from a list serves many.
+    Each step takes the largest block that the rest of the batch fills, or else the front of the smallest
+    larger one: one removal from a list serves many spans.
     """
     done: u64 = 0
     while done < count:
@@ -56,7 +56,7 @@ def alloc_blocks(s: State, k: u64, count: u64, pages: cython.p_ulonglong) -> cyt
         if node == 0:
             fail(s, F_COUNT, j)
             return
-        # What is left of the block is counted as free, and so must be in a list.
+        # The caller counted the rest of the block as free, so it must be in a list.
         settle(s)
         generation: u64 = s.words[H_GENERATION]
         s.words[H_GENERATION] = low(generation + rest)
@@ -75,7 +75,7 @@ def alloc_blocks(s: State, k: u64, count: u64, pages: cython.p_ulonglong) -> cyt
 @cython.exceptval(check=False)
 @cython.cfunc
 def ascend(pages: cython.p_ulonglong, count: u64) -> cython.bint:
-    """Whether each page is higher than the one before, so that no two are the same."""
+    """Whether each page is higher than the one before it, so that no two are equal."""
     i: u64 = 1
     while i < count and pages[i - 1] < pages[i]:
         i += 1
@@ -88,10 +88,10 @@ def ascend(pages: cython.p_ulonglong, count: u64) -> cython.bint:
 def first_bad(
     s: State, pages: cython.p_ulonglong, count: u64, seen: cython.p_uchar, room: u64
 ) -> u64:
-    """The index of the first page that is no live span's first, or stands there twice; else count.
+    """The index of the first page that does not start a live span or is given twice; else count.
 
-    `seen` is a bit for each of `room` nodes, all clear. It has none where all pages ascend; if then one
-    does not, another thread has changed it, and it is bad.
+    `seen` has a bit, clear, for each of `room` nodes. It has none if all pages ascend. If one does not
+    ascend nevertheless, another thread has changed the array, and the page counts as bad.
     """
     ascending: cython.bint = True
     i: u64 = 0
@@ -102,7 +102,7 @@ def first_bad(
         if i and pages[i] <= pages[i - 1] and ascending:
             if room < s.n_nodes:
                 return i
-            # Until here no two were the same; from here on each is looked up.
+            # No two pages were equal so far; from here on, look up each.
             ascending = False
             j: u64 = 0
             while j < i:
@@ -118,7 +118,7 @@ def first_bad(
 @cython.exceptval(check=False)
 @cython.cfunc
 def mark(s: State, page: u64, seen: cython.p_uchar) -> cython.bint:
-    """Mark a page as seen; False where it was."""
+    """Mark a page as seen; False if it was marked before."""
     node: u64 = node_of(s, page)
     bit: u64 = size(node & 7)
     if seen[node >> 3] & bit:
@@ -131,7 +131,7 @@ def mark(s: State, page: u64, seen: cython.p_uchar) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.cfunc
 def free_all(s: State, pages: cython.p_ulonglong, count: u64) -> cython.void:
-    """Free live spans, no two the same. Neighbours that come one after the other are freed as one."""
+    """Free live spans, no two equal. Adjacent spans that follow each other are freed as one run."""
     settle(s)
     begin: u64 = 0
     n: u64 = 0
@@ -162,11 +162,11 @@ def run_all(
     pages: cython.p_ulonglong,
     n_slots: u64,
 ) -> u64:
-    """Run a list of operations; the number of allocations that failed. Stops at a fault.
+    """Run a list of operations; return the number of allocations that failed. Stops at a fault.
 
-    An operation is `what << 32 | slot`: 0 frees what the slot has, n allocates n pages, 2^31 + k a
-    block of order k. A slot without pages holds 2^64 - 1. At a bad slot or page, `run_begin` is the
-    index of the operation; else it is the number of operations.
+    An operation is `what << 32 | slot`. A `what` of 0 frees the slot's span, n allocates n pages,
+    2^31 + k a block of order k. An empty slot contains 2^64 - 1. `run_begin` becomes the index of the
+    first operation with a bad slot or page; else the number of operations.
     """
     failed: u64 = 0
     i: u64 = 0

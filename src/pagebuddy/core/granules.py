@@ -1,19 +1,19 @@
-"""Which words may be touched, where a file may be longer than its file system has room for.
+"""Which words can be touched, if the file may be longer than its file system has room for.
 
-To touch a page of such a file that cannot be had ends the process. So links are *backed* beforehand, by
-a call that can fail, a *granule* at a time: GRANULE words, a page of most systems. Where the engine
-would store into a granule that this process does not know to be backed, it stops, nothing changed, with
-the fault MISSING at a node of the granule. Whoever called it has that backed, and asks again. Where
-memory is all there, `sparse` is off, and nothing is looked at.
+Touching a page of such a file for which there is no room kills the process. So link words are *backed*
+beforehand, by a system call that can fail, one *granule* at a time: GRANULE words, a page on most
+systems. Before the engine would store into a granule that this process does not know to be backed, it
+stops with the fault MISSING at a node of that granule, having changed nothing. The caller backs the
+granule, and repeats the call. If all memory is there, `sparse` is off and nothing is checked.
 
 These hold in the memory itself:
-- A granule is backed if a live span or a free block starts in it, or would if a live span were freed or
-  what is aside were settled.
-- The bits of all largest blocks up to the one that has the high water are backed.
-- Where the file has a hole, the words are zero.
+- A granule is backed if a live span or a free block starts in it, or would start in it after a live span
+  were freed or the cached run settled.
+- The bits of all largest blocks are backed, up to the block that contains the high-water mark.
+- In a hole of the file, the words are zero.
 
-So to free, which cannot fail, takes nothing that is not there: the blocks that a span is freed as start
-where that was looked at when it was taken, and what they merge with started somewhere before.
+So freeing, which must not fail, needs nothing that is missing: the starts of the blocks that a freed
+span becomes were checked when it was allocated, and those of the blocks they merge with even before.
 """
 
 from pagebuddy.core import stand_in as cython
@@ -29,7 +29,7 @@ if not cython.compiled:
 @cython.inline
 @cython.cfunc
 def granule_of(s: State, node: u64) -> u64:
-    """The number of the granule that has a node's link."""
+    """The number of the granule that contains a node's link."""
     return (node + s.skew) // GRANULE
 
 
@@ -38,7 +38,7 @@ def granule_of(s: State, node: u64) -> u64:
 @cython.inline
 @cython.cfunc
 def granule_end(s: State, node: u64) -> u64:
-    """The first node behind the granule that has a node."""
+    """The first node after the granule that contains a node."""
     return (granule_of(s, node) + 1) * GRANULE - s.skew
 
 
@@ -57,9 +57,9 @@ def is_known(s: State, node: u64) -> cython.bint:
 @cython.inline
 @cython.cfunc
 def is_hole(s: State, node: u64) -> cython.bint:
-    """Whether a node's granule was found to be a hole, so that there is nothing to be read in it.
+    """Whether a node's granule was found to be a hole, which is not worth reading.
 
-    Only while `holes` is on: asked by the caller, for whom this is on the path of every page.
+    Call it only while `holes` is on. The caller checks that, because this runs for every page.
     """
     granule: u64 = granule_of(s, node)
     return s.stored[granule >> 6] >> (granule & 63) & 1 == 0
@@ -69,7 +69,7 @@ def is_hole(s: State, node: u64) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.cfunc
 def can_start(s: State, place: u64, n: u64) -> cython.bint:
-    """Whether all blocks that a run would be freed as start in granules known to be backed."""
+    """Whether all blocks that a run becomes when freed start in granules known to be backed."""
     end: u64 = place + n
     while place < end:
         node: u64 = node_at(s, place)
@@ -93,7 +93,7 @@ def can_start(s: State, place: u64, n: u64) -> cython.bint:
 @cython.inline
 @cython.cfunc
 def has_bits(s: State, end: u64) -> cython.bint:
-    """Whether the bits of all blocks that start up to a place, that one too, are known to be backed."""
+    """Whether the bits of all blocks that start up to a place, inclusive, are known to be backed."""
     if end >= s.known_bits and s.known_bits < s.end_place:
         fail(s, MISSING, node_at(s, end - 1))
         return False
@@ -104,7 +104,7 @@ def has_bits(s: State, end: u64) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.cfunc
 def is_backed(s: State, begin: u64, place: u64, n: u64, end: u64) -> cython.bint:
-    """Whether n pages at a place can be taken out of free pages from `begin` to `end`."""
+    """Whether n pages at a place can be taken out of the free pages from `begin` to `end`."""
     return (
         has_bits(s, place + n)
         and can_start(s, begin, place - begin)

@@ -1,6 +1,6 @@
-"""Every invariant, walking everything. The first one that does not hold is the fault.
+"""Check every invariant. The first one that does not hold becomes the fault.
 
-Two walks must agree: along the lists, and through the pages in address order.
+Two walks must agree: one along the lists, and one through the pages in address order.
 """
 
 from pagebuddy.core import stand_in as cython
@@ -39,7 +39,7 @@ if not cython.compiled:
 @cython.exceptval(check=False)
 @cython.cfunc
 def prove_list(s: State, k: u64) -> u64:
-    """Walk the list of order k; the number of its blocks."""
+    """Check the list of order k; return the number of its blocks."""
     count: u64 = 0
     node: u64 = k
     while s.fault == 0:
@@ -69,7 +69,7 @@ def prove_list(s: State, k: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def prove_clean(s: State, begin: u64, end: u64) -> cython.void:
-    """Nothing is stored at the nodes inside a span or a free block."""
+    """Check that nothing is stored at the nodes inside a span or a free block."""
     while begin < end and s.fault == 0:
         if s.holes and is_hole(s, begin):
             begin = granule_end(s, begin)
@@ -83,9 +83,9 @@ def prove_clean(s: State, begin: u64, end: u64) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def prove_pages(s: State, begin: u64, end: u64, clean: u64) -> u64:
-    """Walk the section in use from a place to another; the number of free blocks.
+    """Check the section in use from one place to another; return the number of free blocks.
 
-    That nothing is stored inside spans and blocks is looked at for the nodes below `clean`.
+    For nodes below `clean`, also check that nothing is stored inside spans and blocks.
     """
     count: u64 = 0
     place: u64 = begin
@@ -114,7 +114,7 @@ def prove_pages(s: State, begin: u64, end: u64, clean: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def bits_set(s: State, end: u64) -> u64:
-    """How many bits of the section in use are set for blocks below a place."""
+    """The number of bits of the section in use that are set for blocks below a place."""
     count: u64 = 0
     bit: u64 = 2 * s.first_place
     while bit < 2 * end:
@@ -130,9 +130,9 @@ def bits_set(s: State, end: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def prove(s: State, thorough: cython.bint) -> cython.void:
-    """Prove every invariant. Nothing may be aside.
+    """Check every invariant. Settle first.
 
-    Unless thorough, words that only a span above the high water could have changed are not looked at.
+    Unless thorough, skip the words that only a span above the high-water mark could have changed.
     """
     listed: u64 = 0
     k: u64 = 0
@@ -153,7 +153,7 @@ def prove(s: State, thorough: cython.bint) -> cython.void:
         use(s, i)
         end: u64 = s.end_place
         if not thorough:
-            # Bits are counted by whole words, of 32 pages; small trees share one.
+            # Bits are counted in whole words of 32 pages; small trees share a word.
             end = ever_split(s, s.words[H_HIGH_WATER]) + 31 >> 5 << 5
             if end > s.end_place:
                 end = s.end_place

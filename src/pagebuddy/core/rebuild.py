@@ -1,7 +1,7 @@
-"""Lists, bits and counts from the records alone: after a crash, and at the start.
+"""Rebuild free lists, bits and counts from the records: after a crash, and for a new allocator.
 
-The records are the truth, everything else is a cache of it. Who dies here leaves the records as they
-were, so that the next one starts afresh and ends the same.
+The records are the source of truth; all other state is derived from them. A process that is killed here
+leaves the records unchanged, so the next one can start again.
 """
 
 from pagebuddy.core import stand_in as cython
@@ -30,9 +30,9 @@ if not cython.compiled:
 @cython.exceptval(check=False)
 @cython.cfunc
 def check_records(s: State, high: u64, thorough: cython.bint) -> u64:
-    """The node after the last live span below `high`; a fault where a record cannot be.
+    """The node after the last live span below `high`; a fault if a record is impossible.
 
-    Thoroughly, the pages inside each span are looked at as well: no record may lie there.
+    If thorough, also check that there is no record inside a span.
     """
     last: u64 = N_HEADS
     i: u64 = 0
@@ -64,9 +64,9 @@ def check_records(s: State, high: u64, thorough: cython.bint) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def ever_split(s: State, high: u64) -> u64:
-    """The place in the section in use from which on every block is as it was laid out at first.
+    """The place in the section in use from which on no block was ever split.
 
-    That is the end of the largest block that has the high water: nothing behind it was ever split.
+    That is the end of the largest block that contains the high-water mark.
     """
     if high <= s.first_node:
         return s.first_place
@@ -78,9 +78,9 @@ def ever_split(s: State, high: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def rebuild_section(s: State, high: u64, thorough: cython.bint) -> cython.void:
-    """Make the bits and links of the section in use, what was live being below `high`.
+    """Rebuild the bits and links of the section in use, whose live spans are all below `high`.
 
-    What was never split is not looked at, but linked again.
+    Blocks that were never split are linked again without reading their pages.
     """
     clear: u64 = ever_split(s, high)
     bit: u64 = 2 * s.first_place
@@ -92,7 +92,7 @@ def rebuild_section(s: State, high: u64, thorough: cython.bint) -> cython.void:
     gap: u64 = place
     while place < clear:
         node: u64 = node_at(s, place)
-        # What looks like a record above the high water was never one, and nobody has checked it.
+        # A word above the high-water mark that looks like a record is none, and was not checked.
         if s.holes and is_hole(s, node):
             place += granule_end(s, node) - node
         elif node < high and is_live(s.links[node]):
@@ -116,7 +116,7 @@ def rebuild_section(s: State, high: u64, thorough: cython.bint) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def rebuild(s: State, high: u64, thorough: cython.bint) -> cython.void:
-    """Make everything but the records from the records. What was aside is forgotten: it was free."""
+    """Rebuild all derived state from the records. The cached run becomes free pages like others."""
     last: u64 = check_records(s, high, thorough)
     if last > high:
         fail(s, F_HIGH_WATER, last)
@@ -129,7 +129,7 @@ def rebuild(s: State, high: u64, thorough: cython.bint) -> cython.void:
         s.words[H_COUNTS + k] = 0
         s.links[k] = k << 32 | k
         k += 1
-    # From the last to the first, so that the lowest pages come to the front of the lists.
+    # From the last section to the first, so that the lowest pages come to the front of the lists.
     i: u64 = s.n_sections
     while i and s.fault == 0:
         i -= 1

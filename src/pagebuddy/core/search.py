@@ -1,7 +1,7 @@
-"""Free runs, across blocks. For requests that no single block serves, and for figures.
+"""Find free runs across blocks: for requests that no single block can serve, and for figures.
 
-The bits of blocks that do not overlap lie in the order of their addresses, so that reading the set bits
-upwards gives the free blocks in address order, 32 pages a word. Nothing may be aside: settle first.
+The bits of blocks that do not overlap are in address order. So reading the set bits upwards gives the
+free blocks in address order, 32 pages a word. Settle the cached run first.
 """
 
 from pagebuddy.core import stand_in as cython
@@ -18,9 +18,9 @@ if not cython.compiled:
 @cython.exceptval(check=False)
 @cython.cfunc
 def free_until(s: State, place: u64) -> u64:
-    """The end of the free block that has this place; the place itself where none has.
+    """The end of the free block that contains this place; the place itself if it is not free.
 
-    Beyond the high water all is free, and is not looked at.
+    Above the high-water mark everything is free, and is not read.
     """
     if node_at(s, place) >= s.words[H_HIGH_WATER]:
         return s.end_place
@@ -32,14 +32,14 @@ def free_until(s: State, place: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def next_free(s: State, place: u64) -> u64:
-    """The first place from here on, itself not free, where a free block starts; else the end."""
+    """The first place after this one, which is not free, where a free block starts; else the end."""
     bit: u64 = 2 * place
     if node_at(s, place) >= s.words[H_HIGH_WATER]:
         fail(s, F_FREE, node_at(s, place))
         return s.end_place
     while bit < 2 * s.end_place:
         if node_at(s, bit >> 1) >= s.words[H_HIGH_WATER]:
-            # The bit of the block that has the high water may lie further up than is worth reading.
+            # The block that contains the high-water mark may have its bit much further up.
             start: u64 = place_of(s, s.words[H_HIGH_WATER])
             k: u64 = order_around(s, start)
             if k <= s.top:
@@ -50,14 +50,14 @@ def next_free(s: State, place: u64) -> u64:
         word: u64 = s.words[bit_word(s, bit)] >> (bit & 63)
         if word:
             bit += ctz(word)
-            # Bit 0 is no block's, and has no order.
+            # Bit 0 belongs to no block.
             start = (bit - size(ctz(bit))) >> 1 if bit else place
             if start > place and start < s.end_place:
                 return start
             break
         bit = (bit | 63) + 1
     if bit < 2 * s.end_place:
-        # A search that came back to where it was would never end.
+        # A search that returned to its start would never end.
         fail(s, F_BIT, node_at(s, place))
     return s.end_place
 
@@ -66,7 +66,7 @@ def next_free(s: State, place: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def next_block(s: State, node: u64) -> u64:
-    """The node of the first free block that starts from here on, its section in use; else 0."""
+    """The node of the first free block that starts here or later, its section in use; else 0."""
     while s.fault == 0 and use_node(s, node):
         place: u64 = place_of(s, node)
         k: u64 = order_around(s, place)
@@ -88,7 +88,7 @@ def next_block(s: State, node: u64) -> u64:
 def next_run(s: State, place: u64, enough: u64) -> cython.void:
     """Set `run_begin` and `run_end` to the next free run of the section, or both to its end.
 
-    A run is not followed further once it has `enough` pages.
+    A run with `enough` pages is not followed further.
     """
     if free_until(s, place) == place:
         place = next_free(s, place)
@@ -105,7 +105,7 @@ def next_run(s: State, place: u64, enough: u64) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def first_section(s: State, above: u64) -> u64:
-    """The first section that may have a page from `above` on."""
+    """The first section that may contain a page from `above` on."""
     i: u64 = section_of(s, above, T_PAGE)
     return 0 if i == s.n_sections else i
 
@@ -114,7 +114,7 @@ def first_section(s: State, above: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def open_window(s: State, i: u64, above: u64, last: u64) -> cython.bint:
-    """Put section i in use, set `window_begin` and `window_end` to its part; False beyond the last."""
+    """Put section i in use and set the window to its part of it; False after the last section."""
     if i >= s.n_sections or s.table[i * SECTION_WORDS + T_PAGE] > last:
         return False
     use(s, i)
@@ -131,7 +131,7 @@ def open_window(s: State, i: u64, above: u64, last: u64) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.cfunc
 def pad(s: State, place: u64, align: u64) -> u64:
-    """How many pages lie between a place and the next page number that is a multiple of align."""
+    """The number of pages from a place to the next page number that is a multiple of align."""
     skew: u64 = (s.first_page + (place - s.first_place)) & (align - 1)
     return align - skew if skew else 0
 
@@ -140,7 +140,7 @@ def pad(s: State, place: u64, align: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def find(s: State, n: u64, above: u64, last: u64, align: u64) -> u64:
-    """The node of the first n free pages from `above` to `last`, aligned; 0 where there are none."""
+    """The node of the first n aligned free pages from `above` to `last`; 0 if there are none."""
     i: u64 = first_section(s, above)
     while open_window(s, i, above, last):
         at: u64 = s.window_begin
@@ -159,7 +159,7 @@ def find(s: State, n: u64, above: u64, last: u64, align: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def measure(s: State, above: u64, last: u64) -> cython.void:
-    """Set `free_pages` and `longest_run` to what is free from `above` to `last`."""
+    """Set `free_pages` and `longest_run` to the figures of the pages from `above` to `last`."""
     s.free_pages = 0
     s.longest_run = 0
     i: u64 = first_section(s, above)

@@ -1,8 +1,8 @@
-"""Live spans. The only file that writes records.
+"""Allocate, free and resize live spans. Only this file and `batch` write records.
 
-A record is written last when a span is allocated and cleared first when it is freed, in one store each:
-that store is where the operation commits. *Taking* changes lists only; `commit` makes a span of what was
-taken. What must be stored in between (a hold, say) can be.
+A record is written last when a span is allocated, and cleared first when it is freed, in one store each:
+that store commits the operation. *Taking* pages changes only the free lists; `commit` makes a span of
+the pages taken. Other words, a hold for example, can be stored in between.
 """
 
 from pagebuddy.core import stand_in as cython
@@ -33,9 +33,9 @@ if not cython.compiled:
 @cython.exceptval(check=False)
 @cython.cfunc
 def take_front(s: State, n: u64, k: u64) -> u64:
-    """Take n pages from the front of the smallest block of order k or more in a list; their node, or 0.
+    """Take n pages from the front of the smallest listed block of order k or more; their node, or 0.
 
-    What is aside is settled before it fails.
+    The cached run is settled before this fails.
     """
     node: u64 = split(s, n, k)
     if node == 0 and s.fault == 0 and s.words[H_ASIDE]:
@@ -71,7 +71,7 @@ def take_found(s: State, n: u64, above: u64, last: u64, align: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def take_listed(s: State, n: u64) -> u64:
-    """Take n pages where what is aside will not do as it lies; their node, or 0."""
+    """Take n pages if the cached run does not fit as it is; their node, or 0."""
     node: u64 = cut(s, n, order_for(n))
     if node == 0 and s.fault == 0:
         node = take_aside_elsewhere(s, n)
@@ -87,7 +87,7 @@ def take_listed(s: State, n: u64) -> u64:
 @cython.inline
 @cython.cfunc
 def take(s: State, n: u64) -> u64:
-    """Take n pages, at most all there are; their node, or 0. Their section is then in use."""
+    """Take n pages, at most `total`; their node, or 0. Their section is in use afterwards."""
     node: u64 = take_aside(s, n)
     return node if node else take_listed(s, n)
 
@@ -126,7 +126,7 @@ def commit(s: State, node: u64, n: u64) -> cython.void:
 @cython.inline
 @cython.cfunc
 def length(s: State, node: u64) -> u64:
-    """The pages of the live span at a node of the section in use; 0, and a fault, if impossible."""
+    """The pages of the live span at a node of the section in use; 0 and a fault if impossible."""
     n: u64 = pages_in(s.links[node])
     if n == 0 or node + n > s.end_node:
         fail(s, F_RECORD, node)
@@ -150,7 +150,7 @@ def give(s: State, node: u64) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def take_given(s: State, node: u64, n: u64) -> cython.bint:
-    """Take given pages, all of one section; False where one is not free."""
+    """Take given pages, all of one section; False if one is not free."""
     settle(s)
     use_node(s, node)
     if s.fault or not all_free(s, place_of(s, node), n):
@@ -163,7 +163,7 @@ def take_given(s: State, node: u64, n: u64) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.cfunc
 def resize(s: State, node: u64, n: u64) -> cython.bint:
-    """Make the live span at a node of the section in use n pages long, in place; False where not."""
+    """Resize the live span at a node of the section in use to n pages, in place; False if impossible."""
     was: u64 = length(s, node)
     word: u64 = s.links[node]
     if was == 0:
@@ -185,9 +185,9 @@ def resize(s: State, node: u64, n: u64) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.cfunc
 def next_live(s: State, node: u64) -> u64:
-    """The first node of a live span from here on, its section in use; 0 after the last.
+    """The first node of a live span from this node on, its section in use; 0 after the last.
 
-    The node is not inside a live span; it may be inside free pages, or what is aside.
+    The given node must not be inside a live span; it can be inside free pages or the cached run.
     """
     high: u64 = s.words[H_HIGH_WATER]
     if high > s.n_nodes:

@@ -1,6 +1,6 @@
-"""What the engine's files need of Cython when they run uncompiled: names that do nothing.
+"""Replaces Cython when the engine's files run uncompiled: decorators and types that do nothing.
 
-A compiler of these files knows the name `cython` for what it is, whatever is imported under it.
+When these files are compiled, Cython gives the name `cython` its own meaning.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ bint = bool
 
 
 def cfunc(thing: _T) -> _T:
-    """Return the function or class as it is."""
+    """Return the function or class unchanged."""
     return thing
 
 
@@ -30,7 +30,7 @@ def freelist(n: int) -> Callable[[_T], _T]:
 
 
 def cast(kind: object, value: Any) -> Any:
-    """Return the value as it is."""
+    """Return the value unchanged."""
     return value
 
 

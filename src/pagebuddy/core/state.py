@@ -1,8 +1,8 @@
-"""One allocator's view of its words, and the page range in use.
+"""One allocator's view of its words, and the section in use.
 
-An operation works within one page range, the *section* in use; the last one stays in use, so that
-another costs a search and the same costs nothing. The geometry is read once, checked, and then private:
-no flipped bit in the metadata can send an operation outside it.
+A *section* is a page range. An operation works within one of them, the section in use. It stays in use
+for the next operation; changing it costs a search. The geometry is read and checked once, and private
+from then on: a flipped bit in the metadata cannot send an operation outside it.
 """
 
 from pagebuddy.core import stand_in as cython
@@ -26,15 +26,15 @@ if not cython.compiled:
 @cython.no_gc
 @cython.cclass
 class State:
-    """Where the words are, and the section in use. Free functions do the work.
+    """Where the words are, and the section in use. Functions of the engine take it as first parameter.
 
-    These hold: `links` is `words` from the list heads on; `first_place <= place < end_place` for every
+    Invariants: `links` is `words` from the list heads on; `first_place <= place < end_place` for every
     place in the section in use; `place + shift` is its node; `words[bits_at + (bit >> 6)]` has its bits.
     """
 
     words: cython.p_ulonglong
     links: cython.p_ulonglong
-    # Private: SECTION_WORDS of each section.
+    # Private: SECTION_WORDS words for each section.
     table: cython.p_ulonglong
     n_sections: u64
     n_nodes: u64
@@ -51,7 +51,7 @@ class State:
     shift: i64
     bits_at: i64
 
-    # What `search` found last.
+    # Results of `search`.
     run_begin: u64
     run_end: u64
     window_begin: u64
@@ -59,20 +59,20 @@ class State:
     free_pages: u64
     longest_run: u64
 
-    fault: u64  # which invariant did not hold, and at which node
+    fault: u64  # the invariant that does not hold, and the node where
     fault_node: u64
 
-    # Where words may be missing: see `backing`. A bit for each granule says whether this process knows
-    # it to be backed; another, while `holes` is on, whether anything was stored in it; bits are known to
-    # be backed below a place.
+    # If words can be missing: see `granules`. `known` has a bit for each granule that this process knows
+    # to be backed; while `holes` is on, `stored` has one for each granule that is not a hole. The bits
+    # of blocks are known to be backed below the place `known_bits`.
     sparse: cython.bint
     holes: cython.bint
     known: cython.p_ulonglong
     stored: cython.p_ulonglong
     known_bits: u64
-    skew: u64  # words of the granule of link 0 before it
+    skew: u64  # words of the first granule before link 0
 
-    # What the pointers point into must live as long as they do.
+    # They keep the memory that the pointers point to.
     words_owner: memoryview
     table_owner: memoryview
 
@@ -86,7 +86,7 @@ class State:
 @cython.inline
 @cython.cfunc
 def fail(s: State, fault: u64, node: u64) -> cython.void:
-    """Note the first invariant found broken; whoever called the engine looks once, at the end."""
+    """Note the first invariant that does not hold. The engine's caller checks `fault` at the end."""
     if not CHECKED:
         never()
     if s.fault == 0:
@@ -98,7 +98,7 @@ def fail(s: State, fault: u64, node: u64) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def use(s: State, i: u64) -> cython.void:
-    """Work within section i from now on."""
+    """Put section i in use."""
     at: u64 = i * SECTION_WORDS
     s.section = i
     s.first_page = s.table[at + T_PAGE]
@@ -115,7 +115,7 @@ def use(s: State, i: u64) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def section_of(s: State, number: u64, field: u64) -> u64:
-    """The last section whose field of the table is at most number; `n_sections` where none is."""
+    """The last section whose field in the table is at most a number; `n_sections` if there is none."""
     low_i: u64 = 0
     high_i: u64 = s.n_sections
     while low_i < high_i:
@@ -131,7 +131,7 @@ def section_of(s: State, number: u64, field: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def use_node_elsewhere(s: State, node: u64) -> cython.bint:
-    """`use_node` where the section in use does not have it."""
+    """`use_node` for a node that is not in the section in use."""
     if node < N_HEADS or node >= s.n_nodes:
         return False
     use(s, section_of(s, node, T_NODE))
@@ -143,7 +143,7 @@ def use_node_elsewhere(s: State, node: u64) -> cython.bint:
 @cython.inline
 @cython.cfunc
 def use_node(s: State, node: u64) -> cython.bint:
-    """Work within the section that has this node; False where none has."""
+    """Put the section that contains this node in use; False if there is none."""
     if s.first_node <= node and node < s.end_node:
         return True
     return use_node_elsewhere(s, node)
@@ -153,7 +153,7 @@ def use_node(s: State, node: u64) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.cfunc
 def node_elsewhere(s: State, page: u64) -> u64:
-    """`node_of` where the section in use does not have it."""
+    """`node_of` for a page that is not in the section in use."""
     i: u64 = section_of(s, page, T_PAGE)
     at: u64 = i * SECTION_WORDS
     if i == s.n_sections or page - s.table[at + T_PAGE] >= s.table[at + T_PAGES]:
@@ -167,7 +167,7 @@ def node_elsewhere(s: State, page: u64) -> u64:
 @cython.inline
 @cython.cfunc
 def node_of(s: State, page: u64) -> u64:
-    """The node of a page, its section in use; 0 where no section has it."""
+    """The node of a page, its section in use afterwards; 0 if no section contains it."""
     if s.first_page <= page and page - s.first_page < s.pages:
         return s.first_node + (page - s.first_page)
     return node_elsewhere(s, page)

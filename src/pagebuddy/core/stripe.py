@@ -1,11 +1,11 @@
 """A stripe: the free list and the bits of one order.
 
-Which lists are not empty, the mask in the header says. It is left to those who push and remove: for the
-several blocks of a split it is then one store, where each would have to wait for the one before.
+The mask in the header marks the lists that are not empty. The callers of `push` and `remove` update it:
+a split changes it once for several blocks, instead of one dependent store for each.
 
-A list is circular and doubly linked through the link words, with one sentinel per order: the node k is
-the head of order k. A set bit says that the block is in its list. Nothing is unlinked unless both of its
-neighbours point back at it.
+A list is circular and doubly linked through the link words, with one sentinel per order: node k is the
+head of order k. A bit is set if its block is in its list. A block is only unlinked if both of its
+neighbours point back to it.
 """
 
 from pagebuddy.core import stand_in as cython
@@ -21,7 +21,7 @@ if not cython.compiled:
 @cython.inline
 @cython.cfunc
 def bit_word(s: State, bit: u64) -> i64:
-    """The index of the word that has a bit of the section in use."""
+    """The index of the word that contains a bit of the section in use."""
     word: i64 = bit >> 6
     return s.bits_at + word
 
@@ -31,7 +31,7 @@ def bit_word(s: State, bit: u64) -> i64:
 @cython.inline
 @cython.cfunc
 def is_free(s: State, place: u64, k: u64) -> cython.bint:
-    """Whether the block of order k at place, all within the section, is in its list."""
+    """Whether the block of order k at a place is in its list. It must be within the section."""
     bit: u64 = 2 * place + size(k)
     return (s.words[bit_word(s, bit)] >> (bit & 63)) & 1 != 0
 
@@ -41,7 +41,7 @@ def is_free(s: State, place: u64, k: u64) -> cython.bint:
 @cython.inline
 @cython.cfunc
 def push(s: State, place: u64, k: u64) -> cython.void:
-    """Put a block at the front of its list; the caller adds the list to the mask."""
+    """Put a block at the front of its list. The caller adds the list to the mask."""
     node: u64 = node_at(s, place)
     after: u64 = low(s.links[k])
     if after >= s.n_nodes or s.links[after] >> 32 != k:
@@ -60,7 +60,7 @@ def push(s: State, place: u64, k: u64) -> cython.void:
 @cython.inline
 @cython.cfunc
 def remove(s: State, place: u64, k: u64) -> u64:
-    """Take a free block out of its list; the list's bit in the mask, if it is now empty, else 0."""
+    """Remove a free block from its list; the list's bit in the mask if it is now empty, else 0."""
     node: u64 = node_at(s, place)
     before: u64 = s.links[node] >> 32
     after: u64 = low(s.links[node])

@@ -1,7 +1,7 @@
-"""Trees: the stripes of all orders above the same pages. Split and merge.
+"""Split and merge blocks. A tree is the stripes of all orders for the pages of one largest block.
 
-The buddy of the block of order k at place i is at `i ^ 2^k`. A merge goes up as far as it can, to the
-largest order and no further, and never across the end of a page range.
+The buddy of the block of order k at place i is at `i ^ 2^k`. Blocks merge up to the largest order, and
+never across the end of a page range.
 """
 
 from pagebuddy.core import stand_in as cython
@@ -30,7 +30,7 @@ if not cython.compiled:
 @cython.inline
 @cython.cfunc
 def within(s: State, place: u64, k: u64) -> cython.bint:
-    """Whether the block of order k at place is all in the section in use."""
+    """Whether the block of order k at a place lies wholly in the section in use."""
     return s.first_place <= place and place + size(k) <= s.end_place
 
 
@@ -38,7 +38,7 @@ def within(s: State, place: u64, k: u64) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.cfunc
 def merge(s: State, place: u64, k: u64) -> cython.void:
-    """Free a block: merge it with its buddy while that is free, then put it into its list."""
+    """Free a block: merge it with its buddy as long as that is free, then put it into its list."""
     while k < s.top:
         buddy: u64 = place ^ size(k)
         if not within(s, buddy, k) or not is_free(s, buddy, k):
@@ -54,7 +54,7 @@ def merge(s: State, place: u64, k: u64) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def release(s: State, place: u64, n: u64) -> cython.void:
-    """Free a run of n pages, each block of it merged as far as it goes."""
+    """Free a run of n pages; merge each of its blocks as far as possible."""
     while n:
         k: u64 = order_from(place, n, s.top)
         merge(s, place, k)
@@ -66,9 +66,9 @@ def release(s: State, place: u64, n: u64) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def scatter(s: State, place: u64, n: u64) -> cython.void:
-    """Put a run whose neighbours are known not to be free into the lists, from its end.
+    """Put a run whose neighbours are known not to be free into the lists.
 
-    From the end, so that the lowest block comes to the front of its list.
+    From its end, so that the lowest block comes to the front of its list.
     """
     end: u64 = place + n
     filled: u64 = 0
@@ -85,7 +85,7 @@ def scatter(s: State, place: u64, n: u64) -> cython.void:
 @cython.inline
 @cython.cfunc
 def raise_high_water(s: State, node: u64) -> cython.void:
-    """Remember that pages below this node may have been live: walks and recovery go no further."""
+    """Raise the mark below which pages may have been live. Walks and recovery end there."""
     if node > s.words[H_HIGH_WATER]:
         s.words[H_HIGH_WATER] = node
 
@@ -96,9 +96,8 @@ def raise_high_water(s: State, node: u64) -> cython.void:
 def split(s: State, n: u64, k: u64) -> u64:
     """Take n pages from the front of the smallest free block of order k or more; its node, or 0.
 
-    The rest stays aside, whole, where nothing else is aside. Else it goes back as the blocks that the
-    binary digits of its length name: splitting down and giving back the tail beyond n pages are one
-    loop.
+    The rest becomes the cached run if there is none. Otherwise it returns to the lists as one block for
+    each binary digit 1 of its length, in one loop.
     """
     larger: u64 = s.words[H_MASK] >> k
     if larger == 0:
@@ -135,7 +134,7 @@ def split(s: State, n: u64, k: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def order_around(s: State, place: u64) -> u64:
-    """The order of the free block that has this place; more than the top where none has."""
+    """The order of the free block that contains this place; more than `top` if there is none."""
     k: u64 = 0
     while k <= s.top:
         start: u64 = place >> k << k
@@ -149,14 +148,14 @@ def order_around(s: State, place: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def can_claim(s: State, place: u64, n: u64) -> cython.bint:
-    """Whether the words that `claim` stores to are known to be there."""
+    """Whether the words that `claim` stores to are known to be backed."""
     last: u64 = place + n - 1
     if not has_bits(s, place + n):
         return False
     first_k: u64 = order_around(s, place)
     last_k: u64 = order_around(s, last)
     if first_k > s.top or last_k > s.top:
-        # `claim` tells which.
+        # `claim` reports this as a fault.
         return True
     end: u64 = (last >> last_k) + 1 << last_k
     return is_backed(s, place >> first_k << first_k, place, n, end)
@@ -166,7 +165,7 @@ def can_claim(s: State, place: u64, n: u64) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.cfunc
 def claim(s: State, place: u64, n: u64) -> cython.void:
-    """Take given pages, known to be free, out of the lists; the rest of their blocks stays in."""
+    """Remove given pages, known to be free, from the lists; the rest of their blocks stays in."""
     end: u64 = place + n
     at: u64 = place
     if s.sparse and not can_claim(s, place, n):

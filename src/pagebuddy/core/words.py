@@ -1,6 +1,6 @@
-"""The words: what each 64-bit word of the metadata means, and where it lies.
+"""The meaning and the position of each 64-bit word of the metadata.
 
-    header    HEADER_WORDS words: geometry, then what changes, then a count per order
+    header    HEADER_WORDS words: geometry, then variables, then a count for each order
     table     two words a page range: first page, number of pages
     bits      two bits a page: the block of order k at place i has bit 2i + 2^k
     links     N_HEADS list heads, then one word a page
@@ -11,14 +11,14 @@ A link word is one of
     record    63 = 1   62..32 number of pages   31..0 generation       a live span's first page
     0                                                                  any other page
 
-A *node* is the index of a link word: a list head below N_HEADS, else a page. A *place* is a page number
-less a multiple of the largest block, so that places are aligned as pages are, and never overflow.
+A *node* is the index of a link word: a list head if it is below N_HEADS, else a page. A *place* is a
+page number minus a multiple of the largest block's size: aligned as the page is, and without overflow.
 """
 
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
-    # Compiled, these are constants of C: `_compiled.pyx` has them again, and a test compares the two.
+    # Compiled, these are C constants: `_compiled.pyx` repeats them, and a test compares the two.
     u64 = int
     i64 = int
 
@@ -34,9 +34,9 @@ if not cython.compiled:
     H_SECTIONS = 5  # how many page ranges
     H_PAGES = 6
     H_CHECKSUM = 7  # CRC-32 of the words above and the table
-    # What changes.
+    # Variables.
     H_GENERATION = 8
-    H_ASIDE = 9  # 63 a remainder; 62..32 number of pages; 31..0 first node; 0: none
+    H_ASIDE = 9  # the cached run: 63 a remainder; 62..32 number of pages; 31..0 first node; 0: none
     H_MASK = 10  # bit k: the list of order k is not empty
     H_HIGH_WATER = 11  # the node after the last that was ever live
     H_COUNTS = 16  # free blocks, per order
@@ -54,7 +54,7 @@ if not cython.compiled:
     MAX_PAGES = 0x7FFF_FFC0  # 2^31 - 64: a node has 31 bits
     NO_PAGE = 0xFFFF_FFFF_FFFF_FFFF  # the highest page, or none
 
-    # Why the engine stopped: `pagebuddy.allocator.refusals` says it in words.
+    # Why the engine stopped. `pagebuddy.allocator.refusals` has the texts.
     F_NONE = 0
     F_NEIGHBOURS = 1
     F_HEAD = 2
@@ -70,32 +70,32 @@ if not cython.compiled:
     F_MERGED = 12
     F_HIGH_WATER = 13
 
-    GRANULE = 512  # words that are backed together: see `backing`
-    MISSING = 63  # no invariant: the engine stopped before words that may not be there
+    GRANULE = 512  # words that are backed together: see `granules`
+    MISSING = 63  # not an invariant: the engine stopped before words that may not be backed
 
-    CHECKED = True  # False only in a build that shows what the checks cost
+    CHECKED = True  # False only in a build that measures the cost of the checks
 
     def never() -> None:
-        """Tell a compiler that this is not reached, so that it leaves out what leads here."""
+        """Tell the C compiler that this is never reached, so that it leaves out the check before it."""
 
     def low(word: u64) -> u64:
         """Bits 31..0."""
         return word & 0xFFFF_FFFF
 
     def wrapped(number: u64) -> u64:
-        """A sum or a difference as a word: one beyond the last is the first, and back, as in C."""
+        """A sum or a difference modulo 2^64, as in C."""
         return number & 0xFFFF_FFFF_FFFF_FFFF
 
     def words_of(view: memoryview) -> memoryview:
-        """The words of a view, as the engine takes them; compiled, their address."""
+        """The words of a view, as the engine takes them. Compiled, this is their address."""
         return view
 
     bytes_of = words_of
 
     def store(words: memoryview, index: u64, value: u64) -> None:
-        """One store that cannot tear, and that no other store is moved across.
+        """Store a word in one piece; the compiler moves no other store across it.
 
-        Compiled, a relaxed atomic store between compiler fences; uncompiled, every store is that.
+        Compiled, a relaxed atomic store between compiler fences. Uncompiled, every store is like that.
         """
         words[index] = value
 
@@ -114,7 +114,7 @@ def is_live(word: u64) -> cython.bint:
 @cython.inline
 @cython.cfunc
 def pages_in(word: u64) -> u64:
-    """The number of pages in a record, or in the word for what is aside."""
+    """The number of pages in a record, or in the word of the cached run."""
     return (word >> 32) & 0x7FFF_FFFF
 
 
@@ -123,7 +123,7 @@ def pages_in(word: u64) -> u64:
 @cython.inline
 @cython.cfunc
 def remainder(n: u64, node: u64) -> u64:
-    """The word for n pages aside that are what was left of a block."""
+    """The word of a cached run of n pages that is the rest of a block."""
     left: u64 = 1
     return left << 63 | n << 32 | node
 

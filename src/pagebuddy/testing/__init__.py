@@ -1,12 +1,12 @@
-"""Tools for testing page allocators, shipped so that other projects can use them.
+"""Tools for testing page allocators: ours, and those of other projects.
 
-- `pagebuddy.testing.model`: a naive allocator made of sets of pages, which says what must happen.
+- `pagebuddy.testing.model`: a naive allocator made of sets of pages, to compare with.
 - `pagebuddy.testing.outcomes`: checks that a call fails and changes nothing.
-- `pagebuddy.testing.crash`: the engine stopped at any store, as if its process had been killed.
+- `pagebuddy.testing.crash`: stops the engine after any store, as if its process were killed.
 - `pagebuddy.testing.strategies`: Hypothesis strategies for page ranges.
 - `pagebuddy.testing.machine`: a Hypothesis state machine that compares an allocator with the model.
 
-`strategies` and `machine` need `hypothesis`, so import them by name.
+`strategies` and `machine` need `hypothesis`, so import them by their full names.
 """
 
 from __future__ import annotations

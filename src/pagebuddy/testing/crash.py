@@ -1,4 +1,4 @@
-"""Words that stop the engine after any store: every store is a point where a process may die."""
+"""Stop the uncompiled engine after any store, as if its process were killed there."""
 
 from __future__ import annotations
 
@@ -12,18 +12,40 @@ if TYPE_CHECKING:
 
 
 class Crash(BaseException):
-    """The engine was stopped, as if its process had been killed."""
+    """Raised instead of a store, as if the process had been killed."""
 
 
 def crash() -> None:
-    """What happens at the store that is over the budget, unless another end is given."""
+    """Raise `Crash`: the default end of a `Budget`."""
     raise Crash
 
 
 class Budget:
-    """How many stores are left until the crash; None for no limit. `spent` counts them.
+    """Counts stores, and ends the program at a given one.
 
-    `end` is called instead of the store that is over the budget: it raises, or ends the process.
+    Parameters
+    ----------
+    left : int, optional
+        How many stores succeed. By default there is no limit.
+    end : callable, optional
+        Called instead of the next store: it raises an exception, or ends the process. By default it
+        raises `Crash`.
+
+    Attributes
+    ----------
+    left : int or None
+        How many stores succeed in all; it can be changed.
+    spent : int
+        How many stores there were.
+
+    Examples
+    --------
+    >>> budget = Budget(left=1)
+    >>> budget.spend()
+    >>> budget.spend()
+    Traceback (most recent call last):
+        ...
+    pagebuddy.testing.crash.Crash
     """
 
     def __init__(self, left: int | None = None, end: Callable[[], object] = crash) -> None:
@@ -32,16 +54,16 @@ class Budget:
         self.end = end
 
     def spend(self) -> None:
-        """One store more."""
+        """Count one store, or end the program if the budget is spent."""
         if self.left is not None and self.spent == self.left:
             self.end()
         self.spent += 1
 
 
 class StoppingWords:
-    """A memoryview of words that raises `Crash` instead of the store that is over the budget.
+    """A memoryview of words whose stores are limited by a budget.
 
-    It goes on doing so: the dead store nothing, whatever exception handlers try.
+    Once the budget is spent, no store succeeds: exception handlers of a dead process must not store.
     """
 
     def __init__(self, words: memoryview, budget: Budget) -> None:
@@ -54,7 +76,7 @@ class StoppingWords:
         return self.words[index]
 
     def tobytes(self) -> bytes:
-        """The words as bytes."""
+        """Return the words as bytes."""
         return self.words.tobytes()
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -63,29 +85,49 @@ class StoppingWords:
 
 
 def arm(buddy: BuddyAllocator) -> Budget:
-    """Make an uncompiled allocator stoppable; return the budget that says when."""
+    """Make an uncompiled allocator stop when a budget is spent.
+
+    Parameters
+    ----------
+    buddy : BuddyAllocator
+        An allocator of the uncompiled engine.
+
+    Returns
+    -------
+    Budget
+        The budget, without a limit. Set `left` to limit it.
+
+    Examples
+    --------
+    >>> from pagebuddy.allocator.buddy import BuddyAllocator
+    >>> buddy = BuddyAllocator(8)
+    >>> budget = arm(buddy)
+    >>> page = buddy.alloc(1)
+    >>> budget.spent > 0
+    True
+    """
     budget = Budget()
     _stop(buddy, ("words", "links"), budget)
     return budget
 
 
 SHARED_WORDS = ("base", "slots", "words", "links", "holds", "entries", "tickets", "_memory")
-"""All ways by which an attachment to an arena comes to words that others see."""
+"""The attributes by which an attachment to an arena reaches words that other processes see."""
 
 
 def arm_attachment(attachment: Any, budget: Budget) -> Any:
-    """Make an uncompiled attachment to an arena stoppable, and return it.
+    """Make an uncompiled attachment to an arena stop when a budget is spent, and return it.
 
-    What is its process's own, the local counts, dies with the process, and is left as it is.
+    The local counts are not limited: they end with the process.
     """
     _stop(attachment, SHARED_WORDS, budget)
     return attachment
 
 
 def engine_of_the_mortal(budget: Budget) -> Any:
-    """Return an uncompiled engine for `Arena._engine` whose attachments stop by this budget.
+    """Return an uncompiled engine for `Arena._engine` whose attachments stop when a budget is spent.
 
-    To its own process it is another than the engine it is made from: one process then plays two.
+    Its attachments are separate from those of other engines, so that one process can play two.
     """
     from pagebuddy.buffers import uncompiled
 
@@ -104,11 +146,24 @@ def _stop(state: Any, names: Iterable[str], budget: Budget) -> None:
 def crash_points(
     start: bytes, operation: Callable[[BuddyAllocator], object], attach: Callable[[Any], Any]
 ) -> list[bytes]:
-    """Return the metadata after each store of an operation, begun from the metadata `start`.
+    """Return the metadata as it is after each store of an operation.
 
-    The first is from before the first store, the last from after the last. `attach` makes an uncompiled
-    allocator of a copy of the bytes.
+    Parameters
+    ----------
+    start : bytes
+        The metadata before the operation.
+    operation : callable
+        Called with an allocator; carries out the operation.
+    attach : callable
+        Called with a copy of the bytes; returns an allocator of the uncompiled engine.
 
+    Returns
+    -------
+    list of bytes
+        The metadata before the first store, after each store, and after the operation.
+
+    Examples
+    --------
     >>> from pagebuddy.allocator.buddy import BuddyAllocator
     >>> start = bytes(BuddyAllocator(8).metadata)
     >>> points = crash_points(start, lambda buddy: buddy.alloc(8), BuddyAllocator.attach)

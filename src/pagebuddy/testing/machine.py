@@ -1,4 +1,4 @@
-"""A Hypothesis state machine that holds an allocator to the naive model, call after call.
+"""A Hypothesis state machine that compares an allocator with the naive model after every call.
 
     TestMine = machine_for(MyAllocator).TestCase
 
@@ -20,7 +20,7 @@ from pagebuddy.testing.outcomes import out_of_pages, refused
 from pagebuddy.testing.strategies import TOP, page_ranges
 
 PAGE_SIZE = 64
-"""Small, so that metadata inside the managed memory takes whole pages of a small range."""
+"""In bytes. Small, so that metadata inside the managed memory takes several pages of a small range."""
 
 Window: TypeAlias = "tuple[int, int] | None"
 
@@ -36,11 +36,11 @@ _windows: st.SearchStrategy[Window] = st.one_of(
 
 
 class AllocatorMachine(RuleBasedStateMachine):
-    """Every call of an allocator in any order, on random ranges and wherever metadata can lie.
+    """Makes every call of an allocator in any order, on random ranges and with metadata in any place.
 
-    Several allocators stand on the same bytes and take turns, so that nothing can hide outside
-    them. What is aside is settled by the rule `settle` alone, as a check after each step would
-    never let it be taken back.
+    Several allocators on the same bytes are called alternately, so that all state must be in the bytes.
+    Only the rule `settle` settles the cached run: a check that does so after each step would prevent its
+    reuse.
     """
 
     allocator: ClassVar[type[BuddyAllocator]] = BuddyAllocator
@@ -81,11 +81,11 @@ class AllocatorMachine(RuleBasedStateMachine):
 
     @property
     def buddy(self) -> BuddyAllocator:
-        """The allocator whose turn it is."""
+        """The next allocator: they are called alternately."""
         self.turn += 1
         return self.buddies[self.turn % len(self.buddies)]
 
-    # Taking
+    # Allocating
 
     @rule(n_pages=_lengths)
     def alloc(self, n_pages: int) -> None:
@@ -137,7 +137,7 @@ class AllocatorMachine(RuleBasedStateMachine):
             self.buddy.alloc_at(page, n_pages)
             self.took(page, n_pages)
 
-    # Giving back
+    # Freeing
 
     @precondition(lambda self: self.model.spans)
     @rule(pick=_picks, told=st.booleans())
@@ -204,7 +204,7 @@ class AllocatorMachine(RuleBasedStateMachine):
         if possible:
             self.model.resize(page, n_pages)
 
-    # The bytes
+    # Metadata
 
     @rule()
     def move_to_a_copy(self) -> None:
@@ -241,18 +241,18 @@ class AllocatorMachine(RuleBasedStateMachine):
             self.model.give_back(page)
         self.model.check(self.buddy)
 
-    # What the rules share
+    # Used by the rules
 
     def near(self, offset: int) -> int:
         """A page number near the ranges."""
         return min(max(0, self.lowest + offset), TOP - 1)
 
     def live(self, pick: int) -> int:
-        """One of the live spans."""
+        """The first page of one of the live spans."""
         return sorted(self.model.spans)[pick % len(self.model.spans)]
 
     def took(self, page: int, n_pages: int) -> None:
-        """Note a span just handed out; its generation is not the one that its page had before."""
+        """Record a span just allocated; its generation differs from the last one at its page."""
         self.model.take(page, n_pages)
         generation = self.buddy.generation_of(page)
         assert generation != self.generations.get(page)
@@ -262,7 +262,7 @@ class AllocatorMachine(RuleBasedStateMachine):
     def out_of_pages_unless(
         self, possible: bool, requested: int, above: int = 0, below: int | None = None
     ) -> Iterator[None]:
-        """The block succeeds if and only if that is possible; else the error tells the figures."""
+        """Check that the block succeeds exactly if possible, and that an error has the right figures."""
         if possible:
             yield
             return
@@ -275,7 +275,24 @@ class AllocatorMachine(RuleBasedStateMachine):
 
 
 def machine_for(allocator: type[BuddyAllocator]) -> type[AllocatorMachine]:
-    """The machine over a given allocator class."""
+    """Return the state machine for an allocator class.
+
+    Parameters
+    ----------
+    allocator : type
+        A class with the methods of `BuddyAllocator`.
+
+    Returns
+    -------
+    type
+        A Hypothesis state machine; its attribute `TestCase` is a unittest test case.
+
+    Examples
+    --------
+    >>> from pagebuddy import BuddyAllocator
+    >>> machine_for(BuddyAllocator).__name__
+    'BuddyAllocatorMachine'
+    """
     return type(f"{allocator.__name__}Machine", (AllocatorMachine,), {"allocator": allocator})
 
 

@@ -1,7 +1,7 @@
-"""The naive model: what a page allocator must do, said with sets of pages.
+"""The naive model of a page allocator, made of sets of pages.
 
-It is slow and plain on purpose. It chooses no pages: it says which requests can be met, is told
-which pages were taken, and objects where they were not free.
+It is slow and simple on purpose. It does not choose pages: it knows which requests can succeed, is told
+which pages were allocated, and raises an error if they were not free.
 """
 
 from __future__ import annotations
@@ -16,15 +16,38 @@ HIGHEST_ORDER = 31
 
 
 class NaiveAllocator:
-    """The pages of `ranges`, those of them that are free, and the live spans.
+    """A model of a page allocator: all pages, the free ones, and the live spans.
 
-    The following invariants hold:
-    - the pages of the live spans and the free pages are disjoint, and together all pages;
-    - no two spans share a page.
+    Parameters
+    ----------
+    ranges : iterable of (int, int)
+        First page and number of pages of each page range. They must not overlap.
+    max_order : int, optional
+        The largest order. By default, that of the largest block that fits into the ranges.
 
-    `max_order` is the order of the largest block that the ranges can hold, unless given.
-    Every operation costs about as many steps as there are pages.
+    Attributes
+    ----------
+    pages : frozenset of int
+        All pages.
+    free : set of int
+        The free pages.
+    spans : dict of int to int
+        The number of pages of each live span, by its first page.
+    max_order : int
+        The largest order, inclusive.
 
+    Raises
+    ------
+    ValueError
+        If the ranges overlap.
+
+    Notes
+    -----
+    Invariants: every page is either free or in exactly one live span. The cost of each operation grows
+    with the number of pages.
+
+    Examples
+    --------
     >>> model = NaiveAllocator([(0, 8)])
     >>> model.take(0, 5)
     >>> model.free_runs()
@@ -40,7 +63,7 @@ class NaiveAllocator:
         pages = [page for first, n in ranges for page in range(first, first + n)]
         self.pages = frozenset(pages)
         if len(self.pages) != len(pages):
-            raise ValueError("the ranges overlap; a page can be given only once")
+            raise ValueError("the ranges overlap; give each page once")
         self.free = set(self.pages)
         self.spans: dict[int, int] = {}
         self.max_order = HIGHEST_ORDER
@@ -49,7 +72,20 @@ class NaiveAllocator:
         self.max_order = max_order
 
     def take(self, page: int, n_pages: int) -> None:
-        """Note that the span was handed out; `AssertionError` where that could not be."""
+        """Record that a span was allocated.
+
+        Parameters
+        ----------
+        page : int
+            Its first page.
+        n_pages : int
+            Its number of pages.
+
+        Raises
+        ------
+        AssertionError
+            If one of its pages was not free, or it has none.
+        """
         taken = range(page, page + n_pages)
         wrong = [other for other in taken if other not in self.free]
         if wrong or n_pages < 1:
@@ -58,23 +94,79 @@ class NaiveAllocator:
         self.spans[page] = n_pages
 
     def give_back(self, page: int) -> int:
-        """Note that the span that starts at `page` is free again; its pages."""
+        """Record that a span was freed.
+
+        Parameters
+        ----------
+        page : int
+            Its first page.
+
+        Returns
+        -------
+        int
+            Its number of pages.
+
+        Raises
+        ------
+        KeyError
+            If no live span starts at the page.
+        """
         n_pages = self.spans.pop(page)
         self.free.update(range(page, page + n_pages))
         return n_pages
 
     def can_resize(self, page: int, n_pages: int) -> bool:
-        """Whether the span at `page` can have `n_pages` where it stands."""
+        """Return whether a span can be resized in place.
+
+        Parameters
+        ----------
+        page : int
+            Its first page.
+        n_pages : int
+            Its new number of pages.
+
+        Returns
+        -------
+        bool
+            True if all pages that it would gain are free.
+        """
         return all(other in self.free for other in range(page + self.spans[page], page + n_pages))
 
     def resize(self, page: int, n_pages: int) -> None:
-        """Note that the span at `page` now has `n_pages`."""
+        """Record that a span was resized in place.
+
+        Parameters
+        ----------
+        page : int
+            Its first page.
+        n_pages : int
+            Its new number of pages.
+
+        Raises
+        ------
+        AssertionError
+            If one of the pages that it gained was not free.
+        """
         self.give_back(page)
         self.take(page, n_pages)
 
     def free_runs(self, above: int = 0, below: int | None = None) -> list[tuple[int, int]]:
-        """The longest runs of free pages, (first, n) in address order, cut to a window.
+        """Return the free runs: free pages that follow each other, as long as possible.
 
+        Parameters
+        ----------
+        above : int, optional
+            The lowest page of a window. 0 by default.
+        below : int, optional
+            The first page after the window. By default there is no limit.
+
+        Returns
+        -------
+        list of (int, int)
+            First page and number of pages of each run, in address order, cut to the window.
+
+        Examples
+        --------
         >>> NaiveAllocator([(0, 4), (4, 4), (9, 1)]).free_runs(above=2)
         [(2, 6), (9, 1)]
         """
@@ -89,18 +181,56 @@ class NaiveAllocator:
         return runs
 
     def largest_free(self, above: int = 0, below: int | None = None) -> int:
-        """The pages of the longest run of free pages; 0 where none is free."""
+        """Return the number of pages of the longest free run in a window.
+
+        Parameters
+        ----------
+        above, below : int, optional
+            The window, as for `free_runs`.
+
+        Returns
+        -------
+        int
+            Its number of pages; 0 if no page is free.
+        """
         return max((n for _, n in self.free_runs(above, below)), default=0)
 
     def n_free(self, above: int = 0, below: int | None = None) -> int:
-        """The free pages of a window."""
+        """Return the number of free pages in a window.
+
+        Parameters
+        ----------
+        above, below : int, optional
+            The window, as for `free_runs`.
+
+        Returns
+        -------
+        int
+            The number of free pages.
+        """
         return sum(n for _, n in self.free_runs(above, below))
 
     def fits(
         self, n_pages: int, *, align: int = 1, above: int = 0, below: int | None = None
     ) -> bool:
-        """Whether `n_pages` can be had in one piece that starts at a multiple of `align`.
+        """Return whether a span can be allocated.
 
+        Parameters
+        ----------
+        n_pages : int
+            Its number of pages.
+        align : int, optional
+            Its first page must be a multiple of this. 1 by default.
+        above, below : int, optional
+            The window that it must lie in, as for `free_runs`.
+
+        Returns
+        -------
+        bool
+            True if a free run is long enough.
+
+        Examples
+        --------
         >>> NaiveAllocator([(1, 6)]).fits(4, align=4), NaiveAllocator([(1, 7)]).fits(4, align=4)
         (False, True)
         """
@@ -111,15 +241,29 @@ class NaiveAllocator:
         return False
 
     def n_blocks(self, order: int) -> int:
-        """How many blocks of `order` could be had at once."""
+        """Return how many blocks of an order can be allocated at once.
+
+        Parameters
+        ----------
+        order : int
+            The base-2 logarithm of the number of pages of a block.
+
+        Returns
+        -------
+        int
+            The number of blocks.
+        """
         size = 1 << order
         return sum(max(0, (first + n) // size - -(-first // size)) for first, n in self.free_runs())
 
     def free_blocks(self) -> list[tuple[int, int]]:
-        """(first page, order) of each free block in address order, where all are merged.
+        """Return the free blocks, merged as far as possible.
 
-        Each free page lies in the largest block, aligned to its own size and of at most
-        `max_order`, that is wholly free.
+        Returns
+        -------
+        list of (int, int)
+            First page and order of each, in address order. Each free page is in the largest block of at
+            most `max_order`, aligned to its own size, that is wholly free.
         """
         blocks: list[tuple[int, int]] = []
         for first, n in self.free_runs():
@@ -132,11 +276,35 @@ class NaiveAllocator:
         return blocks
 
     def check_spans(self, buddy: BuddyAllocator) -> None:
-        """Compare the live spans; writes nothing. Raises `AssertionError` where they differ."""
+        """Compare the live spans with those of an allocator, without changing it.
+
+        Parameters
+        ----------
+        buddy : BuddyAllocator
+            The allocator.
+
+        Raises
+        ------
+        AssertionError
+            If the live spans differ.
+        """
         _same("live spans", list(buddy.spans()), sorted(self.spans.items()))
 
     def check(self, buddy: BuddyAllocator) -> None:
-        """Compare everything, and `verify`. Settles what is aside in `buddy`."""
+        """Compare spans, blocks and figures with those of an allocator, and verify it.
+
+        Parameters
+        ----------
+        buddy : BuddyAllocator
+            The allocator. Its cached run is returned to the free lists.
+
+        Raises
+        ------
+        AssertionError
+            If something differs.
+        CorruptMetadata
+            If the allocator's `verify` finds an invariant that does not hold.
+        """
         self.check_spans(buddy)
         buddy.verify()
         blocks = self.free_blocks()
@@ -163,4 +331,4 @@ class NaiveAllocator:
 
 def _same(what: str, found: object, expected: object) -> None:
     if found != expected:
-        raise AssertionError(f"{what} are {found}, and must be {expected}")
+        raise AssertionError(f"{what} are {found}; expected {expected}")

@@ -1,6 +1,6 @@
-"""What must hold when a call fails: nothing was changed by it.
+"""Check that a call fails and has changed nothing.
 
-Each is a context manager over one call, and gives the error caught as `.error`.
+Each check is a context manager around one call, and returns the exception as `.error`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Error = TypeVar("Error", bound=Exception)
 
 
 class Caught(Generic[Error]):
-    """The error of a call, there once the block has ended."""
+    """The exception of a call, as `error`, after the block has ended."""
 
     error: Error
 
@@ -27,10 +27,31 @@ class Caught(Generic[Error]):
 def refused(
     buddy: BuddyAllocator, error: type[Error], *, reason: str | None = None, says: object = ""
 ) -> Iterator[Caught[Error]]:
-    """The call raises `error` and changes no byte of the metadata.
+    """Check that a call raises an error and changes no byte of the metadata.
 
-    `reason` is that of a `BadFree`; `says` must stand in the message. `AssertionError` otherwise.
+    Parameters
+    ----------
+    buddy : BuddyAllocator
+        The allocator that the call is made on.
+    error : type
+        The class of the expected exception.
+    reason : str, optional
+        The expected attribute `reason`, if the exception is a `BadFree`. Not checked by default.
+    says : object, optional
+        A text, or a number, that the message must contain. Not checked by default.
 
+    Yields
+    ------
+    Caught
+        Its attribute `error` is the exception, once the block has ended.
+
+    Raises
+    ------
+    AssertionError
+        If the call does not fail in this way, or changes the metadata.
+
+    Examples
+    --------
     >>> from pagebuddy import BuddyAllocator
     >>> buddy = BuddyAllocator(8)
     >>> with refused(buddy, ValueError, says=-5):
@@ -44,18 +65,47 @@ def refused(
         caught.error = raised
     else:
         raise AssertionError(f"{error.__name__} was not raised")
-    _hold(bytes(buddy.metadata) == before, f"bytes were changed by a call refused: {caught.error}")
+    _hold(
+        bytes(buddy.metadata) == before,
+        f"a call that failed has changed the metadata: {caught.error}",
+    )
     _hold(str(says) in str(caught.error), f"{str(says)!r} is not in the message: {caught.error}")
     found = getattr(caught.error, "reason", None)
-    _hold(reason in (None, found), f"the reason is {found!r}, and must be {reason!r}")
+    _hold(reason in (None, found), f"the reason is {found!r}; expected {reason!r}")
 
 
 @contextmanager
 def out_of_pages(buddy: BuddyAllocator) -> Iterator[Caught[OutOfPages]]:
-    """The call raises `OutOfPages`, and no span and no page's being free changes by it.
+    """Check that a call raises `OutOfPages` and changes neither live spans nor free pages.
 
-    What was aside may have been settled, so a copy of the bytes is compared, settled itself.
-    `AssertionError` otherwise.
+    Parameters
+    ----------
+    buddy : BuddyAllocator
+        The allocator that the call is made on.
+
+    Yields
+    ------
+    Caught
+        Its attribute `error` is the exception, once the block has ended.
+
+    Raises
+    ------
+    AssertionError
+        If the call does not raise `OutOfPages`, or changes live spans or free pages.
+
+    Notes
+    -----
+    The call may return the cached run to the free lists, so bytes of the metadata may change. Copies of
+    the metadata are compared, each with its cached run returned to the free lists.
+
+    Examples
+    --------
+    >>> from pagebuddy import BuddyAllocator
+    >>> buddy = BuddyAllocator(8)
+    >>> with out_of_pages(buddy) as caught:
+    ...     page = buddy.alloc(9)
+    >>> caught.error.free
+    8
     """
     before = _settled(buddy)
     caught = Caught[OutOfPages]()
@@ -65,7 +115,10 @@ def out_of_pages(buddy: BuddyAllocator) -> Iterator[Caught[OutOfPages]]:
         caught.error = raised
     else:
         raise AssertionError("OutOfPages was not raised")
-    _hold(_settled(buddy) == before, f"spans or free pages were changed by {caught.error}")
+    _hold(
+        _settled(buddy) == before,
+        f"a call that failed has changed spans or free pages: {caught.error}",
+    )
 
 
 def _settled(buddy: BuddyAllocator) -> object:

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for what an allocator is made from."""
+"""Hypothesis strategies for the arguments of an allocator."""
 
 from __future__ import annotations
 
@@ -11,9 +11,29 @@ TOP = 1 << 64
 def page_ranges(
     draw: st.DrawFn, *, max_ranges: int = 4, max_pages: int = 80
 ) -> list[tuple[int, int]]:
-    """Ranges (first, n) that do not overlap, in any order, some touching, of any start and length.
+    """Return a strategy for page ranges that do not overlap.
 
-    Starts lie at page 0, at the top of the number space, and at odd places between.
+    Parameters
+    ----------
+    max_ranges : int, optional
+        The largest number of ranges. 4 by default.
+    max_pages : int, optional
+        The largest number of pages in a range. 80 by default.
+
+    Returns
+    -------
+    strategy for list of (int, int)
+        First page and number of pages of each range, in any order; some ranges are adjacent. The lowest
+        page is near page 0, near 2^32 or 2^63, or such that the highest page is 2^64 - 1.
+
+    Examples
+    --------
+    >>> from hypothesis import given
+    >>> from pagebuddy import BuddyAllocator
+    >>> @given(page_ranges(max_ranges=2))
+    ... def test_pages_are_counted(ranges):
+    ...     assert BuddyAllocator(ranges).n_pages == sum(n for _, n in ranges)
+    >>> test_pages_are_counted()
     """
     lengths = draw(st.lists(st.integers(1, max_pages), min_size=1, max_size=max_ranges))
     gaps = draw(
