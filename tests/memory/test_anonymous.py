@@ -58,7 +58,8 @@ def test_the_callers_descriptor_stays_the_callers():
     assert attached.fileno() != made.fileno()
     assert not os.get_inheritable(attached.fileno())
     attached.close()
-    assert made.is_whole()
+    made.memory[0] = 1
+    assert os.fstat(made.fileno()).st_size == made.size
 
 
 def test_descriptors_of_other_media(name, tmp_path):
@@ -82,18 +83,18 @@ def test_descriptors_that_will_not_do(tmp_path, left_behind):
     (tmp_path / "open to all").chmod(0o666)
     made = Anonymous.make(4096)
     wrong = [
-        (os.memfd_create("unsealed"), "written by everybody"),
+        (os.memfd_create("unsealed"), "writable by all users"),
         (os.open("/dev/null", os.O_RDWR), "not a regular file"),
         (os.open(tmp_path, os.O_RDONLY), "not a regular file"),
         (os.open(tmp_path / "empty", os.O_RDWR), "is empty"),
-        (os.open(tmp_path / "open to all", os.O_RDWR), "written by everybody"),
+        (os.open(tmp_path / "open to all", os.O_RDWR), "writable by all users"),
         (os.open(f"/proc/self/fd/{made.fileno()}", os.O_RDONLY), "both reading and writing"),
         (os.open(f"/proc/self/fd/{made.fileno()}", os.O_WRONLY), "both reading and writing"),
     ]
     unsealed = os.memfd_create("unsealed")
     os.ftruncate(unsealed, 4096)
     os.fchmod(unsealed, 0o777)
-    wrong.append((unsealed, "written by everybody"))
+    wrong.append((unsealed, "writable by all users"))
     for fd, reason in wrong:
         refused(fd, reason, left_behind)
         os.close(fd)

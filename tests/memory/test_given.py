@@ -70,7 +70,7 @@ def test_what_will_not_do(memory, error, reason):
 
 def test_there_is_no_descriptor_and_no_name():
     given = Given(bytearray(4096))
-    with pytest.raises(ValueError, match="no descriptor to pass on"):
+    with pytest.raises(ValueError, match="no file descriptor"):
         given.fileno()
     given.publish()
     given.flush()

@@ -148,14 +148,14 @@ def test_empty_files_are_refused(place, left_behind):
 def test_what_everybody_may_write_is_refused(place, left_behind):
     place.make(4096).publish()
     place.path.chmod(0o602)
-    refused(place, "can be written by everybody", left_behind)
+    refused(place, "is writable by all users", left_behind)
 
 
 @as_root
 def test_what_belongs_to_another_user_is_refused(place, left_behind):
     place.make(4096).publish()
     os.chown(place.path, NOBODY, NOBODY)
-    refused(place, f"belongs to user {NOBODY}, this process to user 0", left_behind)
+    refused(place, f"belongs to user {NOBODY}, and this process runs as user 0", left_behind)
 
 
 OPEN_AS_NOBODY = """

@@ -13,22 +13,30 @@ from pagebuddy.memory.named import Named
 from pagebuddy.memory.options import Options
 
 REFUSED = [
-    ("anonymous", Options(mode=0o600), "anonymous memory, which supports populate, reserve, huge="),
-    ("named", Options(huge="2 MiB"), "huge='2 MiB' is not for named memory, which supports"),
+    (
+        "anonymous",
+        Options(mode=0o600),
+        "anonymous memory does not support mode=0o600; .* sizes such as huge=",
+    ),
+    (
+        "named",
+        Options(huge="2 MiB"),
+        "named memory does not support huge='2 MiB'; it supports mode, .* huge=",
+    ),
     (
         "file",
         Options(huge="1 GiB"),
-        "huge='1 GiB' is not for a file, which supports mode, populate",
+        "a file does not support huge='1 GiB'; it supports mode, populate, reserve",
     ),
-    ("file", Options(huge="transparent"), "huge='transparent' is not for a file"),
+    ("file", Options(huge="transparent"), "a file does not support huge='transparent'"),
     (
         "given",
         Options(reserve=True),
-        "reserve=True is not for memory that was given, .* no options",
+        "memory of the caller does not support reserve=True; it supports no options",
     ),
-    ("given", Options(populate=True), "populate=True is not for memory"),
-    ("given", Options(huge="transparent"), "huge='transparent' is not for memory"),
-    ("given", Options(mode=0o600), "mode=0o600 is not for memory"),
+    ("given", Options(populate=True), "does not support populate=True"),
+    ("given", Options(huge="transparent"), "does not support huge='transparent'"),
+    ("given", Options(mode=0o600), "does not support mode=0o600"),
 ]
 
 
@@ -70,9 +78,9 @@ def test_large_pages_of_no_such_size(huge):
 
 def test_options_of_making_are_refused_when_opening(name, tmp_path):
     Named.make(name, 4096).publish()
-    with pytest.raises(ValueError, match="mode=0o600 is not for named memory that exists"):
+    with pytest.raises(ValueError, match="named memory that exists does not support mode=0o600"):
         Named.open(name, Options(mode=0o600))
-    with pytest.raises(ValueError, match="not for an open descriptor"):
+    with pytest.raises(ValueError, match="an open descriptor does not support huge"):
         Anonymous.attach(0, Options(huge="2 MiB"))
 
 
@@ -168,7 +176,7 @@ def test_a_pool_of_large_pages(tmp_path):
     pool.mkdir()
     (pool / "free_hugepages").write_text("5\n")
     (pool / "resv_hugepages").write_text("2\n")
-    assert pools(tmp_path) == {2 << 20: pool}
+    assert pools(tmp_path) == {2 << 20: str(pool)}
     assert free_in_pool(2 << 20, tmp_path) == 3 * 2 << 20
 
 

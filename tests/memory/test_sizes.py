@@ -45,6 +45,11 @@ def test_what_sizes_mean(size, n_bytes):
         "1e3",
         ".5 KiB",
         "٤ KiB",
+        "4 \N{KELVIN SIGN}iB",
+        "4. KiB",
+        "4.5.5 KiB",
+        "4 .5 KiB",
+        "²",
     ],
 )
 def test_text_that_is_no_size(size):
@@ -54,7 +59,7 @@ def test_text_that_is_no_size(size):
 
 @pytest.mark.parametrize("size", ["0.3 KiB", "1.5", "1.0001 KiB"])
 def test_parts_of_a_byte(size):
-    with pytest.raises(ValueError, match="no whole number of bytes"):
+    with pytest.raises(ValueError, match="not a whole number of bytes"):
         bytes_of(size)
 
 
