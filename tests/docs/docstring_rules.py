@@ -18,7 +18,7 @@ import griffe
 
 import pagebuddy.errors
 
-# In the order in which numpydoc wants them.
+# In the order that numpydoc prescribes.
 SECTIONS = (
     "Parameters",
     "Attributes",
@@ -50,7 +50,7 @@ NO_VERB = re.compile(
     "a|all|an|any|as|for|how|if|it|its|one|the|this|true|what|when|where|whether|which|who|with"
 )
 
-# Special methods that the reference explains, as people call them by an operator.
+# Special methods that the reference explains, because people call them by an operator.
 OPERATORS = {"__getitem__", "__setitem__", "__delitem__", "__contains__"}
 
 
@@ -71,7 +71,7 @@ def resolved(thing: griffe.Object | griffe.Alias) -> griffe.Object:
 
 
 def faults_of(thing: griffe.Object) -> list[str]:
-    """What is wrong with the docstring of a function, a property or a class."""
+    """All faults in the docstring of a function, a property or a class."""
     if thing.docstring is None or not thing.docstring.value:
         return ["has no docstring"]
     text = thing.docstring.value
@@ -120,7 +120,7 @@ def faults_of_parameters(
     expected = parameters_of(thing)
     entries = items(sections, griffe.DocstringSectionKind.parameters)
     written = [entry.name.lstrip("*") for entry in entries]
-    # A class whose arguments become its attributes explains them once.
+    # If the arguments of a class become its attributes, explaining those is enough.
     attributes = {entry.name for entry in items(sections, griffe.DocstringSectionKind.attributes)}
     explained = {*written, *attributes} if isinstance(thing, griffe.Class) else set(written)
     for name in expected:
@@ -189,7 +189,7 @@ def items(sections: list[griffe.DocstringSection], kind: griffe.DocstringSection
 
 @contextmanager
 def warnings_of_griffe() -> Iterator[list[str]]:
-    """What the parser complains about, without the place."""
+    """Collect the parser's warnings, without file and line."""
     told: list[str] = []
 
     class Collect(logging.Handler):

@@ -37,7 +37,7 @@ def test_public_docstrings_are_complete():
     checked = {}
     for path in sorted(PUBLIC | REFERENCE):
         for name, thing in docstring_rules.documented(package, path):
-            # Something that has two public names, or is inherited, is told of once.
+            # Report an object once, even if it has two public names or is inherited.
             checked.setdefault(thing.path, (name, docstring_rules.faults_of(thing)))
     told = [f"{name}: {fault}" for name, faults in checked.values() for fault in faults]
     assert len(checked) > 100

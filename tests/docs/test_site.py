@@ -23,7 +23,7 @@ pytest.importorskip("mkdocstrings_handlers.python")
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
-SILENT = {"NO_MKDOCS_2_WARNING": "1"}  # the theme tells of its successor in every build
+SILENT = {"NO_MKDOCS_2_WARNING": "1"}  # the theme announces its successor at every build
 
 
 def build(folder: Path, *, docs: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -38,7 +38,7 @@ def build(folder: Path, *, docs: Path = ROOT) -> subprocess.CompletedProcess[str
 
 
 class Page(HTMLParser):
-    """What a page links to and loads, and the places in it that can be linked to."""
+    """The links of a page, the files that it loads, and the anchors in it."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ def test_every_page_is_on_the_site_and_in_its_navigation(site, pages):
     written = {path.relative_to(DOCS).with_suffix(".html") for path in DOCS.rglob("*.md")}
     assert {path.relative_to(site) for path in pages} == written
     home = {unquote(link) for link in pages[site / "index.html"].links}
-    # The home page itself is there as its own link.
+    # The home page links to itself in another way.
     assert {path.as_posix() for path in written} <= home | {"index.html"}
 
 
@@ -109,14 +109,14 @@ def test_nothing_is_loaded_from_elsewhere(site, pages):
 
 
 def public_members() -> Iterator[str]:
-    """What a user may call or read: the public names, and the public members of classes among them."""
+    """All public names, and the public members of the classes among them."""
     for name in pagebuddy.__all__:
         public = getattr(pagebuddy, name)
         if not isinstance(public, type):
             continue
         yield name
         for base in public.__mro__:
-            # What a public class has from another that is public is told there.
+            # A member inherited from a public class is explained there.
             of = base.__name__ if base.__name__ in pagebuddy.__all__ else name
             for member, value in vars(base).items() if base.__module__ in OURS else ():
                 if not member.startswith("_") and not inspect.ismemberdescriptor(value):

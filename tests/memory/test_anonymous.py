@@ -1,4 +1,4 @@
-"""Anonymous memory: sealed, and passed on by its descriptor."""
+"""Anonymous memory: its length is sealed, and processes pass on its descriptor."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_another_process_gets_the_same_bytes():
     assert made.memory[1] == 42
 
 
-def test_the_callers_descriptor_stays_the_callers():
+def test_attaching_duplicates_the_callers_descriptor():
     made = Anonymous.make(4096)
     attached = Anonymous.attach(made.fileno())
     assert attached.fileno() != made.fileno()
@@ -62,7 +62,7 @@ def test_the_callers_descriptor_stays_the_callers():
     assert os.fstat(made.fileno()).st_size == made.size
 
 
-def test_descriptors_of_other_media(name, tmp_path):
+def test_descriptors_of_other_media_can_be_attached(name, tmp_path):
     for made in (Named.make(name, 4096), File.make(tmp_path / "store", 4096)):
         made.memory[0] = 3
         attached = Anonymous.attach(made.fileno())
@@ -77,7 +77,7 @@ def refused(fd, reason, left_behind):
     assert left_behind() == before
 
 
-def test_descriptors_that_will_not_do(tmp_path, left_behind):
+def test_unsuitable_descriptors_are_refused(tmp_path, left_behind):
     (tmp_path / "empty").touch(0o600)
     (tmp_path / "open to all").write_bytes(b"x" * 4096)
     (tmp_path / "open to all").chmod(0o666)
