@@ -1,4 +1,4 @@
-"""`python -m pagebuddy` is the command `pagebuddy`."""
+"""Runs the command: `python -m pagebuddy` does the same as `pagebuddy`."""
 
 from pagebuddy.tools.command import main
 

@@ -82,7 +82,9 @@ def test_unlinking(Arena, name, start):
     assert other.hear() == "1"
     assert arena.unlink()
     assert not arena.unlink()
-    with pytest.raises(ArenaNotFound, match=f"there is no /dev/shm/{name}; create it, or look"):
+    with pytest.raises(
+        ArenaNotFound, match=f"/dev/shm/{name} does not exist; create the arena first, or"
+    ):
         Arena.attach(name)
     successor = Arena.create(name, "64 KiB")
     assert not arena.unlink()
@@ -92,7 +94,7 @@ def test_unlinking(Arena, name, start):
 
 
 def test_opening(Arena, name, path):
-    with pytest.raises(ArenaNotFound, match="there is no"):
+    with pytest.raises(ArenaNotFound, match="does not exist"):
         Arena.file(path)
     for opened in (lambda size: Arena.open(name, size), lambda size: Arena.file(path, size)):
         opened("1 MiB").alloc(5, keep="five")

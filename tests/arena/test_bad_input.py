@@ -12,10 +12,10 @@ BAD_SIZES = [
     (0, ValueError, "size is 0; it must be at least 1"),
     (-1, ValueError, "size is -1; it must be at least 1"),
     ("0 MiB", ValueError, "size is 0; it must be at least 1"),
-    ("-1 MiB", ValueError, "size is '-1 MiB'; write a number and a unit of bytes, KiB"),
+    ("-1 MiB", ValueError, "size is '-1 MiB'; write a number and a unit .bytes, KiB"),
     ("lots", ValueError, "size is 'lots'; write a number and a unit"),
     ("", ValueError, "size is ''; write a number and a unit"),
-    ("1.0001 KiB", ValueError, "size is '1.0001 KiB', which is no whole number of bytes"),
+    ("1.0001 KiB", ValueError, "size is '1.0001 KiB', which is not a whole number of bytes"),
     (1.5, TypeError, r"size is 1.5; it must be a whole number of bytes, or text such as '64 KiB'"),
     (math.nan, TypeError, "size is nan; it must be a whole number"),
     (None, TypeError, "size is None; it must be a whole number"),
@@ -58,7 +58,7 @@ def test_sizes(make, kind, size, error, match, left_behind):
 
 def test_more_than_there_are_addresses(Arena, left_behind):
     before = left_behind()
-    with pytest.raises(ValueError, match="this process cannot map that much: it is more than its"):
+    with pytest.raises(ValueError, match="which is more than this process can map"):
         Arena(1 << 47, page_size=1 << 20)
     assert left_behind() == before
 
@@ -105,7 +105,7 @@ def test_paths(Arena, tmp_path):
             Arena.file(path, "1 MiB")
     with pytest.raises(FileNotFoundError):
         Arena.file(tmp_path / "none" / "store", "1 MiB")
-    with pytest.raises(ValueError, match="is not a regular file, so it is no arena"):
+    with pytest.raises(ValueError, match="is not a regular file, so it is not an arena"):
         Arena.file(tmp_path, "1 MiB")
 
 

@@ -23,7 +23,7 @@ def test_descriptors_that_will_not_do(Arena, tmp_path, left_behind):
         (
             1 << 20,
             ValueError,
-            r"not open in this process; give one that an arena's fileno\(\) told",
+            r"not open in this process; pass a descriptor that arena.fileno\(\) returned",
         ),
         (1 << 40, ValueError, "not open in this process"),
         (reading, ValueError, "not open for both reading and writing; open it with O_RDWR"),

@@ -120,7 +120,7 @@ def test_what_is_no_sound_arena(stored, act, match, left_behind):
 def test_what_cannot_be_trusted(stored, tmp_path, left_behind):
     opened, path = stored
     path.chmod(0o666)
-    with pytest.raises(ValueError, match=r"can be written by everybody, so it .*chmod o-w"):
+    with pytest.raises(ValueError, match=r"is writable by all users, so it .*chmod o-w"):
         opened()
     path.chmod(0o600)
     aside = tmp_path / "aside"
@@ -131,14 +131,14 @@ def test_what_cannot_be_trusted(stored, tmp_path, left_behind):
         opened()
     path.unlink()
     path.touch(0o600)
-    with pytest.raises(ValueError, match="is empty, so it is no arena; remove it, or choose"):
+    with pytest.raises(ValueError, match="is empty, so it is not an arena; remove it, or choose"):
         opened()
     path.unlink()
     os.mkfifo(path, 0o600)
-    with pytest.raises(ValueError, match="is not a regular file, so it is no arena"):
+    with pytest.raises(ValueError, match="is not a regular file, so it is not an arena"):
         opened()
     path.unlink()
-    with pytest.raises(ArenaNotFound, match="create it, or look for its name"):
+    with pytest.raises(ArenaNotFound, match="create the arena first, or check the name"):
         opened()
     assert left_behind() == before
 

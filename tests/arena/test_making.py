@@ -134,9 +134,13 @@ def test_more_than_there_is(make, kind, option, left_behind):
 @pytest.mark.parametrize(
     ("kind", "huge", "match"),
     [
-        ("named", "2 MiB", "huge='2 MiB' is not for named memory, which supports"),
-        ("file", "2 MiB", "huge='2 MiB' is not for a file, which supports mode, populate, reserve"),
-        ("file", "transparent", "huge='transparent' is not for a file"),
+        ("named", "2 MiB", "named memory does not support huge='2 MiB'; it supports"),
+        (
+            "file",
+            "2 MiB",
+            "a file does not support huge='2 MiB'; it supports mode, populate, reserve",
+        ),
+        ("file", "transparent", "a file does not support huge='transparent'"),
         ("anonymous", "5 MiB", "huge is 5120 KiB; this machine has"),
         ("anonymous", "often", "huge is 'often'; it must be None, 'transparent' or a size"),
     ],
@@ -159,7 +163,9 @@ def test_modes(make, kind, mode):
 @pytest.mark.parametrize("kind", ["named", "file"])
 def test_modes_that_are_refused(make, kind, mode, left_behind):
     before = left_behind()
-    with pytest.raises(ValueError, match=f"mode is {mode:#o}; the owner must read and write"):
+    with pytest.raises(
+        ValueError, match=f"mode is {mode:#o}; the owner must be able to read and write"
+    ):
         make[kind]("64 KiB", mode=mode)
     assert left_behind() == before
 

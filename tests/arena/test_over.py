@@ -45,13 +45,13 @@ def test_any_writable_memory(Arena, memory):
 
 def test_it_serves_one_process(Arena):
     arena = Arena.over(bytearray(1 << 16))
-    with pytest.raises(ValueError, match="memory that was given has no descriptor to pass on"):
+    with pytest.raises(ValueError, match="memory of the caller has no file descriptor"):
         arena.fileno()
     assert [(row.me, row.alive) for row in arena.processes()] == [(True, True)]
     assert not arena.unlink()
     arena.flush()
     assert arena.trim() == 0
-    assert "memory that was given" in repr(arena)
+    assert "memory of the caller" in repr(arena)
 
 
 @pytest.mark.parametrize("page_size", [64, 4096])
@@ -97,7 +97,7 @@ def test_the_memory_lives_as_long_as_a_view(Arena):
         (5, TypeError, "memory is a int, which has no buffer; give a bytearray"),
         (None, TypeError, "memory is a NoneType, which has no buffer"),
         ("text", TypeError, "memory is a str, which has no buffer"),
-        (bytearray(), ValueError, "memory is empty; give a buffer with room"),
+        (bytearray(), ValueError, "memory is empty; pass a buffer with room"),
         (bytearray(5000), ValueError, r"memory has 5000 bytes; an arena of one page of 4096 needs"),
         (memoryview(bytearray(1 << 20))[::2], ValueError, "memory has gaps between its items"),
         (mmap.mmap(-1, 1 << 16, prot=mmap.PROT_READ), ValueError, "memory is read-only"),

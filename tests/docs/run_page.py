@@ -1,15 +1,15 @@
-"""Runs a page as its reader would: every block of code in order, in this folder and one namespace.
+"""Runs a page as its reader would: all blocks of code in order, in this folder and in one namespace.
 
-What a block is, is told by the word behind its fence:
+The word behind the fence says what kind of block it is:
 
-    pycon                 a session: what it prints is compared, `...` stands for anything
-    python                a program, which prints nothing
-    python title="F"      a file, written for the blocks behind it
-    console               commands behind `$ ` with what they print, run by a shell in the same folder
-    sh                    commands for the reader alone: see FOR_THE_READER
-    text                  no code
+    pycon                 a session: its output is compared; `...` stands for any text
+    python                a program that prints nothing
+    python title="F"      a file F for the following blocks
+    console               commands after `$ `, with their output; a shell runs them in the same folder
+    sh                    commands that only the reader runs: see FOR_THE_READER
+    text                  not code
 
-python run_page.py PAGE.md; the status is 1 where something is not as the page says.
+`python run_page.py PAGE.md` exits with 1 if a result differs from the page.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from types import ModuleType
 
 from markdown_it import MarkdownIt
 
-# What needs a clone, root, the network or minutes begins so.
+# Commands that need a clone, root, the network or minutes start with one of these.
 FOR_THE_READER = (
     "make ",
     "pip install ",
@@ -40,7 +40,7 @@ OPTIONS = doctest.ELLIPSIS
 
 @dataclass(frozen=True)
 class Block:
-    """A block of a page: what its fence says, its text, and the line that it starts in."""
+    """A block of a page: its kind, its text, and the line that it starts in."""
 
     kind: str
     title: str
@@ -59,11 +59,11 @@ def blocks_of(text: str) -> Iterator[Block]:
 
 
 class Page:
-    """The page that is run, and whether all was so far as it says."""
+    """The page that is run, and whether all results so far were as it says."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        # What a page defines must be found in `__main__`, as in a reader's session.
+        # Names that a page defines must be in `__main__`, as in a reader's session.
         self.module = sys.modules["__main__"] = ModuleType("__main__")
         self.sound = True
 

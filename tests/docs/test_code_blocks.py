@@ -37,7 +37,7 @@ spec.loader.exec_module(run_page)
 
 @pytest.fixture
 def run(engine, tmp_path):
-    """Run a page in a folder of its own: its status, what it prints, and what it complains about."""
+    """Run a page in a folder of its own; return its status, stdout and stderr."""
     programs = tmp_path / "bin"
     programs.mkdir()
     for name, module in {"python": "", "pagebuddy": "-m pagebuddy"}.items():
@@ -50,7 +50,7 @@ def run(engine, tmp_path):
     environment = os.environ | {
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(Path(pagebuddy.__file__).parents[1]),
-        # Before Python 3.14 pools fork by default, and from 3.12 on that is warned of beside threads.
+        # Python 3.12 and 3.13 warn if a process that has threads forks, and their pools fork by default.
         "PYTHONWARNINGS": "error,ignore:This process:DeprecationWarning",
         "PAGEBUDDY_PURE": "1" if engine == "uncompiled" else "0",
         "COLUMNS": "80",
@@ -72,7 +72,7 @@ def run(engine, tmp_path):
 
 @contextmanager
 def names_of_arenas(page: Path) -> Iterator[list[Path]]:
-    """Where the arenas of a page are, of which none is there before and after: it runs in turns."""
+    """Yield the paths of a page's arenas, removed before and after. Pages run one at a time."""
     names = set(re.findall(r'Arena\.\w+\("([\w.-]+)"', page.read_text(encoding="utf-8")))
     paths = [SHARED / name for name in sorted(names)]
     with open(TURNS, "a") as turns:

@@ -1,4 +1,4 @@
-"""Media to test."""
+"""Fixtures that create media to test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pagebuddy.memory.named import Named
 
 @pytest.fixture
 def make(name, tmp_path):
-    """How to make each medium of a size, by its name."""
+    """Functions that create a medium of a given size, by the name of the medium."""
     return {
         "anonymous": Anonymous.make,
         "named": lambda size, *options: Named.make(name, size, *options),
@@ -23,5 +23,5 @@ def make(name, tmp_path):
 
 @pytest.fixture
 def medium(kind, make):
-    """A medium of sixteen pages, of the kind that the test is run with."""
+    """A medium of sixteen pages, of the kind that the test is parametrized with."""
     return make[kind](1 << 16)

@@ -1,4 +1,4 @@
-"""Anonymous memory: sealed, and passed on by its descriptor."""
+"""Anonymous memory: its length is sealed, and processes pass on its descriptor."""
 
 from __future__ import annotations
 
@@ -52,16 +52,17 @@ def test_another_process_gets_the_same_bytes():
     assert made.memory[1] == 42
 
 
-def test_the_callers_descriptor_stays_the_callers():
+def test_attaching_duplicates_the_callers_descriptor():
     made = Anonymous.make(4096)
     attached = Anonymous.attach(made.fileno())
     assert attached.fileno() != made.fileno()
     assert not os.get_inheritable(attached.fileno())
     attached.close()
-    assert made.is_whole()
+    made.memory[0] = 1
+    assert os.fstat(made.fileno()).st_size == made.size
 
 
-def test_descriptors_of_other_media(name, tmp_path):
+def test_descriptors_of_other_media_can_be_attached(name, tmp_path):
     for made in (Named.make(name, 4096), File.make(tmp_path / "store", 4096)):
         made.memory[0] = 3
         attached = Anonymous.attach(made.fileno())
@@ -76,24 +77,24 @@ def refused(fd, reason, left_behind):
     assert left_behind() == before
 
 
-def test_descriptors_that_will_not_do(tmp_path, left_behind):
+def test_unsuitable_descriptors_are_refused(tmp_path, left_behind):
     (tmp_path / "empty").touch(0o600)
     (tmp_path / "open to all").write_bytes(b"x" * 4096)
     (tmp_path / "open to all").chmod(0o666)
     made = Anonymous.make(4096)
     wrong = [
-        (os.memfd_create("unsealed"), "written by everybody"),
+        (os.memfd_create("unsealed"), "writable by all users"),
         (os.open("/dev/null", os.O_RDWR), "not a regular file"),
         (os.open(tmp_path, os.O_RDONLY), "not a regular file"),
         (os.open(tmp_path / "empty", os.O_RDWR), "is empty"),
-        (os.open(tmp_path / "open to all", os.O_RDWR), "written by everybody"),
+        (os.open(tmp_path / "open to all", os.O_RDWR), "writable by all users"),
         (os.open(f"/proc/self/fd/{made.fileno()}", os.O_RDONLY), "both reading and writing"),
         (os.open(f"/proc/self/fd/{made.fileno()}", os.O_WRONLY), "both reading and writing"),
     ]
     unsealed = os.memfd_create("unsealed")
     os.ftruncate(unsealed, 4096)
     os.fchmod(unsealed, 0o777)
-    wrong.append((unsealed, "written by everybody"))
+    wrong.append((unsealed, "writable by all users"))
     for fd, reason in wrong:
         refused(fd, reason, left_behind)
         os.close(fd)

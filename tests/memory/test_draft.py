@@ -1,4 +1,4 @@
-"""Files in the making: with and without names, races, and killed makers."""
+"""Drafts: with and without a temporary name, two that publish at once, and a process that is killed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def nameless(request):
     return request.param
 
 
-def test_a_draft_appears_under_its_path_alone(tmp_path, nameless):
+def test_a_published_draft_has_its_path_and_no_other_name(tmp_path, nameless):
     draft = Draft(str(tmp_path), 0o640, nameless=nameless)
     assert len(os.listdir(tmp_path)) == (not nameless)
     os.write(draft.fd, b"text")
@@ -33,7 +33,7 @@ def test_a_draft_appears_under_its_path_alone(tmp_path, nameless):
     assert os.listdir(tmp_path) == ["done"]
 
 
-def test_a_path_that_is_taken(tmp_path, nameless):
+def test_publishing_does_not_replace_an_existing_file(tmp_path, nameless):
     (tmp_path / "done").write_bytes(b"older")
     draft = Draft(str(tmp_path), 0o600, nameless=nameless)
     with pytest.raises(ArenaExists):
@@ -55,7 +55,7 @@ def test_a_medium_removes_its_temporary_name(tmp_path, left_behind):
     assert left_behind() == before
 
 
-def test_a_forked_copy_leaves_the_makers_draft_alone(tmp_path):
+def test_a_forked_copy_does_not_discard_the_draft(tmp_path):
     made = File._made(str(tmp_path / "store"), 4096, PLAIN, nameless=False)
     child = os.fork()
     if not child:
@@ -88,7 +88,7 @@ for n in range(100):
 """
 
 
-def test_of_two_that_publish_at_once_one_wins(tmp_path, nameless):
+def test_if_two_processes_publish_at_once_one_succeeds(tmp_path, nameless):
     command = [sys.executable, "-c", RACER, str(tmp_path), repr(sys.path), str(nameless)]
     racers = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -107,7 +107,7 @@ def test_of_two_that_publish_at_once_one_wins(tmp_path, nameless):
     assert sorted(os.listdir(tmp_path), key=int) == [str(n) for n in range(100)]
 
 
-def test_a_maker_that_is_killed_leaves_nothing(tmp_path):
+def test_a_killed_process_leaves_no_draft_behind(tmp_path):
     ready, tell = os.pipe()
     child = os.fork()
     if not child:

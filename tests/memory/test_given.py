@@ -1,4 +1,4 @@
-"""Memory that the caller has."""
+"""Memory of the caller."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from pagebuddy.memory.given import Given
     ],
     ids=["bytearray", "mmap", "ctypes", "array", "memoryview", "matrix"],
 )
-def test_any_writable_memory_will_do(memory):
+def test_any_writable_buffer_can_be_used(memory):
     given = Given(memory)
     assert given.size == 8192
     given.memory[:2] = b"ab"
@@ -33,7 +33,7 @@ def test_any_writable_memory_will_do(memory):
 
 
 class Tracked(bytearray):
-    """A bytearray whose end can be seen."""
+    """A bytearray to which a weak reference can be made."""
 
 
 def test_it_keeps_the_memory_alive_and_in_place():
@@ -63,14 +63,14 @@ def test_it_keeps_the_memory_alive_and_in_place():
         (None, TypeError, "has no buffer"),
     ],
 )
-def test_what_will_not_do(memory, error, reason):
+def test_unsuitable_memory_is_refused(memory, error, reason):
     with pytest.raises(error, match=reason):
         Given(memory)
 
 
-def test_there_is_no_descriptor_and_no_name():
+def test_it_has_no_descriptor_and_no_name():
     given = Given(bytearray(4096))
-    with pytest.raises(ValueError, match="no descriptor to pass on"):
+    with pytest.raises(ValueError, match="no file descriptor"):
         given.fileno()
     given.publish()
     given.flush()

@@ -1,4 +1,4 @@
-"""Named memory and files: how they appear, who gets them, whom they refuse."""
+"""Named memory and files: how they are published, and which files are refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act for tw
 
 @pytest.fixture(params=["named", "file"])
 def place(request, name, tmp_path):
-    """The path of something that does not exist yet, and how to make and open it."""
+    """A path at which nothing exists yet, and functions that create and open a medium there."""
     if request.param == "named":
         return Place(Path(FOLDER, name), lambda *a: Named.make(name, *a), lambda: Named.open(name))
     path = tmp_path / "store"
@@ -38,7 +38,7 @@ class Place(NamedTuple):
     open: Callable[[], Linked]
 
 
-def test_nobody_sees_it_before_it_is_published(place):
+def test_it_cannot_be_found_before_it_is_published(place):
     made = place.make(8192)
     assert not place.path.exists()
     assert not [name for name in os.listdir(place.path.parent) if name.startswith(".pagebuddy-")]
@@ -54,7 +54,7 @@ def test_nobody_sees_it_before_it_is_published(place):
     assert made.memory[-1] == 9
 
 
-def test_a_path_that_is_taken_stays_as_it_was(place):
+def test_publishing_does_not_replace_an_existing_file(place):
     first = place.make(4096)
     first.memory[0] = 1
     first.publish()
@@ -67,7 +67,7 @@ def test_a_path_that_is_taken_stays_as_it_was(place):
     assert os.stat(place.path).st_nlink == 1
 
 
-def test_what_is_never_published_vanishes(place, left_behind):
+def test_a_medium_that_was_not_published_vanishes(place, left_behind):
     before = left_behind()
     made = place.make(4096)
     made.memory[0] = 1
@@ -75,7 +75,7 @@ def test_what_is_never_published_vanishes(place, left_behind):
     assert left_behind() == before
 
 
-def test_unlinking_takes_the_path_away_from_nobody_else(place):
+def test_unlinking_removes_the_path_only_if_it_refers_to_this_medium(place):
     first = place.make(4096)
     assert not first.unlink()
     first.publish()
@@ -95,7 +95,7 @@ def test_unlinking_takes_the_path_away_from_nobody_else(place):
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o660, 0o664])
-def test_the_mode_is_as_asked_whatever_the_umask(place, mode):
+def test_the_umask_does_not_change_the_mode(place, mode):
     old = os.umask(0o077)
     try:
         place.make(4096, Options(mode=mode)).publish()
@@ -104,7 +104,7 @@ def test_the_mode_is_as_asked_whatever_the_umask(place, mode):
     assert stat.S_IMODE(os.stat(place.path).st_mode) == mode
 
 
-def test_the_mode_is_0600_unless_asked(place):
+def test_the_mode_is_0600_by_default(place):
     old = os.umask(0)
     try:
         place.make(4096).publish()
@@ -145,17 +145,17 @@ def test_empty_files_are_refused(place, left_behind):
     refused(place, "is empty", left_behind)
 
 
-def test_what_everybody_may_write_is_refused(place, left_behind):
+def test_files_that_are_writable_by_all_users_are_refused(place, left_behind):
     place.make(4096).publish()
     place.path.chmod(0o602)
-    refused(place, "can be written by everybody", left_behind)
+    refused(place, "is writable by all users", left_behind)
 
 
 @as_root
-def test_what_belongs_to_another_user_is_refused(place, left_behind):
+def test_files_of_another_user_are_refused(place, left_behind):
     place.make(4096).publish()
     os.chown(place.path, NOBODY, NOBODY)
-    refused(place, f"belongs to user {NOBODY}, this process to user 0", left_behind)
+    refused(place, f"belongs to user {NOBODY}, and this process runs as user 0", left_behind)
 
 
 OPEN_AS_NOBODY = """
@@ -173,7 +173,7 @@ except PermissionError as error:
 
 @as_root
 @pytest.mark.parametrize(("mode", "told"), [(0o600, "PermissionError {}"), (0o660, "opened")])
-def test_another_user_needs_the_right_and_may_trust_root(name, mode, told):
+def test_another_user_needs_permission_and_trusts_root(name, mode, told):
     made = Named.make(name, 4096, Options(mode=mode))
     made.publish()
     os.chown(made.path, 0, NOBODY)
@@ -191,19 +191,19 @@ def test_another_user_needs_the_right_and_may_trust_root(name, mode, told):
     "name",
     ["", ".", "..", ".hidden", "a/b", "/dev/shm/a", "a b", "ä", "a\n", "a\0b", "x" * 101, "a:b"],
 )
-def test_names_that_are_none(name):
+def test_invalid_names_are_refused(name):
     for use in (lambda: Named.make(name, 4096), lambda: Named.open(name)):
         with pytest.raises(ValueError, match="use 1 to 100 letters"):
             use()
 
 
 @pytest.mark.parametrize("name", [None, 3, b"name", Path("name")])
-def test_names_that_are_no_text(name):
+def test_names_that_are_not_text_are_refused(name):
     with pytest.raises(TypeError, match="must be text"):
         Named.make(name, 4096)
 
 
-def test_the_longest_name():
+def test_a_name_can_have_100_characters():
     name = f"{os.getpid()}-_.".ljust(100, "z")
     made = Named.make(name, 4096)
     made.publish()
@@ -211,19 +211,19 @@ def test_the_longest_name():
 
 
 @pytest.mark.parametrize("path", ["", "folder/"])
-def test_paths_that_name_no_file(path):
+def test_paths_that_do_not_name_a_file_are_refused(path):
     with pytest.raises(ValueError, match="must name a file"):
         File.make(path, 4096)
 
 
-def test_paths_of_a_wrong_type():
+def test_paths_of_a_wrong_type_are_refused():
     with pytest.raises(TypeError, match="must be text or a path object"):
         File.make(b"store", 4096)
     with pytest.raises(TypeError):
         File.make(3, 4096)
 
 
-def test_a_folder_that_is_missing(tmp_path, left_behind):
+def test_a_missing_folder_is_an_error(tmp_path, left_behind):
     before = left_behind()
     with pytest.raises(FileNotFoundError):
         File.make(tmp_path / "missing" / "store", 4096)
@@ -234,7 +234,7 @@ def test_a_folder_that_is_missing(tmp_path, left_behind):
     assert left_behind() == before
 
 
-def test_a_path_is_kept_through_a_change_of_folder(tmp_path, monkeypatch):
+def test_a_relative_path_survives_a_change_of_the_working_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     made = File.make("store", 4096)
     monkeypatch.chdir("/")
@@ -245,7 +245,7 @@ def test_a_path_is_kept_through_a_change_of_folder(tmp_path, monkeypatch):
     assert not (tmp_path / "store").exists()
 
 
-def test_what_is_flushed_is_in_the_file(tmp_path):
+def test_flushed_bytes_are_in_the_file(tmp_path):
     made = File.make(tmp_path / "store", 8192)
     made.publish()
     made.memory[:] = b"y" * 8192

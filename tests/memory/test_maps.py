@@ -1,4 +1,4 @@
-"""The system's list of mappings, in which paths may have any bytes."""
+"""The system's list of mappings, in which paths can contain any bytes."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ MAPS = (
         (0, 0x1001, True),
     ],
 )
-def test_what_is_shared(tmp_path, address, n_bytes, shared):
+def test_shared_mappings_are_found(tmp_path, address, n_bytes, shared):
     maps = tmp_path / "maps"
     maps.write_bytes(MAPS)
     assert is_shared_at(address, n_bytes, maps) is shared
 
 
-def test_where_nothing_tells_it_may_be(tmp_path):
+def test_memory_counts_as_shared_if_the_system_does_not_tell(tmp_path):
     assert is_shared_at(0x1000, 1, tmp_path / "none")

@@ -1,4 +1,4 @@
-"""What holds for every medium."""
+"""Behaviour that all media have in common."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ mapped_media = pytest.mark.parametrize("kind", MAPPED)
 
 
 def is_a_medium(medium: Medium) -> Medium:
-    """Whether a type checker agrees; nothing to do at run time."""
+    """Let the type checker compare a medium with the Protocol."""
     return medium
 
 
@@ -33,7 +33,6 @@ def test_its_bytes_are_zero_and_can_be_written(medium):
     medium.memory[:3] = b"abc"
     assert bytes(medium.memory[:4]) == b"abc\0"
     assert medium.address == address_of(medium.memory)
-    assert medium.is_whole()
 
 
 @mapped_media
@@ -54,7 +53,7 @@ def test_one_descriptor_and_one_mapping(make, kind, medium, left_behind):
 
 
 @all_media
-def test_what_is_closed_refuses(medium):
+def test_a_closed_medium_refuses_to_be_used(medium):
     medium.close()
     medium.close()
     with pytest.raises(ArenaClosed):
@@ -81,7 +80,7 @@ def test_memory_outlives_the_medium_while_there_is_a_view(medium, left_behind):
 
 
 @mapped_media
-def test_the_end_of_the_last_view_ends_mapping_and_descriptor(make, kind, left_behind):
+def test_mapping_and_descriptor_end_with_the_last_view(make, kind, left_behind):
     before = left_behind()
     medium = make[kind](1 << 16)
     view = medium.memory
@@ -92,7 +91,9 @@ def test_the_end_of_the_last_view_ends_mapping_and_descriptor(make, kind, left_b
 
 
 @mapped_media
-def test_a_last_call_that_fails_keeps_nothing(medium, left_behind, monkeypatch):
+def test_an_exception_in_a_last_call_is_reported_and_everything_still_ends(
+    medium, left_behind, monkeypatch
+):
     told = []
     monkeypatch.setattr("sys.unraisablehook", lambda report: told.append(type(report.exc_value)))
     called = []
@@ -117,17 +118,15 @@ def is_open_as(descriptor, identity):
 
 
 @mapped_media
-def test_a_descriptor_closed_by_others_is_noticed_and_its_number_left_alone(medium, tmp_path):
+def test_a_descriptor_that_others_closed_is_not_closed_again(medium, tmp_path):
     number = medium.fileno()
     os.close(number)
-    assert not medium.is_whole()
     assert not medium.is_cut()
     stranger = os.open(tmp_path, os.O_RDONLY)
     if stranger != number:
         os.dup2(stranger, number)
         os.close(stranger)
     try:
-        assert not medium.is_whole()
         assert not medium.is_cut()
         medium.memory[0] = 1
         medium.close()
@@ -140,23 +139,22 @@ def test_a_descriptor_closed_by_others_is_noticed_and_its_number_left_alone(medi
 def test_a_file_cut_short_is_noticed(medium):
     assert not medium.is_cut()
     os.truncate(medium.fileno(), 4096)
-    assert not medium.is_whole()
     assert medium.is_cut()
 
 
 @all_media
-def test_trimming_outside_is_refused(medium):
+def test_ranges_outside_the_medium_cannot_be_trimmed(medium):
     for offset, length in [(-1, 1), (0, -1), (0, medium.size + 1), (medium.size + 1, 0)]:
         with pytest.raises(ValueError, match=r"offset|length"):
             medium.trim(offset, length)
 
 
 @mapped_media
-def test_trim_gives_whole_pages_back_and_says_how_many_bytes(medium):
+def test_trim_frees_whole_pages_and_returns_the_number_of_bytes(medium):
     medium.memory[:] = b"x" * medium.size
     medium.flush()
     assert medium.trim(4096 + 1, 8 * 4096) == 7 * 4096
-    # Before anything is read there: in shared memory reading backs a page, too.
+    # Do this before reading, as reading a page of shared memory allocates it.
     assert medium.trim(2 * 4096, 4096) == 0
     expected = bytearray(b"x" * medium.size)
     expected[2 * 4096 : 9 * 4096] = bytes(7 * 4096)
@@ -173,7 +171,7 @@ def test_given_memory_is_not_trimmed(make):
 
 
 @mapped_media
-def test_64_gib_cost_nothing_until_touched(make, kind):
+def test_64_gib_use_no_memory_until_accessed(make, kind):
     huge = make[kind]("64 GiB")
     assert huge.size == 64 << 30
     huge.memory[0] = huge.memory[-1] = 1
@@ -184,14 +182,14 @@ def test_64_gib_cost_nothing_until_touched(make, kind):
 
 
 @mapped_media
-def test_reserved_memory_is_backed_before_it_is_seen(make, kind, medium):
+def test_reserved_memory_is_allocated_before_it_is_published(make, kind, medium):
     assert os.fstat(medium.fileno()).st_blocks == 0
     reserved = make[kind](1 << 20, Options(reserve=True))
     assert os.fstat(reserved.fileno()).st_blocks * 512 >= 1 << 20
 
 
 @mapped_media
-def test_populated_memory_needs_no_faults(make, kind):
+def test_populated_memory_is_mapped(make, kind):
     resident = resident_kib(make[kind]("4 MiB"))
     populated = make[kind]("4 MiB", Options(populate=True))
     assert resident == 0
@@ -199,7 +197,7 @@ def test_populated_memory_needs_no_faults(make, kind):
 
 
 def resident_kib(medium: Mapped) -> int:
-    """How much of a medium's memory this process has mapped."""
+    """How many KiB of a medium this process has mapped."""
     start = f"{medium.address:x}-"
     with open("/proc/self/smaps") as lines:
         for line in lines:
@@ -209,7 +207,7 @@ def resident_kib(medium: Mapped) -> int:
 
 
 @mapped_media
-def test_core_dumps_leave_it_out(medium):
+def test_core_dumps_do_not_contain_it(medium):
     with open("/proc/self/smaps") as lines:
         start = f"{medium.address:x}-"
         next(line for line in lines if line.startswith(start))

@@ -1,4 +1,4 @@
-"""Options: each works, or is refused by an error that names the medium and what it supports."""
+"""Options: each works, or is refused with an error that says what the medium supports."""
 
 from __future__ import annotations
 
@@ -13,27 +13,37 @@ from pagebuddy.memory.named import Named
 from pagebuddy.memory.options import Options
 
 REFUSED = [
-    ("anonymous", Options(mode=0o600), "anonymous memory, which supports populate, reserve, huge="),
-    ("named", Options(huge="2 MiB"), "huge='2 MiB' is not for named memory, which supports"),
+    (
+        "anonymous",
+        Options(mode=0o600),
+        "anonymous memory does not support mode=0o600; .* sizes such as huge=",
+    ),
+    (
+        "named",
+        Options(huge="2 MiB"),
+        "named memory does not support huge='2 MiB'; it supports mode, .* huge=",
+    ),
     (
         "file",
         Options(huge="1 GiB"),
-        "huge='1 GiB' is not for a file, which supports mode, populate",
+        "a file does not support huge='1 GiB'; it supports mode, populate, reserve",
     ),
-    ("file", Options(huge="transparent"), "huge='transparent' is not for a file"),
+    ("file", Options(huge="transparent"), "a file does not support huge='transparent'"),
     (
         "given",
         Options(reserve=True),
-        "reserve=True is not for memory that was given, .* no options",
+        "memory of the caller does not support reserve=True; it supports no options",
     ),
-    ("given", Options(populate=True), "populate=True is not for memory"),
-    ("given", Options(huge="transparent"), "huge='transparent' is not for memory"),
-    ("given", Options(mode=0o600), "mode=0o600 is not for memory"),
+    ("given", Options(populate=True), "does not support populate=True"),
+    ("given", Options(huge="transparent"), "does not support huge='transparent'"),
+    ("given", Options(mode=0o600), "does not support mode=0o600"),
 ]
 
 
 @pytest.mark.parametrize(("kind", "options", "message"), REFUSED)
-def test_what_a_medium_does_not_support_is_refused(make, kind, options, message, left_behind):
+def test_options_that_a_medium_does_not_support_are_refused(
+    make, kind, options, message, left_behind
+):
     before = left_behind()
     with pytest.raises(ValueError, match=message):
         make[kind](1 << 16, options)
@@ -41,7 +51,7 @@ def test_what_a_medium_does_not_support_is_refused(make, kind, options, message,
 
 
 @pytest.mark.parametrize("mode", [0o606, 0o700, 0o400, 0o200, 0, 0o1600, -1])
-def test_modes_that_make_no_sense(make, mode):
+def test_unsuitable_modes_are_refused(make, mode):
     with pytest.raises(ValueError, match="mode"):
         make["named"](1 << 16, Options(mode=mode))
 
@@ -57,22 +67,22 @@ def test_modes_that_make_no_sense(make, mode):
     ],
     ids=repr,
 )
-def test_wrong_types(make, options):
+def test_options_of_a_wrong_type_are_refused(make, options):
     with pytest.raises(TypeError):
         make["named"](1 << 16, options)
 
 
 @pytest.mark.parametrize("huge", ["giant", "3 MiB", "4 KB", 0, ""])
-def test_large_pages_of_no_such_size(huge):
+def test_invalid_sizes_of_large_pages_are_refused(huge):
     with pytest.raises(ValueError, match="huge"):
         Anonymous.make(1 << 16, Options(huge=huge))
 
 
-def test_options_of_making_are_refused_when_opening(name, tmp_path):
+def test_mode_and_page_size_cannot_be_chosen_when_opening(name, tmp_path):
     Named.make(name, 4096).publish()
-    with pytest.raises(ValueError, match="mode=0o600 is not for named memory that exists"):
+    with pytest.raises(ValueError, match="named memory that exists does not support mode=0o600"):
         Named.open(name, Options(mode=0o600))
-    with pytest.raises(ValueError, match="not for an open descriptor"):
+    with pytest.raises(ValueError, match="an open descriptor does not support huge"):
         Anonymous.attach(0, Options(huge="2 MiB"))
 
 
@@ -91,10 +101,10 @@ def test_opened_memory_can_be_reserved_and_populated(name, tmp_path):
 
 
 @pytest.mark.parametrize("size", ["2 MiB", "1 GiB"])
-def test_large_pages_where_the_machine_has_some_free(size, left_behind):
+def test_large_pages_are_used_or_refused(size, left_behind):
     n_bytes = Huge.asked(size).n_bytes
     if n_bytes not in pools():
-        pytest.skip(f"this machine knows no large pages of {size}")
+        pytest.skip(f"this machine does not support large pages of {size}")
     before = left_behind()
     if free_in_pool(n_bytes) < n_bytes:
         with pytest.raises(OutOfPages, match=f"in large pages of {n_bytes >> 10} KiB") as caught:
@@ -102,7 +112,7 @@ def test_large_pages_where_the_machine_has_some_free(size, left_behind):
         assert caught.value.requested == n_bytes // 4096
         assert isinstance(caught.value.__cause__, OSError)
         assert left_behind() == before
-        pytest.skip(f"no large pages of {size} are set aside here; that was refused")
+        pytest.skip(f"no large pages of {size} are free here; the option was refused")
     made = Anonymous.make(4096, Options(huge=size))
     assert made.size == n_bytes
     made.memory[0] = 1
@@ -112,23 +122,23 @@ def test_large_pages_where_the_machine_has_some_free(size, left_behind):
     assert made.memory[0] == 0
 
 
-def test_large_pages_of_a_size_that_the_machine_has_not():
+def test_large_pages_that_the_machine_does_not_have_are_refused():
     with pytest.raises(ValueError, match="huge is 4 KiB; this machine has large pages of"):
         Anonymous.make(1 << 16, Options(huge="4 KiB"))
 
 
 @pytest.mark.parametrize("maker", ["anonymous", "named"])
-def test_transparent_large_pages_are_had_or_refused(make, maker):
+def test_transparent_large_pages_are_used_or_refused(make, maker):
     options = Options(huge="transparent")
     if not transparent_is_possible():
         with pytest.raises(ValueError, match="no effect on this machine"):
             make[maker](1 << 22, options)
-        pytest.skip("the system gives shared memory no transparent large pages; that was refused")
+        pytest.skip("shared memory gets no transparent large pages here; the option was refused")
     assert make[maker](1 << 22, options).size == 1 << 22
 
 
 def settings(folder, common, own=None):
-    """Files as the kernel has them for its transparent large pages."""
+    """Create files like those of the kernel for transparent large pages."""
     (folder / "shmem_enabled").write_text(common)
     if own is not None:
         (folder / "hugepages-2048kB").mkdir()
@@ -146,15 +156,15 @@ def settings(folder, common, own=None):
         ("always within_size advise never [deny] force", "always [inherit] advise never", False),
     ],
 )
-def test_what_the_kernels_settings_mean(tmp_path, common, own, possible):
+def test_the_kernels_settings_are_understood(tmp_path, common, own, possible):
     assert transparent_is_possible(settings(tmp_path, common, own)) is possible
 
 
-def test_a_kernel_without_transparent_large_pages(tmp_path):
+def test_a_kernel_can_lack_transparent_large_pages(tmp_path):
     assert not transparent_is_possible(tmp_path / "shmem_enabled")
 
 
-def test_a_transparent_wish_is_told_to_the_system(monkeypatch):
+def test_the_system_is_asked_for_transparent_large_pages(monkeypatch):
     monkeypatch.setattr(huge_module, "transparent_is_possible", lambda: True)
     made = Anonymous.make(1 << 22, Options(huge="transparent"))
     with open("/proc/self/smaps") as lines:
@@ -163,16 +173,16 @@ def test_a_transparent_wish_is_told_to_the_system(monkeypatch):
         assert "hg" in next(row.split() for row in lines if row.startswith("VmFlags:"))
 
 
-def test_a_pool_of_large_pages(tmp_path):
+def test_the_pools_of_large_pages_are_read(tmp_path):
     pool = tmp_path / "hugepages-2048kB"
     pool.mkdir()
     (pool / "free_hugepages").write_text("5\n")
     (pool / "resv_hugepages").write_text("2\n")
-    assert pools(tmp_path) == {2 << 20: pool}
+    assert pools(tmp_path) == {2 << 20: str(pool)}
     assert free_in_pool(2 << 20, tmp_path) == 3 * 2 << 20
 
 
-def test_the_flags_that_ask_for_large_pages():
+def test_the_flags_of_memfd_create_request_large_pages():
     assert Huge.asked("2 MiB").memfd_flags == 0x4 | 21 << 26
     assert Huge.asked("1GiB").memfd_flags == 0x4 | 30 << 26
     assert Huge.asked(None).memfd_flags == Huge.asked("transparent").memfd_flags == 0

@@ -1,4 +1,4 @@
-"""How much room there is, and what happens where there is too little."""
+"""How much memory is available, and what happens if there is too little."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MIB = 1 << 20
 
 @pytest.mark.parametrize("kind", ["anonymous", "named", "file"])
 @pytest.mark.parametrize("options", [Options(reserve=True), Options(populate=True)], ids=str)
-def test_more_than_there_is_is_refused_at_once(make, kind, options, left_behind):
+def test_a_request_for_more_than_is_available_fails_at_once(make, kind, options, left_behind):
     before = left_behind()
     with pytest.raises(OutOfPages) as caught:
         make[kind]("15 TiB", options)
@@ -56,7 +56,7 @@ def group(folder, limit, used, files):
         (str(900 << 10), "max", 500),
     ],
 )
-def test_memory_that_is_left(tmp_path, outer, inner, kib):
+def test_available_memory_is_limited_by_control_groups(tmp_path, outer, inner, kib):
     (tmp_path / "meminfo").write_text(MEMINFO)
     (tmp_path / "cgroup").write_text("4:memory:/old\n0::/outer/inner\n")
     groups = tmp_path / "groups"
@@ -65,7 +65,7 @@ def test_memory_that_is_left(tmp_path, outer, inner, kib):
     assert room.in_memory(tmp_path / "meminfo", tmp_path / "cgroup", groups) == kib << 10
 
 
-def test_a_control_group_may_be_called_anything(tmp_path):
+def test_the_name_of_a_control_group_can_contain_any_bytes(tmp_path):
     name = b"\xff\x85\x0b\x1c"
     (tmp_path / "meminfo").write_text(MEMINFO)
     (tmp_path / "cgroup").write_bytes(b"0::/" + name + b"\n")
@@ -74,7 +74,7 @@ def test_a_control_group_may_be_called_anything(tmp_path):
     assert left == (1500 - 400 + 2 * 20 + 500) << 10
 
 
-def test_memory_where_the_system_does_not_tell(tmp_path):
+def test_available_memory_can_be_unknown(tmp_path):
     assert room.in_memory(tmp_path / "meminfo") is None
     (tmp_path / "meminfo").write_text("MemTotal: 4000 kB\n")
     assert room.in_memory(tmp_path / "meminfo") is None
@@ -82,14 +82,14 @@ def test_memory_where_the_system_does_not_tell(tmp_path):
     assert room.in_memory(tmp_path / "meminfo", tmp_path / "cgroup") == 3500 << 10
 
 
-def test_memory_of_this_machine():
+def test_the_available_memory_of_this_machine_is_plausible():
     left = room.in_memory()
     assert left is None or 0 <= left < 1 << 50
     assert room.in_file_system("/") > 0
 
 
-def test_pages_are_touched_where_the_kernel_cannot_populate(tmp_path):
-    """What populate does before Linux 5.14."""
+def test_pages_are_touched_if_the_kernel_cannot_populate(tmp_path):
+    """As on Linux before 5.14."""
     fd = os.open(tmp_path / "file", os.O_CREAT | os.O_RDWR)
     os.ftruncate(fd, MIB)
     mapping = Mapping(fd, MIB)
@@ -99,7 +99,7 @@ def test_pages_are_touched_where_the_kernel_cannot_populate(tmp_path):
     assert os.fstat(fd).st_blocks * 512 >= MIB
 
 
-# A file system of one MiB, which only its own process sees.
+# A file system of one MiB, which is mounted only for its own process.
 
 SMALL = """
 import os, sys
@@ -110,7 +110,7 @@ from pagebuddy.memory.options import Options
 
 folder, option, lies = sys.argv[1:]
 if lies == "lies":
-    # As when another process takes what was free a moment ago.
+    # As if another process had used the free space after the check.
     room.in_file_system = lambda place: None
 before = len(os.listdir("/proc/self/fd"))
 try:
@@ -145,15 +145,15 @@ def in_small_file_system(folder, *arguments):
 
 @pytest.mark.parametrize("lies", ["tells", "lies"])
 @pytest.mark.parametrize(("option", "number"), [("reserve", "28"), ("populate", "14")])
-def test_a_full_file_system(tmp_path, option, number, lies):
+def test_a_full_file_system_raises_out_of_pages_and_nothing_remains(tmp_path, option, number, lies):
     told, files, _ = in_small_file_system(tmp_path, option, lies)
     assert told in (f"1024 OSError {number}", "1024 OSError 28")
     assert lies == "tells" or told == f"1024 OSError {number}"
     assert files == "['store']"
 
 
-def test_memory_that_cannot_be_mapped(left_behind):
-    """More than a process has addresses: the system says so, and nothing stays."""
+def test_memory_that_cannot_be_mapped_is_refused(left_behind):
+    """The size exceeds the address space."""
     before = left_behind()
     with pytest.raises(ValueError, match=r"size is \d+"):
         Anonymous.make(1 << 60)

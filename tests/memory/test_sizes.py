@@ -1,4 +1,4 @@
-"""Sizes: text and ints in, bytes out."""
+"""Sizes: text or integers become a number of bytes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pagebuddy.memory.sizes import LARGEST_SIZE, bytes_of
         ("2 EiB", LARGEST_SIZE),
     ],
 )
-def test_what_sizes_mean(size, n_bytes):
+def test_sizes_are_read(size, n_bytes):
     assert bytes_of(size) == n_bytes
 
 
@@ -45,32 +45,37 @@ def test_what_sizes_mean(size, n_bytes):
         "1e3",
         ".5 KiB",
         "٤ KiB",
+        "4 \N{KELVIN SIGN}iB",
+        "4. KiB",
+        "4.5.5 KiB",
+        "4 .5 KiB",
+        "²",
     ],
 )
-def test_text_that_is_no_size(size):
+def test_text_that_is_not_a_size_is_refused(size):
     with pytest.raises(ValueError, match="write a number and a unit"):
         bytes_of(size)
 
 
 @pytest.mark.parametrize("size", ["0.3 KiB", "1.5", "1.0001 KiB"])
-def test_parts_of_a_byte(size):
-    with pytest.raises(ValueError, match="no whole number of bytes"):
+def test_fractions_of_a_byte_are_refused(size):
+    with pytest.raises(ValueError, match="not a whole number of bytes"):
         bytes_of(size)
 
 
 @pytest.mark.parametrize("size", [0, -1, "0", "0 GiB"])
-def test_too_little(size):
+def test_sizes_below_one_byte_are_refused(size):
     with pytest.raises(ValueError, match="at least 1"):
         bytes_of(size)
 
 
 @pytest.mark.parametrize("size", [LARGEST_SIZE + 1, 1 << 200, "3 EiB"])
-def test_too_much(size):
+def test_sizes_above_the_limit_are_refused(size):
     with pytest.raises(ValueError, match="at most"):
         bytes_of(size)
 
 
 @pytest.mark.parametrize("size", [1.5, None, b"64 KiB", True, [4096]])
-def test_what_is_neither_int_nor_text(size):
+def test_other_types_are_refused(size):
     with pytest.raises(TypeError, match="metadata_size"):
         bytes_of(size, "metadata_size")

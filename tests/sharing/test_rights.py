@@ -104,7 +104,9 @@ def test_the_arenas_of_others_are_not_trusted(silent, start, Arena, lock, name):
 
     child = start(part)
     assert child.hear() == "made"
-    with pytest.raises(ValueError, match=f"belongs to user {NOBODY}, this process to user 0"):
+    with pytest.raises(
+        ValueError, match=f"belongs to user {NOBODY}, and this process runs as user 0"
+    ):
         Arena.attach(name)
     child.say("end")
     assert child.wait() == 0

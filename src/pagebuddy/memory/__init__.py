@@ -1,14 +1,28 @@
-"""Where an arena's bytes come from: one medium a file, all behind the Protocol in `medium`.
+"""Where the bytes of an arena come from: one medium per file, all behind one Protocol.
 
-    anonymous   shared memory without a name, passed on by descriptor
-    named       /dev/shm/NAME, for strangers to meet in
-    file        any path, for what must outlast its processes
-    given       whatever writable memory the caller has
+    medium      the Protocol that all media implement
 
-    linked      what named and file share: a path, and how it appears all at once
-    mapped      what those three share: a descriptor and its mapping
-    mapping     the pair itself, which ends with its last view
-    draft, soundness, options, huge, reserve, room, sizes, system      one question each
+    anonymous   shared memory without a name; processes pass on its file descriptor
+    named       shared memory with a name: /dev/shm/NAME
+    file        a file at any path, which outlives its processes
+    given       a writable buffer that the caller passes in
 
-A medium knows bytes, and nothing of pages, locks or processes. All but `given` and `sizes` need Linux.
+    linked      base of `named` and `file`: a medium with a path
+    mapped      base of `anonymous` and `linked`: a medium that is a mapped file
+    mapping     a file descriptor and its mapping, which end with the last view
+
+    draft         a new file that gets its name only when it is complete
+    huge          large pages
+    kernel_files  read the files of /proc and /sys
+    maps          find out whether memory is shared with forked children
+    options       check reserve, populate, huge and mode
+    reserve       allocate the blocks of a file
+    room          how much memory or disk space is available
+    sizes         turn "64 KiB" into bytes
+    soundness     which existing files are trusted
+    system        system calls for mapped memory
+    untracked     arrays that the garbage collector does not know
+
+A medium handles bytes; it knows nothing about pages, locks or processes. `sharing` and `arena` use it.
+Only `given` and `sizes` work outside Linux.
 """

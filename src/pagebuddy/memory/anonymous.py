@@ -1,4 +1,4 @@
-"""Shared memory without a name: it is passed on by its descriptor, and ends with its last process."""
+"""Shared memory without a name: processes pass on its descriptor, and it ends with the last of them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NOT_EXECUTABLE = 0x0008
 
 
 class Anonymous(Mapped):
-    """A memfd whose length is sealed: no process that has it can cut it short under the others.
+    """A memfd whose length is sealed, so that no process can cut it short while others use it.
 
     >>> made = Anonymous.make("64 KiB")
     >>> made.memory[0] = 7
@@ -39,11 +39,11 @@ class Anonymous(Mapped):
 
     @classmethod
     def make(cls, size: object, options: Options = PLAIN) -> Self:
-        """Make shared memory.
+        """Create shared memory. Takes eight system calls.
 
-        size is in bytes or as text; it is rounded up to whole pages, or to whole large pages. Raises
-        TypeError and ValueError for bad arguments, `OutOfPages` where what is to be reserved cannot be
-        had; large pages of a given size always are. Cost: eight system calls, whatever the size.
+        `size` is in bytes or text, and is rounded up to whole pages, or to whole large pages. Raises
+        TypeError and ValueError for wrong arguments, and `OutOfPages` if there is not enough memory to
+        reserve. Large pages of a given size are always reserved.
         """
         wanted = bytes_of(size)
         huge = options.check(cls.KIND, cls.SUPPORTS)
@@ -56,10 +56,10 @@ class Anonymous(Mapped):
 
     @classmethod
     def attach(cls, fd: int, options: Options = PLAIN) -> Self:
-        """Map what a descriptor stands for, all of it. The caller's descriptor stays the caller's.
+        """Map the whole file that a descriptor refers to. The caller keeps its own descriptor.
 
-        Besides such memory it may be any file that `check_sound` does not refuse; its path, if it has
-        one, remains unknown. Raises ValueError for what is closed, not writable, or cannot be trusted.
+        This can also be a file that is not a sealed memfd, if `check_sound` accepts it. Raises
+        ValueError if the descriptor is closed or not writable, or the file cannot be trusted.
         """
         options.check("an open descriptor", cls.SUPPORTS - {"sizes"})
         given = whole(fd, "fd")
@@ -69,8 +69,8 @@ class Anonymous(Mapped):
             if isinstance(error, OSError) and error.errno != errno.EBADF:
                 raise
             raise ValueError(
-                f"fd is {given}, which is not open in this process; give one that an arena's "
-                "fileno() told, inherited or received"
+                f"fd is {given}, which is not open in this process; pass a descriptor that "
+                "arena.fileno() returned, and that this process has inherited or received"
             ) from None
         with closed_if_it_fails(own):
             status = os.fstat(own)
@@ -97,7 +97,7 @@ class Anonymous(Mapped):
 
 
 def _memfd(flags: int) -> int:
-    """Make a memfd that can be sealed, and not be executed where the kernel knows that."""
+    """Create a memfd that can be sealed and, if the kernel supports it, cannot be executed."""
     flags |= os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
     try:
         return os.memfd_create("pagebuddy", flags | _NOT_EXECUTABLE)
@@ -108,7 +108,7 @@ def _memfd(flags: int) -> int:
 
 
 def _is_sealed(fd: int) -> bool:
-    """Whether nobody can cut the file short."""
+    """Whether a seal prevents that the file is cut short."""
     try:
         return bool(fcntl.fcntl(fd, fcntl.F_GET_SEALS) & fcntl.F_SEAL_SHRINK)
     except OSError:

@@ -1,29 +1,29 @@
-"""A file in the making, which appears under its name whole and at once, or never."""
+"""A new file that gets its name only when it is complete. Used by `linked`."""
 
 from __future__ import annotations
 
 import errno
 import os
-import secrets
 from contextlib import suppress
 
 from pagebuddy.errors import ArenaExists
 
 _OPEN_DESCRIPTORS = "/proc/self/fd"
 
-# What file systems and kernels answer that have no files without names.
+# Errors of file systems and kernels that do not support files without names.
 _NO_NAMELESS = (errno.EOPNOTSUPP, errno.EISDIR)
 
 
 class Draft:
-    """A new, empty file in a folder, without a name where the file system can do that.
+    """A new, empty file in a folder, which has no name yet.
 
-    Else its name is `.pagebuddy-` and 32 random digits, and a process that ends before `publish` leaves
-    that behind. `fd` is the caller's to close.
+    If the file system does not support files without names, its name is `.pagebuddy-` and 32 random
+    hexadecimal digits. Only then can a process that ends before `publish` leave a file behind. The
+    caller closes `fd`.
     """
 
     def __init__(self, folder: str, mode: int, *, nameless: bool = True) -> None:
-        """Make the file. Raises OSError where the folder is missing, or must not be written."""
+        """Create the file. Raises OSError if the folder does not exist or cannot be written."""
         self.temporary: str | None = None
         self._maker = os.getpid()
         self.fd = -1
@@ -34,11 +34,11 @@ class Draft:
                 if error.errno not in _NO_NAMELESS:
                     raise
         if self.fd < 0:
-            name = os.path.join(folder, f".pagebuddy-{secrets.token_hex(16)}")
+            name = os.path.join(folder, f".pagebuddy-{os.urandom(16).hex()}")
             self.fd = os.open(name, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_RDWR, mode)
             self.temporary = name
         try:
-            # The process's umask is for files of which nobody said what they shall be.
+            # The caller chose the mode, so the process's umask must not change it.
             os.fchmod(self.fd, mode)
         except BaseException:
             os.close(self.fd)
@@ -46,10 +46,10 @@ class Draft:
             raise
 
     def publish(self, path: str) -> None:
-        """Give the file its name. Raises `ArenaExists` where it is taken, and the draft is done for."""
+        """Give the file its name. Raises `ArenaExists` if it is taken; then the draft is discarded."""
         source = self.temporary or f"{_OPEN_DESCRIPTORS}/{self.fd}"
         try:
-            # Only with src_dir_fd does this follow the link in /proc to the file itself.
+            # With src_dir_fd, Python calls linkat, which can follow the link in /proc to the file.
             os.link(source, path, src_dir_fd=self.fd, follow_symlinks=self.temporary is None)
         except FileExistsError:
             self.discard()
@@ -59,7 +59,7 @@ class Draft:
         self.discard()
 
     def discard(self) -> None:
-        """Remove the temporary name, if there is one and this is not a forked copy."""
+        """Remove the temporary name, if there is one and this process created it (no forked copy)."""
         if self.temporary is not None and self._maker == os.getpid():
             with suppress(FileNotFoundError):
                 os.unlink(self.temporary)

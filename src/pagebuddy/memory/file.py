@@ -1,4 +1,4 @@
-"""A file at any path: memory that outlasts its processes, and orderly restarts of the machine."""
+"""A file at any path: memory that outlives its processes, and a restart of the machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class File(Linked):
-    """A file, mapped. What is stored reaches the disk when the system likes, or by `flush`.
+    """A mapped file. The system writes changes to the disk at any time; `flush` writes them now.
 
     >>> import tempfile
     >>> folder = tempfile.TemporaryDirectory()
@@ -34,32 +34,29 @@ class File(Linked):
 
     @classmethod
     def make(cls, path: str | os.PathLike[str], size: object, options: Options = PLAIN) -> Self:
-        """Make a file that will have a path, once it is published.
+        """Create a file that gets its path at `publish`.
 
-        size is in bytes or as text; it is rounded up to whole pages. Raises TypeError and ValueError for
-        bad arguments, `OutOfPages` where what is to be reserved cannot be had, OSError where the folder
-        is missing, closed to this process, or on a file system that cannot be mapped. Whether the path
-        is taken is told by `publish`.
+        `size` is in bytes or text, and is rounded up to whole pages. Raises TypeError and ValueError
+        for wrong arguments, `OutOfPages` if there is not enough disk space to reserve, and OSError if
+        the folder does not exist, cannot be written, or is on a file system that cannot be mapped. An
+        existing path is noticed only by `publish`.
         """
         return cls._made(_absolute(path), size, options)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], options: Options = PLAIN) -> Self:
-        """Map all of a file that exists.
-
-        Raises `ArenaNotFound`, and ValueError for what cannot be trusted: see `open_sound`.
-        """
+        """Map a whole file that exists. Raises what `open_sound` raises."""
         return cls._opened(_absolute(path), options)
 
     @property
     def place(self) -> str:
-        """What `open` takes to find it."""
+        """The absolute path, as `open` takes it."""
         return self.path
 
     def flush(self) -> None:
-        """Write everything to the disk, the file's name too; return when it is there.
+        """Write all changes so far, and the file's name, to the disk; return when they are there.
 
-        Raises OSError. Cost: that of the disk, for what was stored since the last time.
+        Raises OSError. Takes as long as the disk needs for the changes since the last flush.
         """
         system.write_out(self.address, self.size)
         folder = os.open(os.path.dirname(self.path), os.O_RDONLY | os.O_DIRECTORY)
@@ -70,7 +67,7 @@ class File(Linked):
 
 
 def _absolute(path: str | os.PathLike[str]) -> str:
-    """The path as it will be found after a change of folder."""
+    """The absolute path, which stays correct if the process changes its working directory."""
     text = os.fspath(path) if isinstance(path, os.PathLike) else path
     if not isinstance(text, str):
         raise TypeError(f"path is {path!r}; it must be text or a path object")

@@ -1,4 +1,4 @@
-"""Memory that the caller has: a bytearray, an mmap, an array of ctypes, a pinned buffer."""
+"""Memory of the caller: a bytearray, an mmap, a ctypes array, a pinned buffer. For one process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pagebuddy.memory.untracked import untracked
 
 
 class Given:
-    """A medium over any writable memory, which it keeps alive and unchanged in size.
+    """A medium over any writable buffer, which it keeps alive and unchanged in size.
 
     >>> given = Given(bytearray(4096))
     >>> given.memory[0] = 7
@@ -25,25 +25,30 @@ class Given:
     4096
     """
 
-    KIND = "memory that was given"
+    KIND = "memory of the caller"
+
+    FOUND_BY = "-"
+
+    place = ""
+
+    outlasts_power = False
 
     shared = False
 
     limited = False
 
     seen_by_children: bool
-    """Whether a forked child sees what is stored after the fork."""
 
     def __init__(self, memory: Any, options: Options = PLAIN) -> None:
-        """Take all bytes of a buffer.
+        """Use all bytes of a buffer.
 
-        Raises TypeError for what is no buffer, ValueError for one that is read-only, empty or has gaps,
-        and for any option: how this memory is backed was decided before.
+        Raises TypeError if `memory` is not a buffer, and ValueError if it is read-only, empty or not
+        contiguous. Also raises ValueError for every option, as the memory is allocated already.
         """
         options.check(self.KIND, ())
         view = as_bytes(memory, "memory")
         if not view.nbytes:
-            raise ValueError("memory is empty; give a buffer with room for pages in it")
+            raise ValueError("memory is empty; pass a buffer with room for at least one page")
         self._size = view.nbytes
         self._address = address_of(view)
         self.seen_by_children = is_shared_at(self._address, self._size)
@@ -54,61 +59,60 @@ class Given:
 
     @property
     def size(self) -> int:
-        """How many bytes there are."""
+        """Number of bytes."""
         return self._size
 
     @property
     def memory(self) -> memoryview:
         """All bytes, writable."""
         if self._memory is None:
-            raise ArenaClosed(f"{self.KIND} was closed; give it again")
+            raise ArenaClosed(f"{self.KIND} was closed; pass it to a new arena")
         return self._memory
 
     @property
     def address(self) -> int:
-        """Where the first byte is in this process. It need not be aligned."""
+        """Address of the first byte in this process. It may be unaligned."""
         return self._address
 
     def fileno(self) -> int:
-        """There is none: raises ValueError."""
+        """Raise ValueError: there is no descriptor."""
         raise ValueError(
-            f"{self.KIND} has no descriptor to pass on; only memory that is shared, by name, by "
-            "descriptor or as a file, has one"
+            f"{self.KIND} has no file descriptor; only anonymous memory, named memory and files have one"
         )
 
     def back(self, ranges: Iterable[tuple[int, int]]) -> None:
-        """Nothing to do: it is the caller's, and there."""
+        """Do nothing: the memory is allocated already."""
 
     def publish(self) -> None:
-        """Nobody else can see it, now or later."""
+        """Do nothing: no other process can find this memory."""
 
-    def is_whole(self) -> bool:
-        """Always: the caller cannot take the memory away while there is a view of it."""
+    def is_linked(self) -> bool:
+        """Return true: this memory never had a name to lose."""
         return True
 
     def is_cut(self) -> bool:
-        """Never, for the same reason."""
+        """Return false: a buffer cannot shrink while there is a view of it."""
         return False
 
     def trim(self, offset: int, length: int) -> int:
-        """Nothing is given back, as nothing is known of where the memory came from.
+        """Return 0: nothing can be freed, as the origin of the memory is unknown.
 
-        Returns 0; raises ValueError for what lies outside.
+        Raises ValueError if the range is not within the memory.
         """
         whole(length, "length", most=self._size - whole(offset, "offset", most=self._size))
         return 0
 
     def flush(self) -> None:
-        """Nothing to do: what the memory stands for is the caller's to write out."""
+        """Do nothing: if the memory is a file's, its owner writes it out."""
 
     def unlink(self) -> bool:
-        """There is no name to remove."""
+        """Return false: there is no name to remove."""
         return False
 
     def at_end(self, call: LastCall) -> None:
-        """Have `call` called when the last view is gone; see `Mapping.at_end`."""
+        """Register a function to call after the last view is gone; see `Mapping.at_end`."""
         self._last_calls.append(call)
 
     def close(self) -> None:
-        """Let go of the memory, which ends when its last view and its giver have let go of it."""
+        """Release the memory. It ends when the last view is gone and the caller releases it too."""
         self._memory = None

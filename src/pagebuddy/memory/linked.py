@@ -1,4 +1,4 @@
-"""What named memory and files have in common: a path."""
+"""Base class of the media that have a path: `named` and `file`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class Linked(Mapped):
-    """A medium with a path. It is made without one, filled, then seen whole: see `publish`."""
+    """A medium with a path. It is created without one and filled; then `publish` shows it complete."""
 
     def __init__(self, fd: int, n_bytes: int, path: str, options: Options, huge: Huge) -> None:
-        """Map the file fd, which is this object's, also when it raises."""
+        """Map the first n_bytes of a file, and take over its descriptor, even if this fails."""
         self.path = path
         self._draft: Draft | None = None
         self.limited = not options.reserve
@@ -31,7 +31,7 @@ class Linked(Mapped):
 
     @classmethod
     def _made(cls, path: str, size: object, options: Options, *, nameless: bool = True) -> Self:
-        """Make a file that will have this path."""
+        """Create a file that gets this path at `publish`."""
         n_bytes = rounded_up(bytes_of(size), mmap.PAGESIZE)
         huge = options.check(cls.KIND, cls.SUPPORTS)
         draft = Draft(os.path.dirname(path), options.permissions, nameless=nameless)
@@ -48,7 +48,7 @@ class Linked(Mapped):
 
     @classmethod
     def _opened(cls, path: str, options: Options) -> Self:
-        """Map a file that has this path, all of it."""
+        """Map a whole file that exists."""
         huge = options.check(f"{cls.KIND} that exists", cls.SUPPORTS - {"mode"})
         fd = open_sound(path)
         with closed_if_it_fails(fd):
@@ -63,24 +63,25 @@ class Linked(Mapped):
             os.posix_fallocate(fd, offset, length)
 
     def publish(self) -> None:
-        """Let the file be seen under its path, whole, from one moment to the next.
+        """Link the file to its path, so that other processes can find it. They see it complete.
 
-        Raises `ArenaExists` where the path is taken: then this one stays unseen for good, and vanishes
-        with its last view. Of several that publish at once, one wins. A second call does nothing.
+        Raises `ArenaExists` if the path is taken; then this file can never be published, and vanishes
+        with its last view. If several processes publish at once, one succeeds. A second call does
+        nothing.
         """
         if self._draft is not None:
             self._draft.publish(self.path)
             self._draft = None
 
     def is_linked(self) -> bool:
-        """Whether the file still has a name, here or elsewhere; if not, nobody will find it again."""
+        """Return whether the file still has a name, under this path or another one."""
         return os.fstat(self.fileno()).st_nlink > 0
 
     def unlink(self) -> bool:
-        """Remove the path, if it still leads to this file; return whether it did.
+        """Remove the path, if it still refers to this file; return whether it did.
 
-        Whoever has the file goes on with it. Raises `ArenaClosed` after `close`: only while the file is
-        open can no other have its number.
+        Processes that have the file open keep using it. Raises `ArenaClosed` after `close`, because
+        only an open file's inode number cannot be reused for another file.
         """
         try:
             if identity_of(os.lstat(self.path)) != self.identity:

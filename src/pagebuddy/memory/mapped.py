@@ -1,4 +1,4 @@
-"""What all media have in common that are a descriptor and its mapping."""
+"""Base class of all media that are a mapped file: `anonymous`, `named` and `file`."""
 
 from __future__ import annotations
 
@@ -20,24 +20,30 @@ from pagebuddy.memory.sizes import rounded_up
 
 
 class Mapped:
-    """A medium that is a file, with a name or without one. Use one of its subclasses."""
+    """A medium that is a mapped file, with or without a name. `Medium` describes its methods."""
 
     KIND: ClassVar[str]
-    """What it is, in messages."""
+    """Name of the medium in messages."""
 
     SUPPORTS: ClassVar[frozenset[str]]
-    """The options that it has; see `Options.check`."""
+    """Names of the options that it supports; see `Options.check`."""
+
+    FOUND_BY = "-"
+
+    outlasts_power = False
+
+    seen_by_children = True
 
     shared = True
 
     limited = False
 
     def __init__(self, fd: int, n_bytes: int, options: Options, huge: Huge) -> None:
-        """Map the first n_bytes of a file. fd is this object's, also when it raises."""
+        """Map the first n_bytes of a file, and take over its descriptor, even if this fails."""
         self.grain = huge.n_bytes or mmap.PAGESIZE
         self._mapping: Mapping | None = None
         with closed_if_it_fails(fd):
-            self._fill(fd, n_bytes, options)
+            self._reserve(fd, n_bytes, options)
             try:
                 mapping = Mapping(fd, n_bytes)
             except OSError as error:
@@ -49,15 +55,15 @@ class Mapped:
             raise
         self._mapping = mapping
 
-    def _fill(self, fd: int, n_bytes: int, options: Options) -> None:
-        """Take the room that is asked for, before there is a mapping to touch."""
+    def _reserve(self, fd: int, n_bytes: int, options: Options) -> None:
+        """Reserve the memory, or check that there is enough, before there is a mapping to access."""
         if options.reserve:
             reserve(fd, n_bytes, self._room(fd), f"in {self.KIND}")
         elif options.populate:
             check_room(fd, n_bytes, self._room(fd), f"in {self.KIND}")
 
     def _prepare(self, mapping: Mapping, options: Options) -> None:
-        # Whoever dies is a lock's owner until its memory is written to the core file.
+        # A process that crashes holds its locks until its core file is written.
         system.advise(mapping.address, mapping.n_bytes, system.DONT_DUMP)
         if options.huge == "transparent":
             system.advise(mapping.address, mapping.n_bytes, system.HUGE_PAGES)
@@ -65,27 +71,27 @@ class Mapped:
             populate(mapping, self._room(mapping.fd), f"in {self.KIND}")
 
     def _room(self, fd: int) -> int | None:
-        """How many bytes there are to be had for this medium."""
+        """How many bytes are available for this medium."""
         return room.in_memory()
 
     def _refused(self, error: OSError, fd: int, n_bytes: int) -> Exception:
-        """The error for a mapping that the system refused."""
+        """The error to raise if the system refused the mapping."""
         if error.errno != errno.ENOMEM:
             return error
         return ValueError(
-            f"size is {n_bytes}; this process cannot map that much: it is more than its address "
-            "space has left, or than `ulimit -v` allows"
+            f"size is {n_bytes} bytes, which is more than this process can map: it is limited by the "
+            "address space and by `ulimit -v`"
         )
 
     @property
     def _open(self) -> Mapping:
         if self._mapping is None:
-            raise ArenaClosed(f"{self.KIND} was closed; attach to it again, or make a new one")
+            raise ArenaClosed(f"{self.KIND} was closed; attach to it again, or create a new arena")
         return self._mapping
 
     @property
     def size(self) -> int:
-        """How many bytes there are, whole pages."""
+        """Number of bytes, in whole pages."""
         return self._open.n_bytes
 
     @property
@@ -95,30 +101,31 @@ class Mapped:
 
     @property
     def address(self) -> int:
-        """Where the first byte is in this process."""
+        """Address of the first byte in this process."""
         return self._open.address
 
     @property
+    def place(self) -> str:
+        """Empty: no path or name leads to this medium."""
+        return ""
+
+    @property
     def identity(self) -> tuple[int, int]:
-        """The device and the inode of the file: the same in every process, unlike its descriptor."""
+        """Device and inode of the file, which are the same in every process."""
         return self._open.identity
 
     def fileno(self) -> int:
-        """The one descriptor."""
+        """Return the file descriptor."""
         return self._open.fd
 
-    def is_whole(self) -> bool:
-        """Whether the descriptor is still this file's, and the file as long as it was."""
-        return self._open.is_whole()
-
     def is_cut(self) -> bool:
-        """Whether the file is known to be shorter than it was: to touch what is missing is fatal."""
+        """Return whether the file is known to be shorter than before; accessing the rest is fatal."""
         return self._open.is_cut()
 
     def back(self, ranges: Iterable[tuple[int, int]]) -> None:
-        """Have these ranges backed, if a file system limits them: it may be full. Raises `OutOfPages`.
+        """Allocate blocks for these ranges if the medium is `limited`. Raises `OutOfPages`.
 
-        Some file systems can do so only as long as nobody else sees the file; then nothing happens.
+        A file system without fallocate can do this only before `publish`; later, nothing is done.
         """
         if not self.limited:
             return
@@ -140,24 +147,28 @@ class Mapped:
             self._allocate_unseen(fd, offset, length)
 
     def _allocate_unseen(self, fd: int, offset: int, length: int) -> None:
-        """Have a range backed by storing to it: not where another may store there meanwhile."""
+        """Allocate blocks by storing to them, unless another process may store there meanwhile."""
 
     def publish(self) -> None:
-        """Let others see it, whole."""
+        """Do nothing: there is no name by which others could find this medium."""
+
+    def is_linked(self) -> bool:
+        """Return true: this medium never had a name to lose."""
+        return True
 
     def unlink(self) -> bool:
-        """Remove the name, if it still is this medium's; return whether it was."""
+        """Return false: there is no name to remove."""
         return False
 
     def at_end(self, call: LastCall) -> None:
-        """Have `call` called when the last view is gone; see `Mapping.at_end`."""
+        """Register a function to call after the last view is gone; see `Mapping.at_end`."""
         self._open.at_end(call)
 
     def trim(self, offset: int, length: int) -> int:
-        """Give the whole pages within a range back; return how many bytes the file has become smaller.
+        """Return the whole pages within a range to the system; return how many bytes that freed.
 
-        Raises ValueError for what lies outside. 0 where the file's system cannot do it. The file keeps
-        its length.
+        Returns 0 if the file system cannot free parts of a file. The file keeps its length. Raises
+        ValueError if the range is not within the file.
         """
         mapping = self._open
         offset = whole(offset, "offset", most=mapping.n_bytes)
@@ -173,10 +184,10 @@ class Mapped:
         return max(before - os.fstat(mapping.fd).st_blocks, 0) * 512
 
     def flush(self) -> None:
-        """Nothing survives a power cut here, so there is nothing to do."""
+        """Do nothing: this memory is lost at a power cut anyway."""
 
     def close(self) -> None:
-        """Let go of the memory. It ends, its descriptor with it, when the last view is gone."""
+        """Release the memory. Mapping and descriptor end when the last view is gone."""
         self._mapping = None
 
     def __repr__(self) -> str:
@@ -185,9 +196,9 @@ class Mapped:
 
 
 def resize(fd: int, n_bytes: int, kind: str) -> None:
-    """Give a new file its length. Untouched, it costs nothing.
+    """Set the length of a new file. Pages that are never accessed use no memory.
 
-    Raises ValueError for more than the file's system can address, `OutOfPages` where it is full.
+    Raises ValueError if the file system does not support this length, `OutOfPages` if it is full.
     """
     try:
         os.ftruncate(fd, n_bytes)
@@ -195,12 +206,12 @@ def resize(fd: int, n_bytes: int, kind: str) -> None:
         if error.errno in NO_ROOM:
             raise out_of_pages(n_bytes, room.in_file_system(fd), f"in {kind}") from error
         if error.errno in (errno.EFBIG, errno.EINVAL):
-            raise ValueError(f"size is {n_bytes}, which is too large for {kind}") from error
+            raise ValueError(f"size is {n_bytes} bytes, which is too large for {kind}") from error
         raise
 
 
 def populate(mapping: Mapping, room: int | None, where: str) -> None:
-    """Map every page now, writable. Raises `OutOfPages`, the system's error being its cause."""
+    """Map every page now, writable. Raises `OutOfPages`, caused by the system's error."""
     try:
         system.advise(mapping.address, mapping.n_bytes, system.POPULATE_WRITE)
     except OSError as error:
@@ -215,7 +226,7 @@ def populate(mapping: Mapping, room: int | None, where: str) -> None:
 def touch(mapping: Mapping, room: int | None, where: str) -> None:
     """Map every page by reading a byte of it, for Linux before 5.14.
 
-    The pages are reserved first: to touch one that cannot be had would end the process.
+    The pages are reserved first, as accessing a page that is not available kills the process.
     """
     reserve(mapping.fd, mapping.n_bytes, room, where)
     bytes(mapping.memory[:: mmap.PAGESIZE])
@@ -223,7 +234,7 @@ def touch(mapping: Mapping, room: int | None, where: str) -> None:
 
 @contextmanager
 def closed_if_it_fails(fd: int) -> Iterator[None]:
-    """Close fd when the block raises."""
+    """Close a descriptor if the block raises an exception."""
     try:
         yield
     except BaseException:

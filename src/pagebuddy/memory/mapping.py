@@ -1,4 +1,7 @@
-"""A file and its mapping, one descriptor and one run of addresses, which end with the last view."""
+"""A file descriptor and its mapping, which end together when the last view of the memory is gone.
+
+Used by `mapped`.
+"""
 
 from __future__ import annotations
 
@@ -15,21 +18,21 @@ LastCall = Callable[[memoryview], None]
 
 
 class Mapping:
-    """All of a file, mapped shared and writable.
+    """A whole file, mapped shared and writable.
 
-    These hold:
-    - The memory stays mapped while any view of it lives, whoever made the view and whatever became of
-      this object: each view refers to one array, and the array's end is the mapping's.
-    - At the end, in this order: the calls given to `at_end`, newest first; unmapping; closing the
-      descriptor, unless its number has come to mean another file.
-    - At the interpreter's exit nothing is done; the system ends what is left.
+    Invariants:
+    - The memory stays mapped while any view of it lives, even if this object is gone: all views refer
+      to one array, and the mapping ends when the array does.
+    - At the end, first the functions given to `at_end` are called, newest first; then the memory is
+      unmapped; then the descriptor is closed, unless its number refers to another file by now.
+    - Nothing is done at the interpreter's exit, as the system ends all mappings.
     """
 
     def __init__(self, fd: int, n_bytes: int) -> None:
-        """Map the first n_bytes of the file fd, which from now on is this object's to close.
+        """Map the first n_bytes of a file, and take over its descriptor.
 
-        Raises `CorruptMetadata` where the file is shorter, OSError where it cannot be mapped; the
-        descriptor is then still the caller's.
+        Raises `CorruptMetadata` if the file is shorter, and OSError if it cannot be mapped. Then the
+        descriptor stays open, and the caller must close it.
         """
         status = os.fstat(fd)
         if status.st_size < n_bytes:
@@ -48,38 +51,21 @@ class Mapping:
         self._end.atexit = False
         self.memory = memoryview(array).cast("B")
 
-    @property
-    def ended(self) -> bool:
-        """Whether it is unmapped."""
-        return not self._end.alive
-
     def at_end(self, call: LastCall) -> None:
-        """Have `call` called when the last view is gone, before the memory is unmapped.
+        """Register a function that is called after the last view is gone, before the unmapping.
 
-        It is given the memory once more and must keep neither that nor this object. What it raises is
-        written to stderr, and the end goes on.
+        It gets the memory, and must keep neither that nor this object. An exception that it raises is
+        reported on stderr.
         """
         self._last_calls.append(call)
 
     def abandon(self) -> None:
-        """End at once. Only for a mapping whose memory nobody has seen."""
+        """Unmap and close now. Only for a mapping whose memory nobody has seen."""
         self.memory = memoryview(b"")
         self._end()
 
-    def is_whole(self) -> bool:
-        """Whether the descriptor is still that of this file, and the file as long as the mapping.
-
-        False after someone closed all descriptors, or cut the file off: a touch behind its new end
-        would end this process. Cost: one system call.
-        """
-        try:
-            status = os.fstat(self.fd)
-        except OSError:
-            return False
-        return identity_of(status) == self.identity and status.st_size >= self.n_bytes
-
     def is_cut(self) -> bool:
-        """Whether the file is known to have been cut off: not where its descriptor was closed."""
+        """Return whether the file is shorter than the mapping; false if its descriptor was closed."""
         try:
             status = os.fstat(self.fd)
         except OSError:
@@ -88,12 +74,12 @@ class Mapping:
 
 
 def identity_of(status: os.stat_result) -> tuple[int, int]:
-    """Return what tells a file from all others: its device and its inode."""
+    """Return the device and the inode, which together identify a file."""
     return status.st_dev, status.st_ino
 
 
 def run_last_calls(calls: list[LastCall], memory: memoryview) -> None:
-    """Run the newest call, then the others, whatever comes of it."""
+    """Call all functions, the newest first, even if one raises an exception."""
     if calls:
         try:
             calls.pop()(memory)
@@ -104,7 +90,7 @@ def run_last_calls(calls: list[LastCall], memory: memoryview) -> None:
 def _end(
     address: int, n_bytes: int, fd: int, identity: tuple[int, int], last_calls: list[LastCall]
 ) -> None:
-    """End a mapping of which no view is left."""
+    """End a mapping that has no views any more."""
     try:
         if last_calls:
             run_last_calls(

@@ -1,17 +1,18 @@
-"""What the system tells of this process's mappings."""
+"""Find out whether memory is shared with forked children. Used for memory that the caller passes in."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
-MAPS = Path("/proc/self/maps")
+from pagebuddy.memory.kernel_files import Path, bytes_in
+
+MAPS = "/proc/self/maps"
 
 
 def is_shared_at(address: int, n_bytes: int, maps: Path = MAPS) -> bool:
     """Return whether any of these bytes is shared with forked children, not copied on write.
 
-    Where the system does not tell, they may be. Cost: one line of text for each mapping.
+    Returns true if the system does not report its mappings.
 
     >>> import mmap
     >>> from pagebuddy.allocator.placement import address_of
@@ -22,8 +23,8 @@ def is_shared_at(address: int, n_bytes: int, maps: Path = MAPS) -> bool:
     if not hasattr(os, "fork"):
         return False
     try:
-        # Behind the figures is the path of a file, which may have any bytes in it but a line's end.
-        lines = maps.read_bytes().strip().split(b"\n")
+        # A line ends with a path, which can contain any byte except a newline.
+        lines = bytes_in(maps).strip().split(b"\n")
     except OSError:
         return True
     for line in lines:

@@ -1,4 +1,4 @@
-"""What every medium has, so that an arena need not know which one it stands on."""
+"""The Protocol that every medium implements, so that an arena works the same on each of them."""
 
 from __future__ import annotations
 
@@ -7,19 +7,27 @@ from typing import Protocol
 
 
 class Medium(Protocol):
-    """Writable bytes at one place in this process, and what can be done with them as a whole.
+    """Writable memory at one address in this process.
 
-    These hold:
-    - `memory` stays where it is, as long as any view of it lives, also after `close`.
-    - Nobody else can come to see the bytes before `publish`.
-    - Making one that fails leaves nothing behind: no descriptor, no file, no mapping.
+    All offsets and lengths are in bytes. These invariants hold:
 
-    Offsets and lengths are in bytes.
+    - `memory` stays at its address as long as any view of it lives, also after `close`.
+    - No other process can see the memory before `publish`.
+    - If the constructor fails, it leaves no descriptor, no file and no mapping behind.
     """
+
+    FOUND_BY: str
+    """One letter that says how others find this medium, for handles; "-" if they cannot find it."""
+
+    outlasts_power: bool
+    """Whether the memory still exists after a power cut, perhaps without its last changes."""
+
+    seen_by_children: bool
+    """Whether a forked child sees what its parent stores after the fork."""
 
     @property
     def size(self) -> int:
-        """How many bytes there are: what was asked for, rounded up to the medium's own pages."""
+        """Number of bytes: the requested size, rounded up to the medium's own pages."""
 
     @property
     def memory(self) -> memoryview:
@@ -27,48 +35,85 @@ class Medium(Protocol):
 
     @property
     def address(self) -> int:
-        """Where the first byte is in this process."""
+        """Address of the first byte in this process."""
+
+    @property
+    def place(self) -> str:
+        """The name or path by which others find this medium; "" if they cannot find it."""
 
     @property
     def shared(self) -> bool:
-        """Whether other processes can map the same bytes."""
+        """Whether other processes can map the same memory."""
 
     @property
     def limited(self) -> bool:
-        """Whether a page may be missing, and be fatal to touch, though the machine has memory for it."""
+        """Whether a page may lack a block in a file system. Accessing it is fatal if that is full."""
 
     def fileno(self) -> int:
-        """The one descriptor. Raises ValueError where there is none, or after `close`."""
+        """Return the file descriptor.
+
+        Raises
+        ------
+        ValueError
+            If the medium has none, or after `close`.
+        """
 
     def back(self, ranges: Iterable[tuple[int, int]]) -> None:
-        """Have these ranges, offset and length of each, such that to touch them cannot fail.
+        """Allocate blocks for these ranges, so that accessing them cannot fail.
 
-        Raises `OutOfPages`. Memory that the machine alone limits needs nothing.
+        Does nothing unless `limited` is true.
+
+        Parameters
+        ----------
+        ranges : iterable of (int, int)
+            Offset and length of each range.
+
+        Raises
+        ------
+        OutOfPages
+            If the file system is full.
         """
 
     def publish(self) -> None:
-        """Let others see it, whole, from one moment to the next. Raises `ArenaExists`."""
+        """Give the medium its name, so that other processes can find it. They see it complete.
 
-    def is_whole(self) -> bool:
-        """Whether everything is still there: descriptor, file, length."""
+        Raises
+        ------
+        ArenaExists
+            If the name is taken.
+        """
+
+    def is_linked(self) -> bool:
+        """Return false if the medium once had a name and has none any more."""
 
     def is_cut(self) -> bool:
-        """Whether bytes are known to be missing, so that to touch them would end this process."""
+        """Return whether bytes are known to be missing, so that accessing them is fatal."""
 
     def trim(self, offset: int, length: int) -> int:
-        """Give the whole pages within a range back to the system; return how many bytes that freed.
+        """Return the whole pages within a range to the system. They then contain zeros.
 
-        Whoever reads there next finds zeros. A medium that cannot do it returns 0.
+        Returns
+        -------
+        int
+            Number of bytes freed; 0 if the medium cannot free any.
+
+        Raises
+        ------
+        ValueError
+            If the range is not within the medium.
         """
 
     def flush(self) -> None:
-        """Return when all that was stored so far would survive a power cut, if anything can."""
+        """Write all changes so far to the disk, if there is one, and return when they are there."""
 
     def unlink(self) -> bool:
-        """Remove the name, if it still is this medium's; return whether it was."""
+        """Remove the name, if it still refers to this medium; return whether it did."""
 
     def at_end(self, call: Callable[[memoryview], None]) -> None:
-        """Have `call` called with the memory when its last view is gone, before it is unmapped."""
+        """Register a function that is called with the memory after the last view is gone.
+
+        The newest is called first. It must not keep the memory.
+        """
 
     def close(self) -> None:
-        """Let go of the memory. It ends, its descriptor with it, when the last view is gone."""
+        """Release the memory. It is unmapped when its last view is gone."""

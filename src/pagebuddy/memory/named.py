@@ -1,4 +1,4 @@
-"""Shared memory under a name, for processes that know nothing of each other but that."""
+"""Shared memory with a name, in /dev/shm: processes that know only the name can attach to it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", re.ASCII)
 
 
 class Named(Linked):
-    """A file in /dev/shm: memory that stays until it is unlinked or the machine stops.
+    """A file in /dev/shm. It exists until it is unlinked or the machine stops.
 
     >>> name = f"example-{os.getpid()}"
     >>> made = Named.make(name, "64 KiB")
@@ -37,25 +37,22 @@ class Named(Linked):
 
     @classmethod
     def make(cls, name: str, size: object, options: Options = PLAIN) -> Self:
-        """Make shared memory that will have a name, once it is published.
+        """Create shared memory that gets its name at `publish`. Takes eight system calls.
 
-        size is in bytes or as text; it is rounded up to whole pages. Raises TypeError and ValueError for
-        bad arguments, `OutOfPages` where what is to be reserved cannot be had. Whether the name is taken
-        is told by `publish`. Cost: eight system calls, whatever the size.
+        `size` is in bytes or text, and is rounded up to whole pages. Raises TypeError and ValueError
+        for wrong arguments, and `OutOfPages` if there is not enough memory to reserve. An existing name
+        is noticed only by `publish`.
         """
         return cls._made(path_of(name), size, options)
 
     @classmethod
     def open(cls, name: str, options: Options = PLAIN) -> Self:
-        """Map what has that name.
-
-        Raises `ArenaNotFound`, and ValueError for what cannot be trusted: see `open_sound`.
-        """
+        """Map the memory that has this name. Raises what `open_sound` raises."""
         return cls._opened(path_of(name), options)
 
     @property
     def place(self) -> str:
-        """What `open` takes to find it."""
+        """The name, as `open` takes it."""
         return os.path.basename(self.path)
 
     def _room(self, fd: int) -> int | None:
@@ -64,10 +61,10 @@ class Named(Linked):
 
 
 def path_of(name: str) -> str:
-    """Return where the memory of that name lies.
+    """Return the path of the memory with this name.
 
-    Names are of letters, digits, dots, dashes and underscores, at most 100, and start with no dot.
-    Raises TypeError for what is no text, ValueError for other names.
+    A name has 1 to 100 letters, digits, dots, dashes and underscores, and does not start with a dot.
+    Raises TypeError if it is not text, and ValueError for other names.
 
     >>> path_of("frames")
     '/dev/shm/frames'

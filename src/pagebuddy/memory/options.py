@@ -1,9 +1,9 @@
-"""What a caller may ask of a medium besides its size."""
+"""The options of an arena that concern its memory: `reserve`, `populate`, `huge` and `mode`."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pagebuddy.arguments import whole
 from pagebuddy.memory.huge import Huge
@@ -12,13 +12,19 @@ DEFAULT_MODE = 0o600
 _ALLOWED = 0o664
 
 
-@dataclass(frozen=True)
-class Options:
-    """How memory is to be had. What a medium does not support is refused, never ignored.
+class Options(NamedTuple):
+    """How a medium provides its memory. A medium refuses options that it does not support.
 
-    `reserve`: every page is backed before anybody can see the memory. `populate`: every page is mapped
-    before use. `huge`: None, "transparent", or the size of the machine's large pages, "2 MiB" for
-    example. `mode`: the permissions of a file; None means 0600.
+    Attributes
+    ----------
+    reserve : bool
+        Allocate memory or disk blocks for all pages before another process can see the medium.
+    populate : bool
+        Allocate and map all pages now, so that the first access to each is fast.
+    huge : str, int or None
+        Large pages: "transparent", or a size that the machine supports, such as "2 MiB".
+    mode : int or None
+        Permissions of the file. None means 0600.
     """
 
     reserve: bool = False
@@ -27,10 +33,22 @@ class Options:
     mode: int | None = None
 
     def check(self, medium: str, supported: Collection[str]) -> Huge:
-        """Refuse what `medium` does not support; return what is asked about large pages.
+        """Check the options, and return those about large pages.
 
-        `supported` names options; "transparent" and "sizes" are the two ways to ask for large pages.
-        Raises ValueError naming the medium and what it supports, TypeError for a wrong type.
+        Parameters
+        ----------
+        medium : str
+            Name of the medium, for messages.
+        supported : collection of str
+            Names of the options that it supports. "transparent" and "sizes" are the two values of
+            `huge`.
+
+        Raises
+        ------
+        TypeError
+            If an option has a wrong type.
+        ValueError
+            If the medium or the machine does not support an option, or a value is wrong.
         """
         for name in ("reserve", "populate"):
             if not isinstance(getattr(self, name), bool):
@@ -46,7 +64,8 @@ class Options:
         for name, wanted in asked.items():
             if wanted and name not in supported:
                 raise ValueError(
-                    f"{self._spelt(name)} is not for {medium}, which supports {_listed(supported)}"
+                    f"{medium} does not support {self._spelt(name)}; "
+                    f"it supports {_listed(supported)}"
                 )
         if self.mode is not None:
             _check_mode(self.mode)
@@ -54,7 +73,7 @@ class Options:
         return huge
 
     def _spelt(self, name: str) -> str:
-        """An option as the caller gave it."""
+        """An option as the caller wrote it."""
         if name == "mode" and isinstance(self.mode, int):
             return f"mode={self.mode:#o}"
         option = "huge" if name in ("transparent", "sizes") else name
@@ -62,23 +81,23 @@ class Options:
 
     @property
     def permissions(self) -> int:
-        """The mode that a file shall have."""
+        """The mode of the file, in which None is replaced by the default."""
         return DEFAULT_MODE if self.mode is None else self.mode
 
 
 PLAIN = Options()
-"""Nothing special."""
+"""All options at their defaults."""
 
 
 def _check_mode(mode: object) -> None:
     bits = whole(mode, "mode")
     if bits & ~_ALLOWED or bits & DEFAULT_MODE != DEFAULT_MODE:
         raise ValueError(
-            f"mode is {bits:#o}; the owner must read and write, others must not write, and nobody "
-            f"executes an arena: {DEFAULT_MODE:#o} to {_ALLOWED:#o}"
+            f"mode is {bits:#o}; the owner must be able to read and write, other users must not be able "
+            f"to write, and nobody to execute: use {DEFAULT_MODE:#o}, 0o640, 0o660 or {_ALLOWED:#o}"
         )
 
 
 def _listed(supported: Collection[str]) -> str:
-    ways = {"transparent": "huge='transparent'", "sizes": "huge='2 MiB' and the like"}
-    return ", ".join(ways.get(name, name) for name in sorted(supported)) or "no options"
+    values = {"transparent": "huge='transparent'", "sizes": "sizes such as huge='2 MiB'"}
+    return ", ".join(values.get(name, name) for name in sorted(supported)) or "no options"

@@ -1,4 +1,7 @@
-"""Room taken for good before anybody can see the memory, or refused with its figures."""
+"""Allocate the blocks of a file now, or raise `OutOfPages` with figures.
+
+Done before other processes can see the memory. Used by `mapped`.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,14 @@ from pagebuddy.memory.sizes import rounded_up
 
 NO_ROOM = (errno.ENOSPC, errno.ENOMEM, errno.EDQUOT)
 
-# The system undoes a whole request that a signal interrupts; pieces keep what was reached.
+# If a signal interrupts a request, the system undoes all of it. So large requests are made in pieces.
 _PIECE = 64 << 20
 
 
 def check_room(fd: int, n_bytes: int, room: int | None, where: str) -> None:
-    """Raise `OutOfPages` where a file's missing pages are more than there is room for.
+    """Raise `OutOfPages` if the pages that the file does not have yet need more than `room` bytes.
 
-    `room` is in bytes, None where no limit is known.
+    `room` is None if there is no known limit.
     """
     missing = n_bytes - min(os.fstat(fd).st_blocks * 512, n_bytes)
     if room is not None and missing > room:
@@ -27,10 +30,10 @@ def check_room(fd: int, n_bytes: int, room: int | None, where: str) -> None:
 
 
 def reserve(fd: int, n_bytes: int, room: int | None, where: str) -> None:
-    """Have every page of a file backed, so that no later touch can fail.
+    """Allocate every page of a file, so that no later access can fail.
 
-    Raises `OutOfPages`, the system's error being its cause. What was reserved until then stays with the
-    file. Cost: the system zeroes each page of memory, some 100 µs a MiB.
+    Raises `OutOfPages`, caused by the system's error; the file keeps the pages that were allocated
+    before. In memory this takes about 100 µs per MiB, as the system clears each page.
     """
     check_room(fd, n_bytes, room, where)
     for start in range(0, n_bytes, _PIECE):
@@ -43,8 +46,8 @@ def reserve(fd: int, n_bytes: int, room: int | None, where: str) -> None:
 
 
 def out_of_pages(n_bytes: int, room: int | None, where: str) -> OutOfPages:
-    """Return the error for n_bytes that could not be had, in pages of the system."""
+    """Return the error for n_bytes that are not available; it counts in the system's pages."""
     asked = rounded_up(n_bytes, mmap.PAGESIZE) // mmap.PAGESIZE
-    # The system refused, so what it gave as free cannot have been enough.
+    # The system refused the request, so less was free than it reported.
     free = min((room or 0) // mmap.PAGESIZE, asked - 1)
     return OutOfPages(asked, free, free, mmap.PAGESIZE, where)

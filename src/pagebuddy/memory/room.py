@@ -1,29 +1,30 @@
-"""How much memory, or how much of a file system, there is to be had.
+"""How much memory, and how much of a file system, is still available.
 
-Asked before room is taken: the system answers a request for more memory than there is by killing
-processes, not by an error, and a full disk is everybody's.
+Checked before memory is reserved: if a process requests more memory than there is, Linux does not
+return an error but kills a process; and a request that fills a disk affects all its users.
 """
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
-MEMINFO = Path("/proc/meminfo")
-OWN_GROUPS = Path("/proc/self/cgroup")
-GROUPS = Path("/sys/fs/cgroup")
+from pagebuddy.memory.kernel_files import Path, bytes_in, text_in
+
+MEMINFO = "/proc/meminfo"
+OWN_GROUPS = "/proc/self/cgroup"
+GROUPS = "/sys/fs/cgroup"
 
 
 def in_memory(
     meminfo: Path = MEMINFO, own_groups: Path = OWN_GROUPS, groups: Path = GROUPS
 ) -> int | None:
-    """Return how many bytes of memory this process may still use, or None where that is unknown.
+    """Return how many bytes of memory this process can still use, or None if that is unknown.
 
-    It is what the machine has available or can swap out, and no more than what is left to any of the
-    control groups (version 2) that the process is in.
+    Counts the machine's available memory and free swap space. The limits of the process's control
+    groups (version 2) apply to the memory.
     """
     try:
-        rows = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+        rows = dict(line.split(":", 1) for line in text_in(meminfo).splitlines())
         available, swap = (
             int(rows[name].removesuffix("kB")) << 10 for name in ("MemAvailable", "SwapFree")
         )
@@ -34,32 +35,35 @@ def in_memory(
 
 
 def in_file_system(place: int | str) -> int | None:
-    """Return how many bytes a file system has left for us, or None where it knows no limit."""
+    """Return how many bytes are free in a file system, or None if it has no limit.
+
+    `place` is a path in it, or a file descriptor of a file in it.
+    """
     figures = os.statvfs(place)
     return figures.f_bavail * figures.f_frsize if figures.f_blocks else None
 
 
-def _groups_of(own_groups: Path, groups: Path) -> list[Path]:
-    """The folders of this process's control group and of all those above it."""
+def _groups_of(own_groups: Path, groups: Path) -> list[str]:
+    """The folders of this process's control group and of all groups above it."""
     try:
-        lines = os.fsdecode(own_groups.read_bytes()).split("\n")
+        lines = os.fsdecode(bytes_in(own_groups)).split("\n")
     except OSError:
         return []
     own = next((line[len("0::/") :] for line in lines if line.startswith("0::/")), None)
     if own is None:
         return []
-    folder = groups / own
-    return [folder, *(above for above in folder.parents if above.is_relative_to(groups))]
+    names = own.split("/")
+    return [os.path.join(groups, *names[:n]) for n in range(len(names) + 1)]
 
 
-def _left_to(folder: Path) -> int | None:
-    """What a control group may still use, the pages of files that it can drop included."""
+def _left_to(folder: str) -> int | None:
+    """How many bytes a control group can still use, including cached file pages that can be dropped."""
     try:
-        limit = int((folder / "memory.max").read_text())
-        used = int((folder / "memory.current").read_text())
-        rows = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        limit = int(text_in(f"{folder}/memory.max"))
+        used = int(text_in(f"{folder}/memory.current"))
+        rows = dict(line.split() for line in text_in(f"{folder}/memory.stat").splitlines())
         dropped = int(rows["inactive_file"]) + int(rows["active_file"])
     except (OSError, KeyError, ValueError):
-        # No such group, or no limit ("max").
+        # There is no such group, or its limit is "max", which means none.
         return None
     return max(limit - used + dropped, 0)

@@ -1,8 +1,6 @@
-"""Sizes as people write them."""
+"""Sizes as people write them: turns "64 KiB" into a number of bytes."""
 
 from __future__ import annotations
-
-import re
 
 from pagebuddy.arguments import whole
 
@@ -10,19 +8,33 @@ UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 """Names of 1024**0, 1024**1 … bytes."""
 
 LARGEST_SIZE = 1 << 61
-"""The most bytes that anything has here: from 2**62 on, a file's bytes stand for leases."""
+"""The largest size in bytes. Offsets from 2**62 on, in the file of an arena, are used for leases."""
 
-_SIZE = re.compile(r"(\d+)(?:\.(\d+))?\s*([a-z]*)", re.ASCII | re.IGNORECASE)
 _EXPONENTS = {unit.lower(): exponent for exponent, unit in enumerate(UNITS)} | {"": 0, "b": 0}
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_SPACES = " \t\n\r\f\v"
 
 
 def bytes_of(size: object, name: str = "size") -> int:
-    """Return a size as a number of bytes, from an int or from text.
+    """Return a size as a number of bytes.
 
-    Text is a number, perhaps with a decimal point, and a unit: "bytes", "B", none at all, or "KiB" to
-    "EiB" in any case. Raises TypeError for anything else than int or text, ValueError for text that
-    is no size, for less than one byte, and for more than 2**61.
+    Parameters
+    ----------
+    size : int or str
+        Bytes, or text: a number, which can have a decimal point, and a unit: "bytes", "B", none, or
+        "KiB" to "EiB". Upper and lower case mean the same.
+    name : str
+        Name of the parameter, for messages.
 
+    Raises
+    ------
+    TypeError
+        If `size` is neither an integer nor text.
+    ValueError
+        If the text is not a size, or the size is less than one byte or more than 2**61.
+
+    Examples
+    --------
     >>> bytes_of("64 KiB"), bytes_of("2GiB"), bytes_of("1.5 MiB"), bytes_of(100)
     (65536, 2147483648, 1572864, 100)
     """
@@ -36,7 +48,7 @@ def bytes_of(size: object, name: str = "size") -> int:
 
 
 def rounded_up(n_bytes: int, grain: int) -> int:
-    """Return the least multiple of grain that is no less than n_bytes.
+    """Return the smallest multiple of `grain` that is at least `n_bytes`.
 
     >>> rounded_up(1, 4096), rounded_up(8192, 4096)
     (4096, 8192)
@@ -45,14 +57,22 @@ def rounded_up(n_bytes: int, grain: int) -> int:
 
 
 def _parsed(text: str, name: str) -> int:
-    match = _SIZE.fullmatch(text.strip())
-    if match is None or match[3].lower() not in _EXPONENTS:
+    # Not `re`, which is slow to import.
+    written = text.strip()
+    number = written.rstrip(_LETTERS)
+    exponent = _EXPONENTS.get(written[len(number) :].lower())
+    units, point, part = number.rstrip(_SPACES).partition(".")
+    digits = units + part
+    if (
+        exponent is None
+        or not (digits.isascii() and digits.isdigit())
+        or not units
+        or (point and not part)
+    ):
         raise ValueError(
-            f"{name} is {text!r}; write a number and a unit of {', '.join(UNITS)}, "
-            "'64 KiB' for example"
+            f"{name} is {text!r}; write a number and a unit ({', '.join(UNITS)}), such as '64 KiB'"
         )
-    units, part, exponent = match[1], match[2] or "", _EXPONENTS[match[3].lower()]
-    n_bytes, rest = divmod(int(units + part) << 10 * exponent, int("1" + "0" * len(part)))
+    n_bytes, rest = divmod(int(digits) << 10 * exponent, int("1" + "0" * len(part)))
     if rest:
-        raise ValueError(f"{name} is {text!r}, which is no whole number of bytes")
+        raise ValueError(f"{name} is {text!r}, which is not a whole number of bytes")
     return n_bytes

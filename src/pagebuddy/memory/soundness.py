@@ -1,4 +1,4 @@
-"""Files that are there already, opened only if nobody else could have put them there to do harm."""
+"""Open files that exist already, only if no other user could have prepared them to do harm."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 def open_sound(path: str) -> int:
-    """Open a file for reading and writing; return its descriptor.
+    """Open a file for reading and writing, and return its descriptor.
 
-    Raises `ArenaNotFound`, ValueError for a symbolic link and for anything that `check_sound` refuses,
-    PermissionError where the system refuses.
+    Raises `ArenaNotFound` if there is no file, ValueError if it is a symbolic link or `check_sound`
+    refuses it, and PermissionError if the system does not permit it.
     """
     try:
         fd = os.open(path, _FLAGS)
     except FileNotFoundError:
-        raise ArenaNotFound(f"there is no {path}; create it, or look for its name") from None
+        raise ArenaNotFound(
+            f"{path} does not exist; create the arena first, or check the name"
+        ) from None
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise ValueError(
@@ -37,26 +39,28 @@ def open_sound(path: str) -> int:
 
 
 def check_sound(status: os.stat_result, path: str) -> None:
-    """Refuse, with a ValueError that says why, what is not a regular file of ours with bytes in it.
+    """Raise ValueError unless this is a regular file that is not empty and can be trusted.
 
-    "Of ours": it belongs to this user or to root, and others must not write it. Who could write it could
-    cut it short, and end every process that touches what is then missing.
+    It must belong to this user or to root, and others must not be able to write it: a user who can
+    write the file can cut it short, and then every process that touches the missing part is killed.
     """
     if not stat.S_ISREG(status.st_mode):
         raise _irregular(path)
     if status.st_uid not in (os.geteuid(), _ROOT):
         raise ValueError(
-            f"{path} belongs to user {status.st_uid}, this process to user {os.geteuid()}; "
-            "only one's own arenas, and root's, are trusted"
+            f"{path} belongs to user {status.st_uid}, and this process runs as user {os.geteuid()}; "
+            "only arenas of the same user or of root are trusted"
         )
     if status.st_mode & stat.S_IWOTH:
         raise ValueError(
-            f"{path} can be written by everybody, so it cannot be trusted; "
-            "make a new arena, or, if you know who wrote it, take that right away: chmod o-w"
+            f"{path} is writable by all users, so it cannot be trusted; create a new arena, or, if "
+            "you trust its contents, remove the permission with chmod o-w"
         )
     if status.st_size == 0:
-        raise ValueError(f"{path} is empty, so it is no arena; remove it, or choose another name")
+        raise ValueError(
+            f"{path} is empty, so it is not an arena; remove it, or choose another name"
+        )
 
 
 def _irregular(path: str) -> ValueError:
-    return ValueError(f"{path} is not a regular file, so it is no arena; choose another name")
+    return ValueError(f"{path} is not a regular file, so it is not an arena; choose another name")

@@ -1,7 +1,7 @@
-"""The system's calls for mapped memory.
+"""System calls for mapped memory.
 
-The `mmap` module maps too, but keeps a descriptor of its own for each mapping and unmaps only as a
-whole object; here a mapping is an address and nothing else.
+The module `mmap` is not used, as it duplicates the descriptor of each mapping. Here a mapping is only an
+address. Used by `mapping`, `mapped`, `file` and the leases of `sharing`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 READ_WRITE = 0x1 | 0x2
 NO_ACCESS = 0
 
-# From <linux/mman.h>; `mmap` lacks some of them in some versions.
+# From <linux/mman.h>; some versions of `mmap` lack some of them.
 REMOVE = 9
 DONT_FORK = 10
 DO_FORK = 11
@@ -43,7 +43,7 @@ _libc.msync.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 
 
 def map_shared(fd: int, n_bytes: int, protection: int) -> int:
-    """Map the first n_bytes of a file, shared; return the address. Raises OSError."""
+    """Map the first n_bytes of a file shared, and return the address. Raises OSError."""
     address: int | None = _libc.mmap(None, n_bytes, protection, _MAP_SHARED, fd, 0)
     if address is None or address == _FAILED:
         raise _error()
@@ -51,7 +51,7 @@ def map_shared(fd: int, n_bytes: int, protection: int) -> int:
 
 
 def unmap(address: int, n_bytes: int) -> None:
-    """Undo `map_shared`. Raises OSError."""
+    """End a mapping that `map_shared` made. Raises OSError."""
     if _libc.munmap(address, n_bytes):
         raise _error()
 
@@ -63,16 +63,16 @@ def advise(address: int, n_bytes: int, advice: int) -> None:
 
 
 def allocate(fd: int, offset: int, n_bytes: int) -> None:
-    """Have a part of a file backed, whose length stays as it is. Raises OSError."""
+    """Allocate blocks for a part of a file without changing its length. Raises OSError."""
     while _libc.fallocate(fd, _KEEP_LENGTH, offset, n_bytes):
         error = _error()
-        # Some undo it all when a signal comes in.
+        # On some file systems, a signal undoes the whole request.
         if error.errno != errno.EINTR:
             raise error
 
 
 def write_out(address: int, n_bytes: int) -> None:
-    """Write a part of a mapping to its file, and return when it is there. Raises OSError."""
+    """Write a part of a mapping to its file, and return when it is done. Raises OSError."""
     if _libc.msync(address, n_bytes, _MS_SYNC):
         raise _error()
 

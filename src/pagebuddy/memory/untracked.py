@@ -1,7 +1,8 @@
-"""Arrays of ctypes that end with the last reference to them, whatever the garbage collector does.
+"""ctypes arrays that live until their last reference is gone, even if they are part of garbage.
 
-It calls weak references back, and clears memoryviews, while finalizers and deallocators are still to run
-that may look at the memory. What it does not know it leaves alone.
+The garbage collector calls weak references back and clears memoryviews before all finalizers and
+deallocators have run, and those may still read the memory. It does not touch objects that it does not
+track. `mapping`, `given` and `buffers` use this.
 """
 
 from __future__ import annotations
@@ -13,6 +14,6 @@ _untrack = PYFUNCTYPE(None, py_object)(("PyObject_GC_UnTrack", pythonapi))
 
 
 def untracked(array: Any) -> Any:
-    """Return an array as it is, unknown to the garbage collector. It must be part of no cycle."""
+    """Make the garbage collector ignore an array, and return it. It must not be part of a cycle."""
     _untrack(array)
     return array
