@@ -111,12 +111,12 @@ if not cython.compiled:
     OWNER_DIED = 14
 
     # How long one wait for the lock is, in milliseconds: signals are handled after each.
-    SLICE = 100
+    SLICE_MS = 100
     # How long the end of an object waits, as the lock's owner may have been stopped: its hold then lasts
     # until the next operation of this process.
-    PATIENCE = 1000
+    LOCK_PATIENCE_MS = 1000
     # How long a fork waits before the child shares its parent's slot.
-    FORK_PATIENCE = 10000
+    FORK_PATIENCE_MS = 10000
 
     # What an UNBACKED operation misses: the node of a granule, or one of these.
     MISSING_DIRECTORY = 1

@@ -1,8 +1,8 @@
-"""Taking over: everything but the truth, made from the truth, after somebody died at work.
+"""Taking over: rebuilding all derived state from the source of truth, after a process died at work.
 
-The truth are the records, the holds of processes, the states of directory entries, and the serials of
-tickets. Who dies here leaves all that as it was, or nearer to its end, so that the next one starts
-afresh and ends the same.
+The source of truth is: the records, the holds of processes, the states of directory entries, and the
+serials of tickets. If the process that takes over dies as well, they are as they were, or nearer to the
+result, so the next process starts again and gets the same result.
 """
 
 from pagebuddy.core import stand_in as cython
@@ -12,11 +12,10 @@ if not cython.compiled:
     from pagebuddy.core.spans import length, next_live
     from pagebuddy.core.words import store, u64
     from pagebuddy.sharing.holding.holds import (
-        first_buffer,
         fits,
         free_if_unused,
-        is_buffer,
         is_the_buffer,
+        settle_and_find_first,
     )
     from pagebuddy.sharing.holding.magazine import mend_magazines
     from pagebuddy.sharing.recovery.mend_directory import mend_directory
@@ -36,7 +35,7 @@ if not cython.compiled:
 @cython.exceptval(check=False)
 @cython.cfunc
 def next_buffer(a: ArenaState, node: u64) -> u64:
-    """The first buffer behind the one at a node; 0 after the last, or at a fault."""
+    """The buffer after the one at a node; 0 after the last, or at a fault."""
     n: u64 = length(a, node)
     return next_live(a, node + n) if n else 0
 
@@ -46,7 +45,7 @@ def next_buffer(a: ArenaState, node: u64) -> u64:
 @cython.inline
 @cython.cfunc
 def tickets_end(a: ArenaState) -> u64:
-    """The entry after the last that ever was a ticket's."""
+    """The index after the last entry that was ever used for a ticket."""
     end: u64 = a.base[A_TICKETS_END]
     return end if end < a.n_tickets else a.n_tickets
 
@@ -55,8 +54,8 @@ def tickets_end(a: ArenaState) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def recount(a: ArenaState) -> cython.void:
-    """Make the counts of tickets and the kept bits from the tickets and the directory."""
-    node: u64 = first_buffer(a)
+    """Rebuild the counts of tickets and the kept bits from the tickets and the directory."""
+    node: u64 = settle_and_find_first(a)
     slots: u64 = 0xFFFF_FFFF_FFFE
     while node and a.fault == 0:
         store(a.holds, holds_at(a, node), a.holds[holds_at(a, node)] & slots)
@@ -82,11 +81,10 @@ def recount(a: ArenaState) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def free_orphans(a: ArenaState) -> cython.void:
-    """Free every buffer that nobody needs: its end, or its beginning, was cut short."""
-    node: u64 = first_buffer(a)
+    """Free every buffer that nothing protects: allocating or freeing it was interrupted."""
+    node: u64 = settle_and_find_first(a)
     while node and a.fault == 0:
         after: u64 = next_buffer(a, node)
-        is_buffer(a, node)
         free_if_unused(a, node)
         node = after
 
@@ -95,10 +93,10 @@ def free_orphans(a: ArenaState) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def take_over(a: ArenaState, high: u64, thorough: cython.bint) -> cython.bint:
-    """Mend the arena; False, and the arena is poisoned, where its truth contradicts itself.
+    """Repair the arena; False, and the arena is poisoned, if its records contradict each other.
 
-    No buffer is looked for from the node `high` on. Thoroughly, records inside others' pages are looked
-    for as well: a power cut can leave such, a killed process cannot.
+    There are no buffers from the node `high` on. `thorough` also finds records inside the pages of other
+    buffers: a power cut can leave such records, a killed process cannot.
     """
     fault: u64 = a.fault
     a.fault = 0

@@ -21,7 +21,7 @@ _FLOCK = struct.Struct("hhqqi0q")
 _TAKE = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, LOCK_BYTE, 1, 0)
 _GIVE = _FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, LOCK_BYTE, 1, 0)
 
-_PAUSE = 0.0001
+_PAUSE_S = 0.0001
 
 
 class Gate:
@@ -71,7 +71,7 @@ def byte_take(fd: int, milliseconds: int) -> int:
             return UNLOCKABLE
         if time.monotonic() >= end:
             return LOCKED
-        time.sleep(_PAUSE)
+        time.sleep(_PAUSE_S)
 
 
 def byte_give(fd: int) -> None:

@@ -35,12 +35,12 @@ VISITORS = FIRST_BYTE - 1
 ATTACHING = FIRST_BYTE - 2
 PROBED = FIRST_BYTE - 3
 
-MOST_SLOTS = 1 << 16
+N_LEASES = 1 << 16
 
 # struct flock: kind, whence, start, length, pid; the kernel wants 0 for the pid.
 _FLOCK = struct.Struct("hhqqi0q")
 
-_PAUSE = 0.001
+_PAUSE_S = 0.001
 
 
 class Lease:
@@ -94,7 +94,7 @@ def is_taken(fd: int, slot: int) -> bool:
 
 def any_is_taken(fd: int, n_slots: int) -> bool:
     """Return whether any of the first n_slots slots is taken. Cost: one system call."""
-    n = whole(n_slots, "n_slots", least=1, most=MOST_SLOTS)
+    n = whole(n_slots, "n_slots", least=1, most=N_LEASES)
     return _is_locked(fd, FIRST_BYTE, n)
 
 
@@ -158,7 +158,7 @@ def probe(fd: int) -> str | None:
 
 
 def _byte_of(slot: int) -> int:
-    return FIRST_BYTE + whole(slot, "slot", most=MOST_SLOTS - 1)
+    return FIRST_BYTE + whole(slot, "slot", most=N_LEASES - 1)
 
 
 def _opened_afresh(fd: int, access: int) -> int:
@@ -214,4 +214,4 @@ def _wait_for(fd: int, byte: int, timeout: float | None) -> None:
                 f"another process has been attaching for {timeout} seconds; it may have been stopped: "
                 "let it go on, end it, or wait longer"
             )
-        time.sleep(_PAUSE)
+        time.sleep(_PAUSE_S)
