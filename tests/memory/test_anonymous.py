@@ -58,7 +58,7 @@ def test_the_callers_descriptor_stays_the_callers():
     assert attached.fileno() != made.fileno()
     assert not os.get_inheritable(attached.fileno())
     attached.close()
-    assert made.is_whole()
+    assert not made.is_cut()
 
 
 def test_descriptors_of_other_media(name, tmp_path):

@@ -33,7 +33,7 @@ def test_its_bytes_are_zero_and_can_be_written(medium):
     medium.memory[:3] = b"abc"
     assert bytes(medium.memory[:4]) == b"abc\0"
     assert medium.address == address_of(medium.memory)
-    assert medium.is_whole()
+    assert not medium.is_cut()
 
 
 @mapped_media
@@ -120,14 +120,12 @@ def is_open_as(descriptor, identity):
 def test_a_descriptor_closed_by_others_is_noticed_and_its_number_left_alone(medium, tmp_path):
     number = medium.fileno()
     os.close(number)
-    assert not medium.is_whole()
     assert not medium.is_cut()
     stranger = os.open(tmp_path, os.O_RDONLY)
     if stranger != number:
         os.dup2(stranger, number)
         os.close(stranger)
     try:
-        assert not medium.is_whole()
         assert not medium.is_cut()
         medium.memory[0] = 1
         medium.close()
@@ -140,7 +138,6 @@ def test_a_descriptor_closed_by_others_is_noticed_and_its_number_left_alone(medi
 def test_a_file_cut_short_is_noticed(medium):
     assert not medium.is_cut()
     os.truncate(medium.fileno(), 4096)
-    assert not medium.is_whole()
     assert medium.is_cut()
 
 

@@ -35,7 +35,7 @@ def test_several_may_probe_at_once(fd, start):
 def test_what_cannot_be_opened_afresh_has_no_leases():
     here, there = socket.socketpair()
     with here, there:
-        assert "has no locks that belong to this open file" in probe(here.fileno())
+        assert "has no open file description locks for this file" in probe(here.fileno())
 
 
 def run_apart(flags, shell, script, *arguments):
@@ -68,7 +68,7 @@ def test_without_proc_there_are_no_leases():
         'mount -t tmpfs none /proc || exit 77; exec "$0" -c "$@"',
         WITHOUT_PROC,
     )
-    assert told == "there is no /proc, by which a file can be opened afresh"
+    assert told == "there is no /proc, which is needed to open the file again"
 
 
 ELSEWHERE = """

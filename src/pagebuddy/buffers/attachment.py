@@ -6,7 +6,7 @@
 import os
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pagebuddy.core import stand_in as cython
 from pagebuddy.errors import OutOfPages
@@ -53,6 +53,9 @@ if not cython.compiled:
         hold_bit,
         hold_word,
     )
+
+if TYPE_CHECKING:
+    from pagebuddy.sharing.attached import Figures
 
 
 # The collector would clear the memory's owners first, and detaching stores in that memory. Untracked,
@@ -377,7 +380,7 @@ class Attachment(ArenaState):
         return not cython.compiled and self.ending
 
     @property
-    def figures(self) -> dict[str, int]:
+    def figures(self) -> "Figures":
         """What those who make and end this must know."""
         return {"slot": self.slot, "seen_fault": self.seen_fault, "seen_node": self.seen_node}
 

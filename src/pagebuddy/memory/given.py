@@ -82,12 +82,8 @@ class Given:
     def publish(self) -> None:
         """Nobody else can see it, now or later."""
 
-    def is_whole(self) -> bool:
-        """Always: the caller cannot take the memory away while there is a view of it."""
-        return True
-
     def is_cut(self) -> bool:
-        """Never, for the same reason."""
+        """Never: the caller cannot take the memory away while there is a view of it."""
         return False
 
     def trim(self, offset: int, length: int) -> int:

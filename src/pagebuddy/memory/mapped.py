@@ -107,10 +107,6 @@ class Mapped:
         """The one descriptor."""
         return self._open.fd
 
-    def is_whole(self) -> bool:
-        """Whether the descriptor is still this file's, and the file as long as it was."""
-        return self._open.is_whole()
-
     def is_cut(self) -> bool:
         """Whether the file is known to be shorter than it was: to touch what is missing is fatal."""
         return self._open.is_cut()

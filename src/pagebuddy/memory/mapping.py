@@ -66,18 +66,6 @@ class Mapping:
         self.memory = memoryview(b"")
         self._end()
 
-    def is_whole(self) -> bool:
-        """Whether the descriptor is still that of this file, and the file as long as the mapping.
-
-        False after someone closed all descriptors, or cut the file off: a touch behind its new end
-        would end this process. Cost: one system call.
-        """
-        try:
-            status = os.fstat(self.fd)
-        except OSError:
-            return False
-        return identity_of(status) == self.identity and status.st_size >= self.n_bytes
-
     def is_cut(self) -> bool:
         """Whether the file is known to have been cut off: not where its descriptor was closed."""
         try:

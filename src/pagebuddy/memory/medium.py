@@ -49,9 +49,6 @@ class Medium(Protocol):
     def publish(self) -> None:
         """Let others see it, whole, from one moment to the next. Raises `ArenaExists`."""
 
-    def is_whole(self) -> bool:
-        """Whether everything is still there: descriptor, file, length."""
-
     def is_cut(self) -> bool:
         """Whether bytes are known to be missing, so that to touch them would end this process."""
 

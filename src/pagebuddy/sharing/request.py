@@ -9,7 +9,7 @@ if not cython.compiled:
     from pagebuddy.core.words import u64, words_of
 
 if TYPE_CHECKING:
-    from pagebuddy.sharing.joining.attached import Answer
+    from pagebuddy.sharing.attached import Answer
 
 KEY_BYTES = 48
 

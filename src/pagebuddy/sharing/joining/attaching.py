@@ -138,7 +138,6 @@ def _attached(engine: ModuleType, medium: Medium) -> Any:
             if not getattr(medium, "is_linked", lambda: True)():
                 raise ArenaNotFound("the arena was unlinked just now; look for its name again")
             a = adopted(engine, layout, medium)
-            # Visitors do not count: they never lock.
             if lease.any_is_taken(medium.fileno(), layout.n_slots):
                 _check_namespace(a)
             else:
