@@ -23,11 +23,11 @@ from pagebuddy.sharing.system.lease import (
 
 def test_leases_are_possible_here(fd, start):
     assert probe(fd) is None
-    assert not lease._is_locked(fd, lease.PROBED)
+    assert not lease._is_locked(fd, lease.PROBED_BYTE)
 
 
 def test_several_may_probe_at_once(fd, start):
-    other = lease._kept(fd, lease.fcntl.F_RDLCK, lease.PROBED, os.O_RDWR, False)
+    other = lease._kept(fd, lease.fcntl.F_RDLCK, lease.PROBED_BYTE, os.O_RDWR, False)
     assert probe(fd) is None
     other.release()
 

@@ -18,7 +18,7 @@ less a multiple of the largest block, so that places are aligned as pages are, a
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
-    # Compiled, these are constants of C: `_compiled.pyx` has them again, and a test compares the two.
+    # Compiled, these are constants of C: setup.py makes `words.pxi` of them.
     u64 = int
     i64 = int
 

@@ -7,16 +7,15 @@ from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
     from pagebuddy.core.words import u64, words_of
+    from pagebuddy.sharing.words import KEY_WORDS
 
 if TYPE_CHECKING:
     from pagebuddy.sharing.attached import Answer
 
-KEY_BYTES = 48
-
 
 def key_words(key: str) -> memoryview:
     """Return a key of at most 47 ASCII characters as words, padded with zeros."""
-    return memoryview(key.encode("ascii").ljust(KEY_BYTES, b"\0")).cast("Q")
+    return memoryview(key.encode("ascii").ljust(KEY_WORDS * 8, b"\0")).cast("Q")
 
 
 # Shared by the many requests that have no key or no rows: nothing is stored there.

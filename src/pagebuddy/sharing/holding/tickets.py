@@ -26,6 +26,7 @@ if not cython.compiled:
         A_TICKETS_END,
         DONE,
         F_TICKET,
+        FIRST_WORD_SLOTS,
         MISSING_TICKETS,
         MOST_TICKETS_EACH,
         NO_TICKETS,
@@ -51,9 +52,9 @@ def count_ticket(a: ArenaState, node: u64, more: u64) -> cython.void:
     one: u64 = 1
     at: u64 = holds_at(a, node)
     if more:
-        store(a.holds, at, a.holds[at] + (one << 48))
+        store(a.holds, at, a.holds[at] + (one << FIRST_WORD_SLOTS))
     elif tickets_in(a.holds[at]):
-        store(a.holds, at, a.holds[at] - (one << 48))
+        store(a.holds, at, a.holds[at] - (one << FIRST_WORD_SLOTS))
 
 
 @cython.nogil

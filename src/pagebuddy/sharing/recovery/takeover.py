@@ -24,6 +24,7 @@ if not cython.compiled:
     from pagebuddy.sharing.words import (
         A_POISONED,
         A_TICKETS_END,
+        FIRST_WORD_SLOTS,
         TICKET_BYTES,
         TICKET_GENERATION,
         TICKET_NODE,
@@ -56,20 +57,25 @@ def tickets_end(a: ArenaState) -> u64:
 def recount(a: ArenaState) -> cython.void:
     """Rebuild the counts of tickets and the kept bits from the tickets and the directory."""
     node: u64 = settle_and_find_first(a)
-    slots: u64 = 0xFFFF_FFFF_FFFE
+    one: u64 = 1
+    # All but the kept bit and the count of tickets.
+    slots: u64 = (one << FIRST_WORD_SLOTS) - 2
     while node and a.fault == 0:
         store(a.holds, holds_at(a, node), a.holds[holds_at(a, node)] & slots)
         node = next_buffer(a, node)
     mend_directory(a)
     i: u64 = 0
     end: u64 = tickets_end(a)
-    one: u64 = 1
     while i < end:
         at: u64 = ticket_at(i)
         if a.tickets[at + TICKET_SERIAL]:
             node = a.tickets[at + TICKET_NODE]
             if is_the_buffer(a, node, a.tickets[at + TICKET_GENERATION]):
-                store(a.holds, holds_at(a, node), a.holds[holds_at(a, node)] + (one << 48))
+                store(
+                    a.holds,
+                    holds_at(a, node),
+                    a.holds[holds_at(a, node)] + (one << FIRST_WORD_SLOTS),
+                )
                 if not fits(a, node, a.tickets[at + TICKET_BYTES]):
                     store(a.tickets, at + TICKET_BYTES, length(a, node) << a.page_bits)
             else:

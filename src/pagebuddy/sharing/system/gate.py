@@ -12,10 +12,7 @@ import threading
 import time
 from typing import Any
 
-from pagebuddy.sharing.system.lease import FIRST_BYTE
-from pagebuddy.sharing.words import DONE, LOCKED, OWN_LOCK, UNLOCKABLE
-
-LOCK_BYTE = FIRST_BYTE - 4
+from pagebuddy.sharing.words import DONE, LOCK_BYTE, LOCKED, OWN_LOCK, UNLOCKABLE
 
 _FLOCK = struct.Struct("hhqqi0q")
 _TAKE = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, LOCK_BYTE, 1, 0)

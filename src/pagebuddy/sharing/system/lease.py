@@ -7,7 +7,7 @@ descriptors does not end it, a process that gets the same number later does not 
 child does not inherit it.
 
     byte 2**62 + slot    the process in that slot of the arena
-    byte 2**62 - 1       reserved
+    byte 2**62 - 1       reserved for visitors
     byte 2**62 - 2       the process that is attaching
     byte 2**62 - 3       used by `probe` only
     byte 2**62 - 4       the arena's lock, if it is of kind LOCK_FILE
@@ -30,10 +30,7 @@ from contextlib import contextmanager
 
 from pagebuddy.arguments import whole
 from pagebuddy.memory import system
-
-FIRST_BYTE = 1 << 62
-ATTACHING = FIRST_BYTE - 2
-PROBED = FIRST_BYTE - 3
+from pagebuddy.sharing.words import ATTACHING_BYTE, LEASE_BYTE, PROBED_BYTE
 
 # How many bytes are set aside for slots.
 N_LEASES = 1 << 16
@@ -96,7 +93,7 @@ def is_taken(fd: int, slot: int) -> bool:
 def any_is_taken(fd: int, n_slots: int) -> bool:
     """Return whether any of the first n_slots slots is taken. Cost: one system call."""
     n = whole(n_slots, "n_slots", least=1, most=N_LEASES)
-    return _is_locked(fd, FIRST_BYTE, n)
+    return _is_locked(fd, LEASE_BYTE, n)
 
 
 @contextmanager
@@ -108,12 +105,12 @@ def attaching(fd: int, timeout: float | None = None) -> Iterator[None]:
     """
     own = _opened_afresh(fd, os.O_RDWR)
     try:
-        _wait_for(own, ATTACHING, timeout)
+        _wait_for(own, ATTACHING_BYTE, timeout)
         try:
             yield
         finally:
             # Closing would not unlock if a forked child has a copy of the descriptor.
-            _lock(own, fcntl.F_UNLCK, ATTACHING)
+            _lock(own, fcntl.F_UNLCK, ATTACHING_BYTE)
     finally:
         os.close(own)
 
@@ -125,11 +122,11 @@ def probe(fd: int) -> str | None:
     processes can do so at once.
     """
     try:
-        lease = _kept(fd, fcntl.F_RDLCK, PROBED, os.O_RDWR, inherited=False)
+        lease = _kept(fd, fcntl.F_RDLCK, PROBED_BYTE, os.O_RDWR, inherited=False)
         if lease is None:
             return "another program has locked the byte that this test needs"
         try:
-            kept = _is_locked(fd, PROBED)
+            kept = _is_locked(fd, PROBED_BYTE)
         finally:
             lease.release()
     except FileNotFoundError:
@@ -140,7 +137,7 @@ def probe(fd: int) -> str | None:
 
 
 def _byte_of(slot: int) -> int:
-    return FIRST_BYTE + whole(slot, "slot", most=N_LEASES - 1)
+    return LEASE_BYTE + whole(slot, "slot", most=N_LEASES - 1)
 
 
 def _opened_afresh(fd: int, access: int) -> int:
