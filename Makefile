@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 MODE := $(if $(filter 1,$(PAGEBUDDY_PURE)),uncompiled,compiled)
 EXTENSION := src/pagebuddy/_compiled.pyx
 SOURCES := pyproject.toml setup.py $(EXTENSION) \
-           $(addprefix src/pagebuddy/,$(shell sed -n 's/^include "\(.*\)"/\1/p' $(EXTENSION)))
+           $(addprefix src/pagebuddy/,$(filter-out %/words.pxi,$(shell sed -n 's/^include "\(.*\)"/\1/p' $(EXTENSION))))
 
 .DEFAULT_GOAL := help
 .PHONY: help run replay demo test soak hunt lint types tests together alone docs storm bench clean
@@ -74,7 +74,7 @@ bench: $(VENV)/.dev-$(MODE) ## measure beside what else there is, and without th
 	$(BIN)/python -m benchmarks
 
 clean: ## remove everything that was made
-	rm -rf $(VENV) build dist out site src/*.egg-info src/pagebuddy/_*.c src/pagebuddy/_*.so
+	rm -rf $(VENV) build dist out site src/*.egg-info src/pagebuddy/_*.c src/pagebuddy/_*.so src/pagebuddy/*/words.pxi
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \

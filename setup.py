@@ -1,12 +1,14 @@
-"""Builds the one extension, and goes on without it where it cannot be built.
+"""Build the extension, or install without it if it cannot be built.
 
-The engine is plain Python that also runs as it is, so a missing compiler costs speed, not function.
+The engine is plain Python that also runs uncompiled: without a compiler it is slow, but complete.
 PAGEBUDDY_PURE=1 leaves the extension out; PAGEBUDDY_REQUIRE_COMPILED=1 makes a failed build an error;
-PAGEBUDDY_UNCHECKED=1 builds a second one without the engine's checks, for benchmarks.
+PAGEBUDDY_UNCHECKED=1 also builds an extension without the engine's checks, for benchmarks.
 """
 
+import ast
 import os
 import sys
+from pathlib import Path
 
 from setuptools import Extension, setup
 
@@ -14,13 +16,54 @@ PURE = os.environ.get("PAGEBUDDY_PURE") == "1"
 UNCHECKED = os.environ.get("PAGEBUDDY_UNCHECKED") == "1"
 REQUIRED = os.environ.get("PAGEBUDDY_REQUIRE_COMPILED") == "1"
 
-if PURE and REQUIRED:
-    sys.exit("PAGEBUDDY_PURE=1 and PAGEBUDDY_REQUIRE_COMPILED=1 contradict each other: unset one")
+PACKAGE = Path(__file__).parent / "src" / "pagebuddy"
+# The files that define constants; a file of the same name with .pxi is made of each.
+CONSTANTS = [PACKAGE / "core" / "words.py", PACKAGE / "sharing" / "words.py"]
+
+
+def constants_in(source: str) -> dict[str, int]:
+    """Return the integers that the body of `if not cython.compiled:` assigns to names in capitals."""
+    found: dict[str, int] = {}
+    for block in ast.parse(source).body:
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "not cython.compiled":
+            for line in block.body:
+                if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]).isupper():
+                    code = compile(ast.Expression(line.value), "constants", "eval")
+                    value = eval(code, {"__builtins__": {}}, found)
+                    if type(value) is int:
+                        found[ast.unparse(line.targets[0])] = value
+    return found
+
+
+def declared(constants: dict[str, int], made_from: str) -> str:
+    """Return the constants for Cython by their names, and for C behind `PB_`."""
+    small = {name: value for name, value in constants.items() if value < 1 << 31}
+    large = {name: value for name, value in constants.items() if name not in small}
+    lines = [f'"""Made from {made_from} by setup.py: change the constants there."""', ""]
+    lines += ["cdef extern from *:", '    """']
+    lines += [f"    #define PB_{name} {value}" for name, value in small.items()]
+    lines += [f"    #define PB_{name} {value:#x}ULL" for name, value in large.items()]
+    lines += ['    """']
+    lines += [f'    const u64 {name} "PB_{name}"' for name in large]
+    # An enum of C has the size of an int.
+    lines += ["", "cdef enum:"]
+    lines += [f"    {name} = {value}" for name, value in small.items()]
+    return "\n".join(lines) + "\n"
+
+
+def write_constants() -> None:
+    """Write the .pxi files that the extension includes."""
+    for path in CONSTANTS:
+        made_from = path.relative_to(PACKAGE).as_posix()
+        text = declared(constants_in(path.read_text(encoding="utf-8")), made_from)
+        path.with_suffix(".pxi").write_text(text, encoding="utf-8")
 
 
 def extensions() -> list[Extension]:
+    """Return the extensions, translated to C."""
     from Cython.Build import cythonize
 
+    write_constants()
     flags = [] if sys.platform == "win32" else ["-O3", "-fno-strict-aliasing"]
 
     def extension(name: str, **options: object) -> Extension:
@@ -34,15 +77,16 @@ def extensions() -> list[Extension]:
     wanted = [extension("_compiled")]
     if UNCHECKED:
         wanted.append(extension("_unchecked", define_macros=[("PB_CHECKED", "0")]))
-    # An `include` is not followed to see what changed, so the translation is always done anew.
+    # Cython does not see changes in included files, so everything is translated each time.
     translated = cythonize(wanted, force=True)
     for one in translated:
-        # Set here, as the translation does not hand it on.
+        # Set here, because the translation drops it.
         one.optional = not REQUIRED
     return translated
 
 
 def built() -> list[Extension]:
+    """Return the extensions to compile: none if the package is to stay uncompiled."""
     if PURE:
         return []
     try:
@@ -54,4 +98,9 @@ def built() -> list[Extension]:
         return []
 
 
-setup(ext_modules=built())
+if __name__ == "__main__":
+    if PURE and REQUIRED:
+        sys.exit(
+            "PAGEBUDDY_PURE=1 and PAGEBUDDY_REQUIRE_COMPILED=1 contradict each other: unset one"
+        )
+    setup(ext_modules=built())

@@ -3,8 +3,8 @@
 # distutils: language=c
 """The engine and its public face, compiled: the same files that also run as they are.
 
-This file holds what cannot be written in pure mode: constants of C, two instructions, the store that
-cannot tear, and a look at an int that raises nothing.
+This file contains what cannot be written in pure mode: two instructions, the store that cannot tear,
+and reading an int without raising. `setup.py` makes the two `words.pxi` of the `words.py` beside them.
 """
 
 cimport cython
@@ -43,7 +43,6 @@ cdef extern from *:
     #else
       #define pb_never() __builtin_unreachable()
     #endif
-    #define PB_NO_PAGE 0xFFFFFFFFFFFFFFFFULL
     #define pb_wrapped(x) (x)
     #define pb_low(x) ((x) & 0xFFFFFFFFULL)
     /* The value of an int from 0 to 2^63 - 1; -1 for anything else, without an exception. */
@@ -70,52 +69,9 @@ cdef extern from *:
     i64 small "pb_small"(object thing)
     const bint CHECKED "PB_CHECKED"
     void never "pb_never"() nogil
-    const u64 NO_PAGE "PB_NO_PAGE"
     u64 *NOTHING "pb_nothing"
 
-cdef enum:
-    H_MAGIC = 0
-    H_VERSION = 1
-    H_WORDS = 2
-    H_PAGE_SIZE = 3
-    H_MAX_ORDER = 4
-    H_SECTIONS = 5
-    H_PAGES = 6
-    H_CHECKSUM = 7
-    H_GENERATION = 8
-    H_ASIDE = 9
-    H_MASK = 10
-    H_HIGH_WATER = 11
-    H_COUNTS = 16
-
-    HEADER_WORDS = 64
-    TABLE_WORDS = 2
-    SECTION_WORDS = 4
-    T_PAGE = 0
-    T_PAGES = 1
-    T_NODE = 2
-    T_BITS = 3
-    N_HEADS = 64
-    TOP_ORDER = 31
-    MAX_PAGES = 0x7FFFFFC0
-    GRANULE = 512
-    MISSING = 63
-
-    F_NONE = 0
-    F_NEIGHBOURS = 1
-    F_HEAD = 2
-    F_BIT = 3
-    F_ASIDE = 4
-    F_RECORD = 5
-    F_FREE = 6
-    F_OVERLAP = 7
-    F_LIST = 8
-    F_MASK = 9
-    F_COUNT = 10
-    F_CLEAN = 11
-    F_MERGED = 12
-    F_HIGH_WATER = 13
-
+include "core/words.pxi"
 include "core/words.py"
 include "core/arith.py"
 include "core/state.py"

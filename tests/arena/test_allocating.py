@@ -148,7 +148,7 @@ FOR_EVER = [math.inf, 1e306, 10**400]
 
 HOLD = """
 import fcntl, struct
-from pagebuddy.sharing.system.gate import LOCK_BYTE
+from pagebuddy.sharing.words import LOCK_BYTE
 arena = Arena.attach(int(sys.argv[1]))
 fd = os.open(f"/proc/self/fd/{arena.fileno()}", os.O_RDWR)
 for kind in (fcntl.F_WRLCK, fcntl.F_UNLCK):

@@ -122,7 +122,7 @@ BAD_REQUESTS = [
     ((9,), {"align": 0}, ValueError, "align is 0; it must be at least 1"),
     ((9,), {"align": -8}, ValueError, "align is -8; it must be at least 1"),
     ((9,), {"align": 8.0}, TypeError, "align is 8.0; it must be a whole number of bytes"),
-    ((9,), {"keep": 5}, TypeError, "key is 5; it must be text, or True for none"),
+    ((9,), {"keep": 5}, TypeError, "key is 5; it must be text, or True for no key"),
     ((9,), {"keep": ""}, ValueError, "key is ''; it must have 1 to 47 ASCII characters"),
     ((9,), {"keep": "k" * 48}, ValueError, "it must have 1 to 47 ASCII characters"),
     ((9,), {"keep": "schlüssel"}, ValueError, "it must have 1 to 47 ASCII characters"),
@@ -167,7 +167,7 @@ def test_looking_for_what_is_not_there(arena):
         arena.buffer_at("0")
     buffer = arena.alloc(8192)
     for offset in (buffer.offset + 4096, buffer.offset + 8192):
-        with pytest.raises(BadFree, match=f"there is no buffer at page {offset // 4096}: is it"):
+        with pytest.raises(BadFree, match=f"there is no buffer at page {offset // 4096}: it was"):
             arena.buffer_at(offset)
     arena.verify()
 

@@ -78,7 +78,7 @@ def test_no_page_is_taken_from_who_sees_it(arena, start):
     buffer = arena.alloc(100_000)
     seers = seen_by(arena, buffer, start)
     while (seer := next(seers, None)) is not None:
-        with pytest.raises(BufferError, match="others may see the pages that would be given back"):
+        with pytest.raises(BufferError, match="others may see the pages that would be freed"):
             buffer.resize(5000)
         assert (buffer.nbytes, buffer.capacity) == (100_000, 102_400)
         # Fewer bytes of the same pages harm nobody, nor do more pages.

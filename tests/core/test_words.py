@@ -1,5 +1,6 @@
-"""The constants of C and those of Python are the same, and the formats are what they say."""
+"""The constants have one place each, and the formats are as described."""
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -8,29 +9,44 @@ import pytest
 import pagebuddy
 from pagebuddy.allocator.refusals import INVARIANTS
 from pagebuddy.core import words
+from pagebuddy.sharing import words as words_of_arenas
 
-SOURCE = Path(pagebuddy.__file__).parent / "_compiled.pyx"
-
-
-def constants_of_c():
-    text = SOURCE.read_text()
-    block = text[text.index("cdef enum:") :]
-    return {name: int(value, 0) for name, value in re.findall(r"^    (\w+) = (\w+)$", block, re.M)}
+ROOT = Path(pagebuddy.__file__).parents[2]
 
 
-def test_every_constant_of_c_is_the_same_in_python():
-    for name, value in constants_of_c().items():
-        assert getattr(words, name) == value, name
+@pytest.fixture(scope="module")
+def build():
+    """The program that builds the extension."""
+    path = ROOT / "setup.py"
+    if not path.exists():
+        pytest.skip("this package was installed without its sources")
+    spec = importlib.util.spec_from_file_location("build_of_pagebuddy", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def test_every_constant_that_the_engine_uses_is_there_in_c():
-    known = constants_of_c()
-    used = {
-        name
-        for path in SOURCE.parent.glob("core/*.py")
-        for name in re.findall(r"\b[HFT]_[A-Z_]+\b", path.read_text())
+@pytest.mark.parametrize("module", [words, words_of_arenas], ids=["engine", "arena"])
+def test_all_constants_go_into_the_extension(build, module):
+    python = {
+        name: value for name, value in vars(module).items() if name.isupper() and type(value) is int
     }
-    assert used <= set(known) | {"H_MAGIC"}
+    assert python == build.constants_in(Path(module.__file__).read_text())
+    translated = build.declared(python, "words.py")
+    for name, value in python.items():
+        digits = re.search(rf"#define PB_{name} (\w+?)(?:ULL)?$", translated, re.M)[1]
+        assert int(digits, 0) == value
+        assert (f"    {name} = {value}\n" in translated) is (value < 1 << 31)
+
+
+def test_the_extension_was_built_from_these_constants(build):
+    for path in build.CONSTANTS:
+        made = path.with_suffix(".pxi")
+        if not made.exists():
+            pytest.skip("the extension was not built here")
+        constants = build.constants_in(path.read_text())
+        made_from = path.relative_to(build.PACKAGE).as_posix()
+        assert made.read_text() == build.declared(constants, made_from)
 
 
 def test_every_fault_has_a_name():

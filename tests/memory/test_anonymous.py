@@ -60,6 +60,7 @@ def test_attaching_duplicates_the_callers_descriptor():
     attached.close()
     made.memory[0] = 1
     assert os.fstat(made.fileno()).st_size == made.size
+    assert not made.is_cut()
 
 
 def test_descriptors_of_other_media_can_be_attached(name, tmp_path):

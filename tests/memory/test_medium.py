@@ -33,6 +33,7 @@ def test_its_bytes_are_zero_and_can_be_written(medium):
     medium.memory[:3] = b"abc"
     assert bytes(medium.memory[:4]) == b"abc\0"
     assert medium.address == address_of(medium.memory)
+    assert not medium.is_cut()
 
 
 @mapped_media

@@ -1,4 +1,4 @@
-"""Visitors, and attaching one at a time: the two bytes beside the leases."""
+"""Processes attach one at a time."""
 
 from __future__ import annotations
 
@@ -7,42 +7,7 @@ import signal
 
 import pytest
 
-from pagebuddy.sharing.system.lease import (
-    any_is_taken,
-    attaching,
-    is_visited,
-    visit,
-)
-
-
-def test_visitors_come_in_any_number_and_hinder_nobody(fd, start, holder):
-    def part(child):
-        visit(fd)
-        child.say("visiting")
-        child.hear()
-
-    assert not is_visited(fd)
-    first, second = start(part), start(part)
-    assert first.hear() == second.hear() == "visiting"
-    assert is_visited(fd)
-    assert not any_is_taken(fd, 48)
-    assert start(holder(fd)).hear() == "taken"
-    first.kill()
-    assert is_visited(fd)
-    second.kill()
-    assert not is_visited(fd)
-
-
-def test_reading_is_enough_for_a_visit(fd):
-    reading = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY)
-    visiting = visit(reading)
-    os.close(reading)
-    assert is_visited(fd)
-    visiting.release()
-    assert not is_visited(fd)
-
-
-# Attaching
+from pagebuddy.sharing.system.lease import attaching
 
 
 def test_one_attaches_at_a_time(medium, fd, start):

@@ -39,15 +39,15 @@ class Mortal:
 
     def alloc(self, n, **asked):
         """A buffer of n pages; its node."""
-        return self.ask(w.OP_ALLOC, n=n, **asked)["node"]
+        return self.ask(w.OP_ALLOC, n_pages=n, **asked)["node"]
 
     def keep(self, node, key, **asked):
         self.ask(w.OP_KEEP, node, n_bytes=PAGE, key=key, **asked)
 
     def send(self, node):
         """Make a ticket; what a handle tells of it."""
-        made = self.ask(w.OP_SEND, node, n_bytes=PAGE, time=1)
-        return {"index": made["index"], "serial": made["serial"]}
+        made = self.ask(w.OP_SEND, node, n_bytes=PAGE, now_ms=1)
+        return {"ticket_index": made["ticket_index"], "serial": made["serial"]}
 
     def die(self):
         """Leave the arena as it is, without a lease."""
@@ -165,7 +165,7 @@ OPERATIONS = {
     "alloc": lambda m, s: m.alloc(2),
     "alloc what is aside": lambda m, s: m.alloc(4),
     "alloc aligned": lambda m, s: m.alloc(2, align=8),
-    "alloc gathered": lambda m, s: m.alloc(m.ask(w.OP_MEASURE, rows=64)["longest"]),
+    "alloc gathered": lambda m, s: m.alloc(m.ask(w.OP_MEASURE, rows=64)["longest_run"]),
     "alloc too much": lambda m, s: m.alloc(N_PAGES - 1),
     "drop the last": lambda m, s: m.ask(w.OP_DROP, s.nodes["mortal's 4"]),
     "drop, another holds": lambda m, s: m.ask(w.OP_DROP, s.nodes["both's"]),
@@ -176,21 +176,27 @@ OPERATIONS = {
     "keep": lambda m, s: m.keep(s.nodes["mortal's 2"], "new"),
     "keep without a key": lambda m, s: m.keep(s.nodes["both's"], ""),
     "keep again": lambda m, s: m.keep(s.nodes["both's kept"], "shared"),
-    "keep, replacing": lambda m, s: m.keep(s.nodes["mortal's 2"], "kept", flag=1),
-    "keep, replacing what others hold": lambda m, s: m.keep(s.nodes["both's"], "shared", flag=1),
+    "keep, replacing": lambda m, s: m.keep(s.nodes["mortal's 2"], "kept", replace=True),
+    "keep, replacing what others hold": lambda m, s: m.keep(
+        s.nodes["both's"], "shared", replace=True
+    ),
     "unkeep": lambda m, s: m.ask(w.OP_UNKEEP, s.nodes["kept"]),
     "unkeep what others hold": lambda m, s: m.ask(w.OP_UNKEEP, s.nodes["both's kept"]),
-    "grow": lambda m, s: m.ask(w.OP_RESIZE, s.nodes["both's kept"], n=4, n_bytes=9),
-    "grow what is kept": lambda m, s: m.ask(w.OP_RESIZE, s.nodes["kept"], n=6, n_bytes=6 * PAGE),
-    "shrink": lambda m, s: m.ask(w.OP_RESIZE, s.nodes["mortal's 4"], n=1, n_bytes=PAGE, flag=1),
-    "take_free": lambda m, s: m.ask(w.OP_TAKE_FREE, N_HEADS, n=4),
+    "grow": lambda m, s: m.ask(w.OP_RESIZE, s.nodes["both's kept"], n_pages=4, n_bytes=9),
+    "grow what is kept": lambda m, s: m.ask(
+        w.OP_RESIZE, s.nodes["kept"], n_pages=6, n_bytes=6 * PAGE
+    ),
+    "shrink": lambda m, s: m.ask(
+        w.OP_RESIZE, s.nodes["mortal's 4"], n_pages=1, n_bytes=PAGE, is_unseen=True
+    ),
+    "take_free": lambda m, s: m.ask(w.OP_TAKE_FREE, N_HEADS, n_pages=4),
     "send": lambda m, s: m.send(s.nodes["mortal's 2"]),
     "send again": lambda m, s: m.send(s.nodes["both's"]),
     "claim": lambda m, s: m.ask(w.OP_CLAIM, **s.tickets["sent"]),
     "claim what it holds": lambda m, s: m.ask(w.OP_CLAIM, **s.tickets["both's"]),
     "withdraw": lambda m, s: m.ask(w.OP_WITHDRAW, **s.tickets["sent"]),
     "withdraw what others hold": lambda m, s: m.ask(w.OP_WITHDRAW, **s.tickets["both's"]),
-    "reap tickets": lambda m, s: m.ask(w.OP_REAP_TICKETS, time=9),
+    "reap tickets": lambda m, s: m.ask(w.OP_REAP_TICKETS, now_ms=9),
     "reap": lambda m, s: m.ask(w.OP_REAP),
     "detach": lambda m, s: m.ask(w.OP_DETACH),
     "verify": lambda m, s: m.ask(w.OP_VERIFY),

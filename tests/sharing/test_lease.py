@@ -18,7 +18,6 @@ from pagebuddy.sharing.system.lease import (
     is_taken,
     probe,
     take,
-    visit,
 )
 
 THREAD_EXIT = {"x86_64": 60, "aarch64": 93}
@@ -71,9 +70,7 @@ def test_any_slot_is_found_and_none_behind(fd):
     assert any_is_taken(fd, 48)
     assert not any_is_taken(fd, 47)
     taken.release()
-    visiting = visit(fd)
     assert not any_is_taken(fd, 48)
-    visiting.release()
 
 
 @pytest.mark.parametrize("slot", [-1, 1 << 16])
@@ -90,7 +87,6 @@ def test_nothing_is_left_of_many_leases(fd, effort):
     for _ in range(effort.pick(30, 1000)):
         take(fd, 1).release()
         assert take(fd, 0) is None
-        visit(fd).release()
         with attaching(fd):
             pass
         assert probe(fd) is None

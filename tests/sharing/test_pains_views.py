@@ -133,7 +133,7 @@ def test_memory_under_an_array_is_not_made_shorter(arena):
     """cpython 115635: this one is for a reason, which the error tells; nothing has changed then."""
     buffer = arena.alloc(20_000)
     array = np.frombuffer(buffer.view, "u1")
-    with pytest.raises(BufferError, match=r"others may see the pages .* let go of those first"):
+    with pytest.raises(BufferError, match=r"others may see the pages .* release those first"):
         buffer.resize(100)
     assert (buffer.nbytes, len(array)) == (20_000, 20_000)
     del array

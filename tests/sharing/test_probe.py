@@ -23,11 +23,11 @@ from pagebuddy.sharing.system.lease import (
 
 def test_leases_are_possible_here(fd, start):
     assert probe(fd) is None
-    assert not lease._is_locked(fd, lease.PROBED)
+    assert not lease._is_locked(fd, lease.PROBED_BYTE)
 
 
 def test_several_may_probe_at_once(fd, start):
-    other = lease._kept(fd, lease.fcntl.F_RDLCK, lease.PROBED, os.O_RDWR, False)
+    other = lease._kept(fd, lease.fcntl.F_RDLCK, lease.PROBED_BYTE, os.O_RDWR, False)
     assert probe(fd) is None
     other.release()
 
@@ -35,7 +35,7 @@ def test_several_may_probe_at_once(fd, start):
 def test_what_cannot_be_opened_afresh_has_no_leases():
     here, there = socket.socketpair()
     with here, there:
-        assert "has no locks that belong to this open file" in probe(here.fileno())
+        assert "has no open file description locks for this file" in probe(here.fileno())
 
 
 def run_apart(flags, shell, script, *arguments):
@@ -68,7 +68,7 @@ def test_without_proc_there_are_no_leases():
         'mount -t tmpfs none /proc || exit 77; exec "$0" -c "$@"',
         WITHOUT_PROC,
     )
-    assert told == "there is no /proc, by which a file can be opened afresh"
+    assert told == "there is no /proc, which is needed to open the file again"
 
 
 ELSEWHERE = """

@@ -163,7 +163,7 @@ def truth_of(arena, words):
     ]
     proof = copy.request()
     assert copy.perform(proof, OP_VERIFY) == DONE
-    assert proof.answer["flag"] == 0, proof.answer
+    assert proof.answer["fault"] == 0, proof.answer
     assert copy.perform(copy.request(), OP_REAP) == DONE
     return rows
 

@@ -147,7 +147,7 @@ def test_a_time_without_end_is_waited_for_until_a_signal(arena, stop, timeout):
 def test_who_wants_to_attach_is_told_whom_for(silent, start, Arena, engine, lock, name):
     def part(child):
         child.hear()
-        attaching.PATIENCE_TO_ATTACH = 0.05
+        attaching.ATTACH_PATIENCE_S = 0.05
         try:
             child.say(Arena.attach(name).size)
         except TimeoutError as error:
@@ -196,7 +196,7 @@ def test_who_is_killed_where_it_was_stopped_is_taken_over(arena, stop, stores):
 
 def test_who_forks_meanwhile_shares_its_slot(arena, start, stop, engine, lock, monkeypatch):
     if engine == "uncompiled":
-        monkeypatch.setattr(fork, "FORK_PATIENCE", 50)
+        monkeypatch.setattr(fork, "FORK_PATIENCE_MS", 50)
     elif lock == "file":
         pytest.skip("compiled, a fork waits for ten seconds; the mutex shows it")
     mine = arena.alloc(5)

@@ -59,7 +59,7 @@ class ArenaRecording:
             more = True
             while more:
                 # Blocks are written between two stretches, as after every operation.
-                request = attachment.request(flag=1)
+                request = attachment.request(is_recorded=True)
                 attachment.perform(request, OP_RECORD)
                 more = request.answer["node"] != 0
         except BaseException:
@@ -93,7 +93,7 @@ class ArenaRecording:
         if self.stopped:
             return
         attachment, fd = self._attachment, self._fd
-        attachment.perform(attachment.request(flag=0), OP_RECORD)
+        attachment.perform(attachment.request(is_recorded=False), OP_RECORD)
         self._fd, self._attachment = -1, None
         atexit.unregister(self.stop)
         try:

@@ -65,16 +65,16 @@ class ArenaUpkeep:
         slots = list(listing.slots_of(a))
         return ArenaStats(
             n_pages=a.layout.n_pages,
-            used=a.layout.n_pages - figures["free"],
-            free=figures["free"],
-            largest_free=figures["longest"],
+            used=a.layout.n_pages - figures["free_pages"],
+            free=figures["free_pages"],
+            largest_free=figures["longest_run"],
             free_blocks=tuple(request.filled),
-            n_spans=figures["n"],
+            n_spans=figures["n_buffers"],
             page_size=a.layout.page_size,
             processes=len(slots),
             dead=sum(not alive for _, alive in slots),
-            tickets=figures["n_bytes"],
-            kept=figures["flag"],
+            tickets=figures["n_tickets"],
+            kept=figures["n_kept"],
         )
 
     def buffers(self) -> Iterator[BufferRow]:
@@ -114,8 +114,8 @@ class ArenaUpkeep:
         request = a.request()
         a.perform(request, OP_VERIFY)
         found = request.answer
-        if found["flag"]:
-            raise failures.corrupt(found["flag"], found["node"])
+        if found["fault"]:
+            raise failures.corrupt(found["fault"], found["node"])
 
     def recover(self) -> None:
         """Rebuild all but the truth from the truth: the records, holds, keys and tickets.
@@ -150,9 +150,9 @@ class ArenaUpkeep:
         request = a.request()
         a.perform(request, OP_REAP)
         if age is not None:
-            longest = math.ceil(age * 1000)
-            a.perform(a.request(time=now(), longest=longest), OP_REAP_TICKETS)
-        return request.answer["n"]  # type: ignore[no-any-return]
+            least_age_ms = math.ceil(age * 1000)
+            a.perform(a.request(now_ms=now(), least_age_ms=least_age_ms), OP_REAP_TICKETS)
+        return request.answer["n_ended"]  # type: ignore[no-any-return]
 
     def trim(self) -> int:
         """Give pages that are free, but were used, back to the system; return how many bytes that freed.

@@ -6,9 +6,10 @@
 import os
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pagebuddy.core import stand_in as cython
+from pagebuddy.errors import OutOfPages
 from pagebuddy.memory import sizes
 from pagebuddy.sharing.joining import backing, failures
 
@@ -29,13 +30,14 @@ if not cython.compiled:
     from pagebuddy.core.words import N_HEADS, i64, is_live, u64, words_of
     from pagebuddy.sharing.forking.hooks import mind_forks
     from pagebuddy.sharing.holding.holds import holds
-    from pagebuddy.sharing.operations.dispatch import alloc_pages, attempt
+    from pagebuddy.sharing.operations.dispatch import alloc_pages, run_operation
     from pagebuddy.sharing.request import Request
     from pagebuddy.sharing.state import ArenaState, magazine_at
     from pagebuddy.sharing.system.child import drop_own_lease, take_own_lease
     from pagebuddy.sharing.system.gate import Gate
     from pagebuddy.sharing.words import (
         LOCK_MUTEX,
+        LOCK_PATIENCE_MS,
         LOCKED,
         NO_PAGES,
         OP_ALLOC,
@@ -46,12 +48,14 @@ if not cython.compiled:
         OP_MEASURE,
         OP_REAP,
         OP_TAKE_FREE,
-        PATIENCE,
-        SLICE,
+        SLICE_MS,
         UNBACKED,
         hold_bit,
         hold_word,
     )
+
+if TYPE_CHECKING:
+    from pagebuddy.sharing.attached import Figures
 
 
 # The collector would clear the memory's owners first, and detaching stores in that memory. Untracked,
@@ -169,7 +173,7 @@ class Attachment(ArenaState):
         """
         answer: u64 = UNBACKED
         while answer == UNBACKED:
-            answer = attempt(self, request, operation, 0)
+            answer = run_operation(self, request, operation, 0)
             if answer == LOCKED:
                 answer = self._perform_later(request, operation, timeout)
             if answer == UNBACKED:
@@ -184,23 +188,23 @@ class Attachment(ArenaState):
         answer: u64 = LOCKED
         end = None if timeout is None else time.monotonic() + timeout
         while answer == LOCKED:
-            wait: u64 = SLICE
+            wait: u64 = SLICE_MS
             if end is not None:
                 left = end - time.monotonic()
                 if left <= 0:
                     raise failures.timed_out(self, timeout)
-                if left * 1000 < SLICE:
+                if left * 1000 < SLICE_MS:
                     wait = int(left * 1000) + 1
             if cython.compiled:
                 self.away += 1
                 with cython.nogil:  # type: ignore[attr-defined]
-                    answer = attempt(self, request, operation, wait)
+                    answer = run_operation(self, request, operation, wait)
                 self.away -= 1
                 if answer == LOCKED:
                     # Not after it was done: what it answers would be lost.
                     handle_signals()  # type: ignore[name-defined]  # noqa: F821
             else:
-                answer = attempt(self, request, operation, wait)
+                answer = run_operation(self, request, operation, wait)
         return answer
 
     def alloc(
@@ -272,10 +276,10 @@ class Attachment(ArenaState):
         request: Request = self._request(n_bytes, align)
         key = None if keep is None or keep is False else failures.key_to_keep(keep)
         wait = failures.seconds(timeout)
-        if request.n > self.total:
+        if request.n_pages > self.total:
             raise self._no_pages(request)
-        pages = new_pages(self, request.n)
-        n = request.n
+        pages = new_pages(self, request.n_pages)
+        n = request.n_pages
         answer = self.perform(request, OP_ALLOC, wait)
         if answer == NO_PAGES:
             self.perform(Request(), OP_REAP, wait)
@@ -288,7 +292,7 @@ class Attachment(ArenaState):
         try:
             if zero:
                 # What was never used is zero as it is, and untouched pages stay so.
-                used = min(n_bytes, (n - request.free) << self.page_bits)
+                used = min(n_bytes, (n - request.n_untouched) << self.page_bits)
                 backing.back_bytes(self, buffer.offset, used)
                 zero_out(buffer.view[:used])
             if key is not None:
@@ -303,15 +307,15 @@ class Attachment(ArenaState):
         """What is to be asked for an allocation."""
         n = -(-n_bytes // self.layout.page_size)
         unit = 1 if align is None else max(failures.alignment(align) >> self.page_bits, 1)
-        return Request(n=n, n_bytes=n_bytes, align=unit)
+        return Request(n_pages=n, n_bytes=n_bytes, align=unit)
 
     def _no_pages(self, request: Request) -> Exception:
         """Why an allocation failed."""
         where = "" if request.align == 1 else f"at a multiple of {request.align} pages"
         figures: Request = Request(rows=64)
         self.perform(figures, OP_MEASURE)
-        return failures.no_pages(
-            request.n, figures.free, figures.longest, self.layout.page_size, where
+        return OutOfPages(
+            request.n_pages, figures.free_pages, figures.longest_run, self.layout.page_size, where
         )
 
     def joined(self, offset: int) -> Buffer:
@@ -328,7 +332,7 @@ class Attachment(ArenaState):
 
     def claimed(self, index: int, serial: int) -> Buffer:
         """Return one more object for the buffer that a ticket names, which ends."""
-        request: Request = Request(index=index, serial=serial)
+        request: Request = Request(ticket_index=index, serial=serial)
         self.perform(request, OP_CLAIM)
         return self.made(request, request.n_bytes)
 
@@ -337,12 +341,13 @@ class Attachment(ArenaState):
         request: Request = Request(N_HEADS + (offset >> self.page_bits), n_pages)
         if self.perform(request, OP_TAKE_FREE) == NO_PAGES:
             return None
-        return self.made(request, request.n << self.page_bits)
+        return self.made(request, request.n_pages << self.page_bits)
 
     def made(self, request: Request, n_bytes: u64) -> Buffer:
         """Return a buffer object for the pages of a request, which this process holds."""
-        pages = filled(self, new_pages(self, request.n), request.node, request.n, n_bytes)
-        return made_buffer(self, pages, request.node, request.n, n_bytes)
+        pages = new_pages(self, request.n_pages)
+        pages = filled(self, pages, request.node, request.n_pages, n_bytes)
+        return made_buffer(self, pages, request.node, request.n_pages, n_bytes)
 
     def buffer_over(self, pages: Any) -> Any:
         """Return one more object for what `pages_of` an array is; None if it is none of this arena's."""
@@ -375,7 +380,7 @@ class Attachment(ArenaState):
         return not cython.compiled and self.ending
 
     @property
-    def figures(self) -> dict[str, int]:
+    def figures(self) -> "Figures":
         """What those who make and end this must know."""
         return {"slot": self.slot, "seen_fault": self.seen_fault, "seen_node": self.seen_node}
 
@@ -388,7 +393,7 @@ if not cython.compiled:
         if finalizing() or a.fd < 0:
             return
         if a.slot and not a.medium.is_cut():
-            attempt(a, Request(), OP_DETACH, PATIENCE)
+            run_operation(a, Request(), OP_DETACH, LOCK_PATIENCE_MS)
         if a.lease is not None:
             a.lease.release()
         if a.lock_fd >= 0:

@@ -151,7 +151,7 @@ class Buffer:
             try:
                 again = n != self.n_pages and not cython.compiled
                 unseen = self.shrinking and self._is_unseen()
-                request = Request(self.node, n, n_bytes, slot=again, flag=unseen)
+                request = Request(self.node, n, n_bytes, n_more_objects=again, is_unseen=unseen)
                 if self._allocator.perform(request, OP_RESIZE) == NO_PAGES:
                     return False
                 if n != self.n_pages:
@@ -183,7 +183,7 @@ class Buffer:
         text = failures.key_to_keep(key)
         if flush:
             self._allocator.medium.flush()
-        request = Request(self.node, n_bytes=self.n_bytes, key=text, flag=bool(replace))
+        request = Request(self.node, n_bytes=self.n_bytes, key=text, replace=bool(replace))
         self._allocator.perform(request, OP_KEEP)
         if flush:
             self._allocator.medium.flush()

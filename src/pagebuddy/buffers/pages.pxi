@@ -64,11 +64,11 @@ cdef void detach(ArenaState a) noexcept:
     delist(<void *> a)
     cdef u64 n_bytes = a.data_address - <u64> <size_t> a.base + (a.total << a.page_bits)
     if a.slot and a.fd >= 0 and not is_cut(a.fd, a.device, a.inode, n_bytes):
-        answer = attempt(a, request, OP_DETACH, 0)
+        answer = run_operation(a, request, OP_DETACH, 0)
         if answer == LOCKED:
             # Where a stopped process has the lock the slot is left to be reaped.
             with nogil:
-                attempt(a, request, OP_DETACH, PATIENCE)
+                run_operation(a, request, OP_DETACH, LOCK_PATIENCE_MS)
     let_go(at_address(a.lease_address), a.lease_bytes, a.lock_fd)
     while next_deferred(a):
         pass

@@ -18,7 +18,7 @@ if not cython.compiled:
     from pagebuddy.sharing.operations.dispatch import drop_pages
     from pagebuddy.sharing.state import ArenaState
     from pagebuddy.sharing.system.deferred import defer
-    from pagebuddy.sharing.words import LOCKED, OWN_LOCK, PATIENCE
+    from pagebuddy.sharing.words import LOCK_PATIENCE_MS, LOCKED, OWN_LOCK
 
 
 @cython.nogil
@@ -40,10 +40,10 @@ def drop(a: ArenaState, node: u64) -> cython.void:
         if cython.compiled:
             a.away += 1
             with cython.nogil:  # type: ignore[attr-defined]
-                answer = drop_pages(a, node, PATIENCE)
+                answer = drop_pages(a, node, LOCK_PATIENCE_MS)
             a.away -= 1
         else:
-            answer = drop_pages(a, node, PATIENCE)
+            answer = drop_pages(a, node, LOCK_PATIENCE_MS)
     if answer in (LOCKED, OWN_LOCK):
         defer(a, node)
 

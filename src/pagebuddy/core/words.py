@@ -18,7 +18,7 @@ page number minus a multiple of the largest block's size: aligned as the page is
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
-    # Compiled, these are C constants: `_compiled.pyx` repeats them, and a test compares the two.
+    # Compiled, these are C constants: setup.py generates them from this file.
     u64 = int
     i64 = int
 

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 WORD = 8
 LEAST_PAGE_SIZE = 64
 LARGEST_PAGE_SIZE = 1 << 40
-MOST_SLOTS = 1 << 10
+MAX_SLOTS = 1 << 10
 
 # Blocks of 2^18 pages, a GiB of 4 KiB pages: what recovery reads beyond what was ever used is at most
 # one block, and a run longer than a block is found by scanning.
@@ -113,7 +113,7 @@ class Layout:
             page_size=size,
             n_pages=n_pages,
             max_order=whole(order, "max_order", most=TOP_ORDER),
-            n_slots=slots_in_words(whole(slots, "slots", least=2, most=MOST_SLOTS)),
+            n_slots=slots_in_words(whole(slots, "slots", least=2, most=MAX_SLOTS)),
             n_entries=min(max(n_pages // 64, 256), 65536),
             n_tickets=min(max(n_pages // 16, 1024), 1 << 20),
             lock=lock,
@@ -257,7 +257,7 @@ class Layout:
             and LEAST_PAGE_SIZE <= self.page_size <= LARGEST_PAGE_SIZE
             and 0 < self.n_pages <= MAX_PAGES
             and self.max_order <= TOP_ORDER
-            and 2 <= self.n_slots <= MOST_SLOTS + 64
+            and 2 <= self.n_slots <= MAX_SLOTS + 64
             and 0 < self.n_entries <= 1 << 20
             and 0 < self.n_tickets <= 1 << 20
             and self.lock & 0xFFFF_FFFF <= LOCK_FILE

@@ -1,79 +1,107 @@
-"""A request: what one operation on an arena is asked, and what it answers."""
+"""A request: the arguments of one operation on an arena, and its results."""
 
 from array import array
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
     from pagebuddy.core.words import u64, words_of
+    from pagebuddy.sharing.words import KEY_WORDS
 
-KEY_BYTES = 48
+if TYPE_CHECKING:
+    from pagebuddy.sharing.attached import Answer
 
 
 def key_words(key: str) -> memoryview:
     """Return a key of at most 47 ASCII characters as words, padded with zeros."""
-    return memoryview(key.encode("ascii").ljust(KEY_BYTES, b"\0")).cast("Q")
+    return memoryview(key.encode("ascii").ljust(KEY_WORDS * 8, b"\0")).cast("Q")
 
 
-# Of requests without either, which are most: nothing is stored there.
+# Shared by the many requests that have no key or no rows: nothing is stored there.
 NO_KEY = key_words("")
 NO_ROWS = memoryview(array("Q", [0]))
 
 
 @cython.cclass
 class Request:
-    """What an operation is asked, and what it answers. Which of these it uses, the operation says.
+    """The arguments and results of one operation; each `do_` function says which of them it uses.
 
-    `rows` is room for words: an operation that fills it sets `n_rows` to the words that it stored, and
-    `node` to where the next call goes on, or to 0.
+    `rows` is room for words. An operation that fills it sets `n_rows` to the number of words stored. A
+    list that does not fit is continued by the next request, from `node` or `entry`.
     """
 
+    # The buffer.
     node: u64
-    n: u64
-    align: u64
+    n_pages: u64
     n_bytes: u64
-    slot: u64
-    flag: u64
+    align: u64  # of an allocation, in pages
     generation: u64
-    free: u64
-    longest: u64
-    index: u64  # of a ticket
-    serial: u64
-    time: u64  # ms
+    n_untouched: u64  # pages of a new buffer that nobody ever used
+    n_more_objects: u64  # objects that the caller of a resize makes for the buffer
+    is_unseen: cython.bint  # whether no view of the buffer can exist in this process
     missing: u64  # what an UNBACKED operation needs
-    n_rows: u64
+
+    # Its key and its ticket.
     key: cython.p_ulonglong
-    rows: cython.p_ulonglong
     key_owner: Any
+    replace: cython.bint  # whether the key may be taken from another buffer
+    entry: u64  # of the directory
+    ticket_index: u64
+    serial: u64
+    now_ms: u64
+    least_age_ms: u64
+
+    # The process, and what was done or found.
+    slot: u64
+    is_recorded: cython.bint  # whether to record from now on
+    n_ended: u64  # dead processes, or tickets
+    n_buffers: u64
+    n_kept: u64
+    n_tickets: u64
+    free_pages: u64
+    longest_run: u64
+    fault: u64
+    rows: cython.p_ulonglong
+    n_rows: u64
     rows_owner: Any
 
     def __init__(
         self,
         node: int = 0,
-        n: int = 0,
+        n_pages: int = 0,
         n_bytes: int = 0,
+        *,
         align: int = 1,
-        slot: int = 0,
-        flag: int = 0,
+        n_more_objects: int = 0,
+        is_unseen: bool = False,
         key: str = "",
-        rows: int = 0,
-        index: int = 0,
+        replace: bool = False,
+        entry: int = 0,
+        ticket_index: int = 0,
         serial: int = 0,
-        time: int = 0,
-        longest: int = 0,
+        now_ms: int = 0,
+        least_age_ms: int = 0,
+        slot: int = 0,
+        is_recorded: bool = False,
+        rows: int = 0,
     ) -> None:
         self.node = node
-        self.n = n
+        self.n_pages = n_pages
         self.n_bytes = n_bytes
         self.align = align
-        self.slot = slot
-        self.flag = flag
-        self.generation = self.free = self.missing = 0
-        self.index = index
+        self.n_more_objects = n_more_objects
+        self.is_unseen = is_unseen
+        self.replace = replace
+        self.entry = entry
+        self.ticket_index = ticket_index
         self.serial = serial
-        self.time = time
-        self.longest = longest
+        self.now_ms = now_ms
+        self.least_age_ms = least_age_ms
+        self.slot = slot
+        self.is_recorded = is_recorded
+        self.generation = self.n_untouched = self.missing = self.n_ended = self.fault = 0
+        self.n_buffers = self.n_kept = self.n_tickets = self.free_pages = self.longest_run = 0
         self.n_rows = rows
         self.key_owner = key_words(key) if key else NO_KEY
         self.rows_owner = memoryview(array("Q", bytes(8 * rows))) if rows else NO_ROWS
@@ -81,25 +109,30 @@ class Request:
         self.rows = words_of(self.rows_owner)
 
     @property
-    def answer(self) -> dict[str, int]:
-        """All figures, by name."""
+    def answer(self) -> "Answer":
+        """The results, by name."""
         return {
             "node": self.node,
-            "n": self.n,
+            "n_pages": self.n_pages,
             "n_bytes": self.n_bytes,
-            "slot": self.slot,
-            "flag": self.flag,
             "generation": self.generation,
-            "free": self.free,
-            "longest": self.longest,
-            "index": self.index,
+            "n_untouched": self.n_untouched,
+            "entry": self.entry,
+            "ticket_index": self.ticket_index,
             "serial": self.serial,
+            "n_ended": self.n_ended,
+            "n_buffers": self.n_buffers,
+            "n_kept": self.n_kept,
+            "n_tickets": self.n_tickets,
+            "free_pages": self.free_pages,
+            "longest_run": self.longest_run,
+            "fault": self.fault,
         }
 
     @property
     def ticket(self) -> tuple[int, int]:
         """The index and the serial of a ticket."""
-        return self.index, self.serial
+        return self.ticket_index, self.serial
 
     @property
     def key_text(self) -> str:

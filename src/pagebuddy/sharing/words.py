@@ -1,14 +1,14 @@
-"""The words of an arena besides the engine's: what each means, and what commits it.
+"""The words of an arena besides the engine's, and all numbers of the protocol.
 
-    header     fixed words, written before anybody can see the arena; then what changes
-    slots      SLOT_WORDS a process, its magazine among them; slot 0 is the arena itself
+    header     fixed words, written before another process can see the arena; then words that change
+    slots      SLOT_WORDS for each process, its magazine included; slot 0 is the arena itself
     metadata   the engine's
-    holds      one to a few words a page, of which those of a buffer's first page are used
-    directory  ENTRY_WORDS a kept buffer
-    tickets    TICKET_WORDS a handle on its way
+    holds      one or more words for each page; those of a buffer's first page are used
+    directory  ENTRY_WORDS for each kept buffer
+    tickets    TICKET_WORDS for each handle on its way
 
-A process's hold on a buffer is a bit: of slots 0 to 47 below the count of tickets in the first of the
-words, 64 more slots in each word after it. The bit of slot 0 means that the buffer is kept.
+A process's hold on a buffer is a bit. The first word of holds has the bits of slots 0 to 47, and above
+them the number of tickets; each further word has 64 more slots. The bit of slot 0: the buffer is kept.
 """
 
 from pagebuddy.core import stand_in as cython
@@ -16,7 +16,7 @@ from pagebuddy.core import stand_in as cython
 if not cython.compiled:
     from pagebuddy.core.words import u64
 
-    # Compiled, these are constants of C: `_compiled.pyx` has them again, and a test compares the two.
+    # Compiled, these are constants of C: setup.py makes `words.pxi` of them.
     ARENA_MAGIC = 0x3141_4E45_5241_4250  # "PBARENA1", read as a little-endian word
     ARENA_VERSION = 2
 
@@ -35,46 +35,46 @@ if not cython.compiled:
     A_ID_HIGH = 11
     A_DATA = 12  # the byte where the pages start
     A_CHECKSUM = 15  # CRC-32 of the words above
-    # What changes. The mutex, and what is stored whenever it is taken, share a cache line.
+    # These change. The mutex shares a cache line with the words that are stored when it is taken.
     A_MUTEX = 16  # MUTEX_WORDS of them
-    A_BUSY = 22  # 63..32 slot + 1; 31..0 the operation; 0: nobody is at work
+    A_BUSY = 22  # 63..32 slot + 1; 31..0 the operation; 0: no operation is running
     A_POISONED = 23
     A_SERIAL = 24  # the last ticket's serial
     A_NUMBER = 25  # the last directory entry's number; 0: there never was an entry
-    A_TOUCHED = 26  # the node after the last that ever was live, whatever recovery finds
-    A_TICKETS_END = 27  # the entry after the last that ever was a ticket's
-    A_NAMESPACE_DEVICE = 28  # of the pid namespace that the mutex serves
+    A_TOUCHED = 26  # the node after the last page that was ever part of a buffer
+    A_TICKETS_END = 27  # the index after the last entry that was ever used
+    A_NAMESPACE_DEVICE = 28  # of the pid namespace that the mutex works in
     A_NAMESPACE_INODE = 29
-    A_TRIMS = 30  # how often free pages were given back to the system
+    A_TRIMS = 30  # how often free pages were returned to the system
 
     ARENA_WORDS = 64
     MUTEX_WORDS = 6
 
-    LOCK_NONE = 0  # one process alone
+    LOCK_NONE = 0  # one process only
     LOCK_MUTEX = 1
     LOCK_FILE = 2
-    LOCK_FOREIGN = 3  # never stored: a process that must not touch the arena any more
+    LOCK_FOREIGN = 3  # never stored: a process that must not use the arena any more
 
     SLOT_WORDS = 16
-    SLOT_STATE = 0  # 63: live; 31..0 generation, one more at each use
-    SLOT_STICKY = 1  # not 0: processes that were forked from it share this slot
-    SLOT_PID = 2  # this and what follows is for people; nothing is decided by it
+    SLOT_STATE = 0  # 63: live; 31..0 generation, one more each time the slot is taken
+    SLOT_STICKY = 1  # not 0: forked children share this slot
+    SLOT_PID = 2  # from here on for people: the protocol decides nothing by it
     SLOT_START = 3
     SLOT_NAMESPACE = 4
     SLOT_NAME = 5
     SLOT_NAME_WORDS = 3
-    SLOT_MAGAZINE = 8  # MAGAZINE_WORDS of them, a cache line
+    SLOT_MAGAZINE = 8  # MAGAZINE_WORDS of them: a cache line
 
-    # A round: 63 taken; 62..32 node; 31..27 pages; 26..0 of the generation, against flipped bits.
+    # A round: 63 marked; 62..32 node; 31..27 pages; 26..0 of the generation, to detect flipped bits.
     MAGAZINE_WORDS = 8
     MOST_ROUND_PAGES = 16
-    CHILDREN = 2  # the slot of all forked children, where one process alone is served
+    CHILDREN = 2  # the slot of all forked children, with LOCK_NONE
 
-    FIRST_WORD_SLOTS = 48  # as many bits of the first word of holds are slots'
+    FIRST_WORD_SLOTS = 48  # slots that have a bit in the first word of holds
     MOST_TICKETS_EACH = 0xFFFF
 
     ENTRY_WORDS = 16
-    ENTRY_STATE = 0  # 0: free; else 1 + the number that orders replacements
+    ENTRY_STATE = 0  # 0: free; else 1 + a number: the larger is newer
     ENTRY_NODE = 1  # 0: never used
     ENTRY_GENERATION = 2
     ENTRY_BYTES = 3
@@ -89,41 +89,47 @@ if not cython.compiled:
     TICKET_SENT = 4  # ms, CLOCK_MONOTONIC
     TICKET_SENDER = 5  # 63..32 slot generation, 31..0 slot
 
-    # What an operation answers; a node, which is larger, where it answers with one.
+    # The answer of an operation. A node, as an answer, is larger than all of these.
     DONE = 0
     NO_PAGES = 1
-    LOCKED = 2  # another has the lock, and the time to wait is over
-    OWN_LOCK = 3  # this thread has it
+    LOCKED = 2  # another process or thread has the lock, and the time is over
+    OWN_LOCK = 3  # this thread has the lock
     POISONED = 4
-    UNLOCKABLE = 5  # the system refuses
-    CORRUPT = 6  # a fault was found, and mended
+    UNLOCKABLE = 5  # the system refuses the lock
+    CORRUPT = 6  # a fault was found and repaired
     FULL = 7
     TAKEN = 8
-    SHARED = 9  # others can see the pages
+    SHARED = 9  # others may see the pages
     NOT_LIVE = 10
     NOT_FOUND = 11
     STALE = 12
-    FOREIGN = 13  # this process is not the one that attached
+    FOREIGN = 13  # another process attached: this one is its child or clone
     NO_TICKETS = 16
-    UNBACKED = 17  # words may not be there: `backing` tells which
+    UNBACKED = 17  # words may have no memory: `missing` says which
 
-    # What the lock answers besides.
+    # Another answer of the lock.
     OWNER_DIED = 14
 
-    # How long one wait for the lock is, in milliseconds: signals are handled after each.
-    SLICE = 100
-    # How long the end of an object waits, as the lock's owner may have been stopped: its hold then lasts
-    # until the next operation of this process.
-    PATIENCE = 1000
-    # How long a fork waits before the child shares its parent's slot.
-    FORK_PATIENCE = 10000
+    # One wait for the lock: signals are handled after each.
+    SLICE_MS = 100
+    # How long the end of an object waits for the lock, whose owner may be stopped. After that, the next
+    # operation of this process ends its hold.
+    LOCK_PATIENCE_MS = 1000
+    # How long a fork waits for the lock; after that, the child shares its parent's slot.
+    FORK_PATIENCE_MS = 10000
 
-    # What an UNBACKED operation misses: the node of a granule, or one of these.
+    # Bytes that are locked, far beyond the end of the file.
+    LEASE_BYTE = 1 << 62  # of slot 0; those of the other slots follow
+    ATTACHING_BYTE = LEASE_BYTE - 2  # LEASE_BYTE - 1 is reserved for visitors
+    PROBED_BYTE = LEASE_BYTE - 3
+    LOCK_BYTE = LEASE_BYTE - 4
+
+    # What an UNBACKED operation needs: the node of a granule, or one of these.
     MISSING_DIRECTORY = 1
     MISSING_TICKETS = 2
 
-    # A recording's tape, in bytes, both powers of two; the most that a line has; and letters, the first
-    # of a word in its lowest byte.
+    # Bytes of a recording's tape, of a block of it, and of the longest line. Letters, the first one in
+    # the lowest byte.
     TAPE_BYTES = 0x10_0000
     TAPE_BLOCK = 0x1000
     TAPE_LINE = 40
@@ -133,8 +139,7 @@ if not cython.compiled:
     TAPE_COMMA = 0x2C
     TAPE_END = 0x0A
 
-    # Operations, as `busy` tells them. What only looks at the arena is one as well: the engine's lists
-    # are settled for it.
+    # Operations, as stored in A_BUSY. Reading is an operation too, because it changes the free lists.
     OP_ALLOC = 1
     OP_DROP = 2
     OP_JOIN = 3
@@ -158,7 +163,7 @@ if not cython.compiled:
     OP_REAP_TICKETS = 21
     OP_RECORD = 22
 
-    # Invariants of arenas, beside the engine's.
+    # Faults of arenas, besides the engine's; `failures.py` has their names.
     F_ORPHAN = 32
     F_HOLDER = 33
     F_TICKETS = 34
@@ -168,7 +173,7 @@ if not cython.compiled:
     F_MAGAZINE = 38
 
     def words_from_at(words: memoryview, index: u64) -> memoryview:
-        """The words from one on."""
+        """The words from `index` on."""
         return words[index:]
 
 
@@ -177,7 +182,7 @@ if not cython.compiled:
 @cython.inline
 @cython.cfunc
 def is_live_slot(state: u64) -> cython.bint:
-    """Whether a slot's state says that a process has it, alive or dead."""
+    """Whether a slot's state says that a process took it, which may be dead by now."""
     return state >> 63 != 0
 
 
@@ -186,8 +191,8 @@ def is_live_slot(state: u64) -> cython.bint:
 @cython.inline
 @cython.cfunc
 def hold_word(slot: u64) -> u64:
-    """Which of a buffer's words has a slot's bit."""
-    return (slot + 16) >> 6
+    """The index, among a buffer's words of holds, of the one with a slot's bit."""
+    return (slot + 64 - FIRST_WORD_SLOTS) >> 6
 
 
 @cython.nogil
@@ -197,7 +202,9 @@ def hold_word(slot: u64) -> u64:
 def hold_bit(slot: u64) -> u64:
     """A slot's bit in its word."""
     one: u64 = 1
-    return one << slot if slot < 48 else one << ((slot + 16) & 63)
+    if slot < FIRST_WORD_SLOTS:
+        return one << slot
+    return one << ((slot + 64 - FIRST_WORD_SLOTS) & 63)
 
 
 @cython.nogil
@@ -205,8 +212,8 @@ def hold_bit(slot: u64) -> u64:
 @cython.inline
 @cython.cfunc
 def tickets_in(word: u64) -> u64:
-    """The count of tickets in the first word of a buffer's holds."""
-    return word >> 48
+    """The number of tickets in the first word of a buffer's holds."""
+    return word >> FIRST_WORD_SLOTS
 
 
 @cython.nogil
@@ -214,7 +221,7 @@ def tickets_in(word: u64) -> u64:
 @cython.inline
 @cython.cfunc
 def round_of(node: u64, link: u64) -> u64:
-    """What a magazine has of a live buffer: its node, and what its record says of it, abridged."""
+    """The word of a magazine for a live buffer: its node, and part of its record."""
     return node << 32 | (link >> 32 & 31) << 27 | link & 0x7FF_FFFF
 
 
@@ -223,7 +230,7 @@ def round_of(node: u64, link: u64) -> u64:
 @cython.inline
 @cython.cfunc
 def taken(a_round: u64) -> u64:
-    """The round, marked: whoever has the lock ends its hold."""
+    """The round, marked: a process with the lock is ending its hold."""
     one: u64 = 1
     return a_round | one << 63
 
@@ -233,7 +240,7 @@ def taken(a_round: u64) -> u64:
 @cython.inline
 @cython.cfunc
 def is_taken(a_round: u64) -> cython.bint:
-    """Whether a round is marked so."""
+    """Whether a round is marked."""
     return a_round >> 63 != 0
 
 

@@ -15,7 +15,7 @@ from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
     from pagebuddy.core.words import H_HIGH_WATER, store, u64
-    from pagebuddy.sharing.holding.holds import add_hold, first_buffer, holds
+    from pagebuddy.sharing.holding.holds import add_hold, holds, settle_and_find_first
     from pagebuddy.sharing.holding.magazine import empty_magazine
     from pagebuddy.sharing.holding.reaping import begin_slot, reap
     from pagebuddy.sharing.operations.enter import enter, leave
@@ -39,7 +39,7 @@ if not cython.compiled:
         A_NAMESPACE_INODE,
         CHILDREN,
         DONE,
-        FORK_PATIENCE,
+        FORK_PATIENCE_MS,
         LOCK_FOREIGN,
         LOCK_MUTEX,
         LOCK_NONE,
@@ -56,7 +56,7 @@ if not cython.compiled:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def slot_for_child(a: ArenaState) -> u64:
+def take_slot_for_child(a: ArenaState) -> u64:
     """A free slot whose lease was taken for a child; 0 where there is none."""
     if not may_judge(a):
         # The descriptor was closed, and may be that of another file by now.
@@ -73,9 +73,9 @@ def slot_for_child(a: ArenaState) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def endow(a: ArenaState, slot: u64) -> cython.void:
+def copy_holds(a: ArenaState, slot: u64) -> cython.void:
     """Let a child's slot hold all that this process holds."""
-    node: u64 = first_buffer(a)
+    node: u64 = settle_and_find_first(a)
     while node and a.fault == 0:
         if holds(a, node, a.slot):
             add_hold(a, node, slot)
@@ -90,16 +90,16 @@ def leave_to_children(a: ArenaState) -> cython.void:
     if cython.compiled and a.base[A_BUSY]:
         # A fork made by C while another thread has the interpreter, which is the only lock here.
         return
-    if enter(a, OP_FORK, FORK_PATIENCE) == DONE:
+    if enter(a, OP_FORK, FORK_PATIENCE_MS) == DONE:
         begin_slot(a, CHILDREN)
-        endow(a, CHILDREN)
+        copy_holds(a, CHILDREN)
         leave(a)
 
 
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def stick(a: ArenaState) -> cython.void:
+def share_slot(a: ArenaState) -> cython.void:
     """Share this process's slot and lease with a child, and end no hold from now on."""
     a.sticky = True
     store(a.slots, slot_at(a.slot) + SLOT_STICKY, 1)
@@ -121,25 +121,25 @@ def prepare_fork(a: ArenaState) -> cython.void:
         leave_to_children(a)
     if a.lock_kind == LOCK_NONE or a.lock_kind == LOCK_FOREIGN or a.slot == 0:
         return
-    if enter(a, OP_FORK, FORK_PATIENCE) == DONE:
+    if enter(a, OP_FORK, FORK_PATIENCE_MS) == DONE:
         a.fork_locked = True
         empty_magazine(a, a.slot)
-        slot: u64 = slot_for_child(a)
+        slot: u64 = take_slot_for_child(a)
         if slot == 0 and reap(a):
-            slot = slot_for_child(a)
+            slot = take_slot_for_child(a)
         if slot:
             begin_slot(a, slot)
             store(a.slots, slot_at(slot) + SLOT_PID, 0)
-            endow(a, slot)
+            copy_holds(a, slot)
         if a.fault:
             a.fault = 0
             if take_over(a, a.words[H_HIGH_WATER], False) and slot:
-                endow(a, slot)
+                copy_holds(a, slot)
             a.fault = 0
         a.fork_slot = slot
         store(a.base, A_BUSY, 0)
     if a.fork_slot == 0:
-        stick(a)
+        share_slot(a)
 
 
 @cython.nogil

@@ -6,7 +6,7 @@ import os
 import threading
 
 # How long a fork waits for an attachment in the making, in seconds.
-PATIENCE = 10.0
+ATTACH_PATIENCE_S = 10.0
 
 
 class ForkGate:
@@ -24,7 +24,7 @@ class ForkGate:
 
     def hold(self) -> None:
         """Before a fork: wait for whoever attaches, but not for ever."""
-        if self._lock.acquire(timeout=PATIENCE):
+        if self._lock.acquire(timeout=ATTACH_PATIENCE_S):
             self._held += 1
 
     def give(self) -> None:

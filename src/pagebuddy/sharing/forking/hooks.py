@@ -11,7 +11,7 @@ import os
 from typing import Any
 from weakref import WeakSet
 
-from pagebuddy.sharing.forking.fork import begin_child, prepare_fork, resume_parent, stick
+from pagebuddy.sharing.forking.fork import begin_child, prepare_fork, resume_parent, share_slot
 from pagebuddy.sharing.forking.gate import GATE
 from pagebuddy.sharing.system.lock import unlock
 from pagebuddy.sharing.words import LOCK_FOREIGN
@@ -53,7 +53,7 @@ def _before() -> None:
                 a.fork_locked = False
                 unlock(a)
             a.fork_slot = 0
-            stick(a)
+            share_slot(a)
             raise
 
 

@@ -1,9 +1,9 @@
-"""The directory of kept buffers: open addressing by key, each entry committed by its state.
+"""The directory of kept buffers: a hash table with linear probing, each entry committed by its state.
 
-An entry whose state is 0 is free; one whose node is 0 as well ends a search: no key was ever put behind
-it that came past it. Entries that are free again become such as soon as none behind them needs them, so
-that much keeping and forgetting does not make a search for what is not there go through all. Nobody
-keeps a key's hash: it is computed from the key's words each time.
+An entry is free if its state is 0. A free entry whose node is 0 also ends a search; one that was used
+before does not, because an entry behind it may have been stored when it was in use. Such an entry gets
+the node 0 as soon as no entry behind it needs it, so that searches for absent keys stay short however
+often keys were added and removed. Hashes are not stored: they are computed from the key each time.
 """
 
 from pagebuddy.core import stand_in as cython
@@ -37,7 +37,7 @@ if not cython.compiled:
 @cython.exceptval(check=False)
 @cython.cfunc
 def first_place(a: ArenaState, key: cython.p_ulonglong) -> u64:
-    """Where the search for a key starts: FNV-1a over its words, the high half folded in."""
+    """The entry where the search for a key starts: FNV-1a over the key's words, folded."""
     number: u64 = 0xCBF2_9CE4
     i: u64 = 0
     while i < KEY_WORDS:
@@ -52,7 +52,7 @@ def first_place(a: ArenaState, key: cython.p_ulonglong) -> u64:
 @cython.inline
 @cython.cfunc
 def next_place(a: ArenaState, index: u64) -> u64:
-    """The entry after this one; after the last comes the first."""
+    """The next entry; after the last comes the first."""
     return index + 1 if index + 1 < a.n_entries else 0
 
 
@@ -61,7 +61,7 @@ def next_place(a: ArenaState, index: u64) -> u64:
 @cython.inline
 @cython.cfunc
 def place_before(a: ArenaState, index: u64) -> u64:
-    """The entry before this one; before the first comes the last."""
+    """The previous entry; before the first comes the last."""
     return index - 1 if index else a.n_entries - 1
 
 
@@ -69,7 +69,7 @@ def place_before(a: ArenaState, index: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def has_key(a: ArenaState, index: u64, key: cython.p_ulonglong) -> cython.bint:
-    """Whether an entry is in use for a key."""
+    """Whether an entry is in use and has this key."""
     at: u64 = entry_at(index)
     if index == a.n_entries or a.entries[at + ENTRY_STATE] == 0:
         return False
@@ -85,7 +85,7 @@ def has_key(a: ArenaState, index: u64, key: cython.p_ulonglong) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.cfunc
 def find_key(a: ArenaState, key: cython.p_ulonglong) -> u64:
-    """The entry of a key; `n_entries` where there is none."""
+    """The entry of a key; `n_entries` if there is none."""
     if a.base[A_NUMBER] == 0:
         return a.n_entries
     index: u64 = first_place(a, key)
@@ -102,7 +102,7 @@ def find_key(a: ArenaState, key: cython.p_ulonglong) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def find_node(a: ArenaState, node: u64) -> u64:
-    """The entry of a kept buffer; `n_entries` where there is none. Cost: the whole directory."""
+    """The entry of a kept buffer; `n_entries` if there is none. Reads the whole directory."""
     index: u64 = 0
     while index < a.n_entries:
         at: u64 = entry_at(index)
@@ -115,10 +115,10 @@ def find_node(a: ArenaState, node: u64) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def free_entry(a: ArenaState, key: cython.p_ulonglong) -> u64:
-    """An entry where a key can be put; `n_entries` where there is none.
+def find_free_entry(a: ArenaState, key: cython.p_ulonglong) -> u64:
+    """A free entry for a key; `n_entries` if there is none.
 
-    What has no key is not searched for, and lies where the next number points, not all at one place.
+    Entries without a key are never searched for. The next number spreads them over the directory.
     """
     index: u64 = first_place(a, key) if key[0] else a.base[A_NUMBER] % a.n_entries
     tried: u64 = 0
@@ -135,7 +135,7 @@ def free_entry(a: ArenaState, key: cython.p_ulonglong) -> u64:
 @cython.inline
 @cython.cfunc
 def is_free_again(a: ArenaState, index: u64) -> cython.bint:
-    """Whether an entry is free, and searches go past it all the same."""
+    """Whether an entry is free, but does not end a search."""
     at: u64 = entry_at(index)
     return a.entries[at + ENTRY_STATE] == 0 and a.entries[at + ENTRY_NODE] != 0
 
@@ -144,9 +144,9 @@ def is_free_again(a: ArenaState, index: u64) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.cfunc
 def end_searches(a: ArenaState, index: u64) -> cython.void:
-    """Let searches end at an entry that is free again, if those that go on would find nothing.
+    """Let searches end at an entry that was freed, and at free ones before it, if no entry needs them.
 
-    The entries from it on, and then those before it, are free again, up to one that ends a search.
+    That is so if, after any further freed entries, an entry follows that ends a search.
     """
     tried: u64 = 0
     while tried < a.n_entries and is_free_again(a, index):
@@ -163,8 +163,8 @@ def end_searches(a: ArenaState, index: u64) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def free_entry_at(a: ArenaState, index: u64) -> cython.void:
-    """Free an entry."""
+def free_entry(a: ArenaState, index: u64) -> cython.void:
+    """Free an entry, and let searches end there if possible."""
     store(a.entries, entry_at(index) + ENTRY_STATE, 0)
     end_searches(a, index)
 
@@ -173,7 +173,7 @@ def free_entry_at(a: ArenaState, index: u64) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def is_found(a: ArenaState, index: u64) -> cython.bint:
-    """Whether the search for an entry's key, if it has one, comes to it, and not to another first."""
+    """Whether the search for an entry's key finds this entry; also true of an entry without a key."""
     at: u64 = entry_at(index)
     return (
         a.entries[at + ENTRY_KEY] == 0
@@ -185,9 +185,9 @@ def is_found(a: ArenaState, index: u64) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.cfunc
 def forget(a: ArenaState, index: u64) -> cython.void:
-    """Free an entry; its buffer is kept no longer."""
+    """Free an entry, and stop keeping its buffer."""
     node: u64 = a.entries[entry_at(index) + ENTRY_NODE]
-    free_entry_at(a, index)
+    free_entry(a, index)
     if is_buffer(a, node):
         remove_hold(a, node, 0)
         free_if_unused(a, node)
@@ -199,9 +199,9 @@ def forget(a: ArenaState, index: u64) -> cython.void:
 def keep(
     a: ArenaState, node: u64, n_bytes: u64, key: cython.p_ulonglong, replace: cython.bint
 ) -> u64:
-    """Enter a live buffer under a key, perhaps an empty one; DONE, TAKEN or FULL.
+    """Keep a live buffer under a key, which may be empty; DONE, TAKEN or FULL.
 
-    One that is kept already gets the new key, if it is one, in place of the old one, and this length.
+    A buffer that is kept already gets the length `n_bytes`, and the new key unless that is empty.
     """
     former: u64 = find_node(a, node) if holds(a, node, 0) else a.n_entries
     if former < a.n_entries and (key[0] == 0 or has_key(a, former, key)):
@@ -210,7 +210,7 @@ def keep(
     old: u64 = find_key(a, key) if key[0] else a.n_entries
     if old < a.n_entries and not replace:
         return TAKEN
-    index: u64 = free_entry(a, key)
+    index: u64 = find_free_entry(a, key)
     if index == a.n_entries:
         return FULL
     at: u64 = entry_at(index)
@@ -226,7 +226,7 @@ def keep(
     add_hold(a, node, 0)
     store(a.entries, at + ENTRY_STATE, 1 + number)
     if former < a.n_entries:
-        free_entry_at(a, former)
+        free_entry(a, former)
     if old < a.n_entries:
         forget(a, old)
     return DONE

@@ -1,11 +1,11 @@
-"""Holds: the bits that say which processes use a buffer, and the end of a buffer that nobody uses."""
+"""Holds: the bits that say which processes use a buffer; and freeing a buffer that nothing protects."""
 
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
     from pagebuddy.core.aside import settle
     from pagebuddy.core.spans import give, length, next_live
-    from pagebuddy.core.state import fail, use_node
+    from pagebuddy.core.state import fail
     from pagebuddy.core.words import F_RECORD, N_HEADS, is_live, low, store, u64
     from pagebuddy.sharing.recording.recording import record_end
     from pagebuddy.sharing.state import ArenaState, holds_at
@@ -18,7 +18,7 @@ if not cython.compiled:
 @cython.inline
 @cython.cfunc
 def hold_alone(a: ArenaState, node: u64) -> cython.void:
-    """Make this process the only one that holds what is about to become a buffer."""
+    """Make this process the only holder of pages that are about to become a buffer."""
     at: u64 = holds_at(a, node)
     i: u64 = 0
     while i < a.words_of_holds:
@@ -40,7 +40,7 @@ def holds(a: ArenaState, node: u64, slot: u64) -> cython.bint:
 @cython.inline
 @cython.cfunc
 def add_hold(a: ArenaState, node: u64, slot: u64) -> cython.void:
-    """Let a slot hold a buffer."""
+    """Store a slot's hold on a buffer."""
     at: u64 = holds_at(a, node) + hold_word(slot)
     store(a.holds, at, a.holds[at] | hold_bit(slot))
 
@@ -50,7 +50,7 @@ def add_hold(a: ArenaState, node: u64, slot: u64) -> cython.void:
 @cython.inline
 @cython.cfunc
 def remove_hold(a: ArenaState, node: u64, slot: u64) -> cython.void:
-    """Let a slot hold a buffer no longer; see `free_if_unused`."""
+    """Clear a slot's hold on a buffer. The caller calls `free_if_unused`, at once or later."""
     at: u64 = holds_at(a, node) + hold_word(slot)
     store(a.holds, at, a.holds[at] & ~hold_bit(slot))
 
@@ -60,7 +60,7 @@ def remove_hold(a: ArenaState, node: u64, slot: u64) -> cython.void:
 @cython.inline
 @cython.cfunc
 def is_unused(a: ArenaState, node: u64) -> cython.bint:
-    """Whether nobody holds a buffer, it is not kept, and no ticket names it."""
+    """Whether no process holds a buffer, it is not kept, and it has no ticket."""
     at: u64 = holds_at(a, node)
     i: u64 = 0
     while i < a.words_of_holds:
@@ -75,7 +75,7 @@ def is_unused(a: ArenaState, node: u64) -> cython.bint:
 @cython.inline
 @cython.cfunc
 def is_held_by_me_alone(a: ArenaState, node: u64) -> cython.bint:
-    """Whether at most one object of this process uses a buffer, and nobody else. Needs no lock."""
+    """Whether only this process uses a buffer, with one object at most. Needs no lock."""
     at: u64 = holds_at(a, node)
     i: u64 = 0
     while i < a.words_of_holds:
@@ -89,19 +89,25 @@ def is_held_by_me_alone(a: ArenaState, node: u64) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
+def is_page(a: ArenaState, node: u64) -> cython.bint:
+    """Whether a node is a page's. Flipped bits can have made it any number."""
+    return node >= N_HEADS and node < a.n_nodes
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
 def is_buffer(a: ArenaState, node: u64) -> cython.bint:
-    """Whether a node is the first of a live span; its section is then in use."""
-    return node >= N_HEADS and use_node(a, node) and is_live(a.links[node])
+    """Whether a live buffer starts at a node. An arena has one section, always in use."""
+    return is_page(a, node) and is_live(a.links[node])
 
 
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def first_buffer(a: ArenaState) -> u64:
-    """The first live buffer, its section in use; 0 where there is none.
-
-    What is aside is settled: it is in no list, and may be all there is.
-    """
+def settle_and_find_first(a: ArenaState) -> u64:
+    """Return the cached run to the free lists, then find the first live buffer; 0 if there is none."""
     settle(a)
     return next_live(a, N_HEADS) if a.fault == 0 else 0
 
@@ -111,7 +117,7 @@ def first_buffer(a: ArenaState) -> u64:
 @cython.inline
 @cython.cfunc
 def is_the_buffer(a: ArenaState, node: u64, generation: u64) -> cython.bint:
-    """Whether the very buffer that an entry or a ticket was made for is still live."""
+    """Whether the buffer that an entry or a ticket was made for is still live."""
     return is_buffer(a, node) and low(a.links[node]) == generation
 
 
@@ -120,7 +126,7 @@ def is_the_buffer(a: ArenaState, node: u64, generation: u64) -> cython.bint:
 @cython.inline
 @cython.cfunc
 def fits(a: ArenaState, node: u64, n_bytes: u64) -> cython.bint:
-    """Whether a live buffer can have that many bytes, as an entry or a ticket tells."""
+    """Whether a live buffer can have as many bytes as an entry or a ticket says."""
     return n_bytes != 0 and n_bytes <= length(a, node) << a.page_bits
 
 
@@ -129,7 +135,7 @@ def fits(a: ArenaState, node: u64, n_bytes: u64) -> cython.bint:
 @cython.inline
 @cython.cfunc
 def free_if_unused(a: ArenaState, node: u64) -> cython.void:
-    """Free a buffer that nobody needs any more."""
+    """Free a buffer if nothing protects it."""
     if is_unused(a, node):
         give(a, node)
 
@@ -139,7 +145,7 @@ def free_if_unused(a: ArenaState, node: u64) -> cython.void:
 @cython.inline
 @cython.cfunc
 def end_hold(a: ArenaState, node: u64) -> cython.void:
-    """One local object less uses a buffer; with the last one this process's hold ends."""
+    """End one object's use of a buffer; with the last object, this process's hold ends."""
     if a.local[node - N_HEADS]:
         a.local[node - N_HEADS] -= 1
         return
@@ -148,7 +154,7 @@ def end_hold(a: ArenaState, node: u64) -> cython.void:
         fail(a, F_RECORD, node)
         return
     if a.sticky:
-        # A child that shares the slot may still use it.
+        # Another process that shares the slot may still use it.
         return
     store(a.holds, at, a.holds[at] & ~a.my_bit)
     if node < a.recorded:
@@ -161,6 +167,6 @@ def end_hold(a: ArenaState, node: u64) -> cython.void:
 @cython.inline
 @cython.cfunc
 def bytes_within(a: ArenaState, node: u64, n_bytes: u64) -> u64:
-    """What is told to be a live buffer's bytes, or all of its pages' if that cannot be."""
+    """`n_bytes` if a live buffer can have that many bytes, else the bytes of all its pages."""
     most: u64 = length(a, node) << a.page_bits
     return n_bytes if 0 < n_bytes <= most else most

@@ -1,21 +1,21 @@
-"""Magazines: a few small blocks that a process dropped, and has again without the arena's lock.
+"""Magazines: each process caches a few small buffers that it dropped, and reuses them without the lock.
 
-Each slot has one, of MAGAZINE_WORDS words, and its process alone loads it and draws from it, by one swap
-of a word each. A *round* in it is a live buffer that the slot holds, that nobody else has anything to do
-with, and for which its process has no object. To all who look it is free: whoever has the lock empties
-the magazines before it looks at buffers, and where pages are short.
+Each slot has one, of MAGAZINE_WORDS words. Only its process *loads* buffers into it and *draws* them, by
+one atomic swap of a word each. A *round* is a cached buffer: it is live and held by the slot, and its
+process has no object for it. It counts as free: a process that has the lock empties the magazines
+before it looks at buffers, and if there are not enough free pages.
 
-- A thread loads and draws with the interpreter's lock, and only while no other thread of its process is
-  in an operation without it (`away`): that one might count another object for what is being loaded. Nor
-  while what it holds is recorded.
-- Whoever takes a round out marks it, ends the hold, and then clears the word. Who dies in between leaves
-  the mark, and the next one finishes. No process touches a round of its own that is marked.
-- A buffer that is asked for by its place may become a round just then. So who draws looks again whether
-  it holds it alone, after the swap; who joins has stored its hold before it looks at anything else.
-- So a round may have other holders, tickets or a key. Then it is not drawn; and its process, where it
-  gains the buffer by those, has the hold of the round for it.
+- A thread loads and draws while it has the GIL, and only if no other thread of its process is in an
+  operation without the GIL (`away`): that thread could add an object for the buffer that is being
+  loaded. Nothing is loaded or drawn while the arena is recorded.
+- A process that takes a round out, with the lock, marks it, ends the hold, and then clears the word. If
+  it dies in between, the mark remains, and `mend_magazines` finishes. The owner ignores marked rounds.
+- A process can join a buffer by its offset just when it becomes a round. So the owner checks again after
+  the swap that it alone holds the buffer; and a process that joins stores its hold first.
+- So a round can have other holders, tickets or a key. Then it is not drawn. If its owner gets the buffer
+  by one of those, the hold of the round becomes the hold of the new object (`unload`).
 
-Arenas that are not locked by a mutex have no magazines: their words stay 0.
+Arenas without a mutex have no magazines: their words stay 0.
 """
 
 from pagebuddy.core import stand_in as cython
@@ -28,6 +28,7 @@ if not cython.compiled:
         holds,
         is_buffer,
         is_held_by_me_alone,
+        is_page,
         remove_hold,
     )
     from pagebuddy.sharing.recording.recording import record_hold
@@ -53,7 +54,7 @@ if not cython.compiled:
 @cython.inline
 @cython.cfunc
 def is_unlocked(a: ArenaState) -> cython.bint:
-    """Whether this process may load its magazine and draw from it just now."""
+    """Whether this process may load and draw now."""
     return (
         a.magazine != 0
         and a.away == 0
@@ -68,9 +69,9 @@ def is_unlocked(a: ArenaState) -> cython.bint:
 @cython.inline
 @cython.cfunc
 def load(a: ArenaState, node: u64) -> cython.bint:
-    """Make a round of a small buffer that no object of this process uses any more, if that can be."""
+    """Cache a small buffer for which this process has no object any more, if possible."""
     if a.magazine == 0:
-        # Its words may not be this process's any more.
+        # In a forked child its words may belong to another process.
         return False
     link: u64 = a.links[node]
     if pages_in(link) > MOST_ROUND_PAGES or not is_unlocked(a):
@@ -95,19 +96,10 @@ def load(a: ArenaState, node: u64) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def is_page(a: ArenaState, node: u64) -> cython.bint:
-    """Whether a node is a page's. Flipped bits may have made it anything."""
-    return node >= N_HEADS and node < a.n_nodes
-
-
-@cython.nogil
-@cython.exceptval(check=False)
-@cython.inline
-@cython.cfunc
 def draw(a: ArenaState, n: u64) -> u64:
-    """The node of a round of n pages, out of the magazine; 0 where there is none.
+    """Take a round of n pages out of the magazine; its node, or 0 if there is none.
 
-    It is a new buffer if this process still holds it alone. Else its hold is to be ended.
+    It is a new buffer if this process still holds it alone. Else the caller ends the hold.
     """
     if a.most_rounds == 0 or n > MOST_ROUND_PAGES or not is_unlocked(a):
         return 0
@@ -121,7 +113,7 @@ def draw(a: ArenaState, n: u64) -> u64:
         if (
             word >> 27 & 31 == n
             and is_page(a, node)
-            # Never what is marked: no record makes a round so.
+            # Never a marked one: `round_of` sets no mark.
             and word == round_of(node, a.links[node])
             and pages_in(a.links[node]) == n
             and is_live(a.links[node])
@@ -142,9 +134,9 @@ def draw(a: ArenaState, n: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def is_round(a: ArenaState, slot: u64, word: u64) -> cython.bint:
-    """Whether a word of a slot's magazine, marked or not, can be; its section is then in use.
+    """Whether a word of a slot's magazine, marked or not, names a live buffer that the slot holds.
 
-    It may be longer by now: another may have joined it before it was a round, and grown it.
+    The buffer can be longer than the word says: a process may have joined and grown it.
     """
     node: u64 = node_in(word)
     return is_buffer(a, node) and (a.links[node] ^ word) & 0x7FF_FFFF == 0 and holds(a, node, slot)
@@ -154,7 +146,7 @@ def is_round(a: ArenaState, slot: u64, word: u64) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.cfunc
 def take_round(a: ArenaState, slot: u64, at: u64) -> cython.bint:
-    """Take a round out of a slot's magazine, with the lock; False where there is none."""
+    """Take a round out of a slot's magazine, with the lock; False if there is none."""
     while a.fault == 0:
         word: u64 = peek(a.slots, at)
         if word == 0:
@@ -173,7 +165,7 @@ def take_round(a: ArenaState, slot: u64, at: u64) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.cfunc
 def empty_magazine(a: ArenaState, slot: u64) -> u64:
-    """Take every round out of a slot's magazine, with the lock; how many there were."""
+    """Take all rounds out of a slot's magazine, with the lock; how many there were."""
     count: u64 = 0
     i: u64 = 0
     while i < MAGAZINE_WORDS:
@@ -186,7 +178,7 @@ def empty_magazine(a: ArenaState, slot: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def make_room(a: ArenaState) -> cython.void:
-    """Take the older half out of this process's own magazine, which was full, with the lock."""
+    """Take the older half out of this process's own full magazine, with the lock."""
     i: u64 = a.top_round
     left: u64 = MAGAZINE_WORDS // 2
     a.is_full = False
@@ -200,7 +192,7 @@ def make_room(a: ArenaState) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def empty_magazines(a: ArenaState) -> u64:
-    """Take every round out of every magazine, with the lock; how many there were."""
+    """Take all rounds out of all magazines, with the lock; how many there were."""
     count: u64 = 0
     slot: u64 = 1
     while slot < a.n_slots and a.fault == 0 and a.base[A_POISONED] == 0:
@@ -213,10 +205,10 @@ def empty_magazines(a: ArenaState) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def is_used(a: ArenaState, node: u64) -> cython.bint:
-    """Whether a node is the first of a live buffer that is no round; its section is then in use.
+def take_out_of_magazines(a: ArenaState, node: u64) -> cython.bint:
+    """Empty the magazines that have the buffer at a node; whether a buffer is live there after that.
 
-    One that is a round is free from now on.
+    A round that nothing else protects is freed, so it does not count as a buffer.
     """
     slot: u64 = 1
     while slot < a.n_slots and is_buffer(a, node):
@@ -235,7 +227,7 @@ def is_used(a: ArenaState, node: u64) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.cfunc
 def clear_magazine(a: ArenaState, slot: u64) -> cython.void:
-    """Forget the rounds of a slot whose process is no more, or is about to have it, or to leave it."""
+    """Clear the words of a magazine whose slot begins or ends. The holds end otherwise."""
     at: u64 = magazine_at(slot)
     end: u64 = at + MAGAZINE_WORDS
     while at < end:
@@ -248,7 +240,7 @@ def clear_magazine(a: ArenaState, slot: u64) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def mend_magazines(a: ArenaState) -> cython.void:
-    """End the holds of all rounds that are marked, and forget what is none. Nothing is freed yet."""
+    """End the holds of marked rounds, and clear words that are not rounds. Frees nothing yet."""
     slot: u64 = 1
     while slot < a.n_slots:
         at: u64 = magazine_at(slot)
@@ -269,7 +261,7 @@ def mend_magazines(a: ArenaState) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def unload(a: ArenaState, node: u64) -> cython.bint:
-    """Whether a buffer was a round of this process, which it is no more: an object has its hold now."""
+    """Take a buffer out of this process's own magazine, if it is there: the caller uses its hold."""
     at: u64 = a.magazine
     end: u64 = at + MAGAZINE_WORDS if at else 0
     while at < end:
@@ -284,9 +276,9 @@ def unload(a: ArenaState, node: u64) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.cfunc
 def join_hold(a: ArenaState, node: u64, n_bytes: u64) -> cython.void:
-    """One local object more uses a live buffer. All see it from now on, also who draws a round.
+    """Add an object of this process for a live buffer. All processes see the hold at once.
 
-    It may be a round of this process's own: another may have joined it just before, and sent or kept it.
+    It can be a round of this process: another may have joined it, and sent or kept it.
     """
     at: u64 = holds_at(a, node) + a.my_word
     if a.holds[at] & a.my_bit == 0:

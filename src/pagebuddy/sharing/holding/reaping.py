@@ -1,15 +1,15 @@
-"""Reaping: what the dead held goes back, in one hold of the lock.
+"""Reaping: ending the holds of dead processes, under the lock.
 
-A process is dead when its slot is live and its lease is gone; nothing else is proof. All of the dead
-are ended in one walk, as nobody else can do anything meanwhile. Each step may be repeated, and who dies
-half way leaves the slots dead.
+A process is dead if its slot is live and its lease is gone; nothing else proves it. One walk ends all
+dead processes of a word of holds, because all others wait meanwhile. Each step can be repeated: if the
+reaping process dies half way, the slots stay dead, and the next one reaps them.
 """
 
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
     from pagebuddy.core.words import low, store, u64
-    from pagebuddy.sharing.holding.holds import first_buffer, free_if_unused, is_buffer
+    from pagebuddy.sharing.holding.holds import free_if_unused, settle_and_find_first
     from pagebuddy.sharing.holding.magazine import clear_magazine
     from pagebuddy.sharing.recovery.takeover import next_buffer
     from pagebuddy.sharing.state import ArenaState, holds_at, slot_at
@@ -28,7 +28,7 @@ if not cython.compiled:
 @cython.inline
 @cython.cfunc
 def is_among(slot: u64, word: u64, bits: u64) -> cython.bint:
-    """Whether a slot's bit is one of these in that word of holds."""
+    """Whether a slot's bit is one of these bits of a word of holds."""
     return hold_word(slot) == word and hold_bit(slot) & bits != 0
 
 
@@ -36,19 +36,18 @@ def is_among(slot: u64, word: u64, bits: u64) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.cfunc
 def end_slots(a: ArenaState, word: u64, bits: u64) -> cython.void:
-    """End all holds of the slots that have these bits in that word of holds, and free the slots."""
+    """End all holds of the slots with these bits in a word of holds, and free the slots."""
     slot: u64 = 1
     while slot < a.n_slots:
-        # First: a round is a buffer that its slot holds.
+        # First, because a round is a buffer that its slot holds.
         if is_among(slot, word, bits):
             clear_magazine(a, slot)
         slot += 1
-    node: u64 = first_buffer(a)
+    node: u64 = settle_and_find_first(a)
     while node and a.fault == 0:
         after: u64 = next_buffer(a, node)
         at: u64 = holds_at(a, node) + word
         if a.holds[at] & bits:
-            is_buffer(a, node)
             store(a.holds, at, a.holds[at] & ~bits)
             free_if_unused(a, node)
         node = after
@@ -65,7 +64,7 @@ def end_slots(a: ArenaState, word: u64, bits: u64) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def end_slot(a: ArenaState, slot: u64) -> cython.void:
-    """End all holds of a slot, and free it."""
+    """End all holds of a slot, and free the slot."""
     end_slots(a, hold_word(slot), hold_bit(slot))
 
 
@@ -73,7 +72,7 @@ def end_slot(a: ArenaState, slot: u64) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def reap(a: ArenaState) -> u64:
-    """End all slots of the dead; how many there were. Cost: a walk for each word of holds at most."""
+    """End all slots of dead processes; how many there were. Cost: one walk for each word of holds."""
     count: u64 = 0
     word: u64 = 0
     while may_judge(a) and word < a.words_of_holds and a.fault == 0:
@@ -96,7 +95,7 @@ def reap(a: ArenaState) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def begin_slot(a: ArenaState, slot: u64) -> cython.bint:
-    """Make a free slot, whose lease this process has taken, its own; False where it is not free."""
+    """Make a slot live, whose lease this process has taken; False if it is live already."""
     state: u64 = a.slots[slot_at(slot) + SLOT_STATE]
     if is_live_slot(state):
         return False

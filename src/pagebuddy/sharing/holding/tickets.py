@@ -1,7 +1,7 @@
-"""Tickets: buffers on their way between processes, each named by a serial that is never used again.
+"""Tickets: each protects a buffer on its way between processes, under a serial never used again.
 
-A ticket is a hold without a holder. It needs no sender, and is redeemed once: whoever claims it holds
-the buffer before the ticket ends.
+A ticket is a hold without a holder, and outlives its sender. It can be claimed once: the claiming
+process holds the buffer before the ticket ends.
 """
 
 from pagebuddy.core import stand_in as cython
@@ -17,7 +17,7 @@ if not cython.compiled:
         holds,
         is_the_buffer,
     )
-    from pagebuddy.sharing.holding.magazine import is_used, join_hold
+    from pagebuddy.sharing.holding.magazine import join_hold, take_out_of_magazines
     from pagebuddy.sharing.recovery.takeover import tickets_end
     from pagebuddy.sharing.request import Request
     from pagebuddy.sharing.state import ArenaState, holds_at, slot_at, ticket_at
@@ -26,6 +26,7 @@ if not cython.compiled:
         A_TICKETS_END,
         DONE,
         F_TICKET,
+        FIRST_WORD_SLOTS,
         MISSING_TICKETS,
         MOST_TICKETS_EACH,
         NO_TICKETS,
@@ -47,22 +48,22 @@ if not cython.compiled:
 @cython.exceptval(check=False)
 @cython.cfunc
 def count_ticket(a: ArenaState, node: u64, more: u64) -> cython.void:
-    """Count one ticket more, or one less, of a buffer."""
+    """Add one to a buffer's count of tickets, or subtract one."""
     one: u64 = 1
     at: u64 = holds_at(a, node)
     if more:
-        store(a.holds, at, a.holds[at] + (one << 48))
+        store(a.holds, at, a.holds[at] + (one << FIRST_WORD_SLOTS))
     elif tickets_in(a.holds[at]):
-        store(a.holds, at, a.holds[at] - (one << 48))
+        store(a.holds, at, a.holds[at] - (one << FIRST_WORD_SLOTS))
 
 
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def free_ticket(a: ArenaState) -> u64:
-    """A free entry, searched from where the last one was found; `n_tickets` where there is none.
+def find_free_ticket(a: ArenaState) -> u64:
+    """A free entry, searched from the last one found on; `n_tickets` if there is none.
 
-    NO_PAGE where the next one that never was used may not be there.
+    Raises `A_TICKETS_END` for an entry that was never used; NO_PAGE if that may have no memory yet.
     """
     end: u64 = tickets_end(a)
     tried: u64 = 0
@@ -88,24 +89,24 @@ def free_ticket(a: ArenaState) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def do_send(a: ArenaState, r: Request) -> u64:
-    """Make a ticket for a buffer that this process holds; `index` and `serial` are the handle's."""
-    if not is_used(a, r.node) or not holds(a, r.node, a.slot):
+    """Make a ticket for a buffer that this process holds; sets `ticket_index` and `serial`."""
+    if not take_out_of_magazines(a, r.node) or not holds(a, r.node, a.slot):
         return NOT_LIVE
     if tickets_in(a.holds[holds_at(a, r.node)]) == MOST_TICKETS_EACH:
         return NO_TICKETS
-    r.index = free_ticket(a)
-    if r.index == NO_PAGE:
+    r.ticket_index = find_free_ticket(a)
+    if r.ticket_index == NO_PAGE:
         r.missing = MISSING_TICKETS
         return UNBACKED
-    if r.index >= a.n_tickets:
+    if r.ticket_index >= a.n_tickets:
         return NO_TICKETS
-    at: u64 = ticket_at(r.index)
+    at: u64 = ticket_at(r.ticket_index)
     r.serial = a.base[A_SERIAL] + 1
     store(a.base, A_SERIAL, r.serial)
     store(a.tickets, at + TICKET_NODE, r.node)
     store(a.tickets, at + TICKET_GENERATION, low(a.links[r.node]))
     store(a.tickets, at + TICKET_BYTES, bytes_within(a, r.node, r.n_bytes))
-    store(a.tickets, at + TICKET_SENT, r.time)
+    store(a.tickets, at + TICKET_SENT, r.now_ms)
     sender: u64 = low(a.slots[slot_at(a.slot) + SLOT_STATE]) << 32 | a.slot
     store(a.tickets, at + TICKET_SENDER, sender)
     store(a.tickets, at + TICKET_SERIAL, r.serial)
@@ -118,7 +119,7 @@ def do_send(a: ArenaState, r: Request) -> u64:
 @cython.inline
 @cython.cfunc
 def is_ticket(a: ArenaState, index: u64, serial: u64) -> cython.bint:
-    """Whether an entry is in use for the serial that a handle tells."""
+    """Whether an entry is in use for the serial that a handle names."""
     return (
         serial != 0
         and index < tickets_end(a)
@@ -130,7 +131,7 @@ def is_ticket(a: ArenaState, index: u64, serial: u64) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.cfunc
 def end_ticket(a: ArenaState, index: u64) -> cython.void:
-    """End a ticket; its buffer is freed if nobody needs it any more."""
+    """End a ticket, and free its buffer if nothing else protects it."""
     at: u64 = ticket_at(index)
     node: u64 = a.tickets[at + TICKET_NODE]
     live: cython.bint = is_the_buffer(a, node, a.tickets[at + TICKET_GENERATION])
@@ -144,19 +145,19 @@ def end_ticket(a: ArenaState, index: u64) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def do_claim(a: ArenaState, r: Request) -> u64:
-    """Redeem a ticket: this process holds the buffer from now on, by one object more."""
-    if not is_ticket(a, r.index, r.serial):
+    """Claim a ticket: add an object for its buffer; sets `node`, `n_bytes` and `n_pages`."""
+    if not is_ticket(a, r.ticket_index, r.serial):
         return STALE
-    at: u64 = ticket_at(r.index)
+    at: u64 = ticket_at(r.ticket_index)
     r.node = a.tickets[at + TICKET_NODE]
     r.n_bytes = a.tickets[at + TICKET_BYTES]
     generation: u64 = a.tickets[at + TICKET_GENERATION]
     if not is_the_buffer(a, r.node, generation) or not fits(a, r.node, r.n_bytes):
         fail(a, F_TICKET, r.node)
         return NOT_LIVE
-    r.n = length(a, r.node)
+    r.n_pages = length(a, r.node)
     join_hold(a, r.node, r.n_bytes)
-    end_ticket(a, r.index)
+    end_ticket(a, r.ticket_index)
     return DONE
 
 
@@ -164,10 +165,10 @@ def do_claim(a: ArenaState, r: Request) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def do_withdraw(a: ArenaState, r: Request) -> u64:
-    """End a ticket that nobody claimed."""
-    if not is_ticket(a, r.index, r.serial):
+    """End an unclaimed ticket."""
+    if not is_ticket(a, r.ticket_index, r.serial):
         return STALE
-    end_ticket(a, r.index)
+    end_ticket(a, r.ticket_index)
     return DONE
 
 
@@ -175,21 +176,21 @@ def do_withdraw(a: ArenaState, r: Request) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def do_reap_tickets(a: ArenaState, r: Request) -> u64:
-    """End all tickets that are at least `longest` ms old at `time`; how many there were.
+    """End all tickets that are at least `least_age_ms` old; sets `n_ended`.
 
-    Those from before a restart of the machine, whose time lies ahead, are as old as the restart.
+    The clock restarts with the machine. A ticket whose time is in the future has age 0.
     """
-    r.n = 0
+    r.n_ended = 0
     index: u64 = 0
     end: u64 = tickets_end(a)
     while index < end:
         at: u64 = ticket_at(index)
         if a.tickets[at + TICKET_SERIAL]:
             sent: u64 = a.tickets[at + TICKET_SENT]
-            age: u64 = r.time - sent if sent < r.time else 0
-            if age >= r.longest:
+            age: u64 = r.now_ms - sent if sent < r.now_ms else 0
+            if age >= r.least_age_ms:
                 end_ticket(a, index)
-                r.n += 1
+                r.n_ended += 1
         index += 1
     return DONE
 
@@ -198,7 +199,7 @@ def do_reap_tickets(a: ArenaState, r: Request) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def restamp_tickets(a: ArenaState, time: u64) -> cython.void:
-    """Let no ticket be from the future: after a restart of the machine its clock began anew."""
+    """Set times in the future to now: the clock restarts with the machine."""
     index: u64 = 0
     end: u64 = tickets_end(a)
     while index < end:

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from pagebuddy.memory.medium import Medium
 
 # How long to wait for another that attaches, in seconds: it may have been stopped.
-PATIENCE_TO_ATTACH = 10.0
+ATTACH_PATIENCE_S = 10.0
 
 # The arenas that this process is attached to, by engine, device and inode.
 _ATTACHED: WeakValueDictionary[tuple[str, int, int], Any] = WeakValueDictionary()
@@ -134,11 +134,10 @@ def _attached(engine: ModuleType, medium: Medium) -> Any:
             return known
         layout = Layout.read(_header(medium), medium.size)
         _check_engine(engine, layout)
-        with lease.attaching(medium.fileno(), PATIENCE_TO_ATTACH):
+        with lease.attaching(medium.fileno(), ATTACH_PATIENCE_S):
             if not getattr(medium, "is_linked", lambda: True)():
                 raise ArenaNotFound("the arena was unlinked just now; look for its name again")
             a = adopted(engine, layout, medium)
-            # Visitors do not count: they never lock.
             if lease.any_is_taken(medium.fileno(), layout.n_slots):
                 _check_namespace(a)
             else:
@@ -322,9 +321,9 @@ def _take_slot(a: Any) -> None:
                 continue
             if not a.take_lease(slot):
                 continue
-            asked = a.request(slot=slot, time=now())
+            asked = a.request(slot=slot, now_ms=now())
             try:
-                answer = a.perform(asked, OP_ATTACH, PATIENCE_TO_ATTACH)
+                answer = a.perform(asked, OP_ATTACH, ATTACH_PATIENCE_S)
             except BaseException:
                 a.drop_lease()
                 raise
@@ -335,7 +334,7 @@ def _take_slot(a: Any) -> None:
             a.mind_forks()
             describe(a.memory[at : at + SLOT_WORDS])
             return
-        a.perform(a.request(), OP_REAP, PATIENCE_TO_ATTACH)
+        a.perform(a.request(), OP_REAP, ATTACH_PATIENCE_S)
     raise OutOfSlots(
         f"the arena has slots for {a.layout.n_slots - 1} processes, and all are taken; end some, or "
         "make the arena with more: slots=112, 176 and so on"

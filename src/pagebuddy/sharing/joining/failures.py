@@ -1,18 +1,18 @@
-"""What an arena's operations answer, as exceptions: what was asked, what was there, what to do."""
+"""Answers of operations as exceptions, and checked arguments: the messages that users read."""
 
 from __future__ import annotations
 
 import math
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pagebuddy.allocator.refusals import INVARIANTS
 from pagebuddy.arguments import power_of_two
+from pagebuddy.core.words import N_HEADS
 from pagebuddy.errors import (
     ArenaClosed,
     BadFree,
     CorruptMetadata,
-    OutOfPages,
     OutOfSlots,
     OutOfTickets,
     StaleHandle,
@@ -21,55 +21,52 @@ from pagebuddy.memory.sizes import bytes_of
 from pagebuddy.sharing import words
 
 if TYPE_CHECKING:
+    from typing import Any
+
+    from pagebuddy.sharing.attached import Attached
     from pagebuddy.sharing.request import Request
 
 OF_ARENAS = INVARIANTS | {
-    words.F_ORPHAN: "every buffer has a holder, a ticket, or is kept",
-    words.F_HOLDER: "whoever holds a buffer has a slot",
-    words.F_TICKETS: "the tickets of all buffers are the tickets there are",
-    words.F_TICKET: "a ticket names a live buffer that counts it, and bytes of it",
+    words.F_ORPHAN: "every live buffer has a holder or a ticket, or is kept",
+    words.F_HOLDER: "every holder of a buffer has a slot",
+    words.F_TICKETS: "the counts of tickets of all buffers add up to the number of tickets",
+    words.F_TICKET: "every ticket names a live buffer that counts it, and at most the buffer's bytes",
     words.F_KEPT: "every kept buffer has an entry in the directory",
-    words.F_MAGAZINE: "a magazine has live buffers that its process holds",
-    words.F_ENTRY: "an entry of the directory is found by its key and names a live, kept buffer",
+    words.F_MAGAZINE: "a magazine contains only live buffers that its process holds",
+    words.F_ENTRY: "every entry of the directory is found by its key and names a live, kept buffer",
 }
+"""The invariants of an arena, by fault."""
 
-MOST_KEY = 47
+MAX_KEY = 47
 
-# In seconds, 31 years.
-_FOR_EVER = 1e9
+# About 31 years: longer waits are endless, because system calls refuse them.
+_MAX_WAIT_S = 1e9
 
-_MEND = "the arena's recover() rebuilds all but the records of live buffers"
+_MEND = "the arena's recover() rebuilds everything but the records of live buffers"
 
 
 def corrupt(fault: int, node: int) -> CorruptMetadata:
     """The error for a fault at a node."""
-    page = node - words_first_node() if node >= words_first_node() else None
+    page = node - N_HEADS if node >= N_HEADS else None
     where = f"at list {node}" if page is None else f"at page {page}"
     return CorruptMetadata(OF_ARENAS[fault], where, page, _MEND)
 
 
-def words_first_node() -> int:
-    """The node of page 0."""
-    from pagebuddy.core.words import N_HEADS
-
-    return N_HEADS
-
-
-def error_for(a: Any, answer: int, request: Request) -> Exception:
-    """The error for what an operation answered."""
-    figures = request.answer
+def error_for(a: Attached, answer: int, request: Request) -> Exception:
+    """The error for an operation's answer."""
     if answer == words.POISONED:
         return CorruptMetadata(
             "no two live buffers share a page",
-            "what is stored contradicts itself",
+            "their records contradict each other, so recover() cannot repair the arena",
             None,
-            "save what can be read, and make a new arena",
+            "save the buffers that you can still read, and create a new arena",
         )
     if answer == words.CORRUPT:
         return corrupt(a.figures["seen_fault"], a.figures["seen_node"])
     if answer == words.NOT_LIVE:
-        page = figures["node"] - words_first_node()
-        return BadFree(page, "free", f"there is no buffer at page {page}: is it gone?")
+        page = request.answer["node"] - N_HEADS
+        message = f"there is no buffer at page {page}: it was freed, or never allocated"
+        return BadFree(page, "free", message)
     if answer == words.NOT_FOUND:
         return KeyError(request.key_text)
     if answer == words.TAKEN:
@@ -78,52 +75,56 @@ def error_for(a: Any, answer: int, request: Request) -> Exception:
         )
     if answer == words.FULL:
         return OutOfSlots(
-            f"the directory has room for {a.layout.n_entries} kept buffers, and is full; unkeep some"
+            f"the arena has room for {a.layout.n_entries} kept buffers, and all of it is used; unkeep() "
+            "some buffers, or create an arena with more pages"
         )
     if answer == words.STALE:
         return StaleHandle(
-            "the handle's ticket is gone: it was claimed or withdrawn before, or nobody claimed it in "
-            "time; pickle the buffer once for each receiver"
+            "the handle's ticket has ended: it was claimed or withdrawn before, or nobody claimed it in "
+            "time; a handle can be claimed once, so pickle the buffer once for each receiver"
         )
     if answer == words.NO_TICKETS:
         return OutOfTickets(
             f"the arena has {a.layout.n_tickets} tickets, {words.MOST_TICKETS_EACH} for one buffer, and "
-            "no free one; claim some, or end those that nobody will claim: reap(unclaimed_after=seconds)"
+            "none is free; claim some handles, or end old ones with reap(unclaimed_after=seconds)"
         )
     if answer == words.FOREIGN:
         return ArenaClosed(
-            "the arena was attached by the process that this one was forked or cloned from, and cannot "
-            "be used here: attach again, or make another"
+            "this process was forked or cloned from the one that attached the arena, and cannot use the "
+            "arena by that; attach it again, or create another"
         )
     if answer == words.SHARED:
         return BufferError(
-            "others may see the pages that would be given back: a view, an array, another process, "
-            "a handle or a consumer of the buffer protocol; let go of those first"
+            "others may see the pages that would be freed: a view, an array, another process, a handle, "
+            "or a consumer of the buffer protocol; release those first"
         )
     if answer == words.OWN_LOCK:
         return RuntimeError(
-            "this thread is inside another operation on the same arena, by a signal handler or a "
-            "finalizer; call it from ordinary code"
+            "this thread is already inside an operation on the same arena, and a signal handler or a "
+            "finalizer called another; call it outside of such code"
         )
-    return OSError("the arena's lock cannot be had: the system refuses it, or it was destroyed")
+    return OSError(
+        "the system refuses the arena's lock: its descriptor was closed, its file cannot be opened "
+        "again, or its mutex was destroyed; attach the arena again"
+    )
 
 
 def cut_off() -> CorruptMetadata:
-    """The file of an arena is shorter than it was."""
+    """The error for a file that is shorter than the arena."""
     return CorruptMetadata(
-        "the arena's file is as long as it was",
-        "somebody cut it off",
+        "the arena's file has its full length",
+        "it was truncated",
         None,
-        "whoever touches what is missing is ended by the system: let go of it, and make a new arena",
+        "touching the missing part kills the process; release the arena, and create a new one",
     )
 
 
 def seconds(timeout: Any, name: str = "timeout") -> float | None:
-    """A time, checked; None also for one that no clock here gets to. Raises TypeError and ValueError."""
+    """A checked time in seconds; None for no limit. Raises TypeError and ValueError."""
     if timeout is None:
         return None
     try:
-        # Not `float`, which reads text as well.
+        # Not `float`, which accepts text.
         time = math.ldexp(timeout, 0)
     except OverflowError:
         time = math.inf if timeout > 0 else -math.inf
@@ -131,45 +132,40 @@ def seconds(timeout: Any, name: str = "timeout") -> float | None:
         raise TypeError(f"{name} is {timeout!r}; it must be a number of seconds, or None") from None
     if math.isnan(time) or time < 0:
         raise ValueError(f"{name} is {timeout!r}; it must not be negative")
-    return time if time < _FOR_EVER else None
+    return time if time < _MAX_WAIT_S else None
 
 
-def key_to_keep(key: Any) -> str:
-    """Return a key as text, "" for True. Raises TypeError and ValueError."""
+def key_to_keep(key: object) -> str:
+    """A checked key, "" for True. Raises TypeError and ValueError."""
     if key is not True and not isinstance(key, str):
-        raise TypeError(f"key is {key!r}; it must be text, or True for none")
+        raise TypeError(f"key is {key!r}; it must be text, or True for no key")
     return "" if key is True else checked_key(key)
 
 
-def checked_key(key: Any) -> str:
-    """Return a key that something may be kept under. Raises TypeError and ValueError."""
+def checked_key(key: object) -> str:
+    """A checked key of a kept buffer. Raises TypeError and ValueError."""
     if not isinstance(key, str):
         raise TypeError(f"key is {key!r}; it must be text")
-    if not 1 <= len(key) <= MOST_KEY or not key.isascii() or "\0" in key:
-        raise ValueError(f"key is {key!r}; it must have 1 to {MOST_KEY} ASCII characters")
+    if not 1 <= len(key) <= MAX_KEY or not key.isascii() or "\0" in key:
+        raise ValueError(f"key is {key!r}; it must have 1 to {MAX_KEY} ASCII characters, not NUL")
     return key
 
 
-def alignment(align: Any) -> int:
-    """An alignment in bytes, checked. Raises TypeError and ValueError."""
+def alignment(align: object) -> int:
+    """A checked alignment in bytes. Raises TypeError and ValueError."""
     return power_of_two(bytes_of(align, "align"), "align", most=1 << 61)
 
 
-def no_pages(n: int, free: int, longest: int, page_size: int, where: str) -> OutOfPages:
-    """Nothing free would do."""
-    return OutOfPages(n, free, longest, page_size, where)
-
-
-def timed_out(a: Any, timeout: float) -> TimeoutError:
-    """The error for a lock that was not to be had in time, naming who has it."""
+def timed_out(a: Attached, timeout: float) -> TimeoutError:
+    """The error for a lock that was not free in time; it names the owner."""
     return TimeoutError(
-        f"the arena's lock was not free for {timeout} seconds; {holder(a)} has it, and may have been "
-        "stopped: let it go on, end it, or wait longer"
+        f"the arena's lock was not free for {timeout} seconds; {lock_owner(a)} has it, and may be "
+        "stopped: resume or kill it, or wait longer"
     )
 
 
-def holder(a: Any) -> str:
-    """Who is at work, in words."""
+def lock_owner(a: Attached) -> str:
+    """The process or thread in an operation, in words."""
     slot = (a.memory[words.A_BUSY] >> 32) - 1
     if not 0 < slot < a.layout.n_slots:
         return "another process"

@@ -163,15 +163,15 @@ def _kept_of(a: Any) -> dict[tuple[int, int], tuple[str, int]]:
     """The directory: (node, generation) to key and bytes."""
     width = 3 + KEY_WORDS
     found = {}
-    slot = 0
-    while slot < a.layout.n_entries:
-        request = a.request(slot=slot, rows=width * _ROWS_AT_ONCE)
+    entry = 0
+    while entry < a.layout.n_entries:
+        request = a.request(entry=entry, rows=width * _ROWS_AT_ONCE)
         a.perform(request, OP_ENTRIES)
         words = request.rows_view()
         for at in range(0, len(words), width):
             key = words[at + 3 : at + width].tobytes().rstrip(b"\0").decode("ascii", "replace")
             found[words[at], words[at + 1]] = key, words[at + 2]
-        slot = request.answer["slot"]
+        entry = request.answer["entry"]
     return found
 
 

@@ -17,7 +17,7 @@ def send(a: Any, node: int, n_bytes: int) -> bytes:
 
     Raises `OutOfTickets`, after the dead were reaped.
     """
-    request = a.request(node=node, n_bytes=n_bytes, time=now())
+    request = a.request(node=node, n_bytes=n_bytes, now_ms=now())
     try:
         a.perform(request, OP_SEND)
     except OutOfTickets:
@@ -49,7 +49,7 @@ def withdraw(data: bytes, near: Any = None) -> None:
     handle = Handle.read(data)
     a = _attachment_of(handle, near)
     try:
-        a.perform(a.request(index=handle.index, serial=handle.serial), OP_WITHDRAW)
+        a.perform(a.request(ticket_index=handle.index, serial=handle.serial), OP_WITHDRAW)
     except StaleHandle:
         return
 

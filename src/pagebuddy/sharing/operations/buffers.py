@@ -1,4 +1,4 @@
-"""What the operations on an arena do, each between `enter` and `leave`."""
+"""The operations on buffers, each between `enter` and `leave`: its caller has the lock."""
 
 from pagebuddy.core import stand_in as cython
 
@@ -6,7 +6,7 @@ if not cython.compiled:
     from pagebuddy.core.aside import settle
     from pagebuddy.core.search import measure, next_run
     from pagebuddy.core.spans import commit, length, next_live, resize, take, take_aligned
-    from pagebuddy.core.state import fail, node_at, place_of, use_node
+    from pagebuddy.core.state import fail, node_at, place_of
     from pagebuddy.core.tree import claim
     from pagebuddy.core.words import (
         H_COUNTS,
@@ -20,18 +20,19 @@ if not cython.compiled:
     from pagebuddy.sharing.holding.directory import find_key, find_node, forget, keep
     from pagebuddy.sharing.holding.holds import (
         bytes_within,
-        first_buffer,
         fits,
         hold_alone,
         holds,
         is_held_by_me_alone,
+        is_page,
         is_the_buffer,
+        settle_and_find_first,
     )
     from pagebuddy.sharing.holding.magazine import (
         empty_magazine,
         empty_magazines,
-        is_used,
         join_hold,
+        take_out_of_magazines,
     )
     from pagebuddy.sharing.recording.recording import record_hold, record_resize
     from pagebuddy.sharing.recovery.takeover import next_buffer
@@ -65,8 +66,8 @@ if not cython.compiled:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def touch(a: ArenaState, end: u64) -> cython.void:
-    """Remember that pages below a node may hold anything: no others do."""
+def raise_touched(a: ArenaState, end: u64) -> cython.void:
+    """Note that pages below a node may hold any bytes; all others are still zero."""
     if end > a.base[A_TOUCHED]:
         store(a.base, A_TOUCHED, end)
 
@@ -74,8 +75,8 @@ def touch(a: ArenaState, end: u64) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def stopped(a: ArenaState) -> u64:
-    """Why there are no pages: NO_PAGES, or UNBACKED, and `fault_node` tells the granule."""
+def answer_without_pages(a: ArenaState) -> u64:
+    """NO_PAGES; or UNBACKED if words were missing, which clears that fault but not `fault_node`."""
     if a.fault == MISSING:
         a.fault = 0
         return UNBACKED
@@ -86,13 +87,13 @@ def stopped(a: ArenaState) -> u64:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def do_alloc(a: ArenaState, n: u64, n_bytes: u64, align: u64) -> u64:
-    """Make a buffer of n pages, at most all there are, held by this process; its node, or NO_PAGES."""
+def make_buffer(a: ArenaState, n: u64, n_bytes: u64, align: u64) -> u64:
+    """Make a buffer of n pages, at most the whole arena, and hold it; its node, or why not."""
     node: u64 = take(a, n) if align == 1 else take_aligned(a, n, align)
     if node == 0 or a.fault:
-        return stopped(a)
+        return answer_without_pages(a)
     hold_alone(a, node)
-    touch(a, node + n)
+    raise_touched(a, node + n)
     commit(a, node, n)
     if node < a.recorded:
         record_hold(a, node, n_bytes)
@@ -102,18 +103,18 @@ def do_alloc(a: ArenaState, n: u64, n_bytes: u64, align: u64) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def do_alloc_told(a: ArenaState, r: Request) -> u64:
-    """`do_alloc` that also tells in `free` how many of the pages were never used before."""
+def do_alloc(a: ArenaState, r: Request) -> u64:
+    """Allocate `n_pages` pages: sets `node`, and `n_untouched` to how many of them nobody ever used."""
     touched: u64 = a.base[A_TOUCHED]
-    node: u64 = do_alloc(a, r.n, r.n_bytes, r.align)
+    node: u64 = make_buffer(a, r.n_pages, r.n_bytes, r.align)
     if node == NO_PAGES and empty_magazines(a):
-        node = do_alloc(a, r.n, r.n_bytes, r.align)
+        node = make_buffer(a, r.n_pages, r.n_bytes, r.align)
     if node < N_HEADS:
         r.missing = a.fault_node
         return node
     r.node = node
-    end: u64 = node + r.n
-    r.free = 0 if end <= touched else end - (touched if touched > node else node)
+    end: u64 = node + r.n_pages
+    r.n_untouched = 0 if end <= touched else end - (touched if touched > node else node)
     return DONE
 
 
@@ -121,36 +122,36 @@ def do_alloc_told(a: ArenaState, r: Request) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def do_take_free(a: ArenaState, r: Request) -> u64:
-    """Make a buffer of the first free pages from a node on that were ever used, n at most.
+    """Make a buffer of the first free run at or after `node` that was ever used, at most `n_pages`.
 
-    They are about to be given back to the system.
+    Sets `node` and `n_pages`. The caller returns the memory to the system.
     """
     empty_magazines(a)
     settle(a)
     end: u64 = a.base[A_TOUCHED]
-    if r.node >= end or not use_node(a, r.node) or a.fault:
+    if r.node >= end or not is_page(a, r.node) or a.fault:
         return NO_PAGES
-    next_run(a, place_of(a, r.node), r.n)
+    next_run(a, place_of(a, r.node), r.n_pages)
     node: u64 = node_at(a, a.run_begin)
     if a.fault or a.run_begin >= a.end_place or node >= end:
         return NO_PAGES
     n: u64 = a.run_end - a.run_begin
-    if n > r.n:
-        n = r.n
+    if n > r.n_pages:
+        n = r.n_pages
     if n > end - node:
         n = end - node
     claim(a, a.run_begin, n)
     if a.fault:
         r.missing = a.fault_node
-        return stopped(a)
-    # Before they can be anybody else's: who finds that changed knows of no page that it is there.
+        return answer_without_pages(a)
+    # Before another process can have the pages: on a change it forgets which pages are backed.
     store(a.base, A_TRIMS, a.base[A_TRIMS] + 1)
     hold_alone(a, node)
     commit(a, node, n)
     if node < a.recorded:
         record_hold(a, node, n << a.page_bits)
     r.node = node
-    r.n = n
+    r.n_pages = n
     return DONE
 
 
@@ -158,10 +159,13 @@ def do_take_free(a: ArenaState, r: Request) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def do_join(a: ArenaState, r: Request) -> u64:
-    """One object more for the live buffer at a node; its pages, bytes (of a kept one), generation."""
-    if not is_used(a, r.node):
+    """Add an object for the live buffer at `node`; sets `n_pages`, `n_bytes` and `generation`.
+
+    Only for a kept buffer is the number of bytes known; others have those of all their pages.
+    """
+    if not take_out_of_magazines(a, r.node):
         return NOT_LIVE
-    r.n = length(a, r.node)
+    r.n_pages = length(a, r.node)
     r.generation = low(a.links[r.node])
     if r.n_bytes == 0 and holds(a, r.node, 0):
         index: u64 = find_node(a, r.node)
@@ -176,7 +180,7 @@ def do_join(a: ArenaState, r: Request) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def do_find(a: ArenaState, r: Request) -> u64:
-    """`do_join` for the buffer that is kept under a key; its bytes as well."""
+    """`do_join` for the buffer that is kept under `key`; sets `node` as well."""
     index: u64 = find_key(a, r.key)
     if index == a.n_entries:
         return NOT_FOUND
@@ -194,21 +198,21 @@ def do_find(a: ArenaState, r: Request) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def do_keep(a: ArenaState, r: Request) -> u64:
-    """Keep the live buffer at a node under a key."""
-    if not is_used(a, r.node):
+    """Keep the live buffer at `node` under `key`; with `replace` the key may be another buffer's."""
+    if not take_out_of_magazines(a, r.node):
         return NOT_LIVE
     if a.sparse and a.base[A_NUMBER] == 0 and not a.known_directory:
         r.missing = MISSING_DIRECTORY
         return UNBACKED
-    return keep(a, r.node, bytes_within(a, r.node, r.n_bytes), r.key, r.flag != 0)
+    return keep(a, r.node, bytes_within(a, r.node, r.n_bytes), r.key, r.replace)
 
 
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
 def do_unkeep(a: ArenaState, r: Request) -> u64:
-    """Keep a buffer no longer, if it is kept."""
-    if not is_used(a, r.node):
+    """Stop keeping the buffer at `node`, if it is kept."""
+    if not take_out_of_magazines(a, r.node):
         return NOT_LIVE
     if not holds(a, r.node, 0):
         return DONE
@@ -223,36 +227,37 @@ def do_unkeep(a: ArenaState, r: Request) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def do_resize(a: ArenaState, r: Request) -> u64:
-    """Make a buffer n pages long, in place; NO_PAGES where the pages behind are not free.
+    """Make the buffer at `node` `n_pages` long, in place; NO_PAGES if the pages behind are not free.
 
-    `flag` says that no view of its pages can be there: only then it may be made shorter. `slot` is 1
-    where the caller makes a second object for the same pages.
+    Only if `is_unseen` may it become shorter. Adds `n_more_objects` objects for the buffer.
     """
-    if not is_used(a, r.node):
+    if not take_out_of_magazines(a, r.node):
         return NOT_LIVE
     was: u64 = length(a, r.node)
-    if r.n < was and (r.flag == 0 or not is_held_by_me_alone(a, r.node)):
+    if r.n_pages < was and (not r.is_unseen or not is_held_by_me_alone(a, r.node)):
         return SHARED
     touched: u64 = a.base[A_TOUCHED]
-    if r.n > was and r.n <= a.total:
-        touch(a, r.node + r.n if r.node + r.n < a.n_nodes else a.n_nodes)
-    if r.n > a.total:
+    if r.n_pages > was and r.n_pages <= a.total:
+        raise_touched(a, r.node + r.n_pages if r.node + r.n_pages < a.n_nodes else a.n_nodes)
+    if r.n_pages > a.total:
         return NO_PAGES
-    if not resize(a, r.node, r.n) and not (empty_magazines(a) and resize(a, r.node, r.n)):
+    if not resize(a, r.node, r.n_pages) and not (
+        empty_magazines(a) and resize(a, r.node, r.n_pages)
+    ):
         store(a.base, A_TOUCHED, touched)
         r.missing = a.fault_node
-        return stopped(a)
+        return answer_without_pages(a)
     if a.fault:
         store(a.base, A_TOUCHED, touched)
         r.missing = a.fault_node
-        return stopped(a)
-    if r.node < a.recorded and r.n != was:
+        return answer_without_pages(a)
+    if r.node < a.recorded and r.n_pages != was:
         record_resize(a, r.node, r.n_bytes)
     if holds(a, r.node, 0):
         index: u64 = find_node(a, r.node)
         if index < a.n_entries:
             store(a.entries, entry_at(index) + ENTRY_BYTES, r.n_bytes)
-    a.local[r.node - N_HEADS] += r.slot
+    a.local[r.node - N_HEADS] += r.n_more_objects
     return DONE
 
 
@@ -260,21 +265,21 @@ def do_resize(a: ArenaState, r: Request) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def do_measure(a: ArenaState, r: Request) -> u64:
-    """Figures: free pages, the longest free run, buffers (n), kept ones (flag), tickets (n_bytes).
+    """Count everything: free pages, the longest free run, buffers, kept buffers, tickets.
 
-    The first rows are the counts of free blocks, order by order.
+    The rows are the numbers of free blocks, by order.
     """
     empty_magazines(a)
     settle(a)
     measure(a, 0, NO_PAGE)
-    r.free = a.free_pages
-    r.longest = a.longest_run
-    r.n = r.flag = r.n_bytes = 0
-    node: u64 = first_buffer(a)
+    r.free_pages = a.free_pages
+    r.longest_run = a.longest_run
+    r.n_buffers = r.n_kept = r.n_tickets = 0
+    node: u64 = settle_and_find_first(a)
     while node and a.fault == 0:
-        r.n += 1
-        r.flag += holds(a, node, 0)
-        r.n_bytes += tickets_in(a.holds[holds_at(a, node)])
+        r.n_buffers += 1
+        r.n_kept += holds(a, node, 0)
+        r.n_tickets += tickets_in(a.holds[holds_at(a, node)])
         node = next_buffer(a, node)
     r.n_rows = 0
     while r.n_rows <= a.top:
@@ -287,12 +292,12 @@ def do_measure(a: ArenaState, r: Request) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def do_list_buffers(a: ArenaState, r: Request) -> u64:
-    """The buffers from a node on, as many as there is room for: node, pages, generation, holds."""
+    """List buffers from `node` on: node, pages, generation, holds. `node` is then the next, or 0."""
     width: u64 = 3 + a.words_of_holds
     room: u64 = r.n_rows
     r.n_rows = 0
     empty_magazines(a)
-    # The buffer that starts here may be gone since the last call, and its pages be inside another.
+    # Since the last call the buffer here may have ended, and its pages may be inside another.
     settle(a)
     node: u64 = next_live(a, N_HEADS if r.node < N_HEADS else r.node)
     while node and r.n_rows + width <= room and a.fault == 0:
@@ -313,15 +318,15 @@ def do_list_buffers(a: ArenaState, r: Request) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def do_list_entries(a: ArenaState, r: Request) -> u64:
-    """The directory from the entry `slot` on: node, generation, bytes, key; `slot` is then the next."""
+    """List the directory from `entry` on: node, generation, bytes, key. `entry` is then the next."""
     width: u64 = 3 + KEY_WORDS
     room: u64 = r.n_rows
     r.n_rows = 0
     if a.base[A_NUMBER] == 0:
-        # Untouched pages stay so.
-        r.slot = a.n_entries
-    while r.slot < a.n_entries and r.n_rows + width <= room:
-        at: u64 = entry_at(r.slot)
+        # Reading untouched pages would use memory.
+        r.entry = a.n_entries
+    while r.entry < a.n_entries and r.n_rows + width <= room:
+        at: u64 = entry_at(r.entry)
         if a.entries[at + ENTRY_STATE]:
             r.rows[r.n_rows] = a.entries[at + ENTRY_NODE]
             r.rows[r.n_rows + 1] = a.entries[at + ENTRY_GENERATION]
@@ -331,7 +336,7 @@ def do_list_entries(a: ArenaState, r: Request) -> u64:
                 r.rows[r.n_rows + 3 + i] = a.entries[at + ENTRY_KEY + i]
                 i += 1
             r.n_rows += width
-        r.slot += 1
+        r.entry += 1
     return DONE
 
 
@@ -339,18 +344,17 @@ def do_list_entries(a: ArenaState, r: Request) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def do_record(a: ArenaState, r: Request) -> u64:
-    """Record from now on, if `flag` says so, or nothing any more.
+    """Start recording if `is_recorded`, else stop; the caller repeats a start until `node` is 0.
 
-    What this process holds already is recorded as if it were new, a stretch at a time: what happens to
-    buffers at nodes from `recorded` on is not recorded yet, as the stretches to come find what is left
-    of it. `node` is 0 after the last stretch.
+    Buffers that this process holds already are recorded as allocations, some in each call. Until then,
+    nothing is recorded of buffers at nodes from `recorded` on: a later call finds those that are left.
     """
     r.node = 0
-    if r.flag == 0:
+    if not r.is_recorded:
         a.recorded = 0
         return DONE
     if a.recorded == 0:
-        # What is recorded goes through operations, each of which says so.
+        # Only operations are recorded, not drawing from the magazine.
         empty_magazine(a, a.slot)
         a.recorded = N_HEADS
     settle(a)

@@ -1,4 +1,4 @@
-"""Operations, whole: enter, do, leave. The arena's lock is taken and given back within one call."""
+"""Whole operations: enter, do, leave. The arena's lock is taken and released within one call."""
 
 from pagebuddy.core import stand_in as cython
 
@@ -16,8 +16,8 @@ if not cython.compiled:
         restamp_tickets,
     )
     from pagebuddy.sharing.operations.buffers import (
+        answer_without_pages,
         do_alloc,
-        do_alloc_told,
         do_find,
         do_join,
         do_keep,
@@ -28,7 +28,7 @@ if not cython.compiled:
         do_resize,
         do_take_free,
         do_unkeep,
-        stopped,
+        make_buffer,
     )
     from pagebuddy.sharing.operations.enter import enter, leave
     from pagebuddy.sharing.operations.unlock_on_error import unlock_on_error
@@ -69,9 +69,9 @@ if not cython.compiled:
 @cython.exceptval(check=False)
 @cython.cfunc
 def do_attach(a: ArenaState, r: Request) -> u64:
-    """Take a slot whose lease this process has, the dead being reaped first; NO_PAGES if it is taken."""
+    """Take `slot`, whose lease this process has, after reaping the dead; NO_PAGES if it is taken."""
     reap(a)
-    restamp_tickets(a, r.time)
+    restamp_tickets(a, r.now_ms)
     return DONE if begin_slot(a, r.slot) else NO_PAGES
 
 
@@ -79,9 +79,9 @@ def do_attach(a: ArenaState, r: Request) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def do_verify(a: ArenaState, r: Request) -> u64:
-    """Prove everything; the fault is told in `flag` and `node`, and nothing is mended."""
+    """Check every invariant; sets `fault` and `node`, and repairs nothing."""
     prove_arena(a)
-    r.flag = a.fault
+    r.fault = a.fault
     r.node = a.fault_node
     a.fault = 0
     return DONE
@@ -91,12 +91,12 @@ def do_verify(a: ArenaState, r: Request) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def do_repair(a: ArenaState, r: Request) -> u64:
-    """Take over as from the dead, but trust nothing that need not be."""
-    # The high water may be what is wrong: what was touched is a second witness, and may be more.
+    """Rebuild all derived state, as after a death, trusting only the source of truth."""
+    # The high water may be wrong. `A_TOUCHED` is never less than a correct one, and may be more.
     high: u64 = a.base[A_TOUCHED] if a.base[A_TOUCHED] < a.n_nodes else a.n_nodes
     if a.sparse and high > N_HEADS and not has_bits(a, high - N_HEADS):
         r.missing = a.fault_node
-        return stopped(a)
+        return answer_without_pages(a)
     take_over(a, high, True)
     return DONE
 
@@ -104,10 +104,10 @@ def do_repair(a: ArenaState, r: Request) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def carry_out(a: ArenaState, r: Request, operation: u64) -> u64:
-    """The operation itself."""
+def dispatch(a: ArenaState, r: Request, operation: u64) -> u64:
+    """Call the function of an operation. The caller has the lock."""
     if operation == OP_ALLOC:
-        return do_alloc_told(a, r)
+        return do_alloc(a, r)
     if operation == OP_DROP:
         end_hold(a, r.node)
     elif operation == OP_JOIN:
@@ -136,7 +136,7 @@ def carry_out(a: ArenaState, r: Request, operation: u64) -> u64:
         if not a.sticky:
             end_slot(a, a.slot)
     elif operation == OP_REAP:
-        r.n = reap(a)
+        r.n_ended = reap(a)
     elif operation == OP_SEND:
         return do_send(a, r)
     elif operation == OP_CLAIM:
@@ -155,12 +155,12 @@ def carry_out(a: ArenaState, r: Request, operation: u64) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def attempt(a: ArenaState, r: Request, operation: u64, milliseconds: u64) -> u64:
-    """Do what is asked, unless another has the lock for longer than that."""
+def run_operation(a: ArenaState, r: Request, operation: u64, milliseconds: u64) -> u64:
+    """Carry out an operation; LOCKED if the lock is not free within that time."""
     answer: u64 = enter(a, operation, milliseconds)
     if answer:
         return answer
-    answer = carry_out(a, r, operation)
+    answer = dispatch(a, r, operation)
     left: u64 = leave(a)
     return left if left else answer
 
@@ -170,16 +170,16 @@ def attempt(a: ArenaState, r: Request, operation: u64, milliseconds: u64) -> u64
 @cython.inline
 @cython.cfunc
 def alloc_pages(a: ArenaState, n: u64, n_bytes: u64) -> u64:
-    """A new buffer's node, or why there is none just now. The caller has the interpreter's lock."""
+    """Allocate without waiting: a new buffer's node, or an answer. The caller has the GIL."""
     node: u64 = draw(a, n)
     if node:
         if is_held_by_me_alone(a, node):
             return node
-        # Somebody asked for it by its place, just then.
+        # Another process joined it just then.
         defer(a, node)
     node = enter(a, OP_ALLOC, 0)
     if node == DONE:
-        node = do_alloc(a, n, n_bytes, 1)
+        node = make_buffer(a, n, n_bytes, 1)
         left: u64 = leave(a)
         if left:
             return left
@@ -202,6 +202,6 @@ def drop_pages(a: ArenaState, node: u64, milliseconds: u64) -> u64:
 
 
 if not cython.compiled:
-    attempt = unlock_on_error(attempt)
+    run_operation = unlock_on_error(run_operation)
     alloc_pages = unlock_on_error(alloc_pages)
     drop_pages = unlock_on_error(drop_pages)

@@ -35,7 +35,7 @@ if not cython.compiled:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def only_looks(operation: u64) -> cython.bint:
+def is_allowed_when_poisoned(operation: u64) -> cython.bint:
     """Whether an operation changes nothing but lists: what a poisoned arena still allows."""
     return operation in (OP_MEASURE, OP_BUFFERS, OP_ENTRIES, OP_VERIFY, OP_RECORD)
 
@@ -55,7 +55,7 @@ def enter_inherited(a: ArenaState, answer: u64, operation: u64) -> u64:
         mutex_mend(a.base)
     if not sound:
         a.fault = 0
-        if not only_looks(operation):
+        if not is_allowed_when_poisoned(operation):
             unlock(a)
             return POISONED
     return DONE
@@ -110,7 +110,7 @@ def leave_mended(a: ArenaState) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def leave_otherwise(a: ArenaState) -> u64:
+def leave_slowly(a: ArenaState) -> u64:
     """`leave` where there is more to do than to give the lock back."""
     if a.deferred:
         end_deferred(a)
@@ -131,9 +131,9 @@ def leave_otherwise(a: ArenaState) -> u64:
 def leave(a: ArenaState) -> u64:
     """End an operation; DONE, or why what it answered is void."""
     if a.deferred:
-        return leave_otherwise(a)
+        return leave_slowly(a)
     if a.fault or a.recorded:
-        return leave_otherwise(a)
+        return leave_slowly(a)
     store(a.base, A_BUSY, 0)
     unlock(a)
     return DONE

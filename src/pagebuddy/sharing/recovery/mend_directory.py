@@ -1,7 +1,7 @@
-"""Mending the directory of kept buffers, after somebody died at work or the machine lost its power.
+"""Repairing the directory of kept buffers, after a process died at work or the machine lost power.
 
-A killed process leaves two entries of one key, or of one buffer, once at most; a power cut leaves
-anything. Neither may take long where the directory is full: no entry is compared with all others.
+A killed process leaves at most one pair of entries with one key or one buffer; a power cut can leave
+anything. Repairing a full directory must not take long, so no entry is compared with all others.
 """
 
 from pagebuddy.core import stand_in as cython
@@ -34,7 +34,7 @@ if not cython.compiled:
 @cython.exceptval(check=False)
 @cython.cfunc
 def older_of(a: ArenaState, one: u64, other: u64) -> u64:
-    """Of two entries in use, the one that was made first."""
+    """The older of two entries in use."""
     if a.entries[entry_at(one) + ENTRY_STATE] < a.entries[entry_at(other) + ENTRY_STATE]:
         return one
     return other
@@ -44,7 +44,7 @@ def older_of(a: ArenaState, one: u64, other: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def drop_stale(a: ArenaState) -> cython.void:
-    """Free the entries whose buffers are gone."""
+    """Free the entries whose buffers are not live."""
     i: u64 = 0
     while i < a.n_entries:
         at: u64 = entry_at(i)
@@ -59,15 +59,15 @@ def drop_stale(a: ArenaState) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def lead_to(a: ArenaState, index: u64) -> cython.void:
-    """Let the search for an entry's key come to it: none ends before, and no older one is found.
+    """Make the search for an entry's key find it: no free entry before it ends the search.
 
-    Of two with one key the later in the order of the search comes past the other, whichever is older.
+    An entry with the same key on the way is a duplicate: the older of the two is freed.
     """
     key: cython.p_ulonglong = words_from_at(a.entries, entry_at(index) + ENTRY_KEY)
     other: u64 = first_place(a, key)
     while other != index:
         if a.entries[entry_at(other) + ENTRY_NODE] == 0:
-            # The head of a list: no buffer's.
+            # Not 0, so the search goes on; and not a page's node, but that of a list.
             store(a.entries, entry_at(other) + ENTRY_NODE, 1)
         elif has_key(a, other, key):
             older: u64 = older_of(a, other, index)
@@ -81,10 +81,10 @@ def lead_to(a: ArenaState, index: u64) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def keep_once(a: ArenaState, index: u64) -> cython.void:
-    """Let the arena hold an entry's buffer. Of several entries for one, free all but the newest."""
+    """Store the kept bit of an entry's buffer. Of several entries for one buffer, free the older."""
     node: u64 = a.entries[entry_at(index) + ENTRY_NODE]
     if holds(a, node, 0):
-        # An earlier one has given it its bit.
+        # An earlier entry stored it.
         older: u64 = older_of(a, find_node(a, node), index)
         store(a.entries, entry_at(older) + ENTRY_STATE, 0)
         if older == index:
@@ -98,13 +98,13 @@ def keep_once(a: ArenaState, index: u64) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def end_all_searches(a: ArenaState) -> cython.void:
-    """Let searches end at every entry that is free again and that none behind it needs."""
+    """Let searches end at every free entry that no entry behind it needs."""
     ends: cython.bint = True
     i: u64 = 0
     while i < a.n_entries:
         ends = ends and a.entries[entry_at(i) + ENTRY_STATE] == 0
         i += 1
-    # Backwards, as each depends on the one behind it; twice, as the first depends on the last.
+    # Backwards, because each depends on the next; twice, because the last depends on the first.
     left: u64 = 2 * a.n_entries
     i = 0
     while left:
@@ -121,14 +121,14 @@ def end_all_searches(a: ArenaState) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def mend_directory(a: ArenaState) -> cython.void:
-    """Make the kept bits of buffers, which are all off, from the directory, and mend that."""
+    """Repair the directory, and store the kept bits of its buffers, which are all off before."""
     if a.base[A_NUMBER] == 0:
         return
     drop_stale(a)
     i: u64 = 0
     while i < a.n_entries:
         at: u64 = entry_at(i)
-        # What has no key is not searched for.
+        # An entry without a key is never searched for.
         if a.entries[at + ENTRY_STATE] and a.entries[at + ENTRY_KEY]:
             lead_to(a, i)
         i += 1

@@ -1,4 +1,4 @@
-"""The invariants of an arena beside the engine's, walking everything."""
+"""Checking every invariant of an arena, by a walk through everything."""
 
 from pagebuddy.core import stand_in as cython
 
@@ -8,7 +8,13 @@ if not cython.compiled:
     from pagebuddy.core.state import fail
     from pagebuddy.core.words import u64
     from pagebuddy.sharing.holding.directory import is_found
-    from pagebuddy.sharing.holding.holds import first_buffer, fits, holds, is_the_buffer, is_unused
+    from pagebuddy.sharing.holding.holds import (
+        fits,
+        holds,
+        is_the_buffer,
+        is_unused,
+        settle_and_find_first,
+    )
     from pagebuddy.sharing.holding.magazine import empty_magazines
     from pagebuddy.sharing.recovery.takeover import next_buffer, tickets_end
     from pagebuddy.sharing.state import ArenaState, entry_at, holds_at, slot_at, ticket_at
@@ -39,7 +45,7 @@ if not cython.compiled:
 @cython.exceptval(check=False)
 @cython.cfunc
 def prove_entries(a: ArenaState) -> u64:
-    """Every entry in use names a live, kept buffer, and is found by its key; how many there are."""
+    """Check that each entry in use names a live, kept buffer, and is found by its key; their number."""
     count: u64 = 0
     i: u64 = 0
     end: u64 = a.n_entries if a.base[A_NUMBER] else 0
@@ -63,7 +69,7 @@ def prove_entries(a: ArenaState) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def prove_tickets(a: ArenaState) -> u64:
-    """Every ticket names a live buffer that counts it; how many there are."""
+    """Check that each ticket names a live buffer that counts it; their number."""
     count: u64 = 0
     i: u64 = 0
     end: u64 = tickets_end(a)
@@ -86,7 +92,7 @@ def prove_tickets(a: ArenaState) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def prove_holders(a: ArenaState, node: u64) -> cython.void:
-    """Only slots in use hold a buffer."""
+    """Check that only live slots hold a buffer."""
     slot: u64 = 1
     while slot < a.n_slots:
         if holds(a, node, slot) and not is_live_slot(a.slots[slot_at(slot) + SLOT_STATE]):
@@ -98,7 +104,7 @@ def prove_holders(a: ArenaState, node: u64) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def prove_arena(a: ArenaState) -> cython.void:
-    """Prove every invariant, the engine's first."""
+    """Check every invariant, the engine's first; notes the first one that does not hold as a fault."""
     empty_magazines(a)
     settle(a)
     a.holes = a.sparse and find_holes(a)
@@ -106,7 +112,7 @@ def prove_arena(a: ArenaState) -> cython.void:
     a.holes = False
     tickets: u64 = 0
     kept: u64 = 0
-    node: u64 = first_buffer(a) if a.fault == 0 else 0
+    node: u64 = settle_and_find_first(a) if a.fault == 0 else 0
     while node and a.fault == 0:
         if is_unused(a, node):
             fail(a, F_ORPHAN, node)

@@ -1,8 +1,8 @@
-"""Taking over: everything but the truth, made from the truth, after somebody died at work.
+"""Taking over: rebuilding all derived state from the source of truth, after a process died at work.
 
-The truth are the records, the holds of processes, the states of directory entries, and the serials of
-tickets. Who dies here leaves all that as it was, or nearer to its end, so that the next one starts
-afresh and ends the same.
+The source of truth is: the records, the holds of processes, the states of directory entries, and the
+serials of tickets. If the process that takes over dies as well, they are as they were, or nearer to the
+result, so the next process starts again and gets the same result.
 """
 
 from pagebuddy.core import stand_in as cython
@@ -12,11 +12,10 @@ if not cython.compiled:
     from pagebuddy.core.spans import length, next_live
     from pagebuddy.core.words import store, u64
     from pagebuddy.sharing.holding.holds import (
-        first_buffer,
         fits,
         free_if_unused,
-        is_buffer,
         is_the_buffer,
+        settle_and_find_first,
     )
     from pagebuddy.sharing.holding.magazine import mend_magazines
     from pagebuddy.sharing.recovery.mend_directory import mend_directory
@@ -25,6 +24,7 @@ if not cython.compiled:
     from pagebuddy.sharing.words import (
         A_POISONED,
         A_TICKETS_END,
+        FIRST_WORD_SLOTS,
         TICKET_BYTES,
         TICKET_GENERATION,
         TICKET_NODE,
@@ -36,7 +36,7 @@ if not cython.compiled:
 @cython.exceptval(check=False)
 @cython.cfunc
 def next_buffer(a: ArenaState, node: u64) -> u64:
-    """The first buffer behind the one at a node; 0 after the last, or at a fault."""
+    """The buffer after the one at a node; 0 after the last, or at a fault."""
     n: u64 = length(a, node)
     return next_live(a, node + n) if n else 0
 
@@ -46,7 +46,7 @@ def next_buffer(a: ArenaState, node: u64) -> u64:
 @cython.inline
 @cython.cfunc
 def tickets_end(a: ArenaState) -> u64:
-    """The entry after the last that ever was a ticket's."""
+    """The index after the last entry that was ever used for a ticket."""
     end: u64 = a.base[A_TICKETS_END]
     return end if end < a.n_tickets else a.n_tickets
 
@@ -55,22 +55,27 @@ def tickets_end(a: ArenaState) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def recount(a: ArenaState) -> cython.void:
-    """Make the counts of tickets and the kept bits from the tickets and the directory."""
-    node: u64 = first_buffer(a)
-    slots: u64 = 0xFFFF_FFFF_FFFE
+    """Rebuild the counts of tickets and the kept bits from the tickets and the directory."""
+    node: u64 = settle_and_find_first(a)
+    one: u64 = 1
+    # All but the kept bit and the count of tickets.
+    slots: u64 = (one << FIRST_WORD_SLOTS) - 2
     while node and a.fault == 0:
         store(a.holds, holds_at(a, node), a.holds[holds_at(a, node)] & slots)
         node = next_buffer(a, node)
     mend_directory(a)
     i: u64 = 0
     end: u64 = tickets_end(a)
-    one: u64 = 1
     while i < end:
         at: u64 = ticket_at(i)
         if a.tickets[at + TICKET_SERIAL]:
             node = a.tickets[at + TICKET_NODE]
             if is_the_buffer(a, node, a.tickets[at + TICKET_GENERATION]):
-                store(a.holds, holds_at(a, node), a.holds[holds_at(a, node)] + (one << 48))
+                store(
+                    a.holds,
+                    holds_at(a, node),
+                    a.holds[holds_at(a, node)] + (one << FIRST_WORD_SLOTS),
+                )
                 if not fits(a, node, a.tickets[at + TICKET_BYTES]):
                     store(a.tickets, at + TICKET_BYTES, length(a, node) << a.page_bits)
             else:
@@ -82,11 +87,10 @@ def recount(a: ArenaState) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def free_orphans(a: ArenaState) -> cython.void:
-    """Free every buffer that nobody needs: its end, or its beginning, was cut short."""
-    node: u64 = first_buffer(a)
+    """Free every buffer that nothing protects: allocating or freeing it was interrupted."""
+    node: u64 = settle_and_find_first(a)
     while node and a.fault == 0:
         after: u64 = next_buffer(a, node)
-        is_buffer(a, node)
         free_if_unused(a, node)
         node = after
 
@@ -95,10 +99,10 @@ def free_orphans(a: ArenaState) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def take_over(a: ArenaState, high: u64, thorough: cython.bint) -> cython.bint:
-    """Mend the arena; False, and the arena is poisoned, where its truth contradicts itself.
+    """Repair the arena; False, and the arena is poisoned, if its records contradict each other.
 
-    No buffer is looked for from the node `high` on. Thoroughly, records inside others' pages are looked
-    for as well: a power cut can leave such, a killed process cannot.
+    There are no buffers from the node `high` on. `thorough` also finds records inside the pages of other
+    buffers: a power cut can leave such records, a killed process cannot.
     """
     fault: u64 = a.fault
     a.fault = 0

@@ -12,16 +12,13 @@ import threading
 import time
 from typing import Any
 
-from pagebuddy.sharing.system.lease import FIRST_BYTE
-from pagebuddy.sharing.words import DONE, LOCKED, OWN_LOCK, UNLOCKABLE
-
-LOCK_BYTE = FIRST_BYTE - 4
+from pagebuddy.sharing.words import DONE, LOCK_BYTE, LOCKED, OWN_LOCK, UNLOCKABLE
 
 _FLOCK = struct.Struct("hhqqi0q")
 _TAKE = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, LOCK_BYTE, 1, 0)
 _GIVE = _FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, LOCK_BYTE, 1, 0)
 
-_PAUSE = 0.0001
+_PAUSE_S = 0.0001
 
 
 class Gate:
@@ -71,7 +68,7 @@ def byte_take(fd: int, milliseconds: int) -> int:
             return UNLOCKABLE
         if time.monotonic() >= end:
             return LOCKED
-        time.sleep(_PAUSE)
+        time.sleep(_PAUSE_S)
 
 
 def byte_give(fd: int) -> None:

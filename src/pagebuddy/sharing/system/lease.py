@@ -1,18 +1,19 @@
-"""Leases: the one proof that a process is alive.
+"""Leases: the only proof that a process is alive.
 
-A lease is a lock on a byte far behind the end of a file, of the kind that belongs to an open file
-(`F_OFD_SETLK`) and not to a process. The open file is kept by a mapping alone, and a mapping by an
-address space alone. So the lease ends exactly when the address space does, however that comes: exit,
-SIGKILL, exec. Closing descriptors does not end it, no process can lose it to another of the same number,
-and a forked child does not go on with it.
+A lease is a lock on a byte far beyond the end of the arena's file. The lock belongs to an open file
+(`F_OFD_SETLK`), not to a process; only a mapping keeps that open file, and only an address space keeps
+the mapping. So the lease ends exactly when the address space ends: at exit, SIGKILL or exec. Closing
+descriptors does not end it, a process that gets the same number later does not have it, and a forked
+child does not inherit it.
 
     byte 2**62 + slot    the process in that slot of the arena
-    byte 2**62 - 1       visitors: any number at once, without slots
-    byte 2**62 - 2       whoever is attaching
-    byte 2**62 - 3       touched by `probe` alone
+    byte 2**62 - 1       reserved for visitors
+    byte 2**62 - 2       the process that is attaching
+    byte 2**62 - 3       used by `probe` only
+    byte 2**62 - 4       the arena's lock, if it is of kind LOCK_FILE
 
-There is no state here: all is asked of the system each time. `fd` is always a descriptor of the arena's
-file that nobody locks through.
+This module has no state: the kernel is asked each time. `fd` is always a descriptor of the arena's file
+through which no process locks.
 """
 
 from __future__ import annotations
@@ -29,150 +30,128 @@ from contextlib import contextmanager
 
 from pagebuddy.arguments import whole
 from pagebuddy.memory import system
+from pagebuddy.sharing.words import ATTACHING_BYTE, LEASE_BYTE, PROBED_BYTE
 
-FIRST_BYTE = 1 << 62
-VISITORS = FIRST_BYTE - 1
-ATTACHING = FIRST_BYTE - 2
-PROBED = FIRST_BYTE - 3
+# How many bytes are set aside for slots.
+N_LEASES = 1 << 16
 
-MOST_SLOTS = 1 << 16
-
-# struct flock: kind, whence, start, length, pid; the kernel wants 0 for the pid.
+# struct flock: kind, whence, start, length, pid; the pid must be 0.
 _FLOCK = struct.Struct("hhqqi0q")
 
-_PAUSE = 0.001
+_PAUSE_S = 0.001
 
 
 class Lease:
     """A lock that lasts as long as this address space, or until it is released.
 
-    The object may be dropped; the lease stays. A copy in a forked child stands for nothing, unless the
-    lease was inherited: then parent and child share it, and it lasts until both have let go.
+    It outlives this object. In a forked child the object has no lease, unless the lease was inherited:
+    then parent and child share it, and it lasts until both have released it.
     """
 
     __slots__ = ("address", "n_bytes")
 
     def __init__(self, address: int, n_bytes: int) -> None:
-        """Take over a mapping that keeps a locked file open. For `take` and `visit`."""
+        """Wrap a mapping that keeps a locked file open; called by `take` and `probe`."""
         self.address = address
         self.n_bytes = n_bytes
 
     def release(self) -> None:
-        """End it, as far as this address space is concerned. A second call does nothing.
+        """End it in this address space. A second call does nothing.
 
-        In a forked child, only for an inherited lease: where another has none, its address may by now be
-        that of something else.
+        A forked child may call it for an inherited lease only: the address of another lease can be that
+        of a different mapping in the child.
         """
         if self.n_bytes:
             system.unmap(self.address, self.n_bytes)
             self.n_bytes = 0
 
     def set_inherited(self, inherited: bool) -> None:
-        """Say whether children that are forked from now on go on with it. Raises OSError."""
+        """Set whether children that are forked from now on inherit it. Raises OSError."""
         advice = system.DO_FORK if inherited else system.DONT_FORK
         system.advise(self.address, self.n_bytes, advice)
 
 
 def take(fd: int, slot: int, *, inherited: bool = False) -> Lease | None:
-    """Take the lease of a slot; return None where somebody has it, be it this process.
+    """Take the lease of a slot; return None if a process has it, this one included.
 
-    Raises OSError, and nothing is taken, where there are no descriptors, locks or mappings left. No
-    thread may fork meanwhile: for a moment there is a descriptor, and who copies it keeps the lease.
-    Cost: seven system calls, some 20 µs.
+    Raises OSError, and takes nothing, if there are no descriptors, locks or mappings left. No thread may
+    fork during the call: a child would copy a descriptor that is open for a moment, and keep the lease.
+    Cost: seven system calls, about 20 µs.
     """
     return _kept(fd, fcntl.F_WRLCK, _byte_of(slot), os.O_RDWR, inherited)
 
 
 def is_taken(fd: int, slot: int) -> bool:
-    """Return whether the process in a slot is alive, as it seems through fd.
+    """Return whether the process in a slot is alive, as seen through fd.
 
-    Before anybody is taken for dead by this, make sure that fd still is the arena's, and that this
-    process's own slot reads as taken. Cost: one system call.
+    Before you conclude that a process is dead, check that fd is still the arena's, and that the slot of
+    this process reads as taken. Cost: one system call.
     """
     return _is_locked(fd, _byte_of(slot))
 
 
 def any_is_taken(fd: int, n_slots: int) -> bool:
     """Return whether any of the first n_slots slots is taken. Cost: one system call."""
-    n = whole(n_slots, "n_slots", least=1, most=MOST_SLOTS)
-    return _is_locked(fd, FIRST_BYTE, n)
-
-
-def visit(fd: int) -> Lease:
-    """Show that somebody looks at the arena who has no slot there.
-
-    Reading is enough. Raises OSError as `take` does. Cost: as `take`.
-    """
-    flags = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE
-    lease = _kept(fd, fcntl.F_RDLCK, VISITORS, flags, inherited=False)
-    if lease is None:
-        raise BlockingIOError(
-            errno.EAGAIN, "the visitors' byte is locked for writing by a stranger"
-        )
-    return lease
-
-
-def is_visited(fd: int) -> bool:
-    """Return whether there is a visitor. Cost: one system call."""
-    return _is_locked(fd, VISITORS)
+    n = whole(n_slots, "n_slots", least=1, most=N_LEASES)
+    return _is_locked(fd, LEASE_BYTE, n)
 
 
 @contextmanager
 def attaching(fd: int, timeout: float | None = None) -> Iterator[None]:
-    """Attach one at a time: wait until nobody else does, and keep others waiting for the block.
+    """Wait until no other process is in such a block, and let other processes wait during this one.
 
-    It asks each millisecond; meanwhile signals are handled and other threads run. Who dies in the
-    block lets the next one in. Raises TimeoutError after `timeout` seconds, None meaning never.
+    It polls each millisecond; signals are handled and other threads run meanwhile. If a process dies in
+    the block, the next one enters. Raises TimeoutError after `timeout` seconds, never if it is None.
     """
     own = _opened_afresh(fd, os.O_RDWR)
     try:
-        _wait_for(own, ATTACHING, timeout)
+        _wait_for(own, ATTACHING_BYTE, timeout)
         try:
             yield
         finally:
-            # A fork may have copied the descriptor; to close ours would unlock nothing then.
-            _lock(own, fcntl.F_UNLCK, ATTACHING)
+            # Closing would not unlock if a forked child has a copy of the descriptor.
+            _lock(own, fcntl.F_UNLCK, ATTACHING_BYTE)
     finally:
         os.close(own)
 
 
 def probe(fd: int) -> str | None:
-    """Return why there can be no leases on a file here, or None where there can.
+    """Return why leases do not work on a file here, or None if they work.
 
-    Without leases an arena serves one process. Tried for real, by a lease on a byte of its own, which
-    any number of processes may do at once.
+    Without leases an arena serves one process. This takes a lease on a byte of its own; several
+    processes can do so at once.
     """
     try:
-        lease = _kept(fd, fcntl.F_RDLCK, PROBED, os.O_RDWR, inherited=False)
+        lease = _kept(fd, fcntl.F_RDLCK, PROBED_BYTE, os.O_RDWR, inherited=False)
         if lease is None:
-            return "the byte for trying is locked for writing by a stranger"
+            return "another program has locked the byte that this test needs"
         try:
-            kept = _is_locked(fd, PROBED)
+            kept = _is_locked(fd, PROBED_BYTE)
         finally:
             lease.release()
     except FileNotFoundError:
-        return "there is no /proc, by which a file can be opened afresh"
+        return "there is no /proc, which is needed to open the file again"
     except OSError as error:
-        return f"the system has no locks that belong to this open file ({error})"
-    return None if kept else "a lock on this file does not last as long as its mapping"
+        return f"the system has no open file description locks for this file ({error})"
+    return None if kept else "a lock on this file ends before its mapping does"
 
 
 def _byte_of(slot: int) -> int:
-    return FIRST_BYTE + whole(slot, "slot", most=MOST_SLOTS - 1)
+    return LEASE_BYTE + whole(slot, "slot", most=N_LEASES - 1)
 
 
 def _opened_afresh(fd: int, access: int) -> int:
-    """Open the same file once more: a lock belongs to an open file, and copies of fd share one."""
+    """Open the same file again: a lock belongs to an open file, and all copies of fd share one."""
     return os.open(f"/proc/self/fd/{fd}", access | os.O_CLOEXEC)
 
 
 def _kept(fd: int, kind: int, byte: int, access: int, inherited: bool) -> Lease | None:
-    """Lock a byte and leave the lock to a mapping, or return None where that byte is locked."""
+    """Lock a byte through an open file that only a mapping keeps; None if the byte is locked."""
     own = _opened_afresh(fd, access)
     try:
         if not _lock(own, kind, byte):
             return None
-        # A file of large pages is mapped by such pages only.
+        # A file of large pages can only be mapped in such pages.
         n_bytes = max(mmap.PAGESIZE, os.fstatvfs(own).f_bsize)
         lease = Lease(system.map_shared(own, n_bytes, system.NO_ACCESS), n_bytes)
         try:
@@ -187,7 +166,7 @@ def _kept(fd: int, kind: int, byte: int, access: int, inherited: bool) -> Lease 
 
 
 def _lock(fd: int, kind: int, byte: int) -> bool:
-    """Lock or unlock a byte; return False where another's lock is in the way."""
+    """Lock or unlock a byte; return False if another open file has it locked."""
     try:
         fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _FLOCK.pack(kind, os.SEEK_SET, byte, 1, 0))
     except OSError as error:
@@ -205,13 +184,13 @@ def _is_locked(fd: int, byte: int, n_bytes: int = 1) -> bool:
 
 
 def _wait_for(fd: int, byte: int, timeout: float | None) -> None:
-    """Lock a byte for writing, as soon as nobody else has."""
+    """Lock a byte for writing as soon as no other open file has it locked."""
     end = math.inf if timeout is None else time.monotonic() + timeout
-    # Not F_OFD_SETLKW: it knows no time limit, and a signal that comes just before it is not heard.
+    # Not F_OFD_SETLKW: it has no time limit, and a signal just before the call would not end it.
     while not _lock(fd, fcntl.F_WRLCK, byte):
         if time.monotonic() >= end:
             raise TimeoutError(
-                f"another process has been attaching for {timeout} seconds; it may have been stopped: "
-                "let it go on, end it, or wait longer"
+                f"another process has been attaching for {timeout} seconds, and may be stopped; resume "
+                "or kill it, or wait longer"
             )
-        time.sleep(_PAUSE)
+        time.sleep(_PAUSE_S)

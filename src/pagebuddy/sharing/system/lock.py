@@ -39,7 +39,7 @@ if not cython.compiled:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def lock_elsewise(a: ArenaState, milliseconds: u64) -> u64:
+def lock_without_mutex(a: ArenaState, milliseconds: u64) -> u64:
     """`lock` for arenas without a mutex."""
     if cython.compiled and a.lock_kind == LOCK_NONE:
         return DONE
@@ -63,13 +63,13 @@ def lock(a: ArenaState, milliseconds: u64) -> u64:
     """Take the lock, waiting no longer than that; with 0, not at all."""
     if a.lock_kind == LOCK_MUTEX:
         return mutex_take(a.base, milliseconds)
-    return lock_elsewise(a, milliseconds)
+    return lock_without_mutex(a, milliseconds)
 
 
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def unlock_elsewise(a: ArenaState) -> cython.void:
+def unlock_without_mutex(a: ArenaState) -> cython.void:
     """`unlock` for arenas without a mutex."""
     if a.lock_kind == LOCK_FILE:
         byte_give(a.lock_fd)
@@ -86,4 +86,4 @@ def unlock(a: ArenaState) -> cython.void:
     if a.lock_kind == LOCK_MUTEX:
         mutex_give(a.base)
     else:
-        unlock_elsewise(a)
+        unlock_without_mutex(a)

@@ -10,11 +10,6 @@ cdef extern from *:
     #include <stdio.h>
     #include <stdlib.h>
     #include <string.h>
-    #define PB_DONE 0
-    #define PB_LOCKED 2
-    #define PB_OWN_LOCK 3
-    #define PB_UNLOCKABLE 5
-    #define PB_OWNER_DIED 14
     typedef unsigned long long pb_u64;
 
     #if defined(__linux__)
@@ -26,9 +21,6 @@ cdef extern from *:
       #include <time.h>
       #include <unistd.h>
 
-      #define PB_MUTEX_AT 16
-      #define PB_FIRST_BYTE (1LL << 62)
-      #define PB_LOCK_BYTE (PB_FIRST_BYTE - 4)
       #if defined(__GLIBC__)
         #define PB_LIBC 1
       #else
@@ -41,7 +33,7 @@ cdef extern from *:
       #else
         #define PB_MACHINE (100 + sizeof(long))
       #endif
-      typedef char pb_mutex_fits[sizeof(pthread_mutex_t) <= 48 ? 1 : -1];
+      typedef char pb_mutex_fits[sizeof(pthread_mutex_t) <= PB_MUTEX_WORDS * 8 ? 1 : -1];
 
       /* A page that a raw clone, which runs no handlers, finds zero: its operations are refused. */
       static volatile unsigned char *pb_presence;
@@ -62,7 +54,7 @@ cdef extern from *:
           return (pb_u64)PB_LIBC << 24 | (pb_u64)PB_MACHINE << 16 | sizeof(pthread_mutex_t); }
 
       static pthread_mutex_t *pb_mutex(pb_u64 *words) {
-          return (pthread_mutex_t *)(words + PB_MUTEX_AT); }
+          return (pthread_mutex_t *)(words + PB_A_MUTEX); }
 
       static int pb_mutex_make(pthread_mutex_t *mutex, int shared) {
           pthread_mutexattr_t attributes;
@@ -134,7 +126,7 @@ cdef extern from *:
           struct timespec pause = {0, 100000}, now;
           pb_u64 end = 0, time;
           for (;;) {
-              if (pb_byte(fd, F_OFD_SETLK, F_WRLCK, PB_LOCK_BYTE, NULL) == 0) return PB_DONE;
+              if (pb_byte(fd, F_OFD_SETLK, F_WRLCK, (long long)PB_LOCK_BYTE, NULL) == 0) return PB_DONE;
               if (errno != EAGAIN && errno != EACCES) return PB_UNLOCKABLE;
               if (milliseconds == 0) return PB_LOCKED;
               clock_gettime(CLOCK_MONOTONIC, &now);
@@ -142,12 +134,12 @@ cdef extern from *:
               if (end == 0) end = time + milliseconds;
               if (time >= end) return PB_LOCKED;
               nanosleep(&pause, NULL); } }
-      static void pb_byte_give(int fd) { pb_byte(fd, F_OFD_SETLK, F_UNLCK, PB_LOCK_BYTE, NULL); }
+      static void pb_byte_give(int fd) { pb_byte(fd, F_OFD_SETLK, F_UNLCK, (long long)PB_LOCK_BYTE, NULL); }
 
       /* Whether another open file has the lease of a slot; 1 as well where that cannot be told. */
       static int pb_lease_is_taken(int fd, pb_u64 slot) {
           int found;
-          if (pb_byte(fd, F_OFD_GETLK, F_WRLCK, PB_FIRST_BYTE + (long long)slot, &found)) return 1;
+          if (pb_byte(fd, F_OFD_GETLK, F_WRLCK, (long long)(PB_LEASE_BYTE + slot), &found)) return 1;
           return found != F_UNLCK; }
       static int pb_is_file(int fd, pb_u64 device, pb_u64 inode) {
           struct stat status;
@@ -167,7 +159,7 @@ cdef extern from *:
           snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
           own = open(path, O_RDWR | O_CLOEXEC);
           if (own < 0) return 0;
-          if (pb_byte(own, F_OFD_SETLK, F_WRLCK, PB_FIRST_BYTE + (long long)slot, NULL) == 0
+          if (pb_byte(own, F_OFD_SETLK, F_WRLCK, (long long)(PB_LEASE_BYTE + slot), NULL) == 0
               && fstatvfs(own, &status) == 0) {
               *n_bytes = status.f_bsize > 4096 ? status.f_bsize : (pb_u64)sysconf(_SC_PAGESIZE);
               address = mmap(NULL, *n_bytes, PROT_NONE, MAP_SHARED, own, 0);

@@ -1,0 +1,174 @@
+"""The types of an attachment and of an engine, as `sharing/` uses them; for the type checker alone.
+
+Both are made above this level, once compiled and once not: `buffers.attachment.Attachment`, and the
+modules `_compiled` and `buffers.uncompiled`. `engine.py` proves that they have these types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Protocol, TypedDict
+
+if TYPE_CHECKING:
+    from pagebuddy.memory.medium import Medium
+    from pagebuddy.sharing.layout import Layout
+    from pagebuddy.sharing.request import Request
+
+
+class Answer(TypedDict):
+    """The results of an operation; which of them it sets, the operation says."""
+
+    node: int
+    n_pages: int
+    n_bytes: int
+    generation: int
+    n_untouched: int
+    entry: int
+    ticket_index: int
+    serial: int
+    n_ended: int
+    n_buffers: int
+    n_kept: int
+    n_tickets: int
+    free_pages: int
+    longest_run: int
+    fault: int
+
+
+class Figures(TypedDict):
+    """What code outside of the engine needs to know of an attachment."""
+
+    slot: int
+    seen_fault: int
+    seen_node: int
+
+
+class Held(Protocol):
+    """A buffer that this process holds."""
+
+    @property
+    def offset(self) -> int:
+        """Its first byte's distance from the first page, in bytes."""
+
+    @property
+    def view(self) -> memoryview:
+        """Its bytes."""
+
+    def release(self) -> None:
+        """Drop it now."""
+
+
+class Attached(Protocol):
+    """A process's attachment to an arena."""
+
+    @property
+    def layout(self) -> Layout:
+        """Where everything lies."""
+
+    @property
+    def medium(self) -> Medium:
+        """Where the bytes come from."""
+
+    @property
+    def memory(self) -> memoryview:
+        """All words before the pages."""
+
+    @property
+    def figures(self) -> Figures:
+        """Its slot, and the last fault that an operation found."""
+
+    def fileno(self) -> int:
+        """The descriptor of the arena's file, or -1."""
+
+    # -- operations
+
+    def request(
+        self,
+        *,
+        node: int = 0,
+        n_bytes: int = 0,
+        entry: int = 0,
+        ticket_index: int = 0,
+        serial: int = 0,
+        now_ms: int = 0,
+        slot: int = 0,
+        rows: int = 0,
+    ) -> Request:
+        """A request of this engine's."""
+
+    def perform(self, request: Request, operation: int, timeout: float | None = None) -> int:
+        """Carry out an operation; DONE or NO_PAGES, everything else is raised."""
+
+    def alloc(self, nbytes: int) -> Held:
+        """A new buffer."""
+
+    def claimed(self, index: int, serial: int) -> Held:
+        """The buffer of a ticket, which ends."""
+
+    # -- coming and going
+
+    def words_of_engine(self) -> memoryview:
+        """The engine's metadata."""
+
+    def lay_out(self) -> None:
+        """Make all pages free, in an arena that no other process sees yet."""
+
+    def locks_by(self, kind: int) -> bool:
+        """Whether the arena's lock is of this kind."""
+
+    def lock_through(self, fd: int) -> None:
+        """Take over a descriptor for the lock."""
+
+    def take_lease(self, slot: int) -> bool:
+        """Take the lease of a slot; False if a process has it."""
+
+    def drop_lease(self) -> None:
+        """Release that lease."""
+
+    def be(self, slot: int) -> None:
+        """Have this slot from now on."""
+
+    def mind_forks(self) -> None:
+        """Prepare for forks from now on."""
+
+    def is_ending(self) -> bool:
+        """Whether it is being destroyed, and must not be found any more."""
+
+    # -- files with holes
+
+    @property
+    def end_of_known_bits(self) -> int:
+        """The place up to which bits are known to be backed."""
+
+    def mind_holes(self, bits: memoryview, n_words: int) -> None:
+        """Check from now on that words are backed before a store to them."""
+
+    def know(self, granules: Iterable[int], bits: int, tickets: int, directory: bool) -> None:
+        """Note granules, bits, tickets and the directory as backed."""
+
+    def knows(self, granule: int) -> bool:
+        """Whether a granule is known to be backed."""
+
+    def know_pages(self, first: int, n: int) -> None:
+        """Note pages as backed."""
+
+    def knows_pages(self, first: int, n: int) -> bool:
+        """Whether pages of a live buffer are known to be backed."""
+
+
+class Engine(Protocol):
+    """The module of an engine."""
+
+    @property
+    def __name__(self) -> str:
+        """Tells the engines of a process apart."""
+
+    @property
+    def Attachment(self) -> Callable[[Layout, Medium, memoryview], Attached]:
+        """Makes an attachment: given the layout, the medium, and a zeroed word for each page."""
+
+    def mutex_of_this_build(self) -> int:
+        """The kind of mutex that this build has, as a number; 0 for none."""
+
+    def make_mutex(self, words: memoryview) -> None:
+        """Make the mutex of an arena that no process uses, given all its words."""
