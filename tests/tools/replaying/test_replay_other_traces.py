@@ -120,14 +120,14 @@ def test_a_snapshot_that_would_run_something(tmp_path, refused):
     path = tmp_path / "snapshot.pickle"
     path.write_bytes(b"\x80\x02cos\nsystem\n(S'touch harm'\ntR.")
     told = refused("replay", path, folder=tmp_path)
-    assert told.startswith(f"{path}: this pickle is more than data: it names os.system; ")
+    assert told.startswith(f"{path}: this pickle contains more than data: it names os.system; ")
     assert not (tmp_path / "harm").exists()
 
 
 def test_one_of_several_devices(tmp_path, pagebuddy_command, refused):
     path = tmp_path / "snapshot.pickle"
     path.write_bytes(pickle.dumps({"segments": [], "device_traces": [TORCH, [], TORCH[:1]]}))
-    assert refused("replay", path).endswith("memory of devices 0, 2; choose one with --device")
+    assert refused("replay", path).endswith("memory of devices 0, 2; select one with --device")
     code, text, _ = pagebuddy_command("replay", path, "--device", 2)
     assert code == 0
     assert "1, of which 1 allocation and 0 frees replayed" in text
