@@ -184,7 +184,7 @@ def test_nothing_in_a_pickle_is_run(path, tmp_path, protocol):
     ids=["GLOBAL", "INST", "STACK_GLOBAL", "copyreg", "PERSID", "BINPERSID"],
 )
 def test_no_opcode_gets_at_a_name(path, code):
-    with pytest.raises(TraceError, match="contains more than data: it (names|refers to)"):
+    with pytest.raises(TraceError, match=r"contains more than data: it (names|refers to)"):
         rows(path, code)
 
 
