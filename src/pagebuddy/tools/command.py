@@ -1,4 +1,4 @@
-"""The command `pagebuddy`: its verbs, and what it says where the extra `cli` is not installed."""
+"""The command `pagebuddy` with all its verbs; reports a missing extra `cli`."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 ABOUT = """\
-Look at this machine's arenas and operate them; record and replay what memory went through.
+Inspect and repair the arenas of this machine; record and replay allocations.
 
 \b
-  pagebuddy demo                 see what an arena does
+  pagebuddy demo                 send a video between processes
   pagebuddy ls                   list the arenas of this machine
-  pagebuddy stat NAME --watch    follow one of them
-  pagebuddy replay trace.csv     replay what arena.record() wrote
+  pagebuddy stat NAME --watch    watch one of them
+  pagebuddy replay trace.csv     replay a trace from arena.record()
 
-Exit code: 0; 1 if something is damaged; 2 if something given is wrong.
+Exit code: 0 on success; 1 if an arena or the input is damaged; 2 if an argument is wrong.
 """
 
 
@@ -36,7 +36,7 @@ def main() -> None:
         refuse(str(MissingExtra("cli")), WRONG_INSIDE)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            # Where an encoding lacks a letter, the others are still worth reading.
+            # Print "?" for a character that the encoding lacks, instead of failing.
             stream.reconfigure(errors="replace")
     code: str | int | None = None
     try:
@@ -47,8 +47,8 @@ def main() -> None:
         if sys.stdout is not None:
             sys.stdout.flush()
     except OSError as error:
-        # What a verb reads and writes itself it answers for: this is what it prints. At its end the
-        # interpreter would print the rest, and complain as well.
+        # Verbs handle errors of the files they use; this error concerns stdout. Redirect it, because
+        # the interpreter flushes stdout at exit and would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not code:
             refuse(f"cannot print: {error.strerror or error}", WRONG_INPUT)
@@ -85,7 +85,7 @@ def build() -> typer.Typer:
     app.command("reap")(reap_command)
     app.command("rm")(rm_command)
     app.command("replay")(replay_command)
-    # The first word that is no option starts the command to run, with options of its own.
+    # The first word that is not an option starts the command to run; later options belong to it.
     app.command("record", context_settings={"allow_interspersed_args": False})(record_command)
     app.command("demo")(demo_command)
     app.command("bench")(bench_command)
@@ -101,7 +101,7 @@ def build() -> typer.Typer:
     @app.callback()
     def options(
         version: bool = typer.Option(
-            False, "--version", callback=tell_version, is_eager=True, help="Tell the version."
+            False, "--version", callback=tell_version, is_eager=True, help="Print the version."
         ),
     ) -> None:
         pass

@@ -137,8 +137,8 @@ def test_lost_events_are_told_and_noted(tracing, tmp_path):
     path = tmp_path / "t.csv.gz"
     code, _, report = record("-q", "--buffer", "1", "-o", path, sys.executable, "-S", "-c", TOUCH)
     assert code == 0
-    lost, _, advice = told(report)["lost"].partition(" events: ")
-    assert advice == "the kernel's buffers were full; give larger ones with --buffer"
+    lost, _, advice = told(report)["lost"].partition(" events, because ")
+    assert advice == "the kernel's buffers were full; enlarge them with --buffer"
     trace = Trace(path)
     assert len(list(trace)) > 0
     assert trace.lost == int(lost.replace(",", "")) > 0
@@ -150,7 +150,7 @@ def test_lost_events_are_told_and_noted(tracing, tmp_path):
 def test_a_command_that_fails(tracing, tmp_path, script, expected):
     code, _, report = record("-o", tmp_path / "t.csv", "--", "sh", "-c", script)
     assert code == expected
-    assert told(report)["exit code"] == f"{expected}, the command's"
+    assert told(report)["exit code"] == f"{expected}, from the command"
     assert sum(events_of(tmp_path / "t.csv")) > 0
 
 
@@ -175,7 +175,7 @@ def test_interrupted(tracing, tmp_path, number):
     process.send_signal(number)
     _, report = process.communicate(timeout=SECONDS)
     assert process.returncode == 128 + number
-    assert told(report)["interrupted"] == "recorded until the command ended"
+    assert told(report)["interrupted"] == "the trace is complete up to the end of the command"
     assert sum(events_of(path)) > 0
     assert os.listdir(tmp_path) == [path.name]
 
@@ -266,7 +266,7 @@ def test_a_full_disk(tracing, tmp_path):
 def test_buffers_that_the_kernel_has_no_room_for(tracing, tmp_path):
     code, _, complaint = record("-o", tmp_path / "t.csv", "--buffer", "1 PiB", "true")
     assert code == 2
-    assert "no room for buffers of " in complaint
+    assert "cannot allocate buffers of " in complaint
     assert os.listdir(tmp_path) == []
 
 
@@ -292,14 +292,14 @@ def test_who_is_not_root(tracing):
         assert os.listdir(folder) == []
     assert done.returncode == 2
     assert done.stderr.startswith("pagebuddy: only root may record the kernel's pages (")
-    assert done.stderr.endswith("run it with sudo\n")
+    assert done.stderr.endswith("run the command with sudo\n")
 
 
 def test_what_is_refused_first(tmp_path):
     for arguments, complaint in (
-        (("-o", tmp_path, "true"), "it is there and is no file"),
-        (("-o", "/dev/null", "true"), "it is there and is no file"),
-        (("-o", tmp_path / "none" / "t.csv", "true"), "there is no folder"),
+        (("-o", tmp_path, "true"), "it exists and is not a regular file"),
+        (("-o", "/dev/null", "true"), "it exists and is not a regular file"),
+        (("-o", tmp_path / "none" / "t.csv", "true"), "does not exist"),
         (("-o", tmp_path / "t.csv", "--buffer", "much", "true"), "buffer is 'much'"),
         (("-o", tmp_path / "t.csv", "--buffer", "0", "true"), "buffer is 0"),
         (("-o", tmp_path / "t.csv"), "Missing argument 'COMMAND"),

@@ -83,13 +83,13 @@ def test_others_may_read_it_as_the_mask_says(tmp_path):
 def test_what_is_no_file(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe", "/dev/null"):
-        with pytest.raises(ValueError, match="it is there and is no file"):
+        with pytest.raises(ValueError, match="it exists and is not a regular file"):
             TraceWriter(path)
 
 
 def test_a_folder_that_is_not_there(tmp_path):
     with (
-        pytest.raises(FileNotFoundError, match="there is no folder"),
+        pytest.raises(FileNotFoundError, match="does not exist"),
         TraceWriter(tmp_path / "a/b"),
     ):
         pass

@@ -93,7 +93,7 @@ def test_bytes_of_nothing_still_have_a_page(tmp_path):
 @pytest.mark.parametrize("header", ["event,pfn,order", "op,id,bytes"])
 def test_no_events_tell_nothing(tmp_path, header):
     path = write(tmp_path / "t.csv", f"{header}\n")
-    with pytest.raises(TraceError, match="there are no events"):
+    with pytest.raises(TraceError, match="the trace has no events"):
         from_pages(path, Variant(PageRanges()))
 
 
@@ -103,13 +103,13 @@ def test_no_events_tell_nothing(tmp_path, header):
 )
 def test_more_than_one_range_can_be(tmp_path, text):
     path = write(tmp_path / "t.csv", text)
-    with pytest.raises(ValueError, match="give a memory map"):
+    with pytest.raises(ValueError, match="give --memory-map"):
         from_pages(path, Variant(PageRanges()))
 
 
 def test_a_size():
     assert list(from_size(100_000, 4096)) == [(0, 24)]
-    with pytest.raises(ValueError, match="smaller than a page of 4096"):
+    with pytest.raises(ValueError, match="expected at least a page, 4096 bytes"):
         from_size(4095, 4096)
 
 
@@ -128,8 +128,8 @@ def test_of_a_pipe_the_memory_must_be_given(pagebuddy_command, refused, small):
         os.dup2(ours, 0)
 
     complaint = refused("replay", "/dev/stdin", before=typed)
-    assert complaint.startswith("/dev/stdin: this is a pipe, ")
-    assert complaint.endswith("; give the memory to replay on, or write the trace into a file")
+    assert complaint.startswith("/dev/stdin: a pipe can be read only once, ")
+    assert complaint.endswith("; give --memory or --memory-map, or write the trace into a file")
     code, text, _ = pagebuddy_command("replay", "/dev/stdin", "--memory", "1MiB", before=typed)
     assert code == 0
-    assert "6, of which" in text
+    assert "6; replayed" in text

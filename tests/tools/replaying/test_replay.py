@@ -180,7 +180,7 @@ class KeepsSpans(uncompiled.BuddyAllocator):
 
 def test_the_figures_must_be_those_of_the_operations(tmp_path):
     trace = write(tmp_path, [("alloc", 1, 0), ("alloc", 2, 0), ("free", 2, 0)])
-    with pytest.raises(CorruptMetadata, match="the pages used are those of the spans"):
+    with pytest.raises(CorruptMetadata, match="the used pages are those of live spans"):
         replay(trace, MEMORY, allocator=KeepsSpans)
 
 

@@ -29,7 +29,7 @@ BAD_TRACES = {
         ", line 2: found '1,x,free,0x1'; ",
     ),
     "pickle": (pickle.dumps({"device_traces": []})[:-3], ": the pickle cannot be read "),
-    "another pickle": (pickle.dumps([1, 2]), ": this is no snapshot: "),
+    "another pickle": (pickle.dumps([1, 2]), ": not a snapshot of PyTorch: "),
     "noise": (b"\x1f\x8b\x08\x00garbage", ", line 1: the gzip data "),
     "cut short": (gzip.compress(HEADER.encode() * 9)[:-9], ", line "),
 }

@@ -26,19 +26,19 @@ def test_tables_and_picture(small, pagebuddy_command):
     figures = dict(line.split("  ", 1) for line in lines[: lines.index("")])
     figures = {name: value.strip() for name, value in figures.items()}
     engine = "compiled" if COMPILED else "not compiled"
-    assert figures.pop("in the core").endswith("ns each")
-    assert figures.pop("with parsing").endswith("ns each")
+    assert figures.pop("engine").endswith("ns per event")
+    assert figures.pop("with parsing").endswith("ns per event")
     assert figures == {
         "trace": trace.name,
         "format": "page CSV",
         "memory": "1 MiB in 1 page range",
         "allocator": f"pages of 4 KiB, orders 0 to 10, whole blocks, {engine}",
-        "events": "6, of which 4 allocations and 1 free replayed",
+        "events": "6; replayed 4 allocations and 1 free",
         "skipped": "1 free without a recorded allocation",
-        "failures": "1 allocation found no room",
-        "checked": "no page given out twice, every invariant holds",
-        "fullest": "128 pages, 512 KiB, 50.0 % used, in 2 spans",
-        "in the end": "65 pages, 260 KiB, 25.4 % used, in 2 spans",
+        "failures": "1 allocation did not fit",
+        "checked": "no page was allocated twice; all invariants hold",
+        "at the peak": "128 pages, 512 KiB, 50.0 % used, in 2 spans",
+        "at the end": "65 pages, 260 KiB, 25.4 % used, in 2 spans",
     }
     rows = [line.split() for line in lines if line[:5].strip().isdigit()]
     assert [row[0] for row in rows] == [str(order) for order in range(9)]
@@ -48,7 +48,7 @@ def test_tables_and_picture(small, pagebuddy_command):
         ["7", "512", "KiB", "1", "0", "0", "%", "100", "%", "-", "0.69"],
         ["8", "1", "MiB", "0", "0", "100", "%", "100", "%", "-0.50", "0.78"],
     ]
-    assert "Memory at its fullest: 512 KiB of 1 MiB used, 50.0 %" in lines
+    assert "Memory at the peak: 512 KiB of 1 MiB used, 50.0 %" in lines
     picture = [line.split(" ")[1] for line in lines if line.startswith("0x")]
     assert picture == ["█" * 64, "█" * 64, "·" * 64, "·" * 64]
 
@@ -57,7 +57,7 @@ def test_the_end_instead_of_the_fullest(small, pagebuddy_command):
     trace, iomem = small
     code, text, _ = pagebuddy_command("replay", trace, "--memory-map", iomem, "--at", "end")
     assert code == 0
-    assert "Memory in the end: 260 KiB of 1 MiB used, 25.4 %" in text
+    assert "Memory at the end: 260 KiB of 1 MiB used, 25.4 %" in text
     cells = "".join(line.split(" ")[1] for line in text.splitlines() if line.startswith("0x"))
     assert (cells.count("█"), cells.count("·")) == (65, 191)
 
@@ -113,8 +113,8 @@ def test_without_a_memory_map_the_trace_tells_the_memory(small, pagebuddy_comman
 def test_the_ftrace_sample(pagebuddy_command):
     code, text, complaint = pagebuddy_command("replay", SAMPLE)
     assert (code, complaint) == (0, "")
-    assert "4,000, of which 3,573 allocations and 342 frees replayed" in text
-    assert "no page given out twice, every invariant holds" in text
+    assert "4,000; replayed 3,573 allocations and 342 frees" in text
+    assert "no page was allocated twice; all invariants hold" in text
 
 
 def test_side_by_side_as_json(small, pagebuddy_command):
@@ -135,7 +135,7 @@ def test_the_server_on_its_own_memory(pagebuddy_command):
     code, text, complaint = pagebuddy_command("replay", trace, "--memory-map", IOMEM)
     assert (code, complaint) == (0, "")
     assert max(map(len, text.splitlines())) <= 80
-    assert "1,274,696, of which 641,601 allocations and 625,152 frees replayed" in text
+    assert "1,274,696; replayed 641,601 allocations and 625,152 frees" in text
     assert "258,857 pages, 1011 MiB, 4.1 % used" in text
     assert "(hole of 1 GiB)" in text
 
@@ -153,10 +153,10 @@ def test_events_that_could_not_be_replayed_are_told(tmp_path, pagebuddy_command)
     code, text, _ = pagebuddy_command("replay", path)
     assert code == 0
     for told in (
-        "recorded      1 allocation had failed already",
-        "lost          12 events while recording",
-        "skipped       1 allocation of a page still live",
-        "differing     1 free told another size than the allocation",
+        "failed        1 allocation of the recorded system, not replayed",
+        "lost          12 events by the recorder",
+        "skipped       1 allocation of a page already in use",
+        "differing     1 free with another size than the allocation",
     ):
         assert told in text
 
@@ -166,13 +166,13 @@ def test_no_events(tmp_path, small, pagebuddy_command, refused):
     path.write_text(HEADER)
     code, text, _ = pagebuddy_command("replay", path, "--memory-map", small[1])
     assert code == 0
-    assert "0, of which 0 allocations and 0 frees replayed" in text
-    assert refused("replay", path).startswith(f"{path}: there are no events")
+    assert "0; replayed 0 allocations and 0 frees" in text
+    assert refused("replay", path).startswith(f"{path}: the trace has no events")
     code, text, _ = pagebuddy_command(
         "replay", path, "--memory-map", small[1], "--max-order", "3,4"
     )
     assert code == 0
-    assert "0, of which 0 allocations and 0 frees replayed" in text
+    assert "0; replayed 0 allocations and 0 frees" in text
 
 
 def test_a_memory_map_without_ram_or_not_there(tmp_path, refused):
@@ -190,10 +190,10 @@ def test_figures_that_make_no_sense(pagebuddy_command, refused):
     assert refused("replay", SAMPLE, "--page-size", 4097).startswith("page_size is 4097; ")
     assert refused("replay", SAMPLE, "--max-order", 32).startswith("max_order is '32'; ")
     assert refused("replay", SAMPLE, "--policy", "best").startswith("policy is 'best'; ")
-    assert refused("replay", SAMPLE, "--memory", "1 KiB").startswith("the memory of 1,024 bytes ")
-    assert refused("replay", SAMPLE, "--device", "0").endswith("leave the device out")
+    assert refused("replay", SAMPLE, "--memory", "1 KiB").startswith("memory is 1,024 bytes; ")
+    assert refused("replay", SAMPLE, "--device", "0").endswith("omit the device")
     told = refused("replay", SAMPLE, "--memory", "1 MiB", "--memory-map", IOMEM)
-    assert told == "give --memory or --memory-map, not both"
+    assert told == "--memory and --memory-map were both given; give only one of them"
     code, text, complaint = pagebuddy_command("replay", SAMPLE, "--at", "noon")
     assert (code, text) == (2, "")
     assert "--at" in complaint
@@ -208,7 +208,7 @@ def test_more_memory_than_there_is_metadata_for(tmp_path, small, refused):
     told = refused(
         "replay", small[0], "--memory-map", path, code=1, before=limit, OPENBLAS_NUM_THREADS="1"
     )
-    assert told == "there is not enough memory here for the metadata of so many pages"
+    assert told == "this machine has too little memory for the metadata of so many pages"
 
 
 def test_a_picture_that_cannot_be_drawn_is_refused_first(tmp_path, refused):
@@ -217,9 +217,9 @@ def test_a_picture_that_cannot_be_drawn_is_refused_first(tmp_path, refused):
     assert told == "cannot draw memory.txt: the name of a picture ends in .svg, .png or .pdf"
     path = tmp_path / "none" / "memory.svg"
     assert refused("replay", missing, "--picture", path).endswith(
-        f"there is no folder {path.parent}"
+        f"the folder {path.parent} does not exist"
     )
     path = tmp_path / "memory.svg"
     for option in ("--picture", "--over-time"):
         told = refused("replay", missing, option, path, "--max-order", "9,10")
-        assert told.startswith("cannot draw 2 replays as one picture; ")
+        assert told.startswith("cannot draw 2 replays in one picture; ")

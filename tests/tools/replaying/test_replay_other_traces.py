@@ -45,24 +45,24 @@ def in_bytes(tmp_path):
 IN_BYTES = {
     "bytes.csv": {
         "format": "byte CSV",
-        "events": "6, of which 4 allocations and 2 frees replayed",
-        "empty": "1 allocation of no bytes, which take no page",
-        "fullest": "21 pages, 84 KiB, 32.8 % used, in 2 spans",
-        "rounding": "at the fullest 5.88 KiB of 84 KiB used is waste, 7.0 %",
+        "events": "6; replayed 4 allocations and 2 frees",
+        "empty": "1 allocation of 0 bytes, which need no page",
+        "at the peak": "21 pages, 84 KiB, 32.8 % used, in 2 spans",
+        "rounding": "5.88 KiB of 84 KiB used at the peak was not requested, 7.0 %",
     },
     "rmm.csv": {
         "format": "RMM log",
-        "events": "5, of which 3 allocations and 2 frees replayed",
-        "out of order": "1 event earlier than the one before, replayed as they stand",
-        "recorded": "1 allocation had failed already",
-        "fullest": "21 pages, 84 KiB, 32.8 % used, in 2 spans",
-        "rounding": "at the fullest 5.88 KiB of 84 KiB used is waste, 7.0 %",
+        "events": "5; replayed 3 allocations and 2 frees",
+        "out of order": "1 event with an earlier time than the event before",
+        "failed": "1 allocation of the recorded system, not replayed",
+        "at the peak": "21 pages, 84 KiB, 32.8 % used, in 2 spans",
+        "rounding": "5.88 KiB of 84 KiB used at the peak was not requested, 7.0 %",
     },
     "torch.pickle": {
         "format": "PyTorch snapshot",
-        "events": "5, of which 3 allocations and 2 frees replayed",
-        "fullest": "21 pages, 84 KiB, 32.8 % used, in 2 spans",
-        "rounding": "at the fullest 5.5 KiB of 84 KiB used is waste, 6.5 %",
+        "events": "5; replayed 3 allocations and 2 frees",
+        "at the peak": "21 pages, 84 KiB, 32.8 % used, in 2 spans",
+        "rounding": "5.5 KiB of 84 KiB used at the peak was not requested, 6.5 %",
     },
 }
 
@@ -80,8 +80,8 @@ def test_other_peoples_traces(in_bytes, name, pagebuddy_command):
     assert figures["memory"] == "256 KiB in 1 page range"
     assert "orders 0 to 6, exact spans" in figures["allocator"]
     assert set(figures) - set(told) <= {
-        *("trace", "memory", "allocator", "failures", "checked", "in the end"),
-        *("in the core", "with parsing"),
+        *("trace", "memory", "allocator", "failures", "checked", "at the end"),
+        *("engine", "with parsing"),
     }
 
 
@@ -113,24 +113,24 @@ def test_lines_in_any_order(in_bytes, small, pagebuddy_command):
         code, text, complaint = pagebuddy_command("replay", path, "--memory", "64 MiB")
         assert (code, complaint) == (0, "")
         assert told in text
-        assert "no page given out twice" in text
+        assert "no page was allocated twice" in text
 
 
 def test_a_snapshot_that_would_run_something(tmp_path, refused):
     path = tmp_path / "snapshot.pickle"
     path.write_bytes(b"\x80\x02cos\nsystem\n(S'touch harm'\ntR.")
     told = refused("replay", path, folder=tmp_path)
-    assert told.startswith(f"{path}: this pickle is more than data: it names os.system; ")
+    assert told.startswith(f"{path}: this pickle contains more than data: it names os.system; ")
     assert not (tmp_path / "harm").exists()
 
 
 def test_one_of_several_devices(tmp_path, pagebuddy_command, refused):
     path = tmp_path / "snapshot.pickle"
     path.write_bytes(pickle.dumps({"segments": [], "device_traces": [TORCH, [], TORCH[:1]]}))
-    assert refused("replay", path).endswith("memory of devices 0, 2; choose one with --device")
+    assert refused("replay", path).endswith("memory of devices 0, 2; select one with --device")
     code, text, _ = pagebuddy_command("replay", path, "--device", 2)
     assert code == 0
-    assert "1, of which 1 allocation and 0 frees replayed" in text
+    assert "1; replayed 1 allocation and 0 frees" in text
 
 
 @pytest.mark.parametrize("name", IN_BYTES)
@@ -143,8 +143,8 @@ def test_no_events_in_bytes(tmp_path, name, pagebuddy_command, refused):
             "torch.pickle": pickle.dumps({"segments": [], "device_traces": [[]]}),
         }[name]
     )
-    assert refused("replay", path).startswith(f"{path}: there are no events")
+    assert refused("replay", path).startswith(f"{path}: the trace has no events")
     code, text, _ = pagebuddy_command("replay", path, "--memory", "1MiB")
     assert code == 0
-    assert "0, of which 0 allocations and 0 frees replayed" in text
-    assert "costs nothing" in text
+    assert "0; replayed 0 allocations and 0 frees" in text
+    assert "no memory lost" in text

@@ -30,12 +30,12 @@ def test_every_one_with_every_other(texts, expected):
     [
         (("4097", None, None), "page_size is 4097; it must be a power of two"),
         (("4096,", None, None), "page_size is ''"),
-        (("4096,4 KiB", None, None), "page_size is '4096,4 KiB', which has the same twice"),
+        (("4096,4 KiB", None, None), "page_size is '4096,4 KiB', which repeats a value"),
         (("2 TiB", None, None), "page_size is 2199023255552; it must be at most"),
-        (("4096", "9;10", None), "max_order is '9;10'; allowed is a whole number from 0 to 31"),
+        (("4096", "9;10", None), "max_order is '9;10'; expected a whole number from 0 to 31"),
         (("4096", "32", None), "max_order is '32'"),
-        (("4096", "9,9", None), "max_order is '9,9', which has the same twice"),
-        (("4096", None, "best"), "policy is 'best'; allowed are exact and blocks"),
+        (("4096", "9,9", None), "max_order is '9,9', which repeats a value"),
+        (("4096", None, "best"), "policy is 'best'; expected exact or blocks"),
     ],
 )
 def test_what_cannot_be(texts, told):
@@ -55,5 +55,5 @@ def test_ranges(tmp_path):
     assert found(memory_map, None) == [[(1, 0x9E)], [(1, 8)]]
     assert found(None, "1 MiB") == [[(0, 256)], [(0, 16)]]
     assert found(None, None) == [[(0, 64)], [(0, 4)]]
-    with pytest.raises(ValueError, match="give --memory or --memory-map, not both"):
+    with pytest.raises(ValueError, match="--memory and --memory-map were both given"):
         found(memory_map, "1 MiB")

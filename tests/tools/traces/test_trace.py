@@ -100,7 +100,7 @@ def test_stretches_do_not_change_what_is_read(tmp_path, many, monkeypatch):
     path.write_bytes(gzip.compress(many[: many.index(b"\n", 200_000) + 1]))
     whole = read(path)
     monkeypatch.setattr(content, "BLOCK", 1000)
-    monkeypatch.setattr(content, "COMPRESSED_BLOCK", 777)
+
     assert len(list(Trace(path))) > 100
     assert read(path) == whole
 
@@ -137,7 +137,7 @@ def test_the_line_is_named_in_a_later_stretch(tmp_path, many):
     error = wrong(path)
     assert (error.line, error.found) == (200_002, "order is '77'")
     assert str(error) == (
-        f"{path}, line 200002: order is '77'; allowed is a whole number from 0 to 31"
+        f"{path}, line 200002: order is '77'; expected a whole number from 0 to 31"
     )
 
 
@@ -163,6 +163,20 @@ def test_gzip_damaged(tmp_path, many):
     assert "the gzip data cannot be read" in wrong(path).found
 
 
+def test_anything_but_zeros_after_the_last_gzip_member_is_damage(tmp_path):
+    path = tmp_path / "t.csv.gz"
+    path.write_bytes(gzip.compress(SMALL) + b"garbage")
+    assert "the gzip data cannot be read" in wrong(path).found
+
+
+def test_a_gzip_file_with_a_wrong_checksum_is_damaged(tmp_path):
+    path = tmp_path / "t.csv.gz"
+    whole = bytearray(gzip.compress(SMALL))
+    whole[-8] ^= 1
+    path.write_bytes(whole)
+    assert "the gzip data cannot be read" in wrong(path).found
+
+
 def test_not_gzip(tmp_path):
     path = tmp_path / "t.csv.gz"
     path.write_bytes(SMALL)
@@ -173,7 +187,7 @@ def test_a_line_without_an_end(tmp_path):
     path = tmp_path / "t.csv"
     path.write_bytes(SMALL + b"x" * 3_000_000)
     error = wrong(path)
-    assert (error.line, error.found) == (5, "a line without an end")
+    assert (error.line, error.found) == (5, "the line is longer than 65,536 bytes")
 
 
 RMM = b"Thread,Time,Action,Pointer,Size,Stream\n"
@@ -217,7 +231,7 @@ def test_sizes_in_bytes(tmp_path):
 def test_only_snapshots_have_devices(tmp_path):
     path = tmp_path / "t.csv"
     path.write_bytes(SMALL)
-    with pytest.raises(TraceError, match="this is page CSV; only snapshots"):
+    with pytest.raises(TraceError, match="the format is page CSV; only snapshots"):
         list(Trace(path, device=0))
 
 

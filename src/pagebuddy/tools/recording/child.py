@@ -1,4 +1,4 @@
-"""A command that runs beside us, as if it had been started without us."""
+"""Runs a command and passes signals on to it. Used by `record`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FROM_THE_KEYBOARD = (signal.SIGINT, signal.SIGQUIT)
 
 
 class NotStarted(Exception):
-    """A command that was not started. `code` is the exit code that shells have for that."""
+    """The command was not started. `code` is the exit code that a shell would use."""
 
     def __init__(self, message: str, code: int) -> None:
         self.code = code
@@ -28,11 +28,10 @@ class NotStarted(Exception):
 
 
 class Child:
-    """A command and the signals meant to end it. A context manager; for the main thread.
+    """A command and the signals meant to end it. A context manager, for the main thread.
 
-    From entering to leaving, no signal ends this process: interrupts, hang-ups and requests to end
-    go to the command, as it is the command that decides when all is over. One from the keyboard it
-    has had already. Leaving waits for the command, if one was started.
+    Within it, SIGINT, SIGTERM, SIGHUP and SIGQUIT do not end this process but go to the command; those
+    from the keyboard reach the command anyway. Leaving waits for the command, if it was started.
 
     >>> with Child(["true"]) as child:
     ...     child.start()
@@ -48,7 +47,7 @@ class Child:
     def __enter__(self) -> Self:
         self._handlers = {number: signal.getsignal(number) for number in _SIGNALS}
         for number, handler in self._handlers.items():
-            # What was ignored stays ignored, by the command too: nohup works.
+            # Ignored signals stay ignored, also by the command, so that nohup works.
             if handler is not signal.SIG_IGN:
                 signal.signal(number, self._pass_on)
         return self
@@ -65,7 +64,7 @@ class Child:
             signal.signal(number, handler)
 
     def start(self) -> None:
-        """Start it. Raises `NotStarted`, also where a signal came first."""
+        """Start the command. Raises `NotStarted`, also if a signal came before."""
         name = self._command[0]
         if self._pending:
             raise NotStarted(
@@ -75,14 +74,14 @@ class Child:
             self._process = subprocess.Popen(self._command)
         except OSError as error:
             code = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
-            advice = "check the name of the command"
+            advice = "check the command"
             raise NotStarted(f"{name}: {error.strerror or error}; {advice}", code) from error
-        # One that came while it was being started.
+        # Signals that came while the command was being started.
         for number in self._pending:
             self._process.send_signal(number)
 
     def ended(self, timeout: float) -> bool:
-        """Has it ended, or does it within so many seconds?"""
+        """Wait for the command at most so many seconds; return whether it has ended."""
         try:
             self._started.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -91,7 +90,7 @@ class Child:
 
     @property
     def exit_code(self) -> int:
-        """Its exit code, as a shell tells it: 128 and the signal's number where a signal ended it."""
+        """The exit code as in a shell: 128 plus the signal's number if a signal ended the command."""
         code = self._started.wait()
         return _BY_SIGNAL - code if code < 0 else code
 
@@ -103,7 +102,7 @@ class Child:
 
     @property
     def interrupted(self) -> bool:
-        """Did a signal come that was meant to end it?"""
+        """Whether a signal came that was meant to end the command."""
         return bool(self._pending)
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
@@ -115,7 +114,7 @@ class Child:
 
 
 def _in_the_foreground() -> bool:
-    """Does this process group get what is typed at its terminal?"""
+    """Whether this process group is in the foreground of its terminal."""
     try:
         terminal = os.open(os.ctermid(), os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:

@@ -1,7 +1,7 @@
-"""What the kernel's trace buffers look like, as it tells itself: their pages, and events in them.
+"""Reads the layout of the kernel's trace buffers: of their pages and of events. Used by `tracefs`.
 
-It does so in `events/header_page` and in each event's `format`. As that is read, kernels and page
-sizes may differ.
+The kernel describes it in `events/header_page` and in each event's `format`, so different kernels and
+page sizes work.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ import re
 from typing import NamedTuple
 
 WORD = 4
-"""Everything in a buffer lies at multiples of so many bytes."""
+"""The alignment of everything in a buffer, in bytes."""
 
 _ID = re.compile(r"^ID:\s*(\d+)", re.MULTILINE)
 _FIELD = r"\bfield:[^;]*\b{name};\s*offset:(\d+);\s*size:(\d+);"
 
 
 class Place(NamedTuple):
-    """Where a number lies, in bytes."""
+    """Where a number is: offset and size in bytes."""
 
     offset: int
     size: int
 
 
 class PageLayout(NamedTuple):
-    """How one page of the buffer lies in memory. Sizes in bytes.
+    """The layout of a page of the buffer.
 
     >>> text = '''field: u64 timestamp; offset:0; size:8; signed:0;
     ... field: local_t commit; offset:8; size:8; signed:1;
@@ -38,21 +38,21 @@ class PageLayout(NamedTuple):
 
     @property
     def size(self) -> int:
-        """The whole page."""
+        """The size of the whole page in bytes."""
         return self.data.offset + self.data.size
 
     @classmethod
     def read(cls, text: str) -> PageLayout:
-        """The layout that `events/header_page` tells. ValueError where it tells none."""
+        """Read the layout in `events/header_page`. Raises `ValueError` if it is not supported."""
         stamp = _place(text, "timestamp")
         layout = cls(_place(text, "commit"), _place(text, "data"))
         if stamp != (0, 8) or layout.data.offset % WORD or layout.size % WORD:
-            raise ValueError(f"pages of a layout that is not known: {text!r}")
+            raise ValueError(f"the kernel's trace pages have an unknown layout: {text!r}")
         return layout
 
 
 class EventFormat(NamedTuple):
-    """Where an event's page frame number and order lie, from the start of its record."""
+    """Where an event's page frame number and order are, from the start of its record."""
 
     id: int
     pfn: Place
@@ -60,12 +60,12 @@ class EventFormat(NamedTuple):
 
     @property
     def reach(self) -> int:
-        """How far into its record an event is read, in bytes."""
+        """The number of bytes of a record that are read."""
         return max(self.pfn.offset + self.pfn.size, self.order.offset + WORD)
 
     @classmethod
     def read(cls, text: str) -> EventFormat:
-        """The format that an event's `format` tells. ValueError where it tells none.
+        """Read the format in an event's `format`. Raises `ValueError` if it is not supported.
 
         >>> EventFormat.read('''ID: 655
         ... field:unsigned long pfn; offset:8; size:8; signed:0;
@@ -74,15 +74,18 @@ class EventFormat(NamedTuple):
         """
         found = _ID.search(text)
         if found is None:
-            raise ValueError(f"an event without an ID: {text!r}")
+            raise ValueError(f"the format of an event has no ID: {text!r}")
         return cls(int(found[1]), _place(text, "pfn"), _place(text, "order"))
 
 
 def _place(text: str, name: str) -> Place:
     found = re.search(_FIELD.format(name=name), text)
     if found is None:
-        raise ValueError(f"no field {name}, which is needed: {text!r}")
+        raise ValueError(f"the format of an event has no field {name}: {text!r}")
     place = Place(int(found[1]), int(found[2]))
     if name in ("pfn", "order", "commit") and (place.size not in (4, 8) or place.offset % WORD):
-        raise ValueError(f"field {name} has {place.size} bytes at {place.offset}: not known")
+        raise ValueError(
+            f"field {name} has {place.size} bytes at offset {place.offset}; expected 4 or 8 bytes "
+            f"at a multiple of {WORD}"
+        )
     return place

@@ -1,4 +1,4 @@
-"""One order for the events of several processors, whose buffers are read one after the other."""
+"""Merges the events of several processors in order of time. Used by `record`."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pagebuddy.tools.recording.timed_events import TimedEvents
 
 
 class Read(NamedTuple):
-    """What a reading of one processor's buffer gave; `drained` if it left nothing there."""
+    """Events read from one processor's buffer; `drained` if the buffer is empty now."""
 
     events: TimedEvents
     drained: bool
 
 
 class EventOrder:
-    """Events by their times, given on as soon as none can come that belongs before them.
+    """Sorts events by time, and returns them as soon as no earlier event can come.
 
-    A buffer that was drained will give only what happened after the reading, so after every time
-    that an earlier round gave; one that was not drained goes on where its reading ended. The lower
-    of these bounds is how far the order is known.
+    A drained buffer will only yield events after the reading, so after all times of earlier rounds. A
+    buffer that was not drained continues where its reading ended. Events up to the lowest of these
+    bounds are complete.
 
     >>> def at(*times):
     ...     return TimedEvents(np.array(times, "u8"), *(np.zeros(len(times), "u8"),) * 4)
@@ -39,7 +39,7 @@ class EventOrder:
         self._latest = 0
 
     def add(self, round_: list[Read]) -> TimedEvents:
-        """Take a round, a reading of each buffer; the events whose order is known now."""
+        """Add a round, a reading of each buffer; return the events that are complete now, in order."""
         known = min(
             self._latest if read.drained else int(read.events.time.max(initial=0))
             for read in round_
@@ -52,6 +52,6 @@ class EventOrder:
         return events.take(np.arange(n))
 
     def rest(self) -> TimedEvents:
-        """What still waits, when nothing more will come."""
+        """The remaining events, after the last round."""
         rest, self._waiting = self._waiting, TimedEvents.joined([])
         return rest

@@ -1,4 +1,4 @@
-"""Page events as the lines of a trace, made by columns of numpy arrays."""
+"""Formats page events as lines of CSV, with numpy. Used by `trace_writer`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def lines(is_alloc: NDArray[np.bool_], pfn: NDArray[np.uint64], order: NDArray[np.uint8]) -> bytes:
-    """These events as CSV, a line each: event, page frame number, order. About 0.1 µs a line.
+    """Format events as CSV: event, page frame number, order. Takes about 0.1 µs per line.
 
     >>> lines(np.array([True, False]), np.array([256, 7], "u8"), np.array([0, 10], "u1"))
     b'alloc,256,0\\nfree,7,10\\n'
@@ -30,7 +30,7 @@ def _letters(text: bytes) -> NDArray[np.uint8]:
 
 
 def _digits(values: NDArray[np.uint64]) -> NDArray[np.uint8]:
-    """A row of decimal digits for each number, with zero bytes before the first."""
+    """A row of decimal digits for each number, padded with zero bytes on the left."""
     width = len(str(int(values.max(initial=0))))
     digits = np.zeros((values.size, width), np.uint8)
     rest = values

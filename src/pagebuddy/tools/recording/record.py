@@ -1,4 +1,4 @@
-"""Recording the running kernel's page stream while a command runs."""
+"""Records the running kernel's page stream while a command runs. Used by `record_command`."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from pagebuddy.tools.recording.trace_writer import TraceWriter
 
 BUFFER_SIZE = 8 << 20
 
-# Short of what fills a buffer: four million events a second on one processor.
+# Seconds between readings; short enough for four million events/s on one processor.
 _INTERVAL = 0.05
 
 
 @dataclass(frozen=True)
 class Recording:
-    """What was recorded. Time in seconds, size in bytes.
+    """The figures of a recording. Time in seconds, size in bytes.
 
-    `lost` events found no room in the kernel's buffers; `failed` allocations had no page to give.
-    Neither has a line in the trace, but a note of the number. `interrupted` if a signal came while
-    the command ran; `exit_code` is the command's.
+    `lost` events did not fit the kernel's buffers; `failed` allocations got no page. The trace has no
+    lines for them, but comments with their numbers. `interrupted` is true if a signal came while the
+    command ran; `exit_code` is the exit code of the command.
     """
 
     trace: str
@@ -38,7 +38,7 @@ class Recording:
 
     @property
     def events(self) -> int:
-        """The events in the trace."""
+        """The number of events in the trace."""
         return self.allocs + self.frees
 
     def as_dict(self) -> dict[str, object]:
@@ -49,21 +49,21 @@ class Recording:
 def record(
     path: str | os.PathLike[str], command: list[str], *, buffer_size: int = BUFFER_SIZE
 ) -> Recording:
-    """Record into a file what pages the kernel gives out and takes back while a command runs.
+    """Record the page allocations and frees of the kernel into a file while a command runs.
 
-    Every process's, and the recorder's own. `buffer_size` is in bytes for each processor. Needs
-    root and a mounted tracefs, which is left as it was found. However the command ends, what was
-    recorded until then is a whole trace. Where it cannot be recorded or the command cannot be
-    started nothing is changed: OSError, ValueError for a path that is no file's, `NotStarted`.
+    Records those of all processes, including this one. `buffer_size` is in bytes per processor. Needs
+    root and a mounted tracefs, whose settings do not change. The trace is complete however the command
+    ends. Raises `OSError` if recording is not possible, `ValueError` if the path is not a file,
+    `NotStarted` if the command cannot be started; then no file is written or changed.
 
-    Cost: 0.9 µs an event beside the command; memory for two mebibytes of each processor's events.
+    Cost: 0.9 µs per event on another core; memory for 2 MiB of events per processor.
     """
     writer = TraceWriter(path)
     with Child(command) as child, writer, tracefs.Instance(tracefs.find(), buffer_size) as instance:
         in_order = EventOrder()
 
         def follow() -> bool:
-            """Write down what there is to read; is there more?"""
+            """Write the events read so far; return whether there are more."""
             round_ = instance.read()
             writer.write(in_order.add(round_))
             return not all(read.drained for read in round_)

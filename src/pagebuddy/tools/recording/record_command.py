@@ -22,45 +22,48 @@ from pagebuddy.tools.terminal.units import counted, in_bytes
 def record_command(
     command: Annotated[
         list[str],
-        typer.Argument(metavar="COMMAND", help="What to run meanwhile, with its arguments."),
+        typer.Argument(metavar="COMMAND", help="The command to run, with its arguments."),
     ],
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="Where to; gzipped if its name ends in .gz."
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write the trace to this file; gzipped if its name ends in .gz.",
         ),
     ],
     buffer: Annotated[
         str,
         typer.Option(
             metavar="SIZE",
-            help="The kernel's buffer for each processor. Larger ones lose nothing for longer.",
+            help="Size of the kernel's buffer per processor. Enlarge it if events are lost.",
         ),
     ] = in_bytes(BUFFER_SIZE),
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the figures as JSON, behind COMMAND's output.")
+        bool,
+        typer.Option("--json", help="Print the figures as JSON to stdout, after COMMAND's output."),
     ] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Tell nothing but errors and lost events.")
+        bool, typer.Option("--quiet", "-q", help="Print only errors and lost events.")
     ] = False,
 ) -> None:
-    """Record the running kernel's page stream while a command runs.
+    """Record the kernel's page allocations while a command runs.
 
-    Every page that the kernel gives out or takes back, for whichever process, becomes a line of a
-    trace. It is asked through tracefs, which needs root, by an instance of our own that is
-    removed at the end; other tracing is not disturbed.
+    Each page allocation and free of the kernel, for any process, becomes a line of the trace. The
+    events come from a tracefs instance of its own, which is removed at the end; other tracing is
+    not disturbed. Needs root.
 
-    A build, and what it did to the memory of this machine:
+    Record a build, and replay it on the memory of this machine:
 
     \b
       sudo pagebuddy record -o build.csv.gz -- make -j8
       sudo cat /proc/iomem > iomem.txt
       pagebuddy replay build.csv.gz --memory-map iomem.txt
 
-    Ctrl-C goes to COMMAND; what was recorded until it ended is whole. What is told goes to
-    stderr.
+    Ctrl-C goes to COMMAND; the trace is complete up to its end. Messages go to stderr.
 
-    Exit code: COMMAND's; 126 or 127 if it could not be started, 2 if there can be no recording.
+    Exit code: COMMAND's; 126 or 127 if it could not be started; 2 if recording is not possible.
     """
     with plain_refusals():
         try:
@@ -85,14 +88,17 @@ def _figures(recording: Recording) -> Iterator[tuple[str, str]]:
     yield "events", f"{recording.events:,} in {recording.seconds:.3g} s: {kinds}"
     yield from _lost(recording)
     if recording.failed:
-        yield "failed", f"{counted(recording.failed, 'allocation')} found no page"
+        yield "failed", f"{counted(recording.failed, 'allocation')} without a page"
     if recording.interrupted:
-        yield "interrupted", "recorded until the command ended"
+        yield "interrupted", "the trace is complete up to the end of the command"
     if recording.exit_code:
-        yield "exit code", f"{recording.exit_code}, the command's"
+        yield "exit code", f"{recording.exit_code}, from the command"
 
 
 def _lost(recording: Recording) -> Iterator[tuple[str, str]]:
     if recording.lost:
         events = counted(recording.lost, "event")
-        yield "lost", f"{events}: the kernel's buffers were full; give larger ones with --buffer"
+        yield (
+            "lost",
+            f"{events}, because the kernel's buffers were full; enlarge them with --buffer",
+        )

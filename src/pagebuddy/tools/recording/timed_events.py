@@ -1,4 +1,4 @@
-"""Page events with their times, as a processor's buffer has them."""
+"""Page events with their times, passed between the files of this folder."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 
 class TimedEvents(NamedTuple):
-    """Events with their times, an entry an event.
+    """Page events, as arrays with one entry per event.
 
-    `time` is in the clock of the recording. An allocation that the kernel could not serve has
-    `served` False and no sound `pfn`.
+    `time` is in units of the recording's clock. A failed allocation has `served` False and a meaningless
+    `pfn`.
     """
 
     time: NDArray[np.uint64]
@@ -23,7 +23,7 @@ class TimedEvents(NamedTuple):
 
     @classmethod
     def joined(cls, parts: list[TimedEvents]) -> TimedEvents:
-        """These events, one part behind the other.
+        """Concatenate parts.
 
         >>> TimedEvents.joined([]).time.size
         0
@@ -33,7 +33,7 @@ class TimedEvents(NamedTuple):
         return cls(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
     def take(self, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> TimedEvents:
-        """The chosen ones, in the order chosen."""
+        """Select events by index or by mask."""
         time, is_alloc, served, pfn, order = self
         return TimedEvents(
             time[chosen], is_alloc[chosen], served[chosen], pfn[chosen], order[chosen]

@@ -1,4 +1,4 @@
-"""Writing a trace: CSV, gzipped where the name says so, and under its name only when it is whole."""
+"""Writes a trace into a file, which gets its name only when it is complete. Used by `record`."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from pagebuddy.tools.traces.page_csv import HEADER
 if TYPE_CHECKING:
     from typing import Self
 
-_GZIP = 31  # zlib's way to say: with gzip's header and checksum, the largest window
-_LEVEL = 1  # the recorder must keep up with the kernel
+_GZIP = 31  # zlib's code for gzip's header and checksum and the largest window
+_LEVEL = 1  # fast, because the recorder must keep up with the kernel
 
 
 class TraceWriter:
-    """A trace on its way into a file; a context manager that discards what was not published.
+    """Writes a trace, gzipped if the name ends in .gz. A context manager.
 
-    A file that has the name already stays untouched until `publish` replaces it. ValueError where
-    the name is no file's, OSError where the folder cannot be written to. `n_allocs`, `n_frees`,
-    `failed` and `lost` count what was written.
+    An existing file of that name stays as it is until `publish` replaces it; without `publish` nothing
+    changes. `n_allocs`, `n_frees`, `failed` and `lost` count the events written. Raises `ValueError` if
+    the path is not a regular file, `OSError` if the folder is not writable.
 
     >>> import gzip, tempfile
     >>> import numpy as np
@@ -43,10 +43,10 @@ class TraceWriter:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        # A link stays a link: what it leads to is replaced.
+        # Replace the target of a symbolic link, not the link.
         self.path = Path(os.path.realpath(path))
         if self.path.exists() and not stat.S_ISREG(self.path.stat().st_mode):
-            raise ValueError(f"cannot write a trace to {path}: it is there and is no file")
+            raise ValueError(f"cannot write a trace to {path}: it exists and is not a regular file")
         self.n_allocs = self.n_frees = self.failed = self.lost = 0
         self._draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         self._compressor = (
@@ -58,7 +58,7 @@ class TraceWriter:
             self._file = open(self._draft, "xb")
         except FileNotFoundError as error:
             raise FileNotFoundError(
-                f"cannot write {self.path}: there is no folder {self.path.parent}"
+                f"cannot write {self.path}: the folder {self.path.parent} does not exist"
             ) from error
         try:
             self._put(HEADER + b"\n")
@@ -72,7 +72,7 @@ class TraceWriter:
         self._draft.unlink(missing_ok=True)
 
     def write(self, events: TimedEvents) -> None:
-        """Add events, and note those not served. OSError where the disk is full."""
+        """Write events, and count failed allocations in a comment."""
         failed = int(np.count_nonzero(~events.served))
         if failed:
             events = events.take(events.served)
@@ -83,12 +83,12 @@ class TraceWriter:
         self._put(lines(events.is_alloc, events.pfn, events.order) + note("failed", failed))
 
     def write_lost(self, count: int) -> None:
-        """Note that so many events were lost. OSError where the disk is full."""
+        """Write a comment with the number of lost events."""
         self.lost += count
         self._put(note("lost", count))
 
     def publish(self) -> int:
-        """Let it appear under its name, whole; its size in bytes. OSError where the disk is full."""
+        """Put the complete trace under its name; return its size in bytes."""
         if self._compressor is not None:
             self._file.write(self._compressor.flush())
         self._file.flush()

@@ -1,4 +1,4 @@
-"""The kernel's tracing files: a private instance that records page events, and is gone afterwards."""
+"""A private instance of the kernel's tracing that records page events. Used by `record`."""
 
 from __future__ import annotations
 
@@ -19,27 +19,26 @@ if TYPE_CHECKING:
 _PREFIX = "pagebuddy-"
 _EVENTS = ("events/kmem/mm_page_alloc", "events/kmem/mm_page_free")
 
-# In a page's worth of each processor's buffer at a time, so that memory stays bounded.
+# Pages read from each processor's buffer at a time, so that memory stays bounded.
 _PAGES_A_ROUND = 512
 
 _LOST = re.compile(r"^(?:overrun|commit overrun|dropped events): (\d+)$", re.MULTILINE)
 
 
 def find() -> Path:
-    """Where tracefs is mounted. OSError, which says what to do, where it is not."""
+    """The mount point of tracefs. Raises `OSError` with advice if it is not mounted."""
     if sys.platform != "linux" or sys.byteorder != "little":
-        raise OSError("the kernel's pages can be recorded on little-endian Linux only")
+        raise OSError("recording the kernel's pages needs Linux on a little-endian machine")
     found = mounted(Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace"))
     if found is None:
         raise FileNotFoundError(
-            "tracefs is not mounted, so the kernel cannot be asked; mount it, as root: "
-            "mount -t tracefs nodev /sys/kernel/tracing"
+            "tracefs is not mounted; mount it as root: mount -t tracefs nodev /sys/kernel/tracing"
         )
     return found
 
 
 def mounted(mounts: str) -> Path | None:
-    """Where the first tracefs is, by the text of `/proc/self/mounts`.
+    """The mount point of the first tracefs in the text of `/proc/self/mounts`.
 
     >>> mounted("proc /proc proc rw 0 0\\nnodev /sys/kernel/tracing tracefs rw 0 0\\n")
     PosixPath('/sys/kernel/tracing')
@@ -52,13 +51,11 @@ def mounted(mounts: str) -> Path | None:
 
 
 class Instance:
-    """Buffers of our own in tracefs, in which page events are recorded. A context manager.
+    """An instance in tracefs with its own buffers, which records page events. A context manager.
 
-    Nothing outside its own folder is written to, and at the end the folder is removed, whatever
-    happened meanwhile. What a recorder that was killed left behind is removed by the next.
-
-    `buffer_size` is in bytes for each processor. OSError, which says what to do, where this process
-    may not record or the kernel cannot.
+    It writes only in its own folder and removes it at the end. It also removes folders that killed
+    recorders left behind. `buffer_size` is in bytes per processor. Entering raises `OSError` with advice
+    if this process may not record, or the kernel does not support it.
     """
 
     def __init__(self, tracefs: Path, buffer_size: int) -> None:
@@ -76,7 +73,7 @@ class Instance:
         except PermissionError as error:
             raise PermissionError(
                 f"only root may record the kernel's pages ({self._tracefs}: {error.strerror}); "
-                "run it with sudo"
+                "run the command with sudo"
             ) from error
         try:
             self._prepare()
@@ -92,8 +89,8 @@ class Instance:
 
     def _prepare(self) -> None:
         self.stop()
-        # One clock for all processors; new events are dropped where old ones fill the buffer, which
-        # loses no more than it must; and no names of processes are gathered.
+        # One clock for all processors. With a full buffer, drop new events rather than old ones, which
+        # loses fewer. Do not record the names of processes.
         self._write("trace_clock", "mono")
         self._write("trace_options", "nooverwrite")
         self._write("trace_options", "norecord-cmd")
@@ -101,15 +98,15 @@ class Instance:
             self._write("buffer_size_kb", str(-(-self._buffer_size // 1024)))
         except OSError as error:
             raise OSError(
-                f"the kernel has no room for buffers of {self._buffer_size} bytes for each "
-                f"processor ({error.strerror}); ask for smaller ones"
+                f"the kernel cannot allocate buffers of {self._buffer_size} bytes per processor "
+                f"({error.strerror}); use a smaller --buffer"
             ) from error
         try:
             formats = [EventFormat.read(self._tell(f"{event}/format")) for event in _EVENTS]
             page = PageLayout.read((self._tracefs / "events/header_page").read_text())
         except FileNotFoundError as error:
             raise FileNotFoundError(
-                f"this kernel does not tell its page events ({error.filename} is missing)"
+                f"this kernel does not support tracing of page events ({error.filename} is missing)"
             ) from error
         self._decoder = Decoder(page, *formats)
         for event in _EVENTS:
@@ -120,19 +117,19 @@ class Instance:
             self._buffers.append(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
 
     def start(self) -> None:
-        """Record from now on."""
+        """Start recording."""
         self._write("tracing_on", "1")
 
     def stop(self) -> None:
-        """Record no more. What was recorded can still be read."""
+        """Stop recording. Recorded events can still be read."""
         self._write("tracing_on", "0")
 
     def read(self) -> list[Read]:
-        """Take what each processor has recorded, or the first two mebibytes of it."""
+        """Read the events of each processor, at most 512 pages of its buffer."""
         return [self._read_one(buffer) for buffer in self._buffers]
 
     def lost(self) -> int:
-        """How many events found no room, so far."""
+        """The number of events so far that did not fit the buffers."""
         stats = [(processor / "stats").read_text() for processor in self._processors]
         return sum(int(count) for text in stats for count in _LOST.findall(text))
 
@@ -156,7 +153,7 @@ class Instance:
 
 
 def _remove_left_behind(instances: Path) -> None:
-    """Remove the instances of recorders that are no more."""
+    """Remove the instances of recorders that have ended."""
     for folder in instances.iterdir():
         pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
         if not folder.name.startswith(_PREFIX) or not pid.isdigit() or Path("/proc", pid).exists():
@@ -164,5 +161,5 @@ def _remove_left_behind(instances: Path) -> None:
         try:
             folder.rmdir()
         except OSError:
-            # In use all the same: its process is one that cannot be seen from here.
+            # Still in use, by a process in another pid namespace.
             continue

@@ -1,4 +1,4 @@
-"""What replays of one trace found, side by side."""
+"""Prints the results of several replays side by side, for `replay_command`."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from pagebuddy.tools.terminal.tables import in_rows
 from pagebuddy.tools.terminal.units import in_bytes, in_percent
 
 _MEANING = {
-    "rounding": "the share of what is used that nobody asked for",
-    "unusable": "the share of what is free that lies in smaller blocks",
-    "core": "what an operation takes in the engine",
+    "rounding": "share of the used memory that was not requested",
+    "unusable": "share of the free memory in smaller blocks",
+    "engine": "time of an operation in the engine",
 }
 
 
-# What processors and GPUs map at once, and so what it pays to have free in one piece.
+# Processors and GPUs map huge pages of this size, so free blocks of it are valuable.
 _HUGE_PAGE = 2 << 20
 
 
 class Column(NamedTuple):
-    """A column of the table: its head and what a replay has in it.
+    """A column of the table: its head, and the text for a replay.
 
-    `in_words` tells the same in a sentence; such a column is left out where all replays agree.
+    If all replays agree, the column is left out and `in_words` states the common value instead.
     """
 
     head: str
@@ -46,11 +46,11 @@ _VARIED = (
 
 
 class Comparison:
-    """Replays of one trace, for a rich console to print: a line for each.
+    """Results of replays of one trace as a table for a rich console, a line per replay.
 
-    What is the same in all is told once, above. `unusable` is for blocks of 2 MiB, or the largest
-    that every replay has, so that it is the same number of bytes in each line. It fits 80 columns;
-    in fewer the last figures are left out.
+    Common facts are printed once, above. `unusable` is for blocks of 2 MiB, or of the largest size
+    that all replays have, so that it compares blocks of the same size. Fits 80 columns; narrower
+    consoles get fewer columns.
     """
 
     def __init__(self, results: Sequence[ReplayResult]) -> None:
@@ -66,7 +66,7 @@ class Comparison:
             figures.pop()
             table = self._table([*varied, *figures])
         yield table
-        yield Text("each line is a replay of its own, at its fullest moment", style="dim")
+        yield Text("each line is one replay, at its peak", style="dim")
         shown = {figure.head.split("\n")[0] for figure in figures}
         meaning = [f"{head}: {text}\n" for head, text in _MEANING.items() if head in shown]
         yield Text("".join(meaning), style="dim")
@@ -88,7 +88,7 @@ class Comparison:
         return len({column.of(result) for result in self.results}) > 1
 
     def _figures(self) -> list[Column]:
-        """The figures, what matters most first."""
+        """The columns of figures, the most important first."""
         tops = (result.page_size << result.fullest.top_order for result in self.results)
         block = min(_HUGE_PAGE, *tops)
         return [
@@ -97,7 +97,7 @@ class Comparison:
             Column("rounding", _rounding),
             Column(f"unusable\n{in_bytes(block)}", lambda result: _unusable(result, block)),
             Column("largest\nfree", _largest_free),
-            Column("core", _core),
+            Column("engine", _core),
         ]
 
     def _table(self, columns: Sequence[Column]) -> Table:
@@ -119,7 +119,7 @@ def _rounding(result: ReplayResult) -> str:
 
 
 def _unusable(result: ReplayResult, block: int) -> str:
-    # A page larger than the others' blocks is large enough for them all.
+    # With pages larger than this block, order 0 is enough.
     return in_percent(result.peak.unusable(max(block // result.page_size, 1).bit_length() - 1))
 
 

@@ -1,4 +1,4 @@
-"""An allocator that operations run on, and the pages that their spans have."""
+"""An allocator under replay, and the first pages of its spans. Used by `replay`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NO_PAGE = 2**64 - 1
 class Lane:
     """An allocator, the first page of the span in each slot, and the seconds spent on operations.
 
-    A slot without a span, or whose allocation failed, has `NO_PAGE`.
+    An empty slot, or one whose allocation failed, has `NO_PAGE`.
     """
 
     def __init__(self, buddy: BuddyAllocator, timeline: Timeline | None = None) -> None:
@@ -29,18 +29,18 @@ class Lane:
         self._pages = np.full(0, NO_PAGE, np.uint64)
 
     def grow(self, n_slots: int) -> None:
-        """Have at least this many slots."""
+        """Make room for at least this many slots."""
         new = max(n_slots, 2 * self._pages.size) - self._pages.size
         if n_slots > self._pages.size:
             self._pages = np.append(self._pages, np.full(new, NO_PAGE, np.uint64))
 
     def look(self) -> None:
-        """Have the timeline look, if there is one."""
+        """Record the current figures in the timeline, if there is one."""
         if self.timeline is not None:
             self.timeline.look(self.buddy)
 
     def run(self, encoded: NDArray[np.uint64]) -> None:
-        """Run operations in one native loop, or in pieces between looks, and time it."""
+        """Run and time operations, in one native call or in pieces between looks of the timeline."""
         start = 0
         for stop in self.timeline.stops(encoded.size) if self.timeline is not None else ():
             self._run(encoded[start:stop])
@@ -56,10 +56,10 @@ class Lane:
     def watch(
         self, operations: Operations, encoded: NDArray[np.uint64], cuts: list[int]
     ) -> NDArray[np.uint64]:
-        """Run operations and return the first page of the span of each; `NO_PAGE` where it failed.
+        """Run operations; return the first page of each one's span, or `NO_PAGE` if it failed.
 
-        `run` forgets the page of a span that it frees again. So the operations run in pieces, cut
-        between each allocation and its free; for a kernel's stream that is every hundredth.
+        `run` does not keep the page of a span that it frees. So the operations run in pieces, such that
+        no piece contains both an allocation and its free. A kernel's stream has about 100 in a piece.
         """
         page = self._pages[operations.slot]
         allocs = np.flatnonzero(operations.is_alloc)

@@ -1,4 +1,4 @@
-"""Which pages are owned, by a plain array: an allocator's answers are checked against it."""
+"""A plain array of allocated pages, against which `replay` checks the allocator's answers."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from numpy.typing import NDArray
 
 from pagebuddy import PageRanges
 
-# Pages looked at in one go, unless a single span has more.
+# Pages checked at once, unless a single span has more.
 _PAGES_AT_ONCE = 1 << 20
 
 
 class OwnerMap:
-    """A flag for each page of the ranges: does a live span own it?
+    """A flag for each page of the ranges: whether a live span owns it. Needs one byte per page.
 
-    `faults` counts the pages that were given out while owned, given out outside the ranges, or
-    given back while not owned. An allocator without a fault keeps it at 0. One byte a page.
+    `faults` counts pages that were allocated while owned, allocated outside the ranges, or freed while
+    not owned. It stays 0 for a correct allocator.
 
     >>> owners = OwnerMap(PageRanges([(0, 8)]))
     >>> owners.follow(np.array([True, True]), np.array([0, 3], "u8"), np.array([4, 2]))
@@ -33,15 +33,15 @@ class OwnerMap:
 
     @property
     def n_owned(self) -> int:
-        """How many pages are owned. O(pages)."""
+        """The number of owned pages. O(pages)."""
         return int(np.count_nonzero(self._owned))
 
     def follow(
         self, is_alloc: NDArray[np.bool_], page: NDArray[np.uint64], n: NDArray[np.int64]
     ) -> None:
-        """Follow spans taken and given back, one after the other: first page and number of pages.
+        """Follow allocations and frees in order: their first pages and numbers of pages.
 
-        Exact for every event, whatever the stretch. m log m in the pages of all these spans.
+        Checks every event exactly. O(m log m) in the pages of all these spans.
         """
         place, inside = self._places(page, n.astype(np.uint64))
         self.faults += int(n[~inside].sum())
@@ -60,7 +60,7 @@ class OwnerMap:
     def _places(
         self, page: NDArray[np.uint64], n: NDArray[np.uint64]
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Where the flags of these spans start, and which spans lie inside one range."""
+        """The index of each span's first flag, and whether the span lies inside one range."""
         if self._first.size == 0:
             return np.zeros(page.size, np.int64), np.zeros(page.size, np.bool_)
         i = np.searchsorted(self._first, page, side="right") - 1
@@ -76,8 +76,8 @@ class OwnerMap:
     def _follow_pages(
         self, is_alloc: NDArray[np.bool_], place: NDArray[np.int64], n: NDArray[np.int64]
     ) -> None:
-        # An entry for each page of each span, in time; then each page's own events one after the
-        # other. Each must be of the other kind than the one before it, or than the flag.
+        # One entry per page of each span, sorted by page and time. Allocations and frees of a page
+        # must alternate, starting from its flag.
         ends = np.cumsum(n)
         pages = np.repeat(place - (ends - n), n) + np.arange(ends[-1])
         kinds = np.repeat(is_alloc, n)

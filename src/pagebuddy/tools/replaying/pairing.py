@@ -1,4 +1,4 @@
-"""Which free belongs to which allocation."""
+"""Finds the allocation that each free belongs to. Used by `replay` and `ranges`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pagebuddy.tools.traces.events import UNTOLD, Events
 
 
 class Operations(NamedTuple):
-    """Operations for an allocator, an entry an operation, in the order of their events.
+    """Operations for an allocator in the order of their events, with one entry per operation.
 
-    `slot` is where the span's first page is kept from its allocation to its free; no slot is
-    allocated to twice in one stretch. `size` is the span's own, in the unit of the trace.
-    `alloc_at` is the index of the allocation that a free belongs to, or -1 where that lies in an
-    earlier stretch; for an allocation it is its own index.
+    `slot` is where the span's first page is kept from its allocation to its free; an `Operations`
+    allocates to no slot twice. `size` is the size of the span, in the unit of the trace. `alloc_at` is
+    the index of the allocation that a free belongs to, or -1 if it came earlier; for an allocation it is
+    its own index.
     """
 
     is_alloc: NDArray[np.bool_]
@@ -25,7 +25,7 @@ class Operations(NamedTuple):
     alloc_at: NDArray[np.int64]
 
     def cuts(self) -> list[int]:
-        """The fewest places such that no piece between them both allocates and frees a span."""
+        """The fewest cuts such that no piece contains both an allocation and its free."""
         cuts: list[int] = []
         last = 0
         frees = np.flatnonzero(~self.is_alloc & (self.alloc_at >= 0))
@@ -37,15 +37,14 @@ class Operations(NamedTuple):
 
 
 class Pairing:
-    """Pairs frees with their allocations by key, stretch by stretch.
+    """Pairs frees with their allocations by key. Memory: the live spans, and the events of one call.
 
-    An allocation of a key still live and a free of a key without a recorded allocation become no
-    operation and are counted: `skipped_allocs`, `skipped_frees`. A free that tells another size
-    than its allocation did frees the whole span all the same; `differing_sizes` counts those.
+    Skipped and counted: allocations of a live key (`skipped_allocs`), and frees of a key without a
+    recorded allocation (`skipped_frees`). A free with another size than its allocation frees the whole
+    span; `differing_sizes` counts these.
 
-    These hold: `_key` ascends and has every live key once; `_slot` and `_size` are its span's; a
-    slot is in `_slot`, in `_idle`, or not below `n_slots`, and in one of them only. Memory is
-    bounded by the spans live at once and a stretch.
+    Invariants: `_key` ascends and contains each live key once; `_slot` and `_size` belong to the same
+    span; each slot below `n_slots` is either in `_slot` or in `_idle`.
 
     >>> pairing = Pairing()
     >>> kinds, keys = np.array([True, True, False, False]), np.array([5, 5, 5, 6], "u8")
@@ -67,16 +66,15 @@ class Pairing:
         self._idle = np.empty(0, np.int64)
 
     def pair(self, events: Events) -> Operations:
-        """The operations of the next stretch. n log n in the stretch, linear in the live spans."""
-        # By key, and among the same by time: each run of equal keys is one story.
+        """The operations of the next events. O(n log n) in the events, linear in the live spans."""
+        # Sorted by key and then by time: each run of equal keys is the history of one key.
         by_key = np.argsort(events.key, kind="stable")
         key, is_alloc = events.key[by_key], events.is_alloc[by_key]
         starts = _starts(key)
         _, known = self._find(key[starts])
 
-        # Whatever an event was, its key is live after an allocation and is not after a free. So
-        # an event does something where its kind differs from the one before, or at first from the
-        # table.
+        # A key is live after an allocation and not live after a free. So an event has an effect if
+        # its kind differs from the event before; the first of a run compares with the table.
         live_before = np.concatenate(([False], is_alloc[:-1]))[: key.size]
         live_before[starts] = known
         acts = np.flatnonzero(is_alloc != live_before)
@@ -84,7 +82,7 @@ class Pairing:
         self.skipped_allocs += skipped_allocs
         self.skipped_frees += key.size - acts.size - skipped_allocs
 
-        # Of those that act, allocations and frees alternate in each story.
+        # Among events with an effect, allocations and frees alternate in each run.
         key, is_alloc = key[acts], is_alloc[acts]
         told = events.size[by_key[acts]]
         starts = _starts(key)
@@ -104,13 +102,13 @@ class Pairing:
         size[tables] = self._size[at]
         self.differing_sizes += int(np.count_nonzero((size != told) & (told != UNTOLD)))
 
-        # A story that ends with an allocation leaves its key live.
+        # A run that ends with an allocation leaves its key live.
         ends = np.append(starts[1:], key.size)[: starts.size] - 1
         left = ends[is_alloc[ends]]
         self._replace(at, key[left], slot[left], size[left])
         self._idle = np.append(self._idle, slot[~is_alloc])
 
-        # From stories back to time.
+        # Back to the order of time.
         in_time = np.argsort(by_key[acts])
         time = np.empty_like(in_time)
         time[in_time] = position
@@ -120,7 +118,7 @@ class Pairing:
         return Operations(is_alloc[in_time], slot[in_time], size[in_time], alloc_at[in_time])
 
     def _find(self, key: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-        """Where in the table these numbers are or would be, and which of them are there."""
+        """The index in the table at which each key is or would be, and whether it is there."""
         at = np.searchsorted(self._key, key)
         known = np.zeros(key.size, np.bool_)
         inside = at < self._key.size
@@ -134,7 +132,7 @@ class Pairing:
         slot: NDArray[np.int64],
         size: NDArray[np.int64],
     ) -> None:
-        """Take spans from the table, then add some, ascending by page frame number."""
+        """Remove spans from the table by index, then add spans, ascending by key."""
         kept = np.delete(self._key, gone)
         at = np.searchsorted(kept, key)
         self._key = np.insert(kept, at, key)
@@ -142,7 +140,7 @@ class Pairing:
         self._size = np.insert(np.delete(self._size, gone), at, size)
 
     def _take_slots(self, n: int) -> NDArray[np.int64]:
-        """Take n slots, idle ones first."""
+        """Take n slots, first from the idle ones."""
         again, self._idle = self._idle[:n], self._idle[n:]
         new = np.arange(self.n_slots, self.n_slots + n - again.size)
         self.n_slots += new.size
@@ -150,7 +148,7 @@ class Pairing:
 
 
 def _starts(ascending: NDArray[np.uint64]) -> NDArray[np.intp]:
-    """Where each run of equal numbers starts."""
+    """The index at which each run of equal numbers starts."""
     differs = np.ones(ascending.size, np.bool_)
     differs[1:] = ascending[1:] != ascending[:-1]
     return np.flatnonzero(differs)

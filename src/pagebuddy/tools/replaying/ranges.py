@@ -1,4 +1,4 @@
-"""The memory to replay a trace on."""
+"""The page ranges to replay a trace on, from a memory map, a size or the trace. Used by `variants`."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ from pagebuddy.tools.terminal.units import counted
 from pagebuddy.tools.traces.events import TraceError, Unit
 from pagebuddy.tools.traces.trace import Trace
 
-# Without a memory map, whole Linux blocks: 1,024 pages of the recorded system.
+# Without a memory map, ranges consist of whole Linux blocks of 1,024 pages.
 _ALIGN = 1 << 10
 _MAX_PAGES = 1 << 28
 
 
 def from_map(path: Path, page_size: int) -> PageRanges:
-    """The page ranges in a memory map: `/proc/iomem`, BIOS e820 lines, or `/sys/firmware/memmap`.
+    """Read a memory map: `/proc/iomem`, BIOS e820 lines, or `/sys/firmware/memmap`.
 
-    `OSError` if it cannot be read; `ValueError`, which names it, if it has no RAM or makes no
-    sense.
+    Raises `OSError` if it cannot be read, `ValueError` if it is invalid or has no RAM.
     """
     try:
         if path.is_dir():
@@ -38,29 +37,28 @@ def from_map(path: Path, page_size: int) -> PageRanges:
 
 
 def from_size(n_bytes: int, page_size: int) -> PageRanges:
-    """One range from page 0, of so many bytes in whole pages. `ValueError` if that is no page."""
+    """One range from page 0, rounded down to whole pages; `ValueError` if it has no page."""
     if n_bytes < page_size:
         raise ValueError(
-            f"the memory of {counted(n_bytes, 'byte')} is smaller than a page of {page_size}"
+            f"memory is {counted(n_bytes, 'byte')}; expected at least a page, {page_size} bytes"
         )
     return PageRanges([(0, n_bytes // page_size)])
 
 
 def from_trace(trace: Trace, variants: Sequence[Variant]) -> list[PageRanges]:
-    """One range for each variant, as the trace tells it. The variants' own ranges do not matter.
+    """One range for each variant, large enough for the trace; the variants' own ranges are ignored.
 
-    Where the trace has page orders: from its lowest to its highest page, rounded to blocks of
-    1,024 pages, as if there were no holes in the memory. Where it has bytes: from page 0, the least
-    power of two of bytes that holds twice of what is live at once, in every variant. (Much less
-    room makes it a replay of failures, each of which costs a search of all that is free.)
+    For a trace of pages: from its lowest to its highest page, rounded to blocks of 1,024 pages. For a
+    trace of bytes: from page 0, the smallest power of two that holds twice the peak of every variant.
+    (With much less memory many allocations would fail, each after a search of all free blocks.)
 
-    Reads the whole trace, so it must be a file: a pipe could not be replayed then. `TraceError` if it
-    cannot be read or has no events, `ValueError` if they lie too far apart or are too large.
+    Reads the whole trace, so the trace must not be a pipe. Raises `TraceError` if it cannot be read or
+    has no events, `ValueError` if the range would be too large.
     """
     if trace.path.is_fifo():
         found, advice = (
-            "this is a pipe, and to see first how much memory it needs would use it up",
-            "give the memory to replay on, or write the trace into a file",
+            "a pipe can be read only once, and finding the memory needed is a first reading",
+            "give --memory or --memory-map, or write the trace into a file",
         )
         raise TraceError(str(trace.path), None, found, advice)
     lowest, end = 2**64, 0
@@ -77,8 +75,8 @@ def from_trace(trace: Trace, variants: Sequence[Variant]) -> list[PageRanges]:
             end = max(end, int(ends.max()))
     if trace.n_events == 0:
         found, advice = (
-            "there are no events to tell the memory from",
-            "give the memory to replay on",
+            "the trace has no events, so the memory needed is unknown",
+            "give --memory or --memory-map",
         )
         raise TraceError(str(trace.path), None, found, advice)
     if trace.unit is Unit.BYTES:
@@ -92,14 +90,14 @@ def from_trace(trace: Trace, variants: Sequence[Variant]) -> list[PageRanges]:
 
 
 class _Peak:
-    """The most pages that a variant has in use at once, if nothing fails."""
+    """The largest number of pages in use at once in a variant, if no allocation fails."""
 
     def __init__(self, variant: Variant) -> None:
         self.variant = variant.settled(Unit.BYTES)
         self.used = self.highest = 0
 
     def follow(self, is_alloc: NDArray[np.bool_], n_bytes: NDArray[np.int64]) -> None:
-        """Follow the next stretch."""
+        """Follow the next operations."""
         if is_alloc.size:
             n_pages = self.variant.pages_for(n_bytes)
             used = self.used + np.cumsum(np.where(is_alloc, n_pages, -n_pages))
@@ -112,8 +110,8 @@ def _range(trace: Trace, first_byte: int, end_byte: int, page_size: int) -> Page
     n_pages = -(-end_byte // page_size) - first
     if n_pages > _MAX_PAGES:
         raise ValueError(
-            f"{trace.path}: bytes {first_byte:#x} to {end_byte - 1:#x} are too many for one range "
-            f"({n_pages} pages of {page_size} bytes, at most {_MAX_PAGES}); give a memory map, or "
-            "larger pages"
+            f"{trace.path}: addresses {first_byte:#x} to {end_byte - 1:#x} are {n_pages:,} pages of "
+            f"{page_size} bytes; at most {_MAX_PAGES:,} are supported; give --memory-map or a "
+            "larger --page-size"
         )
     return PageRanges([(first, n_pages)])

@@ -1,4 +1,4 @@
-"""Replaying a recorded stream: the allocator chooses the pages, an owner map watches it."""
+"""Replays a trace on allocators and checks every answer. Used by `replay_command` and tests."""
 
 from __future__ import annotations
 
@@ -31,20 +31,19 @@ def replay(
     progress: Callable[[float], None] | None = None,
     timeline: Timeline | None = None,
 ) -> ReplayResult:
-    """Replay a trace on these page ranges; `progress` is told the share done, from 0 to 1.
+    """Replay a trace on these page ranges.
 
-    A `timeline` that is given is filled. Its looks change nothing and are not timed, but leave caches
-    cold: the operations take longer.
+    The trace determines the order of events, their sizes, and which free belongs to which allocation;
+    the allocator chooses the pages. Operations run twice, on two allocators: first in small pieces,
+    which reveals the page of every span, for the owner map and to find the peak; then in one piece,
+    which is timed. At the end both must have the same metadata and pass `verify()`.
 
-    Only the order of events, their sizes, and which free belongs to which allocation come from
-    the trace; where each span lies is the allocator's choice. Each stretch runs twice, on two
-    allocators: the first time cut so that every span's page is seen, for the owner map and to
-    find the peak; then in one piece, measured. In the end both must have the same metadata, and
-    pass `verify()`.
+    `progress` is called with the share done, from 0 to 1. A `timeline` gets the figures over time; this
+    is not timed, but makes operations slower, because it evicts the caches. `max_order` and `policy`
+    default to those of the recorded system, see `Variant`.
 
-    `max_order` and `policy` are as the trace was recorded unless given: see `Variant`. Memory: 26
-    bytes a page of the ranges, and what a stretch and the live spans need. Raises `TraceError`
-    where the trace cannot be read, `CorruptMetadata` where the allocator broke an invariant.
+    Memory: 26 bytes per page of the ranges, the live spans, and about 60,000 events. Raises `TraceError`
+    if the trace cannot be read, `CorruptMetadata` if the allocator broke an invariant.
 
     >>> import pathlib, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -67,9 +66,9 @@ def compare(
     progress: Callable[[float], None] | None = None,
     timeline: Timeline | None = None,
 ) -> list[ReplayResult]:
-    """Replay a trace on several variants side by side, each as `replay` does; it is read once.
+    """Replay a trace on several variants, reading it once; each result is as of `replay`.
 
-    What a variant needs in memory, it needs beside the others. A `timeline` is of the first.
+    All variants are in memory at the same time. A `timeline` follows the first.
     """
     pairing = Pairing()
     replays: list[_Replay] = []
@@ -95,7 +94,7 @@ def compare(
 
 
 class _Replay:
-    """A replay on its way."""
+    """A replay in progress."""
 
     def __init__(
         self, allocator: type[BuddyAllocator], variant: Variant, timeline: Timeline | None
@@ -108,15 +107,15 @@ class _Replay:
         self.owners = OwnerMap(ranges)
         self.fullest = _words(self.measured.buddy).copy()
         self.allocs = self.frees = self.failures = self.empty = 0
-        # Pages used and bytes asked for by the spans that are live, and both at the peak of pages.
+        # Pages used and bytes requested by live spans: now, and when most pages were used.
         self.used = self.asked = self.peak = self.asked_at_peak = 0
-        self.peak_at = 0  # after how many operations, where a timeline counts them
+        self.peak_at = 0  # the number of operations before the peak, if a timeline counts them
         self.seconds = 0.0
 
     def follow(
         self, operations: Operations, n_bytes: NDArray[np.int64], cuts: list[int], n_slots: int
     ) -> None:
-        """Replay the next stretch."""
+        """Replay the next operations."""
         begin = perf_counter()
         n_pages = self.variant.pages_for(n_bytes)
         encoded = self.variant.encoded(operations.is_alloc, operations.slot, n_pages)
@@ -144,7 +143,7 @@ class _Replay:
     def _measure(
         self, encoded: NDArray[np.uint64], used: NDArray[np.int64], asked: NDArray[np.int64]
     ) -> None:
-        """Run a stretch in one piece, or in two with a copy taken between where it has the peak."""
+        """Run and time operations in one piece; if they contain a new peak, stop there for a copy."""
         highest = int(used.max())
         cut = 0
         if highest > self.peak:
@@ -158,7 +157,7 @@ class _Replay:
         self.used, self.asked = int(used[-1]), int(asked[-1])
 
     def result(self, trace: Trace, pairing: Pairing, seconds: float) -> ReplayResult:
-        """Check everything and sum up; `seconds` went into reading and pairing."""
+        """Check both allocators and return the figures; `seconds` is the time of reading and pairing."""
         self.measured.look()
         watched, measured = self.watched.buddy, self.measured.buddy
         if not np.array_equal(_words(watched), _words(measured)):
@@ -169,11 +168,12 @@ class _Replay:
         peak, end = fullest.stats(), measured.stats()
         if (peak.used, end.used) != (self.peak, self.used):
             raise CorruptMetadata(
-                "the pages used are those of the spans taken and not given back",
-                f"{peak.used} for {self.peak} at the peak, {end.used} for {self.used} in the end",
+                "the used pages are those of live spans",
+                f"{peak.used} instead of {self.peak} at the peak, "
+                f"{end.used} instead of {self.used} at the end",
             )
         if self.measured.timeline is not None:
-            # Else what it shows as the most would be less than what is told as the fullest.
+            # Otherwise the timeline's maximum could be below the reported peak.
             self.measured.timeline.add(Moment(self.peak_at, peak))
         return ReplayResult(
             trace=str(trace.path),

@@ -29,7 +29,7 @@ from pagebuddy.tools.traces.trace import Trace
 
 
 class Moment(str, Enum):
-    """A moment of a replay to draw."""
+    """The moment of a replay to draw: the peak, or the end."""
 
     FULLEST = "fullest"
     END = "end"
@@ -40,82 +40,90 @@ def replay_command(
         Path,
         typer.Argument(
             metavar="TRACE",
-            help="CSV with the columns event,pfn,order or op,id,bytes, ftrace text with the events "
-            "mm_page_alloc and mm_page_free, a log of RMM's logging adaptor, or a pickled snapshot "
-            "of PyTorch's memory; gzipped or not.",
+            help="A trace: CSV with the columns event,pfn,order or op,id,bytes; ftrace text with "
+            "the events mm_page_alloc and mm_page_free; a log of RMM's logging adaptor; or a "
+            "pickled snapshot of PyTorch's memory. May be gzipped.",
         ),
     ],
     memory_map: Annotated[
         Path | None,
         typer.Option(
             metavar="MAP",
-            help="The memory to replay on: a copy of /proc/iomem, BIOS e820 lines, or a folder "
-            "like /sys/firmware/memmap. Without it, what the trace needs: one range from its "
-            "lowest to its highest page, or a power of two of bytes that holds twice its peak.",
+            help="Replay on the memory of this map: a copy of /proc/iomem, BIOS e820 lines, or a "
+            "folder like /sys/firmware/memmap. By default one range that is large enough: from "
+            "the trace's lowest to its highest page, or twice its peak in bytes, rounded up to a "
+            "power of two.",
         ),
     ] = None,
     memory: Annotated[
         str | None,
-        typer.Option(metavar="SIZE", help="The same as one range of this size, '16 GiB' say."),
+        typer.Option(
+            metavar="SIZE", help="Replay on one range of this size, for example '16 GiB'."
+        ),
     ] = None,
     page_size: Annotated[
         str,
         typer.Option(
-            metavar="SIZE,…", help="Bytes in a page, a power of two; several are compared."
+            metavar="SIZE,…",
+            help="Page size in bytes, a power of two. Several sizes are compared.",
         ),
     ] = "4096",
     max_order: Annotated[
         str | None,
         typer.Option(
             metavar="N,…",
-            help="The largest block has 2^N pages; several are compared. Unless given, 10 as in "
-            "Linux, or as large as the memory for a trace of bytes.",
+            help="The largest block has 2^N pages. Several are compared. By default 10, as in "
+            "Linux; for a trace of bytes as large as the memory allows.",
         ),
     ] = None,
     policy: Annotated[
         str | None,
         typer.Option(
             metavar="POLICY,…",
-            help="How a size becomes pages: exact, as many as it needs, or blocks, a power of two "
-            "of them; several are compared. Unless given, as recorded: blocks for pages, exact "
-            "for bytes.",
+            help="How sizes are rounded: exact, up to whole pages; blocks, up to a power of two of "
+            "pages. Several are compared. By default as recorded: blocks for a trace of pages, "
+            "exact for a trace of bytes.",
         ),
     ] = None,
     recorded_page_size: Annotated[
-        str, typer.Option(metavar="SIZE", help="Bytes in a page of the recorded kernel.")
+        str, typer.Option(metavar="SIZE", help="Page size of the recorded kernel in bytes.")
     ] = "4096",
     device: Annotated[
         int | None,
-        typer.Option(metavar="N", min=0, help="Whose memory to replay from PyTorch's snapshot."),
+        typer.Option(metavar="N", min=0, help="The device to replay from a PyTorch snapshot."),
     ] = None,
     picture: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Draw the memory into a .svg, .png or .pdf file, too."),
+        typer.Option(
+            metavar="FILE", help="Also draw the memory into this .svg, .png or .pdf file."
+        ),
     ] = None,
     over_time: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Draw what became of the memory over time, likewise."),
+        typer.Option(metavar="FILE", help="Also draw used and free memory over time."),
     ] = None,
-    at: Annotated[Moment, typer.Option(help="Which moment to draw.")] = Moment.FULLEST,
+    at: Annotated[
+        Moment, typer.Option(help="Draw the moment when most pages were used, or the end.")
+    ] = Moment.FULLEST,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the figures as JSON, and nothing else.")
+        bool, typer.Option("--json", help="Print only the figures, as JSON.")
     ] = False,
     quiet: Annotated[
         bool,
         typer.Option(
             "--quiet",
             "-q",
-            help="No progress bar; print nothing but errors, and JSON if asked for.",
+            help="Print only errors (and JSON with --json); show no progress bar.",
         ),
     ] = False,
 ) -> None:
-    """Replay recorded allocations: check, time, draw them.
+    """Replay recorded allocations: check, measure and draw them.
 
-    Where each page goes is decided anew; when, how much, and what belongs together is from the
-    trace. An owner map checks that no page is given out twice.
+    The trace determines the order and the sizes of allocations and frees; the allocator chooses
+    the pages. The replay checks that no page is allocated twice.
 
-    The recorded server on its own memory; then as figures, drawn, and side by side: with larger
-    blocks, and a program's bytes in pages of several sizes, rounded up or not:
+    The examples replay a server's trace on the memory of that server; print JSON; draw pictures;
+    compare highest orders; compare page sizes and rounding:
 
     \b
       pagebuddy replay data/kernel-server.csv.gz --memory-map data/iomem.txt
@@ -124,7 +132,8 @@ def replay_command(
       pagebuddy replay trace.csv --max-order 9,10,18
       pagebuddy replay rmm.csv --page-size 4KiB,64KiB --policy exact,blocks
 
-    Exit code: 0; 1 if the allocator broke an invariant; 2 if something given is wrong.
+    Exit code: 0 on success; 1 if the allocator broke an invariant; 2 if an argument or the trace
+    is wrong.
     """
     with plain_refusals():
         variants = variants_of(page_size, max_order, policy)
@@ -163,17 +172,17 @@ def replay_command(
 
 
 def _check_picture(path: Path, n_replays: int) -> None:
-    """Refuse before the work what could not be drawn after it."""
+    """Raise before the replay if the picture could not be drawn after it."""
     from pagebuddy.tools.pictures.plot import check_name
 
     check_name(path)
     if n_replays > 1:
         raise ValueError(
-            f"cannot draw {n_replays} replays as one picture; give one page size, one highest "
-            "order and one policy"
+            f"cannot draw {n_replays} replays in one picture; give one --page-size, one "
+            "--max-order and one --policy"
         )
     if not path.absolute().parent.is_dir():
-        raise ValueError(f"cannot draw {path}: there is no folder {path.parent}")
+        raise ValueError(f"cannot draw {path}: the folder {path.parent} does not exist")
     if path.suffix.lower() == ".svg":
         return
     try:
@@ -192,7 +201,7 @@ def _draw_timeline(timeline: Timeline, path: Path) -> None:
 def _replay(
     trace: Trace, variants: list[Variant], timeline: Timeline | None, *, show: bool
 ) -> list[ReplayResult]:
-    """Replay, with a progress bar on stderr where that is a terminal."""
+    """Replay, with a progress bar if stderr is a terminal."""
     run = partial(compare, trace, variants, timeline=timeline)
     console = Console(stderr=True)
     if not (show and console.is_terminal):
@@ -215,9 +224,9 @@ def _replay(
 
 def _title(result: ReplayResult, at: Moment) -> str:
     name, stats = (
-        ("Memory at its fullest", result.peak)
+        ("Memory at the peak", result.peak)
         if at is Moment.FULLEST
-        else ("Memory in the end", result.end)
+        else ("Memory at the end", result.end)
     )
     used, total = (in_bytes(n * result.page_size) for n in (stats.used, stats.n_pages))
     return f"{name}: {used} of {total} used, {in_percent(stats.used / stats.n_pages)}"

@@ -1,4 +1,4 @@
-"""What a replay found, as tables for a terminal."""
+"""Prints the result of one replay as tables, for `replay_command`."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ SPANS = {"exact": "exact spans", "blocks": "whole blocks"}
 
 _BOTH_FIT = 76
 _MEANING = """\
-blocks: free ones; unusable: the share of what is free that lies in smaller ones
-fragmentation: why there is no such block, from 0 too little free to 1 scattered
+blocks: number of free blocks; unusable: share of free memory in smaller blocks
+fragmentation: 0: too little free memory; 1: enough, but scattered; -: available
 """
 
 
 class Report:
-    """A replay's figures and those of each order, for a rich console to print: two tables.
+    """A replay's figures, and a table of orders, for a rich console.
 
-    They fit 80 columns; in fewer than 76 the orders are told for the fullest moment alone.
+    Fits 80 columns; below 76 columns the table of orders shows only the peak.
     """
 
     def __init__(self, result: ReplayResult) -> None:
@@ -39,37 +39,41 @@ class Report:
 
 
 def about_trace(result: ReplayResult) -> Iterator[tuple[str, str]]:
-    """What there is to say of the trace itself: names and texts."""
+    """The facts about the trace, as names and texts."""
     yield "trace", result.trace
     yield "format", result.format
     replayed = f"{counted(result.allocs, 'allocation')} and {counted(result.frees, 'free')}"
-    yield "events", f"{result.events:,}, of which {replayed} replayed"
+    yield "events", f"{result.events:,}; replayed {replayed}"
     if result.assumed:
         yield "assumed", f"{counted(result.assumed, 'allocation')} from before the recording"
     if result.skipped_frees:
         yield "skipped", f"{counted(result.skipped_frees, 'free')} without a recorded allocation"
     if result.skipped_allocs:
         what = "an id" if result.unit == "bytes" else "a page"
-        yield "skipped", f"{counted(result.skipped_allocs, 'allocation')} of {what} still live"
+        yield "skipped", f"{counted(result.skipped_allocs, 'allocation')} of {what} already in use"
     if result.differing_sizes:
         frees = counted(result.differing_sizes, "free")
-        yield "differing", f"{frees} told another size than the allocation"
+        yield "differing", f"{frees} with another size than the allocation"
     if result.empty:
-        yield "empty", f"{counted(result.empty, 'allocation')} of no bytes, which take no page"
+        yield "empty", f"{counted(result.empty, 'allocation')} of 0 bytes, which need no page"
     if result.disordered:
         events = counted(result.disordered, "event")
-        yield "out of order", f"{events} earlier than the one before, replayed as they stand"
+        yield (
+            "out of order",
+            f"{events} with an earlier time than the event before",
+        )
     if result.failed_in_trace:
-        yield "recorded", f"{counted(result.failed_in_trace, 'allocation')} had failed already"
+        allocations = counted(result.failed_in_trace, "allocation")
+        yield "failed", f"{allocations} of the recorded system, not replayed"
     if result.lost:
-        yield "lost", f"{counted(result.lost, 'event')} while recording"
+        yield "lost", f"{counted(result.lost, 'event')} by the recorder"
 
 
 def checked(overlaps: int) -> tuple[str, str]:
-    """What the checks found: a name and a text."""
+    """The result of the checks, as a name and a text."""
     if overlaps:
-        return "OVERLAPS", f"{counted(overlaps, 'page')} given to two spans at once"
-    return "checked", "no page given out twice, every invariant holds"
+        return "OVERLAPS", f"{counted(overlaps, 'page')} allocated twice or outside the memory"
+    return "checked", "no page was allocated twice; all invariants hold"
 
 
 def _figures(result: ReplayResult) -> Iterator[tuple[str, str]]:
@@ -82,9 +86,9 @@ def _figures(result: ReplayResult) -> Iterator[tuple[str, str]]:
         f"pages of {in_bytes(result.page_size)}, orders 0 to {result.max_order}, "
         f"{SPANS[result.policy]}, {'compiled' if result.compiled else 'not compiled'}",
     )
-    yield "failures", f"{counted(result.failures, 'allocation')} found no room"
+    yield "failures", f"{counted(result.failures, 'allocation')} did not fit"
     yield checked(result.overlaps)
-    for name, stats in (("fullest", result.peak), ("in the end", result.end)):
+    for name, stats in (("at the peak", result.peak), ("at the end", result.end)):
         size = in_bytes(stats.used * result.page_size)
         share = in_percent(stats.used / total)
         spans = counted(stats.n_spans, "span")
@@ -92,21 +96,22 @@ def _figures(result: ReplayResult) -> Iterator[tuple[str, str]]:
     if result.unit == "bytes" or result.rounding:
         yield "rounding", _rounding(result)
     if result.operations:
-        yield "in the core", _speed(result.operations, result.core_seconds)
+        yield "engine", _speed(result.operations, result.core_seconds)
         yield "with parsing", _speed(result.events, result.total_seconds)
 
 
 def _rounding(result: ReplayResult) -> str:
     if result.rounding == 0:
-        return "costs nothing: at the fullest every page is whole"
+        return "no memory lost at the peak: sizes are whole pages"
     used = result.peak.used * result.page_size
     share = in_percent(result.rounding / used)
-    return f"at the fullest {in_bytes(result.rounding)} of {in_bytes(used)} used is waste, {share}"
+    lost = in_bytes(result.rounding)
+    return f"{lost} of {in_bytes(used)} used at the peak was not requested, {share}"
 
 
 def _speed(events: int, seconds: float) -> str:
     nanoseconds = 1e9 * seconds / events
-    return f"{events / seconds:,.0f} events a second, {nanoseconds:,.0f} ns each"
+    return f"{events / seconds:,.0f} events/s, {nanoseconds:,.0f} ns per event"
 
 
 def _orders(result: ReplayResult, *, both: bool) -> Table:
@@ -114,7 +119,7 @@ def _orders(result: ReplayResult, *, both: bool) -> Table:
     table.add_column("order", justify="right", no_wrap=True)
     table.add_column("block", justify="right", no_wrap=True)
     for head in ("blocks", "unusable", "fragmentation"):
-        table.add_column(f"{head}\nfullest", justify="right", no_wrap=True)
+        table.add_column(f"{head}\npeak", justify="right", no_wrap=True)
         if both:
             table.add_column("\nend", justify="right", no_wrap=True)
     moments = (result.peak, result.end) if both else (result.peak,)
@@ -130,5 +135,5 @@ def _orders(result: ReplayResult, *, both: bool) -> Table:
 
 
 def _fragmentation(index: float) -> str:
-    # Linux's -1: a block is to be had, so there is nothing to explain.
+    # -1 as in Linux: a free block of this order is available.
     return "-" if index == -1 else f"{index:.2f}"

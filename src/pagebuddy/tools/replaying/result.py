@@ -1,4 +1,4 @@
-"""What a replay found."""
+"""The figures of a replay. Made by `replay`, printed by `report` and `comparison`."""
 
 from __future__ import annotations
 
@@ -10,24 +10,21 @@ from pagebuddy.tools.pictures.layout import Layout
 
 @dataclass(frozen=True)
 class ReplayResult:
-    """What a replay found. Sizes in pages, times in seconds.
+    """The figures of a replay. Sizes in pages, times in seconds.
 
-    - the `format` of the trace, and the `unit` of its sizes, orders or bytes; the `policy` by
-      which they became pages, exact or blocks
-    - `events` of the trace; `allocs` and `frees` of them became operations, of these `failures`
-      were allocations that found no room, and `empty` those of no bytes, which take no page
-    - not replayed: `skipped_allocs` of keys still live, `skipped_frees` of keys whose allocation
-      was not recorded. `differing_sizes`: frees that told another size than their allocation
-    - `failed_in_trace`: allocations that failed when recorded; `lost`: events that the recorder
-      lost; `assumed`: allocations that were not recorded but had to be before; `disordered`:
-      events earlier than the one before, replayed where they stand
-    - `overlaps`: pages that two live spans had at once, or that were outside: 0 unless the
-      allocator is wrong
-    - `asked_at_peak` and `asked_in_end`: the bytes that the spans live then were asked for
-    - `peak` and `end`: the figures when the most pages were used, and after the last event;
-      `fullest` and `final`: how memory lay then
-    - `core_seconds` for the operations alone; `total_seconds` with reading the trace and
-      preparing them
+    - `format` of the trace; `unit` of its sizes, orders or bytes; `policy`, exact or blocks
+    - `events` of the trace; `allocs` and `frees` that were replayed; `failures`, allocations that did
+      not fit; `empty`, allocations of 0 bytes, which need no page
+    - not replayed: `skipped_allocs` of keys in use, `skipped_frees` without a recorded allocation;
+      `differing_sizes`: frees with another size than their allocation
+    - `failed_in_trace`: allocations that failed in the recorded system; `lost`: events that the
+      recorder lost; `assumed`: allocations from before the recording; `disordered`: events with a
+      time before the previous one, replayed in file order
+    - `overlaps`: pages in two live spans at once, or outside the ranges; 0 for a correct allocator
+    - `asked_at_peak` and `asked_in_end`: bytes requested by the spans live at that moment
+    - `peak` and `end`: statistics when most pages were used, and after the last event; `fullest` and
+      `final`: the layouts of memory at these moments
+    - `core_seconds` for the operations alone; `total_seconds` with reading and preparing the trace
     """
 
     trace: str
@@ -61,12 +58,12 @@ class ReplayResult:
 
     @property
     def operations(self) -> int:
-        """Events that became operations."""
+        """The number of events that were replayed."""
         return self.allocs + self.frees
 
     @property
     def rounding(self) -> int:
-        """Bytes used at the peak that nobody asked for."""
+        """Bytes used at the peak that were not requested."""
         return self.peak.used * self.page_size - self.asked_at_peak
 
     def as_dict(self) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What a trace is replayed on, and by which policy: what comparisons vary."""
+"""The parameters of a replay, which a comparison varies. Used by `replay`, `ranges` and `variants`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pagebuddy import PageRanges
 from pagebuddy.tools.traces.events import Unit
 
-# As the engine takes operations: see `BuddyAllocator.run`.
+# The encoding of operations in `BuddyAllocator.run`.
 _BLOCK = 1 << 31
 _MOST_PAGES = _BLOCK - 1
 
@@ -19,7 +19,7 @@ LINUX_MAX_ORDER = 10
 
 
 class Policy(str, Enum):
-    """How a size becomes pages: as many as it needs, or a whole block, a power of two of them."""
+    """How a size is rounded: up to whole pages, or up to a block, a power of two of pages."""
 
     EXACT = "exact"
     BLOCKS = "blocks"
@@ -27,10 +27,10 @@ class Policy(str, Enum):
 
 @dataclass(frozen=True)
 class Variant:
-    """Page ranges, bytes in a page, the highest order, and the policy.
+    """Page ranges, page size in bytes, highest order, and policy.
 
-    What is None is as the trace was recorded: for page orders, blocks and Linux's highest order;
-    for bytes, exact spans and blocks as large as the ranges can hold.
+    None means as in the recorded system: blocks and Linux's highest order for a trace of pages; exact
+    spans and the highest possible order for a trace of bytes.
 
     >>> Variant(PageRanges([(0, 64)])).settled(Unit.BYTES).policy.value
     'exact'
@@ -42,7 +42,7 @@ class Variant:
     policy: Policy | None = None
 
     def settled(self, unit: Unit) -> Variant:
-        """The same with a policy, and with a highest order where the recorded system had one."""
+        """Fill in the policy, and the highest order for a trace of pages."""
         pages = unit is Unit.ORDERS
         return replace(
             self,
@@ -51,7 +51,7 @@ class Variant:
         )
 
     def pages_for(self, n_bytes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The pages of the spans for these sizes; at most 2^31, which nothing can hold.
+        """The number of pages for these sizes; at most 2^31, more than any memory has.
 
         >>> sizes = np.array([0, 1, 4096, 20_000, 2**61])
         >>> Variant(PageRanges(), policy=Policy.EXACT).pages_for(sizes).tolist()
@@ -67,9 +67,9 @@ class Variant:
     def encoded(
         self, is_alloc: NDArray[np.bool_], slot: NDArray[np.int64], n_pages: NDArray[np.int64]
     ) -> NDArray[np.uint64]:
-        """Operations as `BuddyAllocator.run` takes them.
+        """Encode operations for `BuddyAllocator.run`.
 
-        A span of no pages becomes the free of a slot that has none, which does nothing.
+        A span of 0 pages becomes a free of an empty slot, which has no effect.
         """
         what = n_pages
         if self.policy is Policy.BLOCKS:
@@ -79,6 +79,6 @@ class Variant:
 
 
 def _order_of(n_pages: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The least order whose blocks have at least so many pages; exact up to 2^53 pages."""
+    """The lowest order whose blocks have at least so many pages; exact up to 2^53 pages."""
     orders: NDArray[np.int32] = np.frexp(np.maximum(n_pages, 1) - 1)[1]
     return orders.astype(np.int64)

@@ -1,4 +1,4 @@
-"""The variants of a replay as a command line names them: lists with commas between."""
+"""The variants that the command line of `replay` names, as comma-separated lists."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _T = TypeVar("_T")
 
 
 def variants_of(page_sizes: str, max_orders: str | None, policies: str | None) -> list[Variant]:
-    """Every page size with every highest order with every policy; the ranges are still missing.
+    """Combine all page sizes, highest orders and policies; the ranges are still empty.
 
-    Each is a list with commas between, or None for what the trace's own is. `ValueError` for what
-    cannot be, or stands in a list twice.
+    Each argument is a comma-separated list; None means as in the recorded system. Raises `ValueError`
+    for an invalid or repeated value.
 
     >>> [(v.page_size, v.max_order) for v in variants_of("4 KiB,2 MiB", "9,10", None)]
     [(4096, 9), (4096, 10), (2097152, 9), (2097152, 10)]
@@ -39,9 +39,9 @@ def variants_of(page_sizes: str, max_orders: str | None, policies: str | None) -
 def with_ranges(
     variants: list[Variant], trace: Trace, memory_map: Path | None, memory: str | None
 ) -> list[Variant]:
-    """The same on a memory map, on one range of a size, or on what the trace needs."""
+    """Fill in the ranges: from a memory map, from a size, or large enough for the trace."""
     if memory_map is not None and memory is not None:
-        raise ValueError("give --memory or --memory-map, not both")
+        raise ValueError("--memory and --memory-map were both given; give only one of them")
     if memory_map is not None:
         ranges = [from_map(memory_map, variant.page_size) for variant in variants]
     elif memory is not None:
@@ -55,7 +55,7 @@ def with_ranges(
 def _listed(text: str, read: Callable[[str], _T], name: str) -> list[_T]:
     values = [read(part.strip()) for part in text.split(",")]
     if len(set(values)) < len(values):
-        raise ValueError(f"{name} is {text!r}, which has the same twice; give each once")
+        raise ValueError(f"{name} is {text!r}, which repeats a value; give each value once")
     return values
 
 
@@ -65,7 +65,7 @@ def _page_size(text: str) -> int:
 
 def _order(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) <= MAX_ORDER):
-        raise ValueError(f"max_order is {text!r}; allowed is {ORDERS}")
+        raise ValueError(f"max_order is {text!r}; expected {ORDERS}")
     return int(text)
 
 
@@ -73,4 +73,4 @@ def _policy(text: str) -> Policy:
     try:
         return Policy(text)
     except ValueError:
-        raise ValueError(f"policy is {text!r}; allowed are exact and blocks") from None
+        raise ValueError(f"policy is {text!r}; expected exact or blocks") from None

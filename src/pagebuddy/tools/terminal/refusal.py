@@ -1,4 +1,4 @@
-"""Errors as a command tells them: a sentence on stderr and an exit code, no traceback."""
+"""Errors of a command: a sentence on stderr and an exit code, no traceback. Used by all verbs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WRONG_INPUT = 2
 
 
 class MissingExtra(Exception):
-    """What was asked for needs packages of an extra that is not installed.
+    """Packages of an extra are missing.
 
     >>> print(MissingExtra("plot"))
     this needs more packages; install them with: pip install 'pagebuddy[plot]'
@@ -30,9 +30,9 @@ class MissingExtra(Exception):
 
 
 def refuse(message: str, code: int) -> NoReturn:
-    """Say why, in one line, or in a terminal in as many as it takes; and exit."""
+    """Print a message on stderr, wrapped to the width of a terminal, and exit with this code."""
     told = f"pagebuddy: {' '.join(message.split())}"
-    # None where it was closed.
+    # None if the caller closed stderr.
     if sys.stderr is not None:
         if columns := _columns():
             told = fill(told, columns, break_long_words=False, break_on_hyphens=False)
@@ -41,14 +41,14 @@ def refuse(message: str, code: int) -> NoReturn:
 
 
 def _columns() -> int:
-    """How wide the terminal is that errors are told in; 0 for none, and where it does not say."""
+    """The width of the terminal on stderr in columns; 0 if unknown or not a terminal."""
     with suppress(OSError):
         return os.get_terminal_size(sys.stderr.fileno()).columns
     return 0
 
 
 def broken(error: CorruptMetadata) -> str:
-    """The invariant that does not hold, and where.
+    """The violated invariant and its place, for a message.
 
     >>> broken(CorruptMetadata("every free block is in a list", "at page 5"))
     'it does not hold that every free block is in a list: at page 5'
@@ -59,9 +59,9 @@ def broken(error: CorruptMetadata) -> str:
 
 @contextmanager
 def plain_refusals(arena: str | None = None) -> Iterator[None]:
-    """Turn errors about what was given, and those of the engine, into refusals.
+    """Turn errors of arguments, the system and the engine into a message and an exit code.
 
-    Where the verb is about one arena it is named, and where it is damaged the verb that helps.
+    With `arena`, the name that the user gave, a message about damage suggests `pagebuddy check`.
     """
     try:
         yield
@@ -74,9 +74,9 @@ def plain_refusals(arena: str | None = None) -> Iterator[None]:
     except (MissingExtra, PageBuddyError, TimeoutError) as error:
         refuse(str(error), WRONG_INSIDE)
     except MemoryError:
-        refuse("there is not enough memory here for the metadata of so many pages", WRONG_INSIDE)
+        refuse("this machine has too little memory for the metadata of so many pages", WRONG_INSIDE)
     except BrokenPipeError:
-        # Whoever read what is printed has seen enough; typer ends silently.
+        # The reader of the output ended, such as `head`; typer exits without a message.
         raise
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""

@@ -1,4 +1,4 @@
-"""What the other processes of a verb do when somebody interrupts it."""
+"""Signals for verbs that start other processes: `bench` and `demo`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from threading import Thread
 
 @contextmanager
 def starting() -> Iterator[None]:
-    """Within it, start processes that Ctrl-C does not reach: it is the verb that is interrupted.
+    """Processes that are started within ignore Ctrl-C; only the verb itself is interrupted.
 
-    From their first instruction on, as what is blocked stays so in whatever program they begin with. One
-    that comes meanwhile is heard at the end.
+    New processes inherit the blocked SIGINT. A Ctrl-C that comes meanwhile takes effect at the end.
     """
     if sys.platform == "win32":
         yield
@@ -31,9 +30,9 @@ def starting() -> Iterator[None]:
 
 @contextmanager
 def ending_in_order() -> Iterator[None]:
-    """Within it, what asks this process to end ends it as Ctrl-C does: it tidies up, as nobody else can.
+    """Make SIGTERM and SIGHUP raise `SystemExit`, so that the process cleans up as after Ctrl-C.
 
-    The exit code is 128 and the signal, as a shell tells it. What is ignored, by `nohup` say, stays so.
+    The exit code is 128 plus the signal's number, as in a shell. Ignored signals (`nohup`) stay ignored.
     """
 
     def end(number: int, frame: object) -> None:
@@ -52,10 +51,7 @@ def ending_in_order() -> Iterator[None]:
 
 
 def end_with_parent() -> None:
-    """Have this process end when the one that started it does, also where it waits for something else.
-
-    Ctrl-C reaches all processes, and it is the other one that reports it.
-    """
+    """End this process when its parent ends, even while it waits. Ctrl-C is left to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
 

@@ -1,4 +1,4 @@
-"""Tables for a terminal."""
+"""Tables for a terminal, used by reports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.text import Text
 
 
 def in_rows(figures: Iterable[tuple[str, str]]) -> Table:
-    """Names and texts as a table for a terminal."""
+    """A table of names and texts, a row each."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")

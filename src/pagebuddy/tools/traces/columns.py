@@ -1,4 +1,4 @@
-"""CSV text by columns of numpy arrays: a whole stretch of lines at once."""
+"""Parses CSV with numpy, a column of many lines at a time. Used by the CSV formats and `rmm_log`."""
 
 from __future__ import annotations
 
@@ -7,23 +7,22 @@ from numpy.typing import NDArray
 
 COMMA, NEWLINE, HASH = b",\n#"
 
-# The longest field that can be right has 19 digits. Read this far behind any place without a bound.
+# A valid field has at most 19 digits. The margin lets code read past the end of the text.
 MAX_DIGITS = 19
 _HEX_DIGITS = 16
 _MARGIN = bytes(32)
 
-# What a byte is worth as a digit; 255 where it is none.
+# The value of each byte as a digit; 255 if it is not a digit.
 _DIGITS = np.full(256, 255, np.uint8)
 for _digits in (b"0123456789abcdef", b"0123456789ABCDEF"):
     _DIGITS[np.frombuffer(_digits, np.uint8)] = np.arange(16)
 
 
 class Columns:
-    """Lines of text with a fixed number of fields, and the fields as arrays with an entry a line.
+    """Lines of text with a fixed number of fields; each field is an array with one entry per line.
 
-    Empty lines and lines that start with `#` are left out. `good` tells which of the other lines
-    have as many fields as they should; of the rest the fields are anybody's guess. From 0.1 µs a
-    line.
+    Empty lines and lines that start with `#` are left out. `good` marks the lines with the right
+    number of fields; the fields of other lines are meaningless. Takes 0.1 µs per line or more.
 
     >>> lines = Columns(b"alloc,7,0\\n\\nfree,0x1f\\n", 3)
     >>> lines.good.tolist(), lines.equals(0, b"alloc").tolist()
@@ -42,14 +41,14 @@ class Columns:
         commas = np.flatnonzero(chars == COMMA)
         first = np.searchsorted(commas, starts)
         self.good: NDArray[np.bool_] = np.searchsorted(commas, ends) - first == n_fields - 1
-        # Where a line has too few or too many commas, any will do: it is reported in the end.
+        # For a line with the wrong number of commas, any comma will do: `good` excludes it.
         at = np.append(commas, np.zeros(n_fields, commas.dtype))
         first = np.where(self.good, first, 0)
         cuts = [at[first + i] for i in range(n_fields - 1)]
         self._bounds = list(zip([starts, *(cut + 1 for cut in cuts)], [*cuts, ends], strict=True))
 
     def first_not(self, good: NDArray[np.bool_]) -> tuple[int, bytes] | None:
-        """The first line that is not good: its index among all lines, and its text."""
+        """The index (among all lines) and the text of the first line that is not good."""
         if good.all():
             return None
         worst = int(np.argmin(good))
@@ -57,7 +56,7 @@ class Columns:
         return int(self._lines[worst]), self._text[start:end]
 
     def equals(self, field: int, word: bytes) -> NDArray[np.bool_]:
-        """In which lines this field is this word."""
+        """Whether this field is this word, for each line."""
         starts, ends = self._bounds[field]
         same: NDArray[np.bool_] = ends - starts == len(word)
         for i, char in enumerate(word):
@@ -65,19 +64,19 @@ class Columns:
         return same
 
     def decimal(self, field: int, limit: int) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
-        """The numbers in a field, and in which lines it is a number up to limit, below 2^63."""
+        """The decimal numbers in a field, and which are valid: at most limit, which is below 2^63."""
         starts, ends = self._bounds[field]
         values, good = self._number(starts, ends - starts, 10, MAX_DIGITS)
         return values, good & (values <= limit)
 
     def hexadecimal(self, field: int) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
-        """The same for up to 16 hexadecimal digits, with or without 0x before them."""
+        """The hexadecimal numbers in a field, up to 16 digits, 0x optional; and which are valid."""
         starts, ends = self._bounds[field]
         skip = np.where(self._prefixed(field), 2, 0)
         return self._number(starts + skip, ends - starts - skip, 16, _HEX_DIGITS)
 
     def number(self, field: int, limit: int) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
-        """The same for decimal numbers up to limit, and hexadecimal ones that start with 0x."""
+        """The numbers in a field, decimal up to limit or hexadecimal after 0x; and which are valid."""
         values, good = self.decimal(field, limit)
         prefixed = self._prefixed(field)
         if prefixed.any():
@@ -87,7 +86,7 @@ class Columns:
         return values, good
 
     def time_of_day(self, field: int) -> NDArray[np.int64]:
-        """Microseconds since midnight, from HH:MM:SS.ffffff; -1 where it has another form."""
+        """Microseconds since midnight, from HH:MM:SS.ffffff; -1 for any other form."""
         starts, ends = self._bounds[field]
         good = ends - starts == len("HH:MM:SS.ffffff")
         for at, char in ((2, b":"), (5, b":"), (8, b".")):

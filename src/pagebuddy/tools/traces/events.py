@@ -1,4 +1,4 @@
-"""What a trace holds: allocations and frees, in the order they happened."""
+"""Events, formats and errors of traces, shared by all formats and by replaying."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ ORDERS = f"a whole number from 0 to {MAX_ORDER}"
 SIZES = f"a whole number from 0 to {MAX_BYTES}"
 
 UNTOLD = -1
-"""The size of a free that tells none."""
+"""The size of a free if the trace does not give one."""
 
 NO_TIMES = np.empty(0, np.int64)
 
 
 class Unit(Enum):
-    """What the sizes in a trace are."""
+    """The unit of the sizes in a trace."""
 
     ORDERS = "orders"
     BYTES = "bytes"
 
 
 class Events(NamedTuple):
-    """A stretch of a trace as arrays of one length, an entry an event.
+    """Consecutive events of a trace, as arrays with one entry per event.
 
-    `is_alloc` is True for an allocation, False for a free. `key` tells which free belongs to which
-    allocation: the number of the first page frame, an address or an id. `size` is in the unit of
-    the trace, order or bytes; a free may have `UNTOLD`. `time` has when each event happened, as
-    whole numbers in order, or no entry at all where the trace does not tell.
+    `is_alloc` is True for an allocation, False for a free. A free belongs to the allocation with the
+    same `key`: a page frame number, an address or an id. `size` is an order or bytes, as in the trace;
+    it is `UNTOLD` for a free without one. `time` is in the units of the recorder's clock, -1 if
+    unknown, and empty if the format has no times.
 
-    Without an entry, only counted: allocations of the recorded system that `failed`, and events
-    that its recorder `lost`. `assumed` of the allocations were not recorded, but had to be before.
+    Counted, without an entry: `failed` allocations of the recorded system, and events that the recorder
+    `lost`. `assumed` of the allocations happened before the recording began.
 
     >>> events = Events(np.array([True, False]), np.array([7, 7], "u8"), np.array([3, 3]))
     >>> int(events.is_alloc.sum()), events.failed
@@ -58,12 +58,11 @@ class Events(NamedTuple):
 
 
 class Format(NamedTuple):
-    """A format of lines of text.
+    """A text format.
 
-    Its `name`, for people; the `unit` of its sizes; whether it is the format of a file with this
-    first line; whether that line is a header, which `parse` is not given; and `parse`, which makes
-    events of whole lines and raises `BadLine`. A clock that tells `day` units of time and starts
-    again at 0 has gone on, not back, where it falls by more than half of that.
+    `recognise` decides by the first line whether a file has this format. If that line is a header,
+    `parse` does not get it. `parse` makes events of whole lines and raises `BadLine`. `day` is the
+    period of a clock that restarts at 0: a step back by more than half of it is a step forward.
     """
 
     name: str
@@ -75,13 +74,13 @@ class Format(NamedTuple):
 
 
 class TraceError(ValueError):
-    """A trace that cannot be read.
+    """A trace cannot be read.
 
-    Attributes: `path`; `line`, counted from 1, or None where no line is to blame; `found`, what was
-    there; `advice`, what is allowed or what to do.
+    Attributes: `path`; `line`, counted from 1, or None for the whole file; `found`, the faulty content;
+    `advice`, what is expected or what to do.
 
-    >>> print(TraceError("a.csv", 3, "order is 'x'", "allowed is a whole number from 0 to 31"))
-    a.csv, line 3: order is 'x'; allowed is a whole number from 0 to 31
+    >>> print(TraceError("a.csv", 3, "order is 'x'", "expected a whole number from 0 to 31"))
+    a.csv, line 3: order is 'x'; expected a whole number from 0 to 31
     """
 
     def __init__(self, path: str, line: int | None, found: str, advice: str) -> None:
@@ -97,7 +96,7 @@ class TraceError(ValueError):
 
 
 class BadLine(Exception):
-    """Raised by a format: which line of its text is wrong, counted from 0, and how."""
+    """A line that a format cannot parse; `index` counts lines from 0."""
 
     def __init__(self, index: int, found: str, advice: str) -> None:
         self.index = index
@@ -107,7 +106,7 @@ class BadLine(Exception):
 
 
 def quote(text: bytes, limit: int = 60) -> str:
-    """Text of a trace for an error message: one line, nothing unprintable, not too long.
+    """Quote text of a trace for an error message: printable, one line, shortened to the limit.
 
     >>> print(quote(b"alloc,1\\x00"), quote(b"\\xff" * 100, 3))
     'alloc,1\\x00' '\\xff\\xff\\xff' and 97 bytes more

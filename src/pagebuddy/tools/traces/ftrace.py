@@ -1,8 +1,8 @@
-"""Page traces as the kernel writes them: ftrace text, and what `trace-cmd report` makes of it.
+"""Page traces of the Linux kernel: ftrace text, and the output of `trace-cmd report`. Used by `trace`.
 
-Of all events only `mm_page_alloc` and `mm_page_free` are read, and of those the page frame number,
-the order, and the time, which only tells whether lines are in order. `mm_page_free_batched` is
-skipped: the kernel reports the same free as `mm_page_free` too.
+Only `mm_page_alloc` and `mm_page_free` are read, and only their page frame number, order and time;
+the time only serves to check the order of lines. `mm_page_free_batched` is skipped, because the kernel
+also reports these frees as `mm_page_free`.
 """
 
 from __future__ import annotations
@@ -23,25 +23,24 @@ from pagebuddy.tools.traces.events import (
     quote,
 )
 
-# The time stamp ends with a digit and a colon: a process's name, which comes before, may hold
-# anything else.
+# A time stamp ends with a digit and a colon; the process name before it may contain any text.
 _EVENT = re.compile(rb"\d: +(?:kmem:)?mm_page_(alloc|free): +([^\n]*)")
-_LONGEST_TIME = 19  # with its colon: what is longer is no time, and no 64-bit number
+_LONGEST_TIME = 19  # with its colon; anything longer is not a 64-bit number
 _TIME = re.compile(rb"(\d+)\.?(\d*):")
 _FIELDS = re.compile(rb"page=(\S+) +pfn=(\S+) +order=(\S+)")
 _LOST = re.compile(rb"LOST (\d+) EVENTS")
-# Comments and what trace-cmd starts with, a task and its processor, any event with its time.
+# Comments, the first lines of trace-cmd, a task and its processor, any event with its time.
 _LINE = re.compile(
     rb"#|cpus=\d|version = \d|CPU:\d+ \[LOST|.*\S-\d+ .*\[\d+\]|.*\[\d+\].* \d+\.\d+: +\w"
 )
 
-# How the kernel writes "no page", by age: 0 for page and number alike, or -1 as an unsigned number.
+# "No page", depending on the kernel's version: number 0, number -1 (unsigned), or page "(null)".
 _NO_PFN = (0, 2**64 - 1)
 _NO_PAGE = b"(null)"
 
 
 def recognise(line: bytes) -> bool:
-    """Does the first line of a file look like ftrace's?
+    """Whether the first line of a file looks like ftrace.
 
     >>> recognise(b"# tracer: nop"), recognise(b"op,id,bytes")
     (True, False)
@@ -50,12 +49,11 @@ def recognise(line: bytes) -> bool:
 
 
 def parse(text: bytes) -> Events:
-    """The events in whole lines of ftrace text; other lines are skipped.
+    """Parse whole lines of ftrace text; skip other events. Takes about 1.5 µs per line.
 
-    An allocation that the kernel could not serve has no page; it is counted in `failed`. Whether
-    it has one is read from the page frame number: the page's address is hidden, all zeros, in
-    most recordings. `BadLine` names the first event without a sound page frame number and order.
-    About 1.5 µs a line.
+    An allocation without a page frame number failed in the kernel and counts in `failed`. (The page's
+    address does not tell: most recordings hide it.) Raises `BadLine` for the first event without a valid
+    page frame number and order.
 
     >>> events = parse(b"sh-7 [000] .... 1.5: mm_page_free: page=0 pfn=0x1f order=2\\n")
     >>> events.is_alloc.tolist(), events.key.tolist(), events.size.tolist()
@@ -70,16 +68,16 @@ def parse(text: bytes) -> Events:
         kind, rest = event.groups()
         fields = _FIELDS.match(rest)
         if fields is None:
-            raise _bad(text, event, f"found {quote(rest)}", "an event has page=, pfn= and order=")
+            raise _bad(text, event, f"found {quote(rest)}", "expected page=, pfn= and order=")
         page, pfn_text, order_text = fields.groups()
         pfn, order = _number(pfn_text), _number(order_text)
         if order is None or order > MAX_ORDER:
-            raise _bad(text, event, f"order is {quote(order_text)}", f"allowed is {ORDERS}")
+            raise _bad(text, event, f"order is {quote(order_text)}", f"expected {ORDERS}")
         if kind == b"alloc" and (pfn in _NO_PFN or page == _NO_PAGE):
             failed += 1
             continue
         if pfn is None or pfn > MAX_PFN:
-            raise _bad(text, event, f"pfn is {quote(pfn_text)}", f"allowed is {PAGE_NUMBERS}")
+            raise _bad(text, event, f"pfn is {quote(pfn_text)}", f"expected {PAGE_NUMBERS}")
         is_alloc.append(kind == b"alloc")
         pfns.append(pfn)
         orders.append(order)
@@ -96,7 +94,7 @@ def parse(text: bytes) -> Events:
 
 
 def _number(text: bytes) -> int | None:
-    """A number as the kernel prints it, 0x… or decimal; None for anything else."""
+    """A number as the kernel prints it, hexadecimal after 0x or decimal; None for other text."""
     digits = text[2:] if text[:2] == b"0x" else text
     if not digits.isalnum():
         return None
@@ -107,7 +105,7 @@ def _number(text: bytes) -> int | None:
 
 
 def _time(text: bytes, event: re.Match[bytes]) -> int:
-    """When an event happened, in the units of its clock; -1 where that is no number of theirs."""
+    """The time of an event, in the units of its clock; -1 if there is none."""
     end = event.start() + 2
     start = text.rfind(b" ", max(end - _LONGEST_TIME, 0), end) + 1
     stamp = _TIME.fullmatch(text, start, end)

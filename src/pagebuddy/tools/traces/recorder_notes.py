@@ -1,7 +1,7 @@
-"""What a recorder notes in a trace of what has no line there.
+"""Comments in which a recorder counts events that have no line. Used by the CSV formats.
 
-`# lost 12`: so many events did not fit its buffers. `# failed 3`: so many allocations could not be
-served by the recorded system.
+`# lost 12`: 12 events did not fit the recorder's buffers. `# failed 3`: 3 allocations failed in the
+recorded system.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ _NOTE = re.compile(rb"^# (failed|lost) (\d{1,19})\r?$", re.MULTILINE)
 
 
 def noted(text: bytes) -> tuple[int, int]:
-    """How many allocations failed and how many events were lost, by all notes in whole lines.
+    """The sums of failed allocations and of lost events in the notes of these lines.
 
     >>> noted(b"# lost 3\\nalloc,1,0\\n# failed 1\\n# lost 4\\n")
     (1, 7)

@@ -1,9 +1,9 @@
-"""What the RAPIDS Memory Manager logs: CSV of its `logging_resource_adaptor`.
+"""Logs of the RAPIDS Memory Manager: CSV of its `logging_resource_adaptor`. Used by `trace`.
 
 The header is `Thread,Time,Action,Pointer,Size,Stream`. `Action` is `allocate`, `free` or `allocate
-failure`, `Pointer` an address, `Size` in bytes. `Time` is the time of day, and only tells whether
-lines are in order; the thread and the stream are not looked at. By its version, RMM writes addresses
-as 0x7f00, as 7f00, and none at all as 0x0, 0 or (nil).
+failure`, `Pointer` an address, `Size` in bytes. `Time` is the time of day and only serves to check the
+order of lines; `Thread` and `Stream` are ignored. Depending on its version, RMM writes an address as
+0x7f00 or 7f00, and a null pointer as 0x0, 0 or (nil).
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _POINTER = re.compile(rb"(?:0x)?[0-9a-fA-F]{1,16}|\(nil\)")
 
 
 def parse(text: bytes) -> Events:
-    """The events in whole lines of a log, without the header.
+    """Parse whole lines of a log without the header. Takes about 0.8 µs per line.
 
-    What has no address takes no memory and is left out; `allocate failure` is counted in `failed`.
-    `BadLine` names the first line that is not an event. About 0.8 µs a line.
+    Null pointers occupy no memory and are left out; `allocate failure` counts in `failed`. Raises
+    `BadLine` for the first line that is not an event.
 
     >>> events = parse(b"9,10:00:00.000001,allocate,0x7f00,1500,0x0\\n")
     >>> events.key.tolist(), events.size.tolist(), events.time.tolist()
@@ -53,16 +53,14 @@ def parse(text: bytes) -> Events:
 def _explain(index: int, line: bytes) -> BadLine:
     fields = line.split(b",")
     if len(fields) != 6:
-        return BadLine(index, f"found {quote(line)}", f"each line is {HEADER.decode()}")
+        return BadLine(index, f"found {quote(line)}", f"expected {HEADER.decode()}")
     _, _, action, pointer, size, _ = fields
     if action not in _ACTIONS:
-        allowed = "allowed are allocate, free and allocate failure"
+        allowed = "expected allocate, free or allocate failure"
         return BadLine(index, f"Action is {quote(action)}", allowed)
     if not _POINTER.fullmatch(pointer):
-        return BadLine(
-            index, f"Pointer is {quote(pointer)}", "allowed is an address such as 0x7f00"
-        )
-    return BadLine(index, f"Size is {quote(size)}", f"allowed is {SIZES}")
+        return BadLine(index, f"Pointer is {quote(pointer)}", "expected an address such as 0x7f00")
+    return BadLine(index, f"Size is {quote(size)}", f"expected {SIZES}")
 
 
 FORMAT = Format("RMM log", Unit.BYTES, HEADER.__eq__, True, parse, day=_DAY)

@@ -1,4 +1,4 @@
-"""The text of a file, in stretches of whole lines and bounded memory."""
+"""The text of a file in pieces of whole lines, in bounded memory. Used by `trace`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ LONGEST_LINE = 1 << 16
 
 
 class TextFile:
-    """A file of text; iterate it for stretches of about a megabyte, each ended by a newline.
+    """The lines of a file: iterate over pieces of at most about 1 MiB, each ending with a newline.
 
-    What is wrong is a `TraceError`, which names the first line that could not be read.
+    Raises `TraceError`, which names the first line that could not be read.
 
     >>> import pathlib, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -39,13 +39,13 @@ class TextFile:
             else:
                 rest += block
             if len(rest) > LONGEST_LINE:
-                advice = f"allowed are {LONGEST_LINE} bytes; is this a trace?"
-                raise self._content.error(lines + 1, "a line without an end", advice)
+                found = f"the line is longer than {LONGEST_LINE:,} bytes"
+                raise self._content.error(lines + 1, found, "this file is probably not a trace")
         if rest:
             yield rest + b"\n"
 
     def _next(self, blocks: Iterator[bytes], line: int) -> bytes:
-        """The next block, empty at the end. `line` is the first that is not whole yet."""
+        """The next block, empty at the end. `line` is the first incomplete line, for an error."""
         try:
             return next(blocks, b"")
         except Damaged as damaged:

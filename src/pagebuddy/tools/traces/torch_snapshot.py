@@ -1,17 +1,16 @@
-"""Snapshots of PyTorch's memory: pickles of what `torch.cuda.memory._snapshot()` returns.
+"""Snapshots of PyTorch's memory: pickles of `torch.cuda.memory._snapshot()`. Used by `trace`.
 
-Read as data: an unpickler that knows no classes and no functions refuses a pickle that names one,
-so nothing in it can run. A snapshot is a dict. Its `device_traces` have a list for each device, an
-entry an event: `action`, `addr`, `size` in bytes, and more. Its `segments` are what the allocator
-had got from the device when the snapshot was taken, with the `blocks` in each.
+The unpickler refuses every class and function, so a pickle cannot run code. A snapshot is a dict.
+`device_traces` has a list of events for each device: `action`, `addr`, `size` in bytes, and more.
+`segments` is the memory that PyTorch's allocator had from the device at the time of the snapshot, with
+the `blocks` in each.
 
-An allocation is `alloc`, its free `free_completed`: between `free_requested` and that, work queued
-on the device may still use the memory. `oom` is an allocation that failed. Other actions are about
-segments, or mark a place, and are left out.
+An allocation is `alloc`; its free is `free_completed`, because queued work may use the memory after
+`free_requested`. `oom` is a failed allocation. Other actions concern segments and are skipped.
 
-The history may have started late, or have lost its beginning to its limit. What it frees without
-having allocated it, and what lies in the segments at the end without having been in it, was there
-before: such blocks are taken as allocated first, and counted as `assumed`.
+The history may begin late. Blocks that it frees without an allocation, and live blocks of the segments
+that it does not mention, were allocated earlier: they become allocations at the start, counted as
+`assumed`.
 """
 
 from __future__ import annotations
@@ -32,29 +31,29 @@ _ACTIONS = {"alloc": True, "free_completed": False}
 _ADVICE = "take it with torch.cuda.memory._dump_snapshot, after _record_memory_history"
 
 _Row = tuple[bool, int, int, int]
-"""Is it an allocation, address, bytes, time or -1."""
+"""Whether it is an allocation; address; bytes; time, or -1."""
 
 
 class _Refused(Exception):
-    """Raised for what is no plain data."""
+    """A pickle contains more than plain data."""
 
 
 class _DataUnpickler(pickle.Unpickler):
-    """Makes numbers, texts, lists and dicts, and nothing else."""
+    """Loads only numbers, strings, lists, dicts and the like."""
 
     def find_class(self, module: str, name: str) -> NoReturn:
         raise _Refused(f"it names {module}.{name}")
 
     def persistent_load(self, pid: object) -> NoReturn:
-        raise _Refused("it names something outside itself")
+        raise _Refused("it refers to an external object")
 
 
 class _Wrong(Exception):
-    """Raised for an entry that is none: what is wrong with it."""
+    """An entry of a snapshot is not valid; the text says why."""
 
 
 def recognise(first: bytes) -> bool:
-    """Does a file that starts like this hold a pickle?
+    """Whether a file that starts with these bytes is a pickle.
 
     >>> recognise(pickle.dumps({})), recognise(b"op,id,bytes")
     (True, False)
@@ -63,10 +62,10 @@ def recognise(first: bytes) -> bool:
 
 
 def read(content: Content, device: int | None) -> Iterator[Events]:
-    """The events of one device, in stretches. `TraceError` if this is no snapshot.
+    """Yield the events of one device. Raises `TraceError` if the file is not a snapshot.
 
-    The device need not be given where only one has had anything. The whole snapshot is held in
-    memory: about half a kilobyte for each of its entries, and its stacks.
+    `device` may be None if the snapshot has data of only one. Holds the whole snapshot in memory:
+    about 0.5 kB per entry, and its stacks.
     """
     snapshot = _data(content)
     try:
@@ -75,7 +74,7 @@ def read(content: Content, device: int | None) -> Iterator[Events]:
         history = _rows(histories.get(device, []))
         live = blocks.get(device, [])
     except _Wrong as wrong:
-        raise content.error(None, f"this is no snapshot: {wrong}", _ADVICE) from None
+        raise content.error(None, f"not a snapshot of PyTorch: {wrong}", _ADVICE) from None
     failed = sum(entry["action"] == "oom" for entry in histories.get(device, []))
     earlier = _earlier(history, live)
     yield _events(earlier)._replace(assumed=len(earlier), failed=failed)
@@ -84,7 +83,7 @@ def read(content: Content, device: int | None) -> Iterator[Events]:
 
 
 def _data(content: Content) -> Any:
-    """What was pickled."""
+    """Unpickle the content."""
     try:
         return _DataUnpickler(content.stream()).load()
     except TraceError:
@@ -92,18 +91,19 @@ def _data(content: Content) -> Any:
     except Damaged as damaged:
         raise content.error(None, damaged.found, damaged.advice) from damaged
     except _Refused as refused:
-        advice = "a snapshot is plain data; nothing of this file was run"
-        raise content.error(None, f"this pickle is more than data: {refused}", advice) from None
-    except Exception as error:  # a damaged pickle raises whatever its bytes happen to ask for
+        advice = "a snapshot is plain data; no code of this file was run"
+        found = f"this pickle contains more than data: {refused}"
+        raise content.error(None, found, advice) from None
+    except Exception as error:  # a damaged pickle may raise any exception
         kind = type(error).__name__
         found = f"the pickle cannot be read ({kind}: {error})"
         raise content.error(None, found, Damaged.advice) from error
 
 
 def _by_device(snapshot: Any) -> tuple[dict[int, list[Any]], dict[int, list[_Row]]]:
-    """The history, and the blocks in use at the end, of each device that has any."""
+    """For each device with data: its history, and the blocks in use at the end."""
     if not (isinstance(snapshot, dict) and "device_traces" in snapshot):
-        raise _Wrong("there are no device_traces")
+        raise _Wrong("it has no device_traces")
     traces = _list_of(snapshot["device_traces"], "device_traces")
     histories = {i: _list_of(trace, f"device {i}") for i, trace in enumerate(traces) if trace}
     blocks: dict[int, list[_Row]] = {}
@@ -120,16 +120,16 @@ def _by_device(snapshot: Any) -> tuple[dict[int, list[Any]], dict[int, list[_Row
 
 
 def _chosen(content: Content, devices: list[int], device: int | None) -> int:
-    """The device to read."""
+    """The device to read; raises `TraceError` if it is ambiguous or missing."""
     named = ", ".join(map(str, devices))
     if device is None:
         if len(devices) > 1:
-            found = f"there is the memory of devices {named}"
-            raise content.error(None, found, "choose one with --device")
+            found = f"it contains the memory of devices {named}"
+            raise content.error(None, found, "select one with --device")
         return devices[0] if devices else 0
     if device not in devices:
-        found = f"there is nothing of device {device}"
-        raise content.error(None, found, f"there is something of: {named or 'none'}")
+        found = f"it has no events of device {device}"
+        raise content.error(None, found, f"devices with events: {named or 'none'}")
     return device
 
 
@@ -140,7 +140,7 @@ def _rows(history: list[Any]) -> list[_Row]:
         where = f"event {i}"
         action = _field(entry, "action", where)
         if not isinstance(action, str):
-            raise _Wrong(f"the action of {where} is {_shown(action)}, not a word")
+            raise _Wrong(f"action of {where} is {_shown(action)}, not a string")
         is_alloc = _ACTIONS.get(action)
         if is_alloc is not None:
             address = _number(entry, "addr", MAX_PFN, where)
@@ -151,7 +151,7 @@ def _rows(history: list[Any]) -> list[_Row]:
 
 
 def _earlier(history: list[_Row], live: list[_Row]) -> list[_Row]:
-    """The allocations from before the history, as if just before it."""
+    """The allocations that happened before the history began."""
     seen: set[int] = set()
     earlier = []
     for is_alloc, address, size, _ in history:
@@ -194,6 +194,6 @@ def _number(record: Any, name: str, most: int, where: str) -> int:
 
 
 def _shown(value: Any) -> str:
-    """A value for a message, which has no room for a large one."""
+    """A value for a message; of large values only the type."""
     small = isinstance(value, int) and value.bit_length() <= 64
-    return str(value) if small else f"of the type {type(value).__name__}"
+    return str(value) if small else f"of type {type(value).__name__}"

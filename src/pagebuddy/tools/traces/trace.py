@@ -1,4 +1,4 @@
-"""Recorded streams of allocations, whichever their format."""
+"""A trace in a file, in any of the formats. Used by replaying."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _LARGEST_PAGE = 1 << 30
 
 
 class Trace:
-    """A trace in a file. Iterate it for its `Events`, stretch by stretch; it is read each time.
+    """A trace in a file: iterate over its `Events`. Each iteration reads the file again.
 
-    The format, and whether it is gzip, are told from the content. Memory stays bounded by a
-    stretch, about 60,000 events, but for PyTorch's snapshots, which are read whole. What is wrong
-    with the file is a `TraceError`, raised when the reading comes to it.
+    The format, and whether the file is gzipped, are recognised from the content. About 60,000 events are
+    in memory at a time, except for PyTorch's snapshots, which are read whole. Iterating raises
+    `TraceError` when it reaches invalid content.
 
-    `page_size` is that of the recorded system, in bytes; it matters where sizes are orders.
-    `device` is whose memory to read from a snapshot; it is needed where there are several.
+    `page_size` is the page size of the recorded system in bytes, needed if sizes are orders. `device`
+    selects the device of a snapshot; it is needed if the snapshot has several.
 
-    From the first stretch on: the name of the `format`, and the `unit` of the sizes. Up to where
-    the reading is: `n_events`; how many allocations of the recorded system `failed`; how many
-    events its recorder `lost`; how many allocations are `assumed`, as they were not recorded; how
-    many events are `disordered`, earlier than the one before; and `done`, the share of the file.
+    Attributes from the first events on: `format`, a name, and `unit`, of the sizes. Counts up to the
+    current position: `n_events`; `failed` allocations of the recorded system; events that the recorder
+    `lost`; `assumed` allocations, from before the recording; `disordered` events, with an earlier time
+    than the event before; and `done`, the share of the file that was read.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -57,7 +57,7 @@ class Trace:
 
     @property
     def done(self) -> float:
-        """The share of the file that was read, from 0 to 1."""
+        """The share of the file that was read, from 0 to 1; always 0 for a pipe."""
         return self._content.done
 
     def __iter__(self) -> Iterator[Events]:
@@ -71,7 +71,7 @@ class Trace:
             yield events
 
     def bytes_of(self, size: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Sizes of this trace in bytes."""
+        """Convert sizes of this trace to bytes."""
         return size if self.unit is Unit.BYTES else self.page_size << size
 
     def _reset(self) -> None:
@@ -109,7 +109,7 @@ class Trace:
             line += text.count(b"\n")
             yield events
         if form is None:
-            advice = f"a trace without events still has its header, {page_csv.HEADER.decode()}"
+            advice = f"a trace without events needs its header, such as {page_csv.HEADER.decode()}"
             raise self._content.error(None, "the file is empty", advice)
 
     def _recognised(self, line: bytes) -> Format:
@@ -118,18 +118,18 @@ class Trace:
         form = next((form for form in _FORMATS if form.recognise(line)), None)
         if form is None:
             advice = (
-                f"a trace is CSV with the columns {page_csv.HEADER.decode()}, "
+                f"expected CSV with the columns {page_csv.HEADER.decode()}, "
                 f"{byte_csv.HEADER.decode()} or RMM's {rmm_log.HEADER.decode()}, ftrace text with "
                 "mm_page_alloc and mm_page_free events, or a pickled snapshot of PyTorch's memory"
             )
             raise self._content.error(1, f"found {quote(line)}", advice)
         if self.device is not None:
-            advice = "only snapshots of PyTorch's memory have devices; leave the device out"
-            raise self._content.error(None, f"this is {form.name}", advice)
+            advice = "only snapshots of PyTorch's memory have devices; omit the device"
+            raise self._content.error(None, f"the format is {form.name}", advice)
         return form
 
     def _follow(self, time: NDArray[np.int64]) -> None:
-        """Count what is earlier than the event before it."""
+        """Count events with an earlier time than the event before."""
         time = time[time >= 0]
         if time.size == 0:
             return
