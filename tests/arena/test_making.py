@@ -135,8 +135,6 @@ def test_more_than_there_is(make, kind, option, left_behind):
     ("kind", "huge", "match"),
     [
         ("named", "2 MiB", "huge='2 MiB' is not for named memory, which supports"),
-        ("file", "2 MiB", "huge='2 MiB' is not for a file, which supports mode, populate, reserve"),
-        ("file", "transparent", "huge='transparent' is not for a file"),
         ("anonymous", "5 MiB", "huge is 5120 KiB; this machine has"),
         ("anonymous", "often", "huge is 'often'; it must be None, 'transparent' or a size"),
     ],
