@@ -16,7 +16,7 @@ from pagebuddy.buffers import uncompiled
 compiled = pytest.importorskip("pagebuddy._compiled")
 
 ROOT = Path(pagebuddy.__file__).parents[1]
-CLASSES = ["BuddyAllocator", "Buffer", "Attachment", "Request"]
+CLASSES = ["BuddyAllocator", "Buffer", "Attachment", "BufferSource", "Request"]
 CONSTRUCTED = ["BuddyAllocator", "Request"]
 
 # Of the object protocol, what these classes have of their own.
@@ -101,7 +101,7 @@ def test_the_stub_names_what_is_there():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", [*CLASSES, "mutex_of_this_build", "make_mutex"])
+@pytest.mark.parametrize("name", [*CLASSES, "describe_alloc", "mutex_of_this_build", "make_mutex"])
 def test_the_stub_tells_of_all_that_others_use(name):
     stub = Path(compiled.__file__).with_name("_compiled.pyi").read_text()
     assert f" {name}\n" in stub or f"def {name}(" in stub

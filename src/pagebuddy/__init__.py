@@ -1,9 +1,34 @@
-"""pagebuddy: a buddy page allocator.
+"""Shared memory for Python processes: arrays pass between processes without copies, any process can
+allocate and free, and a killed process cannot corrupt or leak memory.
 
-Runs of pages from any memory, from a region of numbers, or from memory that processes share.
+A short tour:
+
+>>> import pagebuddy as pb
+>>> arena = pb.Arena("64 MiB")              # or pb.Arena.open("name", "64 MiB"), found by its name
+>>> image = arena.zeros((1000, 1000), "u1") # a numpy array in the arena
+>>> data = arena.dumps(image)               # a few bytes: send them to another process in any way
+>>> arena.loads(data).shape                 # there: the same memory, not a copy
+(1000, 1000)
+>>> del image                               # freed when no process refers to it any more
+>>> arena.stats().used_bytes
+0
+>>> with pb.ArenaExecutor(1, arena=arena) as pool:    # a process pool that passes arrays like this
+...     pool.submit(sum, [1, 2, 3]).result()
+6
+
+Arena           memory that processes share: allocate, find by key, send, inspect, repair
+Buffer          one allocation with its bytes
+ArenaExecutor   a process pool that passes arrays without copies
+ArenaQueue      a queue between processes; `Arena.queue` makes one
+BuddyAllocator  the page allocator alone, for memory of any kind
+PageRanges      the pages that a `BuddyAllocator` manages
+Stats, ArenaStats  figures of an allocator, and of an arena
+PageBuddyError  the base class of all errors
+
+`COMPILED` says whether the engine is the compiled one.
 """
 
-from typing import TYPE_CHECKING, Any
+import typing as _typing
 
 from pagebuddy.allocator.ranges import PageRanges
 from pagebuddy.allocator.stats import Stats
@@ -23,7 +48,8 @@ from pagebuddy.errors import (
     StaleHandle,
 )
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
+    from pagebuddy.exchange.queue import ArenaQueue
     from pagebuddy.pool.executor import ArenaExecutor
 
 __version__ = "0.1.0"
@@ -31,6 +57,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Arena",
     "ArenaExecutor",
+    "ArenaQueue",
     "Buffer",
     "ArenaStats",
     "BuddyAllocator",
@@ -50,11 +77,20 @@ __all__ = [
     "__version__",
 ]
 
+# A type checker would take every name for one of these.
+if not _typing.TYPE_CHECKING:
 
-def __getattr__(name: str) -> Any:
-    """Import what needs `multiprocessing` when it is asked for: it costs a third of all the rest."""
-    if name == "ArenaExecutor":
-        from pagebuddy.pool.executor import ArenaExecutor
+    def __getattr__(name):
+        """Import what needs `multiprocessing` or `socket` on first use: few programs need it."""
+        if name == "ArenaExecutor":
+            from pagebuddy.pool.executor import ArenaExecutor as found
+        elif name == "ArenaQueue":
+            from pagebuddy.exchange.queue import ArenaQueue as found
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = found
+        return found
 
-        return ArenaExecutor
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __dir__():
+        """List the names that are imported on first use as well."""
+        return sorted({*globals(), *__all__})

@@ -133,6 +133,8 @@ include "buffers/arrays.py"
 include "buffers/buffer.py"
 include "buffers/buffer.pxi"
 include "buffers/attachment.py"
+include "buffers/source.py"
+include "buffers/source.pxi"
 
 
 # -- calls without options -------------------------------------------------------------------------
@@ -158,12 +160,10 @@ cdef extern from *:
 
     /* Make a method call another function first. The method object stays the same. */
     static void pb_put_before(PyTypeObject *type, const char *name, pb_call call, pb_call *written) {
-        PyObject *method = PyDict_GetItemString(type->tp_dict, name);
-        if (method && Py_IS_TYPE(method, &PyMethodDescr_Type)) {
-            PyMethodDef *def = ((PyMethodDescrObject *)method)->d_method;
-            if (def->ml_flags == (METH_FASTCALL | METH_KEYWORDS)) {
-                *written = (pb_call)(void (*)(void))def->ml_meth;
-                def->ml_meth = (PyCFunction)(void (*)(void))call; } } }
+        PyMethodDef *def = pb_method_of(type, name);
+        if (def && def->ml_flags == (METH_FASTCALL | METH_KEYWORDS)) {
+            *written = (pb_call)(void (*)(void))def->ml_meth;
+            def->ml_meth = (PyCFunction)(void (*)(void))call; } }
 
     #define pb_put_all_before(type) do { \
         pb_put_before((PyTypeObject *)(type), "alloc", pb_alloc, &pb_alloc_written); \

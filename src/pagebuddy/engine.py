@@ -1,6 +1,7 @@
-"""Which engine is used: the compiled one where it was built, else the same files as they are.
+"""Chooses the engine: the compiled one if it was built, else the same files uncompiled.
 
-PAGEBUDDY_PURE=1 chooses the uncompiled one; PAGEBUDDY_REQUIRE_COMPILED=1 refuses it.
+PAGEBUDDY_PURE=1 chooses the uncompiled engine. With PAGEBUDDY_REQUIRE_COMPILED=1, a missing compiled
+engine is an ImportError.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def _choose() -> tuple[ModuleType, bool]:
 
 ENGINE, COMPILED = _choose()
 attaching.use_engine(ENGINE)
-"""The module that has the engine's classes, and whether it is the compiled one."""
+"""The module with the engine's classes, and whether it is the compiled one."""
 
 if not TYPE_CHECKING:
     BuddyAllocator, Buffer = ENGINE.BuddyAllocator, ENGINE.Buffer
@@ -40,7 +41,7 @@ if not TYPE_CHECKING:
 
 @permanent
 def attached(metadata: bytearray) -> BuddyAllocator:
-    """What a pickled allocator calls: it is taken up by the engine that is chosen there."""
+    """Return an unpickled allocator, with the engine that is chosen in this process."""
     return BuddyAllocator.attach(metadata)
 
 

@@ -1,7 +1,7 @@
-"""The permanent address of everything that pickles of this package call.
+"""The permanent module of all functions that pickles of this package call.
 
-A pickle names a function by its module. Functions that pickles call are marked `permanent` and say that
-they belong to this module, so that moving a file never breaks a stored handle.
+A pickle names a function by its module. The functions that pickles call are marked `permanent`: they
+belong to this module by name, so that moving a file never breaks a stored handle.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-# Where each permanent function, and each class that older pickles name, is defined today.
+# Where each permanent function, and each class that earlier pickles name, is defined today.
 _HOMES = {
     "attached": "pagebuddy.engine",
     "claim": "pagebuddy.sharing.joining.sending",
@@ -28,7 +28,7 @@ _HOMES = {
     "ProcessRow": "pagebuddy.sharing.joining.listing",
 }
 
-# Modules that pickles of earlier versions name and that are not there any more.
+# Modules that pickles of earlier versions name, and that no longer exist.
 _FORMER = (
     "pagebuddy.sharing.passing",
     "pagebuddy.sharing.sending",
@@ -41,10 +41,10 @@ _FORMER = (
 
 
 def permanent(function: _F) -> _F:
-    """Make pickles name this module as the home of a function, which is listed above.
+    """Make pickles name this module as the module of a function, which must be listed in `_HOMES`.
 
-    It is stored here too: `pickle` reports an exception that strikes while Python code looks a name up,
-    a KeyboardInterrupt for example, as a PicklingError.
+    The function is stored here too, so that looking it up runs no Python code: `pickle` would report a
+    KeyboardInterrupt in such code as a PicklingError.
     """
     function.__module__ = __name__
     globals()[function.__name__] = function
@@ -57,12 +57,12 @@ def name_of(kind: type) -> str | type:
 
 
 def public(kind: str | type) -> Any:
-    """Return the class that `name_of` named; None for a name that is not public."""
+    """Return the class for a result of `name_of`; None for a name that is not public."""
     return getattr(sys.modules["pagebuddy"], kind, None) if isinstance(kind, str) else kind
 
 
 def __getattr__(name: str) -> Any:
-    """Find what a pickle names. It is imported only now: few programs need all of it."""
+    """Return what a pickle names, imported on first use: few programs need all of it."""
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

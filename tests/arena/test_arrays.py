@@ -88,7 +88,7 @@ def test_the_buffer_of(arena):
     assert arena.buffer_of(np.frombuffer(buffer.view, "u1")).offset == buffer.offset
     assert buffer.nbytes == 80_000
     for stranger in (np.zeros(3), [1], None, array.copy(), pagebuddy.Arena("64 KiB").empty(3)):
-        with pytest.raises(ValueError, match=r"none of this arena's; make it by arena\.empty"):
+        with pytest.raises(ValueError, match=r"not in this arena; make it with arena\.empty"):
             arena.buffer_of(stranger)
 
 

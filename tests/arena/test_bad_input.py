@@ -66,6 +66,8 @@ def test_more_than_there_are_addresses(Arena, left_behind):
 @pytest.mark.parametrize("kind", ["anonymous", "named", "file"])
 @pytest.mark.parametrize(("options", "error", "match"), BAD_OPTIONS, ids=str)
 def test_options(make, kind, options, error, match, left_behind):
+    if kind == "file" and "huge" in options:
+        match = "unexpected keyword argument 'huge'"
     before = left_behind()
     with pytest.raises(error, match=match):
         make[kind]("1 MiB", **options)

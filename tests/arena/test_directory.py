@@ -76,12 +76,21 @@ def holed(arena):
     return sorted(buffers)
 
 
+def is_found(arena, key):
+    """Whether the search for a key comes to it."""
+    try:
+        arena[key]
+    except KeyError:
+        return False
+    return True
+
+
 def test_recovery_makes_every_key_found_again(Arena):
     arena = Arena("4 MiB")
     keys = holed(arena)
-    assert not all(key in arena for key in keys)
+    assert not all(is_found(arena, key) for key in keys)
     arena._attachment.memory[A_BUSY] = 2 << 32 | 1
-    assert all(key in arena for key in keys)
+    assert all(is_found(arena, key) for key in keys)
     arena.verify()
 
 
@@ -90,3 +99,23 @@ def test_verify_tells_of_a_key_that_is_not_found(Arena):
     holed(arena)
     with pytest.raises(CorruptMetadata, match="found by its key"):
         arena.verify()
+
+
+def test_to_ask_whether_a_key_is_there_holds_nothing(Arena, tmp_path):
+    arena = Arena("1 MiB")
+    arena.alloc(5, keep="it").release()
+    with arena.record(tmp_path / "trace.csv") as recording:
+        assert "it" in arena
+        assert "nothing" not in arena
+        assert recording.events == 0
+        assert arena["it"].nbytes == 5
+        assert recording.events == 2
+
+
+def test_a_key_is_there_among_more_than_are_listed_at_once(Arena):
+    arena = Arena("128 MiB")
+    buffers = [arena.alloc(1, keep=f"{number}") for number in range(400)]
+    assert all(f"{number}" in arena for number in range(400))
+    assert "400" not in arena
+    buffers[7].keep("400")
+    assert ("400" in arena, "7" in arena) == (True, False)

@@ -135,12 +135,6 @@ def test_more_than_there_is(make, kind, option, left_behind):
     ("kind", "huge", "match"),
     [
         ("named", "2 MiB", "named memory does not support huge='2 MiB'; it supports"),
-        (
-            "file",
-            "2 MiB",
-            "a file does not support huge='2 MiB'; it supports mode, populate, reserve",
-        ),
-        ("file", "transparent", "a file does not support huge='transparent'"),
         ("anonymous", "5 MiB", "huge is 5120 KiB; this machine has"),
         ("anonymous", "often", "huge is 'often'; it must be None, 'transparent' or a size"),
     ],

@@ -1,4 +1,4 @@
-"""numpy arrays over pages. Without numpy everything else works."""
+"""numpy arrays over pages. numpy is imported on first use; everything else works without it."""
 
 from functools import cache
 from typing import Any
@@ -8,7 +8,7 @@ from pagebuddy.arguments import whole
 
 @cache
 def numpy() -> Any:
-    """Return numpy. Raises ImportError that says what to install."""
+    """Return numpy. Raises ImportError, which says what to install."""
     try:
         import numpy as np
     except ImportError:
@@ -20,21 +20,21 @@ def numpy() -> Any:
 
 
 def checked_dtype(dtype: Any) -> Any:
-    """Return a numpy dtype whose items are bytes and nothing else.
+    """Return a numpy dtype that contains no Python objects.
 
-    Raises TypeError for one with Python objects: another process could not follow their addresses.
+    Raises TypeError otherwise: the address of an object means nothing in another process.
     """
     kind = numpy().dtype(dtype)
     if kind.hasobject:
         raise TypeError(
-            f"dtype is {dtype!r}; items that are Python objects cannot live in an arena: "
+            f"dtype is {dtype!r}; Python objects cannot live in an arena: "
             "use numbers, fixed-size text, or a structure of these"
         )
     return kind
 
 
 def sides_and_bytes(shape: Any, kind: Any) -> Any:
-    """Return a shape as numpy takes it, and how many bytes items of that kind in it have.
+    """Return a shape as a tuple, and the bytes of an array of this shape and dtype.
 
     Raises TypeError and ValueError.
 
@@ -48,7 +48,7 @@ def sides_and_bytes(shape: Any, kind: Any) -> Any:
         shape = tuple(shape) if numpy().iterable(shape) else (shape,)
     n_bytes = kind.itemsize
     for side in shape:
-        # Looked at before it is checked with care: this is on the path of every array.
+        # A quick test before the careful check: every array takes this path.
         if type(side) is not int or side < 0:
             side = whole(side, "a side of shape")
         n_bytes *= side
@@ -56,13 +56,13 @@ def sides_and_bytes(shape: Any, kind: Any) -> Any:
 
 
 def array_of(pages: Any, shape: Any, kind: Any, order: Any) -> Any:
-    """Return an array over what exports pages, which keeps them: numpy checks that they suffice."""
-    # By position: by name it takes numpy as long again to sort them out.
+    """Return an array over an object that exports pages. numpy checks that they are enough."""
+    # By position: with keywords numpy takes twice as long.
     return numpy().ndarray(shape, kind, pages, 0, None, order)
 
 
 def array_over(pages: Any, n_bytes: Any, shape: Any, dtype: Any, order: Any) -> Any:
-    """Return an array over the first n_bytes of what exports pages, by default all whole items."""
+    """Return an array over the first n_bytes of pages; by default as many items as fit."""
     kind = checked_dtype(dtype)
     if shape is None:
         shape = n_bytes // max(kind.itemsize, 1)
@@ -73,7 +73,7 @@ def array_over(pages: Any, n_bytes: Any, shape: Any, dtype: Any, order: Any) -> 
 
 
 def pages_of(array: Any) -> Any:
-    """Return what an array, or whatever it was made from, has its bytes from in the end."""
+    """Return the object that owns the bytes of an array or view, however many views are between."""
     owner = array
     while True:
         if isinstance(owner, memoryview):

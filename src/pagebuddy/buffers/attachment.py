@@ -1,6 +1,6 @@
-"""Attachment: hands out buffers of one arena. It is this process's attachment to it.
+"""Attachment: an arena as this process uses it.
 
-`Arena` is what people see; this is the part of it on the path of every allocation.
+`Arena` is the public class; this one is on the path of every allocation, and is compiled.
 """
 
 import os
@@ -36,6 +36,7 @@ if not cython.compiled:
     from pagebuddy.sharing.system.child import drop_own_lease, take_own_lease
     from pagebuddy.sharing.system.gate import Gate
     from pagebuddy.sharing.words import (
+        DONE,
         LOCK_MUTEX,
         LOCK_PATIENCE_MS,
         LOCKED,
@@ -45,6 +46,7 @@ if not cython.compiled:
         OP_DETACH,
         OP_FIND,
         OP_JOIN,
+        OP_LOOK_UP,
         OP_MEASURE,
         OP_REAP,
         OP_TAKE_FREE,
@@ -57,13 +59,12 @@ if not cython.compiled:
 if TYPE_CHECKING:
     from pagebuddy.sharing.attached import Figures
 
-
-# The collector would clear the memory's owners first, and detaching stores in that memory. Untracked,
-# this ends by its last reference, and so do they.
+# The garbage collector would clear the owners of the memory first, but detaching stores to that memory.
+# Untracked, this object ends with its last reference, and then they end.
 @cython.no_gc
 @cython.cclass
 class Attachment(ArenaState):
-    """An arena as this process has it attached: made by `sharing.attaching`, used by `Arena` objects."""
+    """This process's attachment to an arena; all its `Arena` objects for this arena share it."""
 
     __weakref__: object
 
@@ -73,7 +74,7 @@ class Attachment(ArenaState):
             self.fd = self.lock_fd = -1
 
     def __init__(self, layout: Any, medium: Any, local_memory: Any) -> None:
-        """Work on a medium that has this layout. `local_memory` is a zeroed word a page."""
+        """Use a medium that has this layout. `local_memory` has one zeroed word for each page."""
         memory = medium.memory
         words = memory[: layout.data_at].cast("Q")
         geometry = layout.geometry
@@ -129,32 +130,32 @@ class Attachment(ArenaState):
         self.be(0)
 
     def be(self, slot: int) -> None:
-        """Have this slot from now on."""
+        """Use this slot from now on."""
         self.slot = slot
         self.magazine = magazine_at(slot) if slot and self.lock_kind == LOCK_MUTEX else 0
         self.my_word = hold_word(slot)
         self.my_bit = hold_bit(slot)
 
     def take_lease(self, slot: int) -> bool:
-        """Take the lease of a slot; False where somebody has it."""
+        """Take the lease of a slot; return False if another process has it."""
         return bool(take_own_lease(self, slot))
 
     def drop_lease(self) -> None:
-        """Let go of the lease again."""
+        """End the lease."""
         drop_own_lease(self)
 
     def mind_forks(self) -> None:
-        """Be prepared for forks of this process from now on."""
+        """Prepare for forks of this process from now on."""
         arena_id = self.layout.arena_id
         if not mind_forks(self, arena_id >> 64, arena_id & (1 << 64) - 1):
             raise MemoryError
 
     def lay_out(self) -> None:
-        """Make everything free, in an arena that nobody can see yet."""
+        """Make all pages free, in an arena that no other process can see yet."""
         rebuild(self, N_HEADS, False)
 
     def lock_through(self, fd: int) -> None:
-        """Lock the arena's byte through this descriptor, which is then this object's."""
+        """Use this descriptor for the arena's file lock, and own it."""
         self.lock_fd = fd
 
     if cython.compiled:
@@ -165,11 +166,11 @@ class Attachment(ArenaState):
     # -- operations ------------------------------------------------------------------------------
 
     def perform(self, request: Request, operation: u64, timeout: Any = None) -> u64:
-        """Carry out an operation; return what it answers, if the caller must tell answers apart.
+        """Perform an operation; return its answer if that is not an error.
 
-        Meanwhile other threads run, and signals are handled. Raises what `answers` says, TimeoutError
-        after `timeout` seconds among them, and `OutOfPages` where the file system has no room for words
-        that the operation needs.
+        Other threads run and signals are handled while this waits for the lock. Raises the exceptions of
+        `failures.error_for`, TimeoutError after `timeout` seconds, and `OutOfPages` if the file system
+        has no room for words that the operation needs.
         """
         answer: u64 = UNBACKED
         while answer == UNBACKED:
@@ -184,7 +185,7 @@ class Attachment(ArenaState):
 
     @cython.cfunc
     def _perform_later(self, request: Request, operation: u64, timeout: Any) -> u64:
-        """`perform` where another has the lock."""
+        """`perform` while another thread or process has the lock."""
         answer: u64 = LOCKED
         end = None if timeout is None else time.monotonic() + timeout
         while answer == LOCKED:
@@ -201,7 +202,7 @@ class Attachment(ArenaState):
                     answer = run_operation(self, request, operation, wait)
                 self.away -= 1
                 if answer == LOCKED:
-                    # Not after it was done: what it answers would be lost.
+                    # Not after the operation was done: its answer would be lost.
                     handle_signals()  # type: ignore[name-defined]  # noqa: F821
             else:
                 answer = run_operation(self, request, operation, wait)
@@ -216,8 +217,13 @@ class Attachment(ArenaState):
         keep: Any = None,
         timeout: Any = None,
     ) -> Buffer:
-        """Return a new `Buffer`; `Arena.alloc` tells all about it."""
-        # Numbers of C, or each step of the arithmetic makes an object.
+        """Return a new `Buffer`; see `Arena.alloc`."""
+        return self._allocated(nbytes, align, zero, keep, timeout)
+
+    @cython.cfunc
+    def _allocated(self, nbytes: Any, align: Any, zero: Any, keep: Any, timeout: Any) -> Buffer:
+        """`alloc`, called from C."""
+        # C numbers: otherwise each arithmetic step makes an object.
         n_bytes: i64 = small(nbytes)
         limit: i64 = self.total << self.page_bits
         plain = align is None and not zero and keep is None and timeout is None
@@ -229,13 +235,13 @@ class Attachment(ArenaState):
         return self._alloc_slowly(nbytes, align, zero, keep, timeout)
 
     def array(self, shape: Any, dtype: Any, order: Any, zero: bool, stored: bool = False) -> Any:
-        """Return a numpy array over new pages, without a `Buffer`; `Arena.empty` tells all about it.
+        """Return a numpy array over new pages, without a `Buffer`; see `Arena.empty`.
 
-        `stored` says that the caller will store to all of them.
+        `stored` means that the caller will store to all items.
         """
         kind = checked_dtype(dtype)
         sides, nbytes = sides_and_bytes(shape, kind)
-        # An array without items has a page all the same, so that it is one of the arena's.
+        # An array without items has a page too, so that it belongs to the arena.
         n_bytes: i64 = small(nbytes or 1)
         limit: i64 = self.total << self.page_bits
         pages = None
@@ -258,20 +264,20 @@ class Attachment(ArenaState):
     @cython.inline
     @cython.cfunc
     def _n_pages(self, n_bytes: u64) -> u64:
-        """How many pages so many bytes need, at least one."""
+        """Return how many pages this many bytes need, at least one."""
         return ((n_bytes - 1) >> self.page_bits) + 1
 
     @cython.inline
     @cython.cfunc
     def _pages_at_once(self, n: u64, n_bytes: u64) -> Any:
-        """What exports n new pages, if they can be had without waiting or reaping; else None."""
+        """Return an exporter of n new pages; None if this would need waiting or reaping."""
         pages = new_pages(self, n)
         node: u64 = alloc_pages(self, n, n_bytes)
         return filled(self, pages, node, n, n_bytes) if node >= N_HEADS else None
 
     @cython.cfunc
     def _alloc_slowly(self, nbytes: Any, align: Any, zero: Any, keep: Any, timeout: Any) -> Buffer:
-        """`alloc` for all but a plain number of bytes that can be had at once."""
+        """`alloc` with options, or if it must wait or reap."""
         n_bytes = sizes.bytes_of(nbytes, "nbytes")
         request: Request = self._request(n_bytes, align)
         key = None if keep is None or keep is False else failures.key_to_keep(keep)
@@ -291,7 +297,7 @@ class Attachment(ArenaState):
         del pages
         try:
             if zero:
-                # What was never used is zero as it is, and untouched pages stay so.
+                # Pages that were never used are zero already, and stay untouched.
                 used = min(n_bytes, (n - request.n_untouched) << self.page_bits)
                 backing.back_bytes(self, buffer.offset, used)
                 zero_out(buffer.view[:used])
@@ -304,13 +310,13 @@ class Attachment(ArenaState):
         return buffer
 
     def _request(self, n_bytes: int, align: Any) -> Request:
-        """What is to be asked for an allocation."""
+        """Return the request for an allocation."""
         n = -(-n_bytes // self.layout.page_size)
         unit = 1 if align is None else max(failures.alignment(align) >> self.page_bits, 1)
         return Request(n_pages=n, n_bytes=n_bytes, align=unit)
 
     def _no_pages(self, request: Request) -> Exception:
-        """Why an allocation failed."""
+        """Return the error for an allocation that failed."""
         where = "" if request.align == 1 else f"at a multiple of {request.align} pages"
         figures: Request = Request(rows=64)
         self.perform(figures, OP_MEASURE)
@@ -319,40 +325,44 @@ class Attachment(ArenaState):
         )
 
     def joined(self, offset: int) -> Buffer:
-        """Return one more object for the live buffer at an offset."""
+        """Return a new object for the live buffer at an offset."""
         request: Request = Request(N_HEADS + (offset >> self.page_bits))
         self.perform(request, OP_JOIN)
         return self.made(request, request.n_bytes)
 
     def found(self, key: str) -> Buffer:
-        """Return one more object for the buffer that is kept under a key."""
+        """Return a new object for the buffer that is kept under a key. Raises KeyError."""
         request: Request = Request(key=key)
         self.perform(request, OP_FIND)
         return self.made(request, request.n_bytes)
 
+    def has_key(self, key: str) -> bool:
+        """Whether a buffer is kept under a key. Holds nothing."""
+        return self.perform(Request(key=key), OP_LOOK_UP) == DONE
+
     def claimed(self, index: int, serial: int) -> Buffer:
-        """Return one more object for the buffer that a ticket names, which ends."""
+        """Return a new object for the buffer that a ticket names, and end the ticket."""
         request: Request = Request(ticket_index=index, serial=serial)
         self.perform(request, OP_CLAIM)
         return self.made(request, request.n_bytes)
 
     def take_free(self, offset: int, n_pages: int) -> Any:
-        """Return a buffer of the first free pages from an offset on that were ever used, or None."""
+        """Return a buffer of the first free pages from an offset on that were used before, or None."""
         request: Request = Request(N_HEADS + (offset >> self.page_bits), n_pages)
         if self.perform(request, OP_TAKE_FREE) == NO_PAGES:
             return None
         return self.made(request, request.n_pages << self.page_bits)
 
     def made(self, request: Request, n_bytes: u64) -> Buffer:
-        """Return a buffer object for the pages of a request, which this process holds."""
+        """Return a buffer object for the pages of a request, which this process now holds."""
         pages = new_pages(self, request.n_pages)
         pages = filled(self, pages, request.node, request.n_pages, n_bytes)
         return made_buffer(self, pages, request.node, request.n_pages, n_bytes)
 
     def buffer_over(self, pages: Any) -> Any:
-        """Return one more object for what `pages_of` an array is; None if it is none of this arena's."""
+        """Return a new object for the owner of an array, from `pages_of`; None if not in this arena."""
         if isinstance(pages, Buffer):
-            # A consumer of its buffer protocol kept the object and no more.
+            # A consumer of the buffer protocol kept only the Buffer object.
             buffer: Buffer = pages
             pages = buffer.pages
         node: u64 = node_of_pages(self, pages)
@@ -362,7 +372,7 @@ class Attachment(ArenaState):
         return made_buffer(self, pages, node, n, asked_of(pages))
 
     def request(self, **asked: Any) -> Request:
-        """Return a request of this engine's."""
+        """Return a `Request` of this engine."""
         return Request(**asked)
 
     # -- looking ---------------------------------------------------------------------------------
@@ -376,20 +386,20 @@ class Attachment(ArenaState):
         return N_HEADS <= node < self.n_nodes and bool(is_live(self.links[node]))
 
     def is_ending(self) -> bool:
-        """Whether this is about to go, and must not be found any more."""
+        """Whether this attachment is ending, and must not be found any more."""
         return not cython.compiled and self.ending
 
     @property
     def figures(self) -> "Figures":
-        """What those who make and end this must know."""
+        """The slot, and the fault that an operation found."""
         return {"slot": self.slot, "seen_fault": self.seen_fault, "seen_node": self.seen_node}
 
 
 if not cython.compiled:
 
     def detach(a: Any, finalizing: Any = sys.is_finalizing) -> None:
-        """Free the slot, and let go of the lease and the lock. At exit the lease ends by itself."""
-        a.ending = True  # weak references outlive the beginning of this
+        """Free the slot, and end the lease and the lock. At exit the lease ends by itself."""
+        a.ending = True  # weak references still work at this point
         if finalizing() or a.fd < 0:
             return
         if a.slot and not a.medium.is_cut():
@@ -398,7 +408,7 @@ if not cython.compiled:
             a.lease.release()
         if a.lock_fd >= 0:
             os.close(a.lock_fd)
-        # A finalizer may still call it, and the descriptor's number may soon mean another file.
+        # A finalizer may still call this object, when the number of its descriptor means another file.
         a.lock_kind = LOCK_MUTEX
 
     Attachment.__del__ = detach  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""What a buffer asks of its pages in C."""
+"""The reference count of a buffer's pages."""
 
 cdef extern from *:
     """
@@ -8,5 +8,5 @@ cdef extern from *:
 
 
 cdef inline Py_ssize_t references_to_pages(Buffer buffer) noexcept:
-    """How many refer to a buffer's pages; to ask by a reference would count that as well."""
+    """Return how many references a buffer's pages have; passing them as an object would add one."""
     return references(<PyObject *> buffer.pages)

@@ -2,12 +2,12 @@
 
 
 cdef int fill_buffer(Py_buffer *view, object owner, u64 address, u64 n_bytes, int flags) except -1:
-    """Export bytes in the name of their owner, which alone the consumer is sure to keep."""
+    """Export bytes; the consumer keeps their owner alive, and nothing else for certain."""
     return PyBuffer_FillInfo(view, owner, at_address(address), n_bytes, 0, flags)
 
 
 cdef inline object new_pages(ArenaState a, u64 n):
-    """A BufferHold without a hold yet: made before the arena's lock is taken."""
+    """Return a BufferHold without a hold yet: it is made before the arena's lock is taken."""
     cdef BufferHold pages = BufferHold.__new__(BufferHold)
     pages.attachment = a
     pages.n_bytes = n << a.page_bits
@@ -15,7 +15,7 @@ cdef inline object new_pages(ArenaState a, u64 n):
 
 
 cdef inline object filled(ArenaState a, object pages, u64 node, u64 n, u64 asked):
-    """The same, with a hold on the pages at a node."""
+    """Give a BufferHold the hold on the pages at a node; return it."""
     (<BufferHold> pages).node = node
     (<BufferHold> pages).asked = asked
     return pages
@@ -38,7 +38,7 @@ cdef void extend(object pages, u64 n_bytes) noexcept:
 
 
 cdef u64 node_of_pages(ArenaState a, object pages) noexcept:
-    """The node of pages of this arena; 0 for anything else."""
+    """Return the node of a BufferHold of this arena; 0 for anything else."""
     if isinstance(pages, BufferHold) and (<BufferHold> pages).attachment is a:
         return (<BufferHold> pages).node
     return 0
@@ -49,7 +49,7 @@ cdef int handle_signals() except -1:
 
 
 cdef void zero_out(object view) except *:
-    """Store zero in all bytes, other threads running meanwhile."""
+    """Fill a view with zeros while other threads run."""
     cdef Py_buffer *buffer = PyMemoryView_GET_BUFFER(view)
     cdef void *start = buffer.buf
     cdef size_t n_bytes = buffer.len
@@ -58,7 +58,7 @@ cdef void zero_out(object view) except *:
 
 
 cdef void detach(ArenaState a) noexcept:
-    """Free the slot, and let go of the lease and the lock; the memory goes with its last view."""
+    """Free the slot, and end the lease and the lock; the mapping ends with its last view."""
     cdef u64 answer
     cdef Request request = Request.__new__(Request)
     delist(<void *> a)
@@ -66,7 +66,7 @@ cdef void detach(ArenaState a) noexcept:
     if a.slot and a.fd >= 0 and not is_cut(a.fd, a.device, a.inode, n_bytes):
         answer = run_operation(a, request, OP_DETACH, 0)
         if answer == LOCKED:
-            # Where a stopped process has the lock the slot is left to be reaped.
+            # If a stopped process has the lock, the slot remains to be reaped.
             with nogil:
                 run_operation(a, request, OP_DETACH, LOCK_PATIENCE_MS)
     let_go(at_address(a.lease_address), a.lease_bytes, a.lock_fd)
@@ -77,7 +77,7 @@ cdef void detach(ArenaState a) noexcept:
 
 
 cdef bint take_own_lease(ArenaState a, u64 slot) noexcept:
-    """Take the lease of a free slot, no fork coming between."""
+    """Take the lease of a free slot, without a fork in between."""
     a.lease_address = attached_lease(a.fd, slot, &a.lease_bytes)
     return a.lease_address != 0
 
@@ -88,7 +88,7 @@ cdef void drop_own_lease(ArenaState a) noexcept:
 
 
 cdef bint mind_forks(ArenaState a, u64 high, u64 low_) noexcept:
-    """From now on, forks see this attachment, until `detach`."""
+    """Let forks see this attachment from now on, until `detach`."""
     return enlist(<void *> a, high, low_)
 
 

@@ -1,7 +1,7 @@
 """BufferHold: keeps a buffer's memory alive, and ends this process's hold when it dies.
 
-Every view of a buffer keeps its BufferHold alive, by an export or by a reference. So the pages
-return when this object dies, and never because somebody counted exports.
+Every view of a buffer keeps its BufferHold alive, by an export or a reference. So the pages are freed
+when this object dies, and no exports need to be counted.
 """
 
 from typing import Any
@@ -25,14 +25,14 @@ if not cython.compiled:
 @cython.exceptval(check=False)
 @cython.cfunc
 def address_of_node(a: ArenaState, node: u64) -> u64:
-    """Where a buffer's first byte is in this process."""
+    """Return the address of a buffer's first byte in this process."""
     return a.data_address + ((node - N_HEADS) << a.page_bits)
 
 
 @cython.exceptval(check=False)
 @cython.cfunc
 def drop(a: ArenaState, node: u64) -> cython.void:
-    """End the hold of a local object that is gone; later, if that cannot be done now."""
+    """End the hold of a local object that is gone; later if the lock is not available now."""
     if load(a, node):
         return
     answer: u64 = drop_pages(a, node, 0)
@@ -55,12 +55,12 @@ if cython.compiled:
     @cython.final
     @cython.cclass
     class BufferHold:
-        """A hold on a buffer, and its bytes. Without references that could form a cycle."""
+        """A hold on a buffer, and its bytes. It has no references that could form a cycle."""
 
         attachment: ArenaState
-        node: u64  # 0 as long as there is no hold
+        node: u64  # 0 while there is no hold
         n_bytes: u64  # whole pages
-        asked: u64  # the bytes that were asked for
+        asked: u64  # the size that was asked for, in bytes
 
         def __dealloc__(self) -> None:
             if self.node:
@@ -74,9 +74,9 @@ if cython.compiled:
 else:
 
     def pages_over(a: ArenaState, node: int, n_bytes: int, asked: int) -> Any:
-        """Return an array of ctypes over a buffer's bytes: every view of it keeps it, as it is.
+        """Return a ctypes array over a buffer's bytes, which every view of it keeps alive.
 
-        At exit nothing is done: what is left goes with the lease.
+        Nothing is done at exit: the end of the lease ends all holds.
         """
         array = untracked((c_char * n_bytes).from_address(address_of_node(a, node)))
         array.attachment, array.node, array.asked = a, node, asked
@@ -84,32 +84,32 @@ else:
         return array
 
     def tell_asked(pages: Any, asked: int) -> None:
-        """Remember the bytes that were asked for."""
+        """Store the size that was asked for."""
         pages.asked = asked
 
     def new_pages(a: ArenaState, n: int) -> Any:
-        """Uncompiled, what exports the bytes is made when their place is known."""
+        """Uncompiled, the exporting object is made by `filled`, when the address is known."""
         return None
 
     def filled(a: ArenaState, pages: Any, node: int, n: int, asked: int) -> Any:
-        """What exports the bytes of n pages at a node, which end with it."""
+        """Return an object that exports n pages at a node, and ends the hold when it dies."""
         return pages_over(a, node, n << a.page_bits, asked)
 
     def asked_of(pages: Any) -> int:
-        """The bytes that were asked for."""
+        """Return the size that was asked for, in bytes."""
         return pages.asked  # type: ignore[no-any-return]
 
     def node_of_pages(a: ArenaState, pages: Any) -> int:
-        """The node of what exports pages of this arena; 0 for anything else."""
+        """Return the node of an object that exports pages of this arena; 0 for anything else."""
         return pages.node if getattr(pages, "attachment", None) is a else 0
 
     def zero_out(view: memoryview) -> None:
-        """Store zero in all bytes."""
+        """Fill a view with zeros."""
         step = 1 << 20
         zeros = bytes(step)
         for at in range(0, len(view), step):
             view[at : at + step] = zeros[: len(view) - at]
 
     def bytes_of_pages(pages: Any) -> int:
-        """The bytes that there are: whole pages, as many as when they were had."""
+        """Return the bytes of the pages, as many as when they were allocated."""
         return len(pages)

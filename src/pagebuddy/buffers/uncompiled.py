@@ -1,9 +1,18 @@
-"""The engine's classes as they run uncompiled: what `_compiled` has compiled."""
+"""The uncompiled engine: the same names as in the extension `_compiled`."""
 
 from pagebuddy.allocator.buddy import BuddyAllocator
 from pagebuddy.buffers.attachment import Attachment
 from pagebuddy.buffers.buffer import Buffer
+from pagebuddy.buffers.source import BufferSource, describe_alloc
 from pagebuddy.sharing.request import Request
 from pagebuddy.sharing.system.gate import mutex_of_this_build
 
-__all__ = ["BuddyAllocator", "Buffer", "Attachment", "Request", "mutex_of_this_build"]
+__all__ = [
+    "BuddyAllocator",
+    "Buffer",
+    "Attachment",
+    "BufferSource",
+    "Request",
+    "describe_alloc",
+    "mutex_of_this_build",
+]

@@ -1,1 +1,12 @@
-"""What travels between processes, its bytes staying in the arena: objects, messages, calls."""
+"""Sending objects between processes while their bytes stay in the arena.
+
+dumping   an object to bytes: what `Arena.dumps` does
+delivery  bytes to an object: what `Arena.loads` does
+pickler   finds the buffers of an object while it is pickled
+cargo     the buffers of one object, on their way out
+finder    finds the buffer of an arena in which bytes lie
+address   the address of an object's bytes in this process
+frame     the format of the bytes
+remaking  the functions that these pickles call
+queue     `ArenaQueue`, a queue between processes
+"""

@@ -1,4 +1,4 @@
-"""Where bytes are in this process: what says whether they lie in an arena, whoever made the view."""
+"""The address of an object's bytes: it says whether they lie in an arena, whatever made the view."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _SIMPLE = 0
 
 
 class _Exported(ctypes.Structure):
-    """A `Py_buffer`, as the stable interface of CPython has it."""
+    """A `Py_buffer`, as CPython's stable interface defines it."""
 
     _fields_ = (
         ("start", ctypes.c_void_p),
@@ -34,7 +34,7 @@ _give.restype = None
 
 
 def address_of(view: Any) -> int:
-    """Return the address of the first byte of what exports contiguous bytes, also read-only ones.
+    """Return the address of the first byte of an object that exports contiguous bytes.
 
     >>> bytes_there = memoryview(b"hello")
     >>> address_of(bytes_there[2:]) - address_of(bytes_there)

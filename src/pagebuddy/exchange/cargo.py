@@ -1,4 +1,4 @@
-"""Cargo: the buffers of an object that is about to travel."""
+"""Cargo: the buffers of an object that is about to be sent."""
 
 from __future__ import annotations
 
@@ -12,34 +12,36 @@ from pagebuddy.exchange.frame import Frame, Part
 from pagebuddy.sharing.joining.backing import room_for
 from pagebuddy.sharing.joining.sending import send, withdraw
 
-# What is shorter than that is cheaper to copy twice than to look after.
+# In bytes. Copying less than this twice is cheaper than sending a handle.
 SMALL = 4096
 
 
 class Cargo:
-    """What goes out of band: each buffer once, however many views of it there are.
+    """The buffers that a pickle takes out of band: each one once, however many views of it there are.
 
-    Nothing is minted before `sent`. What was copied in ends with this object, unless it was sent.
+    Handles are made only by `sent`. Copies that were made in the arena end with this object unless they
+    were sent.
     """
 
     def __init__(self, a: Any) -> None:
         self.a = a
         self.parts: list[Part] = []
         self._finder: Finder | None = None
-        # Of each handle to be: its buffer, and how many bytes its claimer shall see; None for a Buffer
-        # that travels as itself.
+        # For each handle to be made: its buffer, and how many bytes the receiver will see; None for a
+        # Buffer that is sent as an object of its own.
         self._buffers: list[tuple[Any, int | None]] = []
         self._by_offset: dict[int, int] = {}
-        # What the pickler is about to hand over: the buffer it is of, and which bytes; none for itself.
+        # What the pickler will pass to `take` next: the buffer, first byte and number of bytes; 0 bytes
+        # for the Buffer itself.
         self._announced: tuple[PickleBuffer, Any, int, int] | None = None
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing goes out of band, so that the pickle is all there is."""
+        """Whether nothing is out of band, so that the pickle alone is sufficient."""
         return not self.parts
 
     def take(self, exported: PickleBuffer) -> bool:
-        """Take over what the pickler has at hand. True says that it shall go in band after all."""
+        """Take a buffer from the pickler. Return True if the pickler should copy it instead."""
         announced, self._announced = self._announced, None
         if announced is not None and exported is announced[0]:
             _, buffer, start, n = announced
@@ -68,13 +70,13 @@ class Cargo:
         return buffer
 
     def found(self, owner: Any, address: int, n_bytes: int) -> tuple[Any, int] | None:
-        """Return the buffer that has these bytes already, and where in it; None if none has."""
+        """Return the buffer in which these bytes lie, and their offset in it; None if there is none."""
         if self._finder is None:
             self._finder = Finder(self.a)
         return self._finder.found(owner, address, n_bytes)
 
     def announce(self, buffer: Any, view: Any, start: int = 0, n_bytes: int = 0) -> PickleBuffer:
-        """Return what stands for these bytes of a buffer, to be taken next; for none, for itself."""
+        """Return what the pickler takes for bytes of a buffer, or for the Buffer itself."""
         exported = PickleBuffer(view)
         self._announced = exported, buffer, start, n_bytes
         return exported
@@ -88,15 +90,15 @@ class Cargo:
         self.parts.append(Part(index, start, start + n))
 
     def drop(self) -> None:
-        """Let go of everything: what is raised leads here, and may be kept for long."""
+        """Release everything: an exception refers to this object, and may be kept for a long time."""
         self.parts.clear()
         self._buffers.clear()
         self._announced = None
 
     def sent(self, pickle: Any, most: int | None) -> bytes:
-        """Mint the handles; return the frame as bytes, at most so many, as far as that can be.
+        """Make the handles and return the frame; a frame of more than `most` bytes is put in the arena.
 
-        Raises `OutOfTickets` and `OutOfPages`; then nothing that was minted stays.
+        Raises `OutOfTickets` and `OutOfPages`; then all handles that were made are withdrawn.
         """
         handles: list[bytes] = []
         try:
@@ -117,9 +119,9 @@ class Cargo:
     def _handle(self, index: int) -> bytes:
         buffer, n_bytes = self._buffers[index]
         if n_bytes is None:
-            # Perhaps of another arena, which it knows.
+            # The Buffer may be in another arena, which it knows itself.
             return buffer.__reduce__()[1][0]  # type: ignore[no-any-return]
         node = N_HEADS + buffer.offset // self.a.layout.page_size
-        # What is raised leads to this frame.
+        # A traceback would keep it.
         del buffer
         return send(self.a, node, n_bytes)

@@ -1,4 +1,4 @@
-"""Delivery: a dumped object that has arrived."""
+"""Delivery: a serialized object that has arrived."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from pagebuddy.sharing.joining.sending import claim
 
 
 class Delivery:
-    """What was dumped, its buffers claimed and its objects not made yet.
+    """A serialized object whose buffers are claimed, and which is not unpickled yet.
 
-    Making one raises ValueError for bytes that `dump` did not make and `StaleHandle` where a ticket is
-    gone; then nothing that was claimed stays held, and no ticket of the others either.
+    The constructor raises ValueError for bytes that `dump` did not make, and `StaleHandle` if a ticket
+    no longer exists. Then no buffer stays held, and the other tickets are ended too.
     """
 
     def __init__(self, a: Any, data: Any) -> None:
         frame = _frame_of(a, data)
         if frame.outside:
-            # The view keeps the buffer, and the pickle is a view of that view.
+            # The pickle is a view of this view, which keeps the buffer.
             frame = _frame_of(a, claim(frame.handles[0], a).view)
         self._frame: Frame | None = frame
         self._buffers = _claimed(a, frame.handles)
 
     def unpacked(self) -> Any:
-        """Return the object, once. It holds the buffers that it lies in; this does so no longer.
+        """Return the object, once. Afterwards the object alone holds its buffers.
 
-        Unpickling runs code that the bytes name. Raises what that raises. Where that is no Exception but
-        Ctrl-C, say, it can be unpacked again.
+        Unpickling runs code that the bytes name. Raises what this code raises. After an exception that
+        is not an Exception, such as KeyboardInterrupt, it can be unpacked again.
         """
         if self._frame is None:
             raise ValueError("this delivery was unpacked before")
         parts: list[Any] = []
-        # What is raised leads to this frame: nothing may stay in it.
+        # An exception refers to this frame, so nothing may stay in it.
         try:
             parts.extend(_taken(self._buffers[part.handle], part) for part in self._frame.parts)
             thing = pickle.loads(self._frame.pickle, buffers=parts)
@@ -54,7 +54,7 @@ class Delivery:
 
 
 def load(a: Any, data: Any) -> Any:
-    """Return the object that `dump` made bytes of. Raises what making a `Delivery` and it raises."""
+    """Return the object that `dump` serialized. Raises what a `Delivery` and unpacking it raise."""
     told = read_alone(a.layout.arena_id, data)
     if told is not None:
         return pickle.loads(told, buffers=())
@@ -73,7 +73,7 @@ def _frame_of(a: Any, data: Any) -> Frame:
 
 
 def _claimed(a: Any, handles: Sequence[bytes]) -> list[Any]:
-    """Claim all, or none stays held: those of an object that cannot be made are of no use to anyone."""
+    """Claim all handles. If one is stale, release all: the object cannot be made without it."""
     buffers: list[Any] = []
     failure: Exception | None = None
     for handle in handles:
@@ -87,12 +87,12 @@ def _claimed(a: Any, handles: Sequence[bytes]) -> list[Any]:
     try:
         raise failure
     finally:
-        # It leads to this frame.
+        # Its traceback refers to this frame.
         del failure
 
 
 def handles_of(a: Any, data: bytes) -> Iterator[bytes]:
-    """Yield the handles in a frame, those of a frame in the arena too, which is claimed for that."""
+    """Yield the handles in a frame; a frame that lies in the arena is claimed to read them."""
     frame = Frame.read(data)
     if frame.outside:
         try:

@@ -1,4 +1,4 @@
-"""Turning an object into bytes whose buffers stay in the arena."""
+"""Serializing an object while its buffers stay in the arena."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pagebuddy.exchange.frame import alone
 from pagebuddy.exchange.pickler import ArenaPickler
 from pagebuddy.sharing.joining.sending import withdraw
 
-# A pickler never asks how these are to be reduced, so that the plainest one will do.
+# A pickler never asks how to reduce these, so `pickle.dumps` does, and is faster.
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes})
 
 
 def dump(arena: Any, thing: Any, most: int | None = None) -> bytes:
-    """Return the bytes that `load` takes; of more than `most` the bulk lies in the arena too.
+    """Return the bytes that `load` takes. If they are more than `most`, they lie in the arena as well.
 
-    Raises what pickling raises, `OutOfPages` and `OutOfTickets`; then nothing that was minted stays.
+    Raises what pickling raises, `OutOfPages` and `OutOfTickets`; then no handle stays.
     """
     a = arena._open
     cargo = None
@@ -36,13 +36,13 @@ def dump(arena: Any, thing: Any, most: int | None = None) -> bytes:
 
 
 def _pickled(arena: Any, cargo: Cargo, thing: Any) -> bytes:
-    """Return an object as a pickle, its buffers being taken by the cargo."""
+    """Return the pickle of an object, whose buffers the cargo takes."""
     file = BytesIO()
     pickler = ArenaPickler(arena, cargo, file)
     try:
         pickler.dump(thing)
     except BaseException:
-        # What is raised leads to both.
+        # The exception refers to both.
         pickler.clear_memo()
         cargo.drop()
         raise
@@ -50,6 +50,6 @@ def _pickled(arena: Any, cargo: Cargo, thing: Any) -> bytes:
 
 
 def call_back(a: Any, data: bytes) -> None:
-    """End the handles in bytes that were not delivered after all."""
+    """End the handles in bytes that were not delivered."""
     for handle in handles_of(a, data):
         withdraw(handle, a)

@@ -1,4 +1,4 @@
-"""Finder: which buffer of an arena bytes lie in."""
+"""Finder: finds the buffer of an arena in which bytes lie."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pagebuddy.sharing.joining import listing
 
 
 class Finder:
-    """Finds the buffers that views lie in. Made for one object that is dumped.
+    """Finds the buffers in which views lie. Made for one object that is serialized.
 
-    Most views lead to the pages that they keep alive. Where a library hides those its address tells:
-    a view in the arena keeps its buffer, so that the live buffer there is the one it was made from.
+    Most views refer to the pages that they keep alive. If a library hides this reference, the address is
+    used: a view in the arena keeps its buffer alive, so the live buffer at its address is the right one.
     """
 
     def __init__(self, a: Any) -> None:
@@ -22,9 +22,9 @@ class Finder:
         self._offsets: list[int] | None = None
 
     def found(self, owner: Any, address: int, n_bytes: int) -> tuple[Any, int] | None:
-        """Return the buffer that has these bytes, and where in it they start; None if none has.
+        """Return the buffer that contains these bytes, and their offset in it; None if there is none.
 
-        owner is what the bytes were exported by.
+        `owner` is the object that exported the bytes.
         """
         at = address - self._base
         if not 0 <= at < self._n_bytes:
@@ -40,7 +40,7 @@ class Finder:
         return buffer, start
 
     def _at(self, at: int) -> Any:
-        """The live buffer in which a place lies. Cost: at the first call a walk through them all."""
+        """Return the live buffer at an offset. The first call walks through all buffers."""
         if self._offsets is None:
             self._offsets = [row.offset for row in listing.buffers_of(self._a)]
         index = bisect_right(self._offsets, at) - 1

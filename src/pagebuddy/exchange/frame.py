@@ -1,16 +1,16 @@
-"""Frame: an object on its way, as bytes.
+"""Frame: the format of a serialized object.
 
     offset  0  magic, 8 bytes
             8  CRC-32 of all that follows
-           12  version, 16 bits; flags, 16 bits: 1 where the frame lies in the arena
+           12  version, 16 bits; flags, 16 bits: 1 if the frame lies in the arena
            16  the arena's id, 128 bits
            32  number of handles, number of parts, 32 bits each; bytes of the pickle, 64 bits
            48  handles: the length of each, 16 bits, and the handle
                parts: index of the handle, 32 bits; start and stop in its buffer, 64 bits each
                the pickle, to the end
 
-A frame that lies in the arena is one handle: of a buffer that has the whole frame in it. So a message of
-any length is a short one.
+If a frame lies in the arena, its message has a single handle, of the buffer that contains the frame. So
+every message is short.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _HALF = (1 << 64) - 1
 
 
 class Part(NamedTuple):
-    """What the pickle takes out of band: bytes of a handle's buffer; all zero is the buffer itself."""
+    """Bytes of a handle's buffer that the pickle takes out of band; 0 to 0 means the Buffer itself."""
 
     handle: int
     start: int
@@ -40,14 +40,14 @@ class Part(NamedTuple):
 
     @property
     def is_buffer(self) -> bool:
-        """Whether it is the Buffer and no view of it: none has no bytes."""
+        """Whether this is the Buffer itself. A view always has bytes."""
         return self.stop == 0
 
 
 class Frame(NamedTuple):
-    """A pickle, and the handles of the buffers that its objects lie in.
+    """A pickle, and the handles of the buffers in which its objects lie.
 
-    `outside` says that the frame itself lies in the arena, in the buffer of its only handle.
+    `outside` means that the frame itself lies in the arena, in the buffer of its only handle.
 
     >>> Frame.read(bytes(Frame(7, [b"handle"], [Part(0, 0, 4096)], b"pickle"))).parts
     [Part(handle=0, start=0, stop=4096)]
@@ -73,9 +73,10 @@ class Frame(NamedTuple):
 
     @classmethod
     def read(cls, data: Any) -> Frame:
-        """Return the frame in these bytes, its pickle a view of them.
+        """Return the frame in these bytes. Its pickle is a view of them.
 
-        Raises ValueError for what is none, or was cut or changed on its way; TypeError for no bytes.
+        Raises ValueError for bytes that are not a frame or were changed, and TypeError for an object
+        without bytes.
         """
         told = memoryview(data).cast("B")
         magic, checksum = _START.unpack_from(told) if len(told) >= _ALL.size else (b"", 0)
@@ -83,15 +84,15 @@ class Frame(NamedTuple):
             raise ValueError(f"these {len(told)} bytes were not made by arena.dumps")
         if crc32(told[_START.size :]) != checksum:
             raise ValueError(
-                f"these {len(told)} bytes were made by arena.dumps, and cut or changed since"
+                f"these {len(told)} bytes were made by arena.dumps, but were cut or changed since"
             )
         version, flags, low, high, n_handles, n_parts, n_pickle = _REST.unpack_from(
             told, _START.size
         )
         if version != _VERSION:
             raise ValueError(
-                f"these bytes are of version {version}, and this pagebuddy reads {_VERSION}; use the "
-                "same pagebuddy at both ends"
+                f"these bytes have version {version}, but this pagebuddy reads version {_VERSION}; use "
+                "the same pagebuddy at both ends"
             )
         at = _ALL.size
         handles, parts = [], []
@@ -107,12 +108,14 @@ class Frame(NamedTuple):
             at = len(told) + 1
         sound = at + n_pickle == len(told) and all(part.handle < n_handles for part in parts)
         if not sound or (flags == _OUTSIDE and n_handles != 1):
-            raise ValueError(f"these {len(told)} bytes contradict themselves; dump the object anew")
+            raise ValueError(
+                f"these {len(told)} bytes contradict themselves; dump the object again"
+            )
         return cls(high << 64 | low, handles, parts, told[at:], flags == _OUTSIDE)
 
 
 def alone(arena_id: int, pickle: bytes) -> bytes:
-    """Return the frame of a pickle that needs no handles, as bytes: most messages are such.
+    """Return the frame of a pickle without handles, as bytes. Most messages need none.
 
     >>> Frame.read(alone(7, b"pickle")) == Frame(7, [], [], b"pickle")
     True
@@ -124,7 +127,7 @@ def alone(arena_id: int, pickle: bytes) -> bytes:
 def read_alone(arena_id: int, data: Any) -> memoryview | None:
     """Return the pickle of a frame of this arena without handles, as a view.
 
-    None for every other frame and for what is none: `Frame.read` says what it is.
+    Returns None for anything else; `Frame.read` reads other frames, and says what is wrong.
 
     >>> bytes(read_alone(7, alone(7, b"pickle")))
     b'pickle'
@@ -141,7 +144,7 @@ def read_alone(arena_id: int, data: Any) -> memoryview | None:
 
 
 def has_handles(data: bytes) -> bool:
-    """Whether a frame that was just made names buffers.
+    """Return whether a frame that was just made has handles.
 
     >>> has_handles(alone(7, b"pickle")), has_handles(bytes(Frame(7, [b"handle"])))
     (False, True)

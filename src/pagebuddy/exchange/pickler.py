@@ -1,4 +1,4 @@
-"""ArenaPickler: what finds buffers where pickle would copy bytes."""
+"""ArenaPickler: sends buffers as handles where pickle would copy their bytes."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from pagebuddy.sharing.joining.passing import arena_found
 
 
 class ArenaPickler(Pickler):
-    """Pickles by protocol 5, whatever a process can be given, its buffers taken by a `Cargo`.
+    """Pickles with protocol 5 everything that a process can be given; a `Cargo` takes the buffers.
 
-    Beyond what types do by themselves: a Buffer travels as itself, the arena as a name of itself, a
-    memoryview as a view, and an array in the arena without a copy, contiguous or not.
+    In addition to what types define themselves, a Buffer, a memoryview and an array in the arena,
+    contiguous or not, are sent without a copy, and the arena is sent as its name.
     """
 
     def __init__(self, arena: Any, cargo: Cargo, file: Any) -> None:
         super().__init__(file, 5, buffer_callback=cargo.take)
-        # What a ForkingPickler has, without the three calls that it takes to make one.
+        # That of a ForkingPickler, without the three calls that making one takes.
         self.dispatch_table = copyreg.dispatch_table | _registered()
         self._arena = arena
         self._cargo = cargo
 
     def reducer_override(self, thing: Any) -> Any:
-        """Reduce what travels in another way than its type would have it."""
+        """Reduce the objects that are sent in another way than their type defines."""
         kind = type(thing)
         if kind is self._arena._engine.Buffer:
             return as_it_is, (self._cargo.announce(thing, thing.view),)
@@ -41,25 +41,25 @@ class ArenaPickler(Pickler):
         if np is not None and kind is np.ndarray:
             return self._array(np, thing)
         if kind is type(self._arena) and thing._attachment is self._cargo.a:
-            # Whoever loads this has it.
+            # The receiver has this arena.
             a = self._cargo.a
             return arena_found, (name_of(kind), a.layout.arena_id, place_of(a), None)
         return NotImplemented
 
     def _view(self, view: memoryview) -> Any:
-        # What cannot be cast, memoryviews have no way to make.
+        # There is no way to make these again: a memoryview cannot be cast to them.
         empty = view.ndim > 1 and view.nbytes == 0
         if empty or not view.c_contiguous or view.format not in _FORMATS:
             return NotImplemented
         return remade_view, (PickleBuffer(view), view.format, view.shape)
 
     def _array(self, np: Any, array: Any) -> Any:
-        """Let arrays travel out of band: those that numpy would pickle as a copy of their items, too."""
+        """Send arrays out of band, also those that numpy would pickle as a copy of their items."""
         kind = array.dtype
         if kind.hasobject or array.nbytes == 0:
             return NotImplemented
         if array.nbytes < SMALL and array.flags.forc and kind.kind not in "mM":
-            # numpy lets these travel out of band itself, where they are in the arena.
+            # numpy itself sends these out of band.
             return NotImplemented
         cargo = self._cargo
         low = array.__array_interface__["data"][0]
@@ -85,15 +85,15 @@ class ArenaPickler(Pickler):
         if not array.flags.writeable:
             view = view.toreadonly()
         exported = cargo.announce(buffer, view, start, n_bytes)
-        # A short text in place of an object that takes pickle longer than all the rest.
+        # A short text: pickling a dtype object takes longer than everything else.
         told = kind.str if np.dtype(kind.str) is kind else kind
         return remade_array, (exported, told, array.shape, strides, first)
 
 
 def _registered() -> dict[type, Any]:
-    """What `ForkingPickler.register` was told: it is asked each time, as more may come."""
+    """The reductions that `ForkingPickler.register` was given so far."""
     return ForkingPickler._extra_reducers  # type: ignore[attr-defined, no-any-return]
 
 
-# Those of the module struct that memoryviews can be cast to.
+# The formats of the module struct to which a memoryview can be cast.
 _FORMATS = frozenset("cbB?hHiIlLqQnNfdP")

@@ -1,4 +1,4 @@
-"""ArenaQueue: objects from any process to any other, their bytes staying in the arena."""
+"""ArenaQueue: a queue between processes for objects whose bytes stay in the arena."""
 
 from __future__ import annotations
 
@@ -14,26 +14,36 @@ from pagebuddy.exchange.delivery import load
 from pagebuddy.exchange.dumping import call_back, dump
 from pagebuddy.sharing.joining import failures
 
-# More than any message: one that is longer than `SMALL` is a handle, with at most a path in it.
+# More than any message: one that would be longer than `SMALL` is a handle, with at most a path in it.
 _MOST_RECEIVED = 1 << 16
 
-# In seconds; the system takes no more than 24 days.
+# In seconds; `poll` accepts no more than 24 days.
 _LONGEST_WAIT = 1 << 20
 
-# Plain numbers: a flag of an enumeration is looked up at every call.
+# A plain number: combining a member of an enumeration takes longer, at every call.
 _AT_ONCE = int(socket.MSG_DONTWAIT)
 
 
 class ArenaQueue:
-    """A queue that any number of processes and threads put into and get from; `Arena.queue` makes one.
+    """A queue for objects between any number of processes and threads.
 
-    It is a pair of sockets that keeps messages whole. What the system has of them is the only state:
-    there is no lock, so a process that is killed at any moment takes along the message that it had in
-    hand, and nothing else. Messages of more than 4 KiB lie in the arena, so all are short.
+    `Arena.queue` makes one. Pass it to another process as an argument when that process is started, with
+    any start method. Each process has both ends. A queue cannot tell when all producers have exited;
+    send a sentinel.
 
-    It travels to another process as an argument, when that is started, by any start method. Each process
-    has both ends, so `get` does not see that all who put are gone: send something that says the end.
+    Parameters
+    ----------
+    arena : Arena
+        The arena through which the objects travel.
 
+    Notes
+    -----
+    The queue is a pair of sockets that keep messages whole. It has no other state and no lock. A process
+    that is killed loses only the message that it was receiving. Messages of more than 4 KiB lie in the
+    arena, so that all messages in the sockets are short.
+
+    Examples
+    --------
     >>> from pagebuddy import Arena
     >>> queue = Arena("1 MiB").queue()
     >>> queue.put("hello")
@@ -51,16 +61,37 @@ class ArenaQueue:
         self._entrance = entrance
         self._exit = exit_
         for end in entrance, exit_:
-            # Else it would be what `socket.setdefaulttimeout` says.
+            # The default may have been changed by `socket.setdefaulttimeout`.
             end.settimeout(None)
 
     def put(self, obj: Any, block: bool = True, timeout: float | None = None) -> None:
-        """Put an object in, as `arena.dumps` takes it.
+        """Put an object into the queue.
 
-        The system takes in a few hundred messages; where it has no room this waits, `timeout` seconds at
-        most. Raises `queue.Full`, what `dumps` raises, and ValueError for a queue that was closed. Then
-        nothing is sent, and nothing of it stays. Cost: that of `dumps` and a system call.
+        Parameters
+        ----------
+        obj : object
+            Any object that `Arena.dumps` accepts.
+        block : bool, optional
+            Wait if the queue is full. Default: True.
+        timeout : float, optional
+            Seconds to wait. By default waits as long as it takes.
 
+        Raises
+        ------
+        queue.Full
+            If the queue is still full. The system has room for a few hundred messages.
+        ValueError
+            If this queue object was closed.
+        Exception
+            What `Arena.dumps` raises. After any of these errors nothing was sent, and nothing stays in
+            the arena.
+
+        Notes
+        -----
+        Takes as long as `Arena.dumps` and a system call.
+
+        Examples
+        --------
         >>> from pagebuddy import Arena
         >>> queue = Arena("1 MiB").queue()
         >>> queue.put({"frame": 7})
@@ -79,18 +110,42 @@ class ArenaQueue:
                 raise
             if ready:
                 continue
-            # The system calls it ready when three quarters of the room are free, and takes more.
+            # `poll` says ready only if three quarters of the room are free; there may still be some.
             if self._sends(data):
                 return
             call_back(self._arena._open, data)
             raise Full
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
-        """Take the next object out, as `arena.loads` gives it.
+        """Take the next object out of the queue.
 
-        Where there is none this waits, `timeout` seconds at most. Raises `queue.Empty`, what `loads`
-        raises, and ValueError for a queue that was closed. Cost: that of `loads` and a system call.
+        Parameters
+        ----------
+        block : bool, optional
+            Wait if the queue is empty. Default: True.
+        timeout : float, optional
+            Seconds to wait. By default waits as long as it takes.
 
+        Returns
+        -------
+        object
+            The object, as `Arena.loads` returns it.
+
+        Raises
+        ------
+        queue.Empty
+            If the queue is still empty.
+        ValueError
+            If this queue object was closed.
+        Exception
+            What `Arena.loads` raises.
+
+        Notes
+        -----
+        Takes as long as `Arena.loads` and a system call.
+
+        Examples
+        --------
         >>> from pagebuddy import Arena
         >>> with Arena("1 MiB").queue() as queue:
         ...     queue.get(timeout=0.01)
@@ -103,7 +158,7 @@ class ArenaQueue:
         a = self._arena._open
         while True:
             try:
-                # Without an end the system waits, and no one asks it twice.
+                # Without a deadline, one system call waits and receives.
                 data = self._exit.recv(_MOST_RECEIVED, 0 if end is None else _AT_ONCE)
             except BlockingIOError:
                 if not _waited(self._exit, select.POLLIN, end):
@@ -112,29 +167,67 @@ class ArenaQueue:
             return load(a, data)
 
     def put_nowait(self, obj: Any) -> None:
-        """`put` without waiting: raises `queue.Full` where there is no room."""
+        """Put an object into the queue without waiting.
+
+        Parameters
+        ----------
+        obj : object
+            Any object that `Arena.dumps` accepts.
+
+        Raises
+        ------
+        queue.Full
+            If the queue is full.
+        Exception
+            All others that `put` raises.
+        """
         self.put(obj, block=False)
 
     def get_nowait(self) -> Any:
-        """`get` without waiting: raises `queue.Empty` where there is nothing."""
+        """Take the next object out of the queue without waiting.
+
+        Returns
+        -------
+        object
+            The object, as `Arena.loads` returns it.
+
+        Raises
+        ------
+        queue.Empty
+            If the queue is empty.
+        Exception
+            All others that `get` raises.
+        """
         return self.get(block=False)
 
     def empty(self) -> bool:
-        """Whether there was nothing to get at that moment."""
+        """Return whether the queue is empty at this moment.
+
+        Returns
+        -------
+        bool
+            Other processes may put or get an object at any time.
+
+        Raises
+        ------
+        ValueError
+            If this queue object was closed.
+        """
         self._check()
         return not _waited(self._exit, select.POLLIN, 0.0)
 
     def close(self) -> None:
-        """Refuse further use here. Other processes go on; what is in the queue is lost with the last.
+        """Close this queue object. Other processes can still use the queue.
 
-        Nobody is to wait in `put` or `get` of the same object meanwhile.
+        Do not close an object while another thread waits in its `put` or `get`. Objects that are still
+        in the queue are lost when the last process has closed it. A second call does nothing.
         """
         self._entrance.close()
         self._exit.close()
 
     @property
     def closed(self) -> bool:
-        """Whether this object was closed."""
+        """Whether this queue object was closed."""
         return self._exit.fileno() < 0
 
     def _check(self) -> None:
@@ -142,7 +235,7 @@ class ArenaQueue:
             raise ValueError("this queue was closed; make another by arena.queue()")
 
     def _sends(self, data: bytes) -> bool:
-        """Whether there was room for a message, which is on its way then."""
+        """Send a message; return whether there was room for it."""
         try:
             self._entrance.send(data, _AT_ONCE)
         except BlockingIOError:
@@ -153,7 +246,7 @@ class ArenaQueue:
         return True
 
     def __reduce__(self) -> Any:
-        """Travel by descriptor, to a process that is being started or is related to this one."""
+        """Travel as descriptors, to a process that is being started or is related to this one."""
         from multiprocessing.reduction import DupFd
 
         self._check()
@@ -168,7 +261,7 @@ class ArenaQueue:
         self.close()
 
     def __del__(self) -> None:
-        # Sockets that are left open say so on stderr.
+        # A socket that is collected while it is open prints a warning.
         if hasattr(self, "_exit"):
             self.close()
 
@@ -183,7 +276,7 @@ def _arrived(cls: type[ArenaQueue], arena: Any, entrance: Any, exit_: Any) -> Ar
 
 
 def _end(block: bool, timeout: float | None) -> float | None:
-    """When to give up, as `time.monotonic` counts; None means never."""
+    """Return the deadline, as `time.monotonic` counts; None means no deadline."""
     seconds = failures.seconds(timeout)
     if not block:
         return 0.0
@@ -191,7 +284,7 @@ def _end(block: bool, timeout: float | None) -> float | None:
 
 
 def _waited(end: socket.socket, event: int, until: float | None) -> bool:
-    """Wait for an event at a socket; whether it came in time."""
+    """Wait for an event at a socket; return whether it came in time."""
     poll = select.poll()
     poll.register(end, event)
     if until is None:

@@ -1,4 +1,4 @@
-"""What a pickle that came with its buffers calls to make objects over them."""
+"""The functions that pickles with buffers call to make objects over these buffers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pagebuddy.pickled import permanent
 
 @permanent
 def as_it_is(arrived: Any) -> Any:
-    """Return what arrived: a Buffer, which travels as itself."""
+    """Return the Buffer that arrived."""
     return arrived
 
 
@@ -18,7 +18,7 @@ def remade_view(arrived: Any, kind: str, shape: tuple[int, ...]) -> memoryview:
     """Return a memoryview of that format and shape."""
     view = memoryview(arrived)
     if len(shape) == 1:
-        # A shape without items is none that it takes.
+        # `cast` refuses a shape without items.
         return view if kind == "B" else view.cast(kind)  # type: ignore[call-overload]
     return view.cast(kind, shape)  # type: ignore[call-overload, no-any-return]
 
@@ -27,7 +27,7 @@ def remade_view(arrived: Any, kind: str, shape: tuple[int, ...]) -> memoryview:
 def remade_array(
     arrived: Any, dtype: Any, shape: tuple[int, ...], strides: tuple[int, ...], first: int
 ) -> Any:
-    """Return an array whose items lie as they lay, the first of them so many bytes from the start."""
+    """Return an array with the memory layout of the original; its first item is at byte `first`."""
     import numpy as np
 
     return np.ndarray(shape, dtype, arrived, first, strides)

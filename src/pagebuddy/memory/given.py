@@ -86,6 +86,10 @@ class Given:
     def publish(self) -> None:
         """Do nothing: no other process can find this memory."""
 
+    def is_linked(self) -> bool:
+        """Return true: this memory never had a name to lose."""
+        return True
+
     def is_cut(self) -> bool:
         """Return false: a buffer cannot shrink while there is a view of it."""
         return False

@@ -83,6 +83,9 @@ class Medium(Protocol):
             If the name is taken.
         """
 
+    def is_linked(self) -> bool:
+        """Return false if the medium once had a name and has none any more."""
+
     def is_cut(self) -> bool:
         """Return whether bytes are known to be missing, so that accessing them is fatal."""
 

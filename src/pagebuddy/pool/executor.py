@@ -1,42 +1,75 @@
-"""ArenaExecutor: a pool of processes whose arguments and results stay where they are."""
+"""ArenaExecutor: a pool of processes that passes arrays without copies."""
 
 from __future__ import annotations
 
 import builtins
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from functools import partial
 from traceback import clear_frames
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from pagebuddy.arena.arena import Arena
 from pagebuddy.pool.breaking import break_apart
 from pagebuddy.pool.parcel import Parcel, Sent
 
+if TYPE_CHECKING:
+    from multiprocessing.context import BaseContext
+
+_P = ParamSpec("_P")
 _T = TypeVar("_T")
+_A = TypeVar("_A")
+_B = TypeVar("_B")
+_C = TypeVar("_C")
 
 # The arena of the pool that this process is a worker of.
 _POOL_ARENA: list[Any] = []
 
 
 class ArenaExecutor(ProcessPoolExecutor):
-    """A `concurrent.futures.ProcessPoolExecutor` whose arguments and results travel through an arena.
+    """A `concurrent.futures.ProcessPoolExecutor` that passes arrays without copies.
 
-    What lies in the arena is passed on without a copy, anything else of 4 KiB or more is copied in once,
-    as `Arena.dumps` does it. Functions are ordinary functions of arrays. A worker sees an argument that
-    lies in the arena as it is, not as it was: it can change it. A result holds its pages until it dies.
+    Arguments and results that are in the arena are passed as handles. Other buffers of 4 KiB or more are
+    copied into the arena once, as `Arena.dumps` does it. Functions are ordinary functions of arrays.
 
-    arena    the arena; by default a new one, as large as half of the machine's memory, of which only
-             what is used costs anything. At any moment it has to hold the arguments of the calls under
-             way, two or so a worker, and all results that were not dropped yet
-    All others are those of `ProcessPoolExecutor`, and so are the errors. `OutOfPages` and `OutOfTickets`
-    come from the future whose argument or result had no room.
+    Parameters
+    ----------
+    max_workers : int, optional
+        Number of processes. By default one for each CPU.
+    mp_context : multiprocessing context, optional
+        How workers are started. By default as `multiprocessing` starts processes.
+    initializer : callable, optional
+        Called in each worker when it starts.
+    initargs : tuple, optional
+        Arguments of `initializer`.
+    arena : Arena, optional
+        The shared arena through which arguments and results travel. It must have room for the arguments
+        of the calls in progress, about two a worker, and for all results that still exist. By default a
+        new arena of half of the machine's memory, of which only used pages take memory.
+    **options
+        All other keyword arguments of `ProcessPoolExecutor`, for example `max_tasks_per_child`.
 
-    Where a worker dies the futures raise `BrokenProcessPool`, what it held is reaped, and what was sent
-    to it ends. A worker that is started by "fork" holds what this process held then until it ends; by
-    "spawn" and "forkserver" it holds what it works on.
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has a wrong type or value, or the arena cannot be shared.
 
+    Notes
+    -----
+    A worker sees an argument that is in the arena itself and not a copy: it can change it. A result
+    keeps its pages until it is deleted.
+
+    If an argument or a result does not fit into the arena, its future raises `OutOfPages` or
+    `OutOfTickets`. If a worker dies, the futures raise
+    `concurrent.futures.process.BrokenProcessPool`; the memory of the worker and of what was sent to it
+    is freed.
+
+    A worker that is started by "fork" holds all buffers that this process held then, until it ends. A
+    worker that is started by "spawn" or "forkserver" holds only what it works on.
+
+    Examples
+    --------
     >>> import pagebuddy as pb
     >>> with pb.ArenaExecutor(1) as pool:
     ...     list(pool.map(len, [b"hello", b"you"]))
@@ -46,7 +79,7 @@ class ArenaExecutor(ProcessPoolExecutor):
     def __init__(
         self,
         max_workers: int | None = None,
-        mp_context: Any = None,
+        mp_context: BaseContext | None = None,
         initializer: Callable[..., object] | None = None,
         initargs: tuple[Any, ...] = (),
         *,
@@ -58,7 +91,7 @@ class ArenaExecutor(ProcessPoolExecutor):
         elif not isinstance(arena, Arena):
             raise TypeError(f"arena is {arena!r}; it must be an Arena, or None for a new one")
         if not arena._open.medium.shared:
-            raise ValueError("the arena is of this process alone; a pool needs a shared one")
+            raise ValueError("the arena belongs to this process alone; a pool needs a shared one")
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
         first = Parcel(arena, (initializer, tuple(initargs)))
@@ -75,12 +108,31 @@ class ArenaExecutor(ProcessPoolExecutor):
         """The arena through which arguments and results travel."""
         return self._arena
 
-    def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
-        """Call a function in a worker; see `concurrent.futures.Executor.submit`.
+    def submit(
+        self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs
+    ) -> ArenaFuture[_T]:
+        """Call a function in a worker.
 
-        Arguments are packed when a worker is about to have them; where they cannot be, for lack of room
-        say, the future raises it.
+        Parameters
+        ----------
+        fn : callable
+            The function. It must be importable in the worker.
+        *args, **kwargs
+            Its arguments. They are serialized when a worker is about to receive them.
 
+        Returns
+        -------
+        ArenaFuture
+            A future for the result. It also raises what serializing the arguments raises, for example
+            `OutOfPages`.
+
+        Raises
+        ------
+        RuntimeError
+            If the pool was shut down; `BrokenProcessPool` if a worker died.
+
+        Examples
+        --------
         >>> import pagebuddy as pb
         >>> with pb.ArenaExecutor(1) as pool:
         ...     pool.submit(sum, [1, 2, 3]).result()
@@ -94,11 +146,114 @@ class ArenaExecutor(ProcessPoolExecutor):
         future.add_done_callback(partial(_tidy, call.sent))
         return future  # type: ignore[no-any-return]
 
+    if TYPE_CHECKING:
+        # As for the built-in `map`: the items must be what the function takes.
+        @overload  # type: ignore[override]
+        def map(
+            self,
+            fn: Callable[[_A], _T],
+            iterable: Iterable[_A],
+            /,
+            *,
+            timeout: float | None = None,
+            chunksize: int = 1,
+            buffersize: int | None = None,
+        ) -> Iterator[_T]: ...
+
+        @overload
+        def map(
+            self,
+            fn: Callable[[_A, _B], _T],
+            iterable: Iterable[_A],
+            iterable2: Iterable[_B],
+            /,
+            *,
+            timeout: float | None = None,
+            chunksize: int = 1,
+            buffersize: int | None = None,
+        ) -> Iterator[_T]: ...
+
+        @overload
+        def map(
+            self,
+            fn: Callable[[_A, _B, _C], _T],
+            iterable: Iterable[_A],
+            iterable2: Iterable[_B],
+            iterable3: Iterable[_C],
+            /,
+            *,
+            timeout: float | None = None,
+            chunksize: int = 1,
+            buffersize: int | None = None,
+        ) -> Iterator[_T]: ...
+
+        @overload
+        def map(
+            self,
+            fn: Callable[..., _T],
+            iterable: Iterable[Any],
+            iterable2: Iterable[Any],
+            iterable3: Iterable[Any],
+            iterable4: Iterable[Any],
+            /,
+            *iterables: Iterable[Any],
+            timeout: float | None = None,
+            chunksize: int = 1,
+            buffersize: int | None = None,
+        ) -> Iterator[_T]: ...
+
+    def map(
+        self,
+        fn: Callable[..., _T],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,
+        **options: Any,
+    ) -> Iterator[_T]:
+        """Call a function in the workers for each item, in parallel.
+
+        Parameters
+        ----------
+        fn : callable
+            The function. It takes as many arguments as there are iterables.
+        *iterables
+            The arguments, as for the built-in `map`. They are read at once.
+        timeout : float, optional
+            Seconds from now on after which the iterator raises TimeoutError. By default it waits as long
+            as it takes.
+        chunksize : int, optional
+            How many items a worker receives at a time. More than 1 is faster for many short calls.
+            Default: 1.
+        **options
+            All other keyword arguments of `ProcessPoolExecutor.map`, from Python 3.14 on `buffersize`.
+
+        Returns
+        -------
+        iterator
+            The results, in the order of the items. It raises what the function or serializing raises.
+
+        Examples
+        --------
+        >>> import pagebuddy as pb
+        >>> with pb.ArenaExecutor(1) as pool:
+        ...     list(pool.map(pow, [2, 3], [10, 2]))
+        [1024, 9]
+        """
+        return super().map(fn, *iterables, timeout=timeout, chunksize=chunksize, **options)
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more calls; see `concurrent.futures.Executor.shutdown`. `with` ends by it.
+        """Accept no more calls. The end of a ``with`` block does this too.
 
-        Once it has waited, nothing is in the arena of what workers were sent and did not live to have.
+        Parameters
+        ----------
+        wait : bool, optional
+            Wait until all calls have ended. Afterwards, nothing remains in the arena of items that were
+            sent to workers that died before receiving them. Default: True.
+        cancel_futures : bool, optional
+            Cancel the calls that have not started yet. Default: False.
 
+        Examples
+        --------
         >>> import pagebuddy as pb
         >>> pool = pb.ArenaExecutor(1)
         >>> pool.shutdown()
@@ -112,18 +267,67 @@ class ArenaExecutor(ProcessPoolExecutor):
 
 
 class ArenaFuture(Future[_T]):
-    """A future whose result is unpacked by whoever asks for it first."""
+    """The future of a call of an `ArenaExecutor`. The first request for its result deserializes it.
+
+    It has all methods of `concurrent.futures.Future`.
+
+    Examples
+    --------
+    >>> import pagebuddy as pb
+    >>> with pb.ArenaExecutor(1) as pool:
+    ...     future = pool.submit(len, b"hello")
+    ...     future.result(timeout=60), future.arena is pool.arena
+    (5, True)
+    """
 
     arena: Arena
     """The arena that the result lies in: it stays attached as long as this object lives."""
 
     def result(self, timeout: float | None = None) -> _T:
-        """Return the result, as `Future.result` does; raises what `Arena.loads` raises, too."""
+        """Return the result of the call, and wait for it if necessary.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait. By default waits as long as it takes.
+
+        Returns
+        -------
+        object
+            What the function returned; the same object each time. Its arrays are views of the arena.
+
+        Raises
+        ------
+        TimeoutError
+            If the call has not ended after `timeout` seconds.
+        CancelledError
+            If the call was cancelled.
+        Exception
+            What the function raised, and what `Arena.loads` raises.
+        """
         parcel: Any = super().result(timeout)
         return parcel.opened()  # type: ignore[no-any-return]
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Return what `result` raises, as `Future.exception` does, or None. It unpacks the result."""
+        """Return the exception that `result` would raise, and wait for the call if necessary.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait. By default waits as long as it takes.
+
+        Returns
+        -------
+        BaseException or None
+            None if the call succeeded. The result is deserialized to find out.
+
+        Raises
+        ------
+        TimeoutError
+            If the call has not ended after `timeout` seconds.
+        CancelledError
+            If the call was cancelled.
+        """
         error = super().exception(timeout)
         if error is not None:
             return error
@@ -139,7 +343,7 @@ def _begin_worker(arena: Any, first: Parcel) -> None:
 
 
 def _answer(call: Parcel) -> Parcel:
-    """In a worker: open a call, make it, and wrap what it returns."""
+    """In a worker: unpack a call, execute it, and pack what it returns."""
     fn, args, kwargs = call.opened()
     try:
         return Parcel(_POOL_ARENA[0], fn(*args, **kwargs))
@@ -150,9 +354,9 @@ def _answer(call: Parcel) -> Parcel:
 
 
 def _empty_frames(error: BaseException) -> None:
-    """Let go of what was held by the calls that an exception leads to, as a worker keeps its last one.
+    """Clear the frames that an exception refers to: a worker keeps its last exception.
 
-    The pool cuts what leads there from the exception itself, not from those that it was raised after.
+    The pool clears those of the exception itself, but not those of its causes and contexts.
     """
     left: list[Any] = [error]
     seen = set()
@@ -165,14 +369,14 @@ def _empty_frames(error: BaseException) -> None:
 
 
 def _members(error: BaseException) -> Sequence[BaseException]:
-    """The exceptions in a group of them."""
+    """The exceptions in an exception group; none for other exceptions."""
     group = getattr(builtins, "BaseExceptionGroup", ())
     return error.exceptions if isinstance(error, group) else ()
 
 
 def _tidy(sent: Sent, future: Future[Any]) -> None:
-    """What failed may have been sent and not have arrived; what arrived needs no memory here."""
-    # As the pool tells it: its thread unpacks no results.
+    """End what a failed call sent, which may not have arrived; forget what a successful call sent."""
+    # The pool's own method: its thread must not unpack results.
     if future.cancelled() or Future.exception(future) is not None:
         sent.end()
     else:

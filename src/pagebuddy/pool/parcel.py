@@ -1,4 +1,4 @@
-"""Parcel: an object that any pickler passes on, its bytes staying in the arena."""
+"""Parcel: an object that any pickler can send, while its bytes stay in the arena."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pagebuddy.sharing.joining import attaching
 
 
 class Sent:
-    """What a parcel was pickled to. It may outlive the parcel, so it does not keep the contents."""
+    """The bytes to which a parcel was pickled. It may outlive the parcel and its object."""
 
     def __init__(self, arena: Any) -> None:
         self._arena = arena
@@ -23,7 +23,7 @@ class Sent:
         self._ended = False
 
     def add(self, data: bytes) -> None:
-        """Remember bytes that are about to be sent, if there is something to end."""
+        """Remember bytes that are about to be sent, if there are handles in them."""
         if not has_handles(data):
             return
         with self._lock:
@@ -32,13 +32,13 @@ class Sent:
                 self._end()
 
     def end(self) -> None:
-        """End the handles of what was not delivered, and of what is pickled from now on."""
+        """End the handles that were not claimed, and those of later pickles."""
         with self._lock:
             self._ended = True
             self._end()
 
     def forget(self) -> None:
-        """Remember no more of what was delivered."""
+        """Forget the bytes: they were delivered."""
         with self._lock:
             self._told.clear()
 
@@ -50,10 +50,11 @@ class Sent:
 
 
 class Parcel:
-    """An object and the arena that it travels through, on either side of a pipe.
+    """An object and the arena through which it travels, at either end of a pipe.
 
-    It is dumped when it is pickled, not before, so that no more is in the arena than is on its way.
-    Unpickling claims and never raises, as that would end a worker or break its pool: `opened` does.
+    It is dumped when it is pickled and not before, so that only parcels on their way take memory.
+    Unpickling claims the buffers and never raises, because this would end a worker or break its pool;
+    `opened` raises instead.
     """
 
     def __init__(self, arena: Any, contents: Any) -> None:
@@ -72,14 +73,14 @@ class Parcel:
         return self._contents
 
     def failure(self) -> Exception | None:
-        """Open it; return what `opened` raises, or None."""
+        """Unpack the object; return the exception that `opened` raises, or None."""
         with self._lock:
             if self._delivery is not None:
                 try:
                     self._contents = self._delivery.unpacked()
                 except Exception as error:
                     self._failure = error.with_traceback(None)
-                # Not where it was interrupted.
+                # Kept if this was interrupted.
                 self._delivery = None
             return self._failure
 

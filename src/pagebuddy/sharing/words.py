@@ -162,6 +162,7 @@ if not cython.compiled:
     OP_REPAIR = 20
     OP_REAP_TICKETS = 21
     OP_RECORD = 22
+    OP_LOOK_UP = 23
 
     # Faults of arenas, besides the engine's; `failures.py` has their names.
     F_ORPHAN = 32

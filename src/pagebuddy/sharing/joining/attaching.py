@@ -135,7 +135,7 @@ def _attached(engine: ModuleType, medium: Medium) -> Any:
         layout = Layout.read(_header(medium), medium.size)
         _check_engine(engine, layout)
         with lease.attaching(medium.fileno(), ATTACH_PATIENCE_S):
-            if not getattr(medium, "is_linked", lambda: True)():
+            if not medium.is_linked():
                 raise ArenaNotFound("the arena was unlinked just now; look for its name again")
             a = adopted(engine, layout, medium)
             if lease.any_is_taken(medium.fileno(), layout.n_slots):

@@ -197,6 +197,14 @@ def do_find(a: ArenaState, r: Request) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
+def do_look_up(a: ArenaState, r: Request) -> u64:
+    """Whether a buffer is kept under `key`: DONE, else NO_PAGES. Changes nothing."""
+    return NO_PAGES if find_key(a, r.key) == a.n_entries else DONE
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
 def do_keep(a: ArenaState, r: Request) -> u64:
     """Keep the live buffer at `node` under `key`; with `replace` the key may be another buffer's."""
     if not take_out_of_magazines(a, r.node):

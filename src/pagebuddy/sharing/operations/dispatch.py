@@ -23,6 +23,7 @@ if not cython.compiled:
         do_keep,
         do_list_buffers,
         do_list_entries,
+        do_look_up,
         do_measure,
         do_record,
         do_resize,
@@ -50,6 +51,7 @@ if not cython.compiled:
         OP_ENTRIES,
         OP_FIND,
         OP_JOIN,
+        OP_LOOK_UP,
         OP_KEEP,
         OP_MEASURE,
         OP_REAP,
@@ -114,6 +116,8 @@ def dispatch(a: ArenaState, r: Request, operation: u64) -> u64:
         return do_join(a, r)
     elif operation == OP_FIND:
         return do_find(a, r)
+    elif operation == OP_LOOK_UP:
+        return do_look_up(a, r)
     elif operation == OP_KEEP:
         return do_keep(a, r)
     elif operation == OP_UNKEEP:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from pagebuddy.arena.view import ArenaUpkeep
 from pagebuddy.sharing.joining.listing import ProcessRow
 from pagebuddy.tools.pictures.buffer_rows import span_rows
 from pagebuddy.tools.pictures.layout import Layout
 
+if TYPE_CHECKING:
+    from pagebuddy.arena.view import ArenaView
 
-def layout_of(arena: ArenaUpkeep) -> Layout:
+
+def layout_of(arena: ArenaView) -> Layout:
     """How an arena's memory lies, and which processes hold what. Cost: a walk through the buffers.
 
     >>> from pagebuddy import Arena

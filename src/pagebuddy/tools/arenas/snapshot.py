@@ -8,7 +8,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pagebuddy.arena.view import ArenaUpkeep
+from pagebuddy.arena.view import ArenaView
 from pagebuddy.engine import ENGINE
 from pagebuddy.errors import CorruptMetadata
 from pagebuddy.memory.given import Given
@@ -16,7 +16,7 @@ from pagebuddy.memory.mapping import identity_of
 from pagebuddy.sharing.joining import attaching
 from pagebuddy.sharing.layout import WORD, Layout
 from pagebuddy.sharing.system import lease
-from pagebuddy.sharing.words import A_BYTES, ARENA_WORDS, LOCK_NONE
+from pagebuddy.sharing.words import A_BYTES, ARENA_WORDS, LOCK_NONE, OP_REPAIR
 from pagebuddy.tools.arenas.lookup import opened, told
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _COPIES = 20
 
 
-class Snapshot(ArenaUpkeep):
+class Snapshot(ArenaView):
     """A private copy of everything in an arena but the pages, with what can be asked of an arena.
 
     These hold:
@@ -80,6 +80,13 @@ class Snapshot(ArenaUpkeep):
     @property
     def _open(self) -> Any:
         return self._attachment
+
+    def recover(self) -> None:
+        """Rebuild all derived state of the copy from the records, as `Arena.recover` does.
+
+        Raises `CorruptMetadata` if a record itself is damaged.
+        """
+        self._attachment.perform(self._attachment.request(), OP_REPAIR)
 
     @property
     def words(self) -> Any:

@@ -1,0 +1,102 @@
+"""Making and opening arenas: from the arguments of `Arena`'s constructors to an attachment.
+
+Each function returns the engine's `Attachment`. `Arena` calls them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from operator import index
+from typing import TYPE_CHECKING, Any, SupportsIndex
+
+from pagebuddy.errors import ArenaExists, ArenaNotFound
+from pagebuddy.memory.sizes import bytes_of
+from pagebuddy.sharing.joining import attaching
+from pagebuddy.sharing.layout import Layout
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from pagebuddy.memory.options import Options
+
+
+def layout_of(
+    engine: ModuleType,
+    size: object,
+    page_size: object,
+    max_order: object,
+    slots: object,
+    lock: object,
+) -> Layout:
+    """Return the layout of a new shared arena. Raises TypeError and ValueError."""
+    return Layout.of(
+        bytes_of(size),
+        page_size=page_size,
+        max_order=max_order,
+        slots=slots,
+        lock=attaching.lock_word(engine, lock),
+    )
+
+
+def make_anonymous(engine: ModuleType, layout: Layout, options: Options) -> Any:
+    """Make an arena without a name."""
+    if sys.platform != "linux":
+        return _make_private(engine, layout, options)
+    from pagebuddy.memory.anonymous import Anonymous
+
+    return attaching.make(engine, layout, Anonymous.make(layout.n_bytes, options))
+
+
+def _make_private(engine: ModuleType, layout: Layout, options: Options) -> Any:
+    """Make an arena of one process, where memory cannot be passed on by descriptor."""
+    from mmap import mmap
+
+    from pagebuddy.memory.given import Given
+
+    own = Layout.of(
+        layout.n_pages * layout.page_size, page_size=layout.page_size, max_order=layout.max_order
+    )
+    return attaching.make(engine, own, Given(mmap(-1, own.n_bytes), options))
+
+
+def make_named(engine: ModuleType, name: str, layout: Layout, options: Options) -> Any:
+    """Make an arena in `/dev/shm`. Raises `ArenaExists`."""
+    from pagebuddy.memory.named import Named
+
+    return attaching.make(engine, layout, Named.make(name, layout.n_bytes, options))
+
+
+def attach_to(engine: ModuleType, arena: str | SupportsIndex) -> Any:
+    """Attach to the arena with a name, or behind a descriptor. Raises `ArenaNotFound`."""
+    if isinstance(arena, str):
+        from pagebuddy.memory.named import Named
+
+        return attaching.attach(engine, Named.open(arena))
+    from pagebuddy.memory.anonymous import Anonymous
+
+    if not hasattr(arena, "__index__"):
+        raise TypeError(f"arena is {arena!r}; it must be a name or an open descriptor")
+    return attaching.attach(engine, Anonymous.attach(index(arena)))
+
+
+def open_file(
+    engine: ModuleType, path: str | os.PathLike[str], layout: Layout | None, options: Options
+) -> Any:
+    """Attach to the arena in a file, or make it there if a layout is given.
+
+    Raises `ArenaNotFound` if the file does not exist and no layout is given.
+    """
+    from pagebuddy.memory.file import File
+
+    while True:
+        try:
+            return attaching.attach(engine, File.open(path))
+        except ArenaNotFound:
+            if layout is None:
+                raise
+        try:
+            return attaching.make(engine, layout, File.make(path, layout.n_bytes, options))
+        except ArenaExists:
+            # Another process was quicker.
+            continue
