@@ -48,7 +48,7 @@ alone: $(VENV)/.dev-$(MODE)
 	$(BIN)/python -m pytest -m alone
 
 docs: $(VENV)/.dev-$(MODE) ## build the documentation into site/
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "open site/index.html; to search in it: $(BIN)/python -m http.server --bind localhost --directory site"
 
 hunt: export PAGEBUDDY_EFFORT = hunt

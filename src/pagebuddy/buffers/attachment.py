@@ -59,6 +59,7 @@ if not cython.compiled:
 if TYPE_CHECKING:
     from pagebuddy.sharing.attached import Figures
 
+
 # The garbage collector would clear the owners of the memory first, but detaching stores to that memory.
 # Untracked, this object ends with its last reference, and then they end.
 @cython.no_gc
