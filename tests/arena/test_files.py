@@ -166,7 +166,7 @@ for look in looks:
         look()
     except (CorruptMetadata, ValueError) as error:
         said = str(error)
-        assert "as long as" in said or "is empty" in said, said
+        assert "truncated" in said or "is empty" in said, said
     else:
         raise AssertionError(look)
     finally:

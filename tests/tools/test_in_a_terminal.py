@@ -73,7 +73,7 @@ def test_ctrl_c_ends_it_quietly(terminal, arguments, running):
     ],
 )
 def test_a_signal_to_it_alone_ends_it_quietly(terminal, arguments, running, by):
-    """Its other processes see that it is gone, and nothing of theirs is left to be told of."""
+    """Its other processes see that it was removed, and nothing of theirs is left to be told of."""
     shown = terminal(*arguments, interrupt_at=running, by=by)
     ends_at_once = arguments[0] == "bench" and by != signal.SIGINT
     assert shown.code == (-by if ends_at_once else 128 + by)

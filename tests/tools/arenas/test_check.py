@@ -58,7 +58,7 @@ def test_a_sound_arena(store, pagebuddy_command):
     # The path may be too long for a line.
     assert "".join(figures.pop("arena").split()) == str(path)
     assert figures == {
-        "sound": "every invariant was proved",
+        "sound": "all invariants hold",
         "buffers": "2 buffers, 13.7 KiB, 2 of them kept",
     }
     assert path.read_bytes() == before
@@ -68,7 +68,7 @@ def test_one_that_is_in_use(arena, name, die, pagebuddy_command):
     buffer = arena.alloc(5000)
     die(5000)
     code, text, _ = pagebuddy_command("check", name)
-    assert (code, told(text)["sound"]) == (0, "every invariant was proved")
+    assert (code, told(text)["sound"]) == (0, "all invariants hold")
     assert told(text)["buffers"] == "1 buffer, 8 KiB, 0 of them kept"
     del buffer
 
@@ -102,8 +102,8 @@ KINDS = {
     "busy, count": ("the count of an order is the number of its free blocks", True, 2),
     "poisoned": ("its records contradict each other", False, 2),
     "header": ("its header has its checksum", False, 0),
-    "cut": ("it was cut short, by ", False, 0),
-    "cut in a header": ("it is longer than a header: 100 bytes are there", False, 0),
+    "cut": ("the file is too short: ", False, 0),
+    "cut in a header": ("it is longer than a header (100 bytes are there)", False, 0),
 }
 
 
@@ -116,7 +116,7 @@ def test_a_damaged_arena(store, kind, pagebuddy_command, tmp_path):
     assert (code, complaint) == (1, "")
     figures = told(text)
     assert wrong in figures["WRONG"]  # all of them, one behind the other
-    assert ("whoever attaches next" in figures["mended"]) is mends
+    assert ("next process that uses" in figures["repair"]) is mends
     assert figures["buffers"].startswith(f"{n_buffers} buffers, ")
     assert ("to save" in figures) is (n_buffers > 0)
     assert ("weights" in text) is (n_buffers > 0)
@@ -155,7 +155,7 @@ def test_of_one_that_was_cut_short_what_is_there_is_saved(store, pagebuddy_comma
     code, text, _ = pagebuddy_command("check", path, "--json", "--save", saved)
     found = json.loads(text)
     assert (code, found["sound"], found["mends"], found["saved"]) == (1, False, False, 2)
-    assert found["wrong"] == [f"it was cut short, by {(1 << 20) - 5 * 4096:,} bytes"]
+    assert found["wrong"] == [f"the file is too short: {(1 << 20) - 5 * 4096:,} bytes are missing"]
     assert [(row["key"], row["doubtful"]) for row in found["buffers"]] == [
         ("weights", False),
         ("../a key", True),
@@ -165,8 +165,8 @@ def test_of_one_that_was_cut_short_what_is_there_is_saved(store, pagebuddy_comma
     assert (saved / part).read_bytes() == b"xyz" + bytes(4096 - 3)
     code, text, complaint = pagebuddy_command("stat", path)
     assert (code, text) == (1, "")
-    assert complaint.startswith(f"pagebuddy: {path} is damaged: it does not hold that ")
-    assert complaint.endswith(f"; see: pagebuddy check {path}\n")
+    assert complaint.startswith(f"pagebuddy: {path} is damaged: violated invariant: ")
+    assert complaint.endswith(f"; run: pagebuddy check {path}\n")
 
 
 def test_an_arena_in_use_that_is_damaged(arena, name, pagebuddy_command):
@@ -176,7 +176,7 @@ def test_an_arena_in_use_that_is_damaged(arena, name, pagebuddy_command):
     code, text, _ = pagebuddy_command("check", name)
     assert code == 1
     assert "the count of an order" in told(text)["WRONG"]
-    assert told(text)["mended"].startswith("by whoever attaches next")
+    assert told(text)["repair"].startswith("automatic, by the next process")
     arena.recover()
     assert pagebuddy_command("check", name)[0] == 0
 

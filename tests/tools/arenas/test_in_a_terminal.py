@@ -42,7 +42,7 @@ def busy(long_name):
         (["map"], "each character is"),
         (["map", "--by", "holder"], "A "),
         (["map", "--tree", "0"], "order"),
-        (["check"], "every invariant was proved"),
+        (["check"], "all invariants hold"),
         (["reap"], "reaped "),
     ],
 )
@@ -74,8 +74,8 @@ def test_an_arena_that_is_not_there(name, terminal):
             shown = terminal(verb, name, columns=columns)
             assert shown.code == 2
             told = " ".join(shown.text.split())
-            assert told.startswith(f"pagebuddy: there is no arena named {name}; ")
-            assert told.endswith("lists those that there are")
+            assert told.startswith(f"pagebuddy: no arena is named {name}; ")
+            assert told.endswith("lists all arenas")
 
 
 def test_watching_until_interrupted(busy, long_name, terminal):

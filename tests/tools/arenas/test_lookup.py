@@ -43,9 +43,9 @@ def test_what_is_no_arena(tmp_path):
     (tmp_path / "link").symlink_to("text")
     os.mkfifo(tmp_path / "fifo")
     for other in ("text", "link", "fifo", "."):
-        with pytest.raises(Foreign, match="is no arena"):
+        with pytest.raises(Foreign, match="is not an arena"):
             opened(str(tmp_path / other))
-    with pytest.raises(ArenaNotFound, match="path of a file"):
+    with pytest.raises(ArenaNotFound, match="path of an arena's file"):
         opened(str(tmp_path / "none"))
 
 
@@ -54,5 +54,5 @@ def test_a_file_of_that_name_here_is_told_of(name, tmp_path, monkeypatch):
     with pytest.raises(ArenaNotFound, match="pagebuddy ls"):
         opened(path_of(name))
     (tmp_path / name).write_text("")
-    with pytest.raises(ArenaNotFound, match=f"say ./{name}"):
+    with pytest.raises(ArenaNotFound, match=f"write ./{name}"):
         opened(path_of(name))

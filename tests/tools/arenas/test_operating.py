@@ -18,11 +18,11 @@ def test_reap(arena, name, die, pagebuddy_command):
     # The second, by attaching, has reaped the first.
     assert pagebuddy_command("reap", name) == (
         0,
-        "reaped 1 dead process: 72 KiB freed, 8 KiB used\n",
+        "reaped 1 dead process; freed 72 KiB, 8 KiB still used\n",
         "",
     )
     assert (arena.stats().processes, arena.stats().n_spans) == (1, 1)
-    assert pagebuddy_command("reap", name)[1].startswith("reaped 0 dead processes: 0 bytes freed")
+    assert pagebuddy_command("reap", name)[1].startswith("reaped 0 dead processes; freed 0 bytes")
     del buffer
 
 
@@ -34,7 +34,7 @@ def test_reap_unclaimed_handles(arena, name, pagebuddy_command):
     assert (code, json.loads(text)) == (0, {"reaped": 0, "ended": 0, "freed_bytes": 0})
     assert pagebuddy_command("reap", name, "--unclaimed-after", "0") == (
         0,
-        "reaped 0 dead processes, ended 2 handles: 8 KiB freed, 0 bytes used\n",
+        "reaped 0 dead processes, ended 2 handles; freed 8 KiB, 0 bytes still used\n",
         "",
     )
     assert arena.stats().tickets == 0
@@ -48,8 +48,8 @@ def test_rm(name, tmp_path, pagebuddy_command):
     with Arena.file(store, "1 MiB"):
         pass
     code, text, complaint = pagebuddy_command("rm", name, store)
-    goes_on = "1 process goes on with it, until it ends with the last of them"
-    assert (code, text, complaint) == (0, "", f"{name}: {goes_on}\n")
+    still_used = "removed; 1 process still uses its memory, which is freed when the last one ends"
+    assert (code, text, complaint) == (0, "", f"{name}: {still_used}\n")
     assert not store.exists()
     assert not os.path.exists(f"/dev/shm/{name}")
     assert arena.alloc(5).view[:] == bytes(5)
@@ -58,7 +58,7 @@ def test_rm(name, tmp_path, pagebuddy_command):
 def test_rm_of_several_is_all_or_nothing(arena, name, tmp_path, refused):
     text = tmp_path / "text"
     text.write_text("precious")
-    assert "is no arena" in refused("rm", name, text)
+    assert "is not an arena" in refused("rm", name, text)
     assert text.read_text() == "precious"
     assert os.path.exists(f"/dev/shm/{name}")
 

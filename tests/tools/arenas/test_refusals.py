@@ -13,10 +13,10 @@ SECONDS = 120
 
 @pytest.mark.parametrize("verb", ["stat", "map", "check", "reap", "rm"])
 def test_a_name_that_is_none(verb, name, refused, tmp_path):
-    assert refused(verb, name).startswith(f"there is no arena named {name}; ")
+    assert refused(verb, name).startswith(f"no arena is named {name}; ")
     assert "letters" in refused(verb, "two words")
     (tmp_path / "text").write_text("not an arena, but long enough for its first words to be read")
-    assert refused(verb, tmp_path / "text").endswith("is no arena: it does not start as one does")
+    assert refused(verb, tmp_path / "text").endswith("is not an arena: it starts with b'not an a'")
     assert (tmp_path / "text").exists()
 
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-# Starts one, sends so much of a message of a thousand bytes, and is gone; {} is what it sends.
+# Starts one, sends so much of a message of a thousand bytes, and was removed; {} is what it sends.
 GOES = """
 import os
 from pagebuddy.tools.bench.handovers import _answer_arrays

@@ -188,7 +188,7 @@ def interrupt_at_a_terminal(path, script, after):
     if pid == 0:
         os.execve(arguments[0], arguments, ENVIRONMENT)
     shown = b""
-    # The terminal is gone, which is an error, when its last process is.
+    # The terminal was removed, which is an error, when its last process is.
     with suppress(OSError):
         while select.select([terminal], [], [], SECONDS)[0]:
             before, shown = shown, shown + os.read(terminal, 1 << 16)

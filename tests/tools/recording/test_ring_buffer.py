@@ -93,7 +93,7 @@ def test_an_allocation_without_a_page_was_not_served():
     assert decoder().decode(text).served.tolist() == [False, True]
 
 
-def test_time_goes_on_in_all_the_ways_it_may():
+def test_time_still_used_in_all_the_ways_it_may():
     text = page(
         (3 << 59) + 5,
         header(30, 1) + struct.pack("<I", 2),  # 2 * 2^27 + 1 later

@@ -1,10 +1,15 @@
-"""Arenas seen and operated from outside, by name.
+"""The verbs that inspect and repair arenas by name.
 
-    place         where the arena of a name lies, and opening it to look
-    snapshot      a copy of an arena at one moment: looking owns nothing, and takes no slot
-    salvage       the buffers that an arena's records tell, saved as files
-    arena_layout  an arena's memory as pictures are drawn from it
-    arena_report  an arena's figures, for a terminal
-
-The others are the verbs.
+ls_command       `ls`: lists the named arenas
+stat_command     `stat`: prints the figures of an arena
+map_command      `map`: draws an arena's memory
+check_command    `check`: checks an arena and saves its buffers
+reap_command     `reap`: frees what dead processes held
+rm_command       `rm`: removes arenas
+lookup           finds and opens an arena by name or path
+snapshot         a private copy of an arena's metadata, taken without attaching
+examination      checks all invariants of an arena
+salvage          finds buffers in the records of a damaged arena, and saves them
+arena_layout     an arena's memory as a layout, for pictures
+arena_report     prints the figures of an arena
 """

@@ -1,4 +1,4 @@
-"""An arena's memory as pictures are drawn from it."""
+"""An arena's memory as a layout, from which pictures are drawn. Used by `stat`, `map` and notebooks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def layout_of(arena: ArenaView) -> Layout:
-    """How an arena's memory lies, and which processes hold what. Cost: a walk through the buffers.
+    """The layout of an arena's memory, with the holders of its buffers. O(buffers).
 
     >>> from pagebuddy import Arena
     >>> arena = Arena("64 KiB")
@@ -37,7 +37,7 @@ def layout_of(arena: ArenaView) -> Layout:
 
 
 def name_of(process: ProcessRow) -> str:
-    """What people call a process: its number and its name."""
+    """A process for people: its number and name, and whether it is dead."""
     name = f"{process.pid} {process.name}".strip()
     return name if process.alive else f"dead {name}"
 
@@ -45,7 +45,7 @@ def name_of(process: ProcessRow) -> str:
 def free_blocks(
     spans: Iterable[tuple[int, int]], n_pages: int, max_order: int
 ) -> Iterator[tuple[int, int]]:
-    """The free blocks between spans, which ascend: first page and order, merged as far as it goes.
+    """The free blocks between spans in ascending order, fully merged: first page and order.
 
     >>> list(free_blocks([(0, 5), (8, 1)], 16, 4))
     [(5, 0), (6, 1), (9, 0), (10, 1), (12, 2)]

@@ -1,4 +1,4 @@
-"""An arena's figures, for a terminal."""
+"""Prints an arena's figures, for `stat`."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from pagebuddy.tools.pictures.free_by_order import FreeByOrder
 from pagebuddy.tools.terminal.tables import in_rows
 from pagebuddy.tools.terminal.units import counted, in_bytes, in_percent
 
-# In fewer columns a table of processes would have no room for their figures.
+# With fewer columns, processes are printed as lines instead of a table.
 _TABLE_FITS = 60
 
-# In a low terminal so many orders are as good as processes.
+# In a terminal with few lines, at least so many orders are printed before processes are left out.
 _ORDERS = 5
 
 
 class ArenaReport:
-    """What is used and what is free, who is attached and holds what, free blocks order by order."""
+    """Used and free memory, the attached processes and what they hold, and free blocks by order."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.name = snapshot.name
@@ -38,7 +38,7 @@ class ArenaReport:
         yield self.told(options.max_width, len(self.processes))
 
     def told(self, width: int, n_processes: int, most: int | None = None) -> RenderableType:
-        """All of it, but for processes after so many, and for orders as `FreeByOrder` leaves out."""
+        """The report with at most so many processes, and with orders limited as in `FreeByOrder`."""
         parts: list[RenderableType] = [in_rows(_figures(self.name, self.stats))]
         if self.processes:
             parts.append(Text())
@@ -50,10 +50,9 @@ class ArenaReport:
 
 
 class Watched:
-    """A report in no more lines than a terminal has, as far as it can be.
+    """A report that fits the lines of a terminal if possible, and says what it leaves out.
 
-    Where it has too few, the orders without a free block are left out, then the lower ones but for
-    `_ORDERS`, then processes, the last first; and how much is left out is told.
+    It leaves out orders without a free block, then low orders except `_ORDERS`, then processes.
     """
 
     def __init__(self, report: ArenaReport) -> None:
@@ -77,7 +76,7 @@ def _height(told: RenderableType, console: Console, options: ConsoleOptions) -> 
 
 
 def in_a_line(stats: ArenaStats) -> str:
-    """The figures that change, in a line."""
+    """The changing figures, in one line."""
     used = f"{in_bytes(stats.used_bytes)} used in {counted(stats.n_spans, 'buffer')}"
     processes = "1 process" if stats.processes == 1 else f"{stats.processes} processes"
     dead = f", {stats.dead} dead" if stats.dead else ""
@@ -91,14 +90,13 @@ def _figures(name: str, stats: ArenaStats) -> Iterator[tuple[str, str]]:
     share = in_percent(stats.used / stats.n_pages)
     yield "used", f"{in_bytes(stats.used_bytes)}, {share}, in {counted(stats.n_spans, 'buffer')}"
     largest = in_bytes(stats.largest_free_bytes)
-    yield "free", f"{in_bytes(stats.free_bytes)}, of which {largest} in one piece"
+    yield "free", f"{in_bytes(stats.free_bytes)}, the largest run {largest}"
     if stats.kept:
-        outlast = "which outlasts its" if stats.kept == 1 else "which outlast their"
-        yield "kept", f"{counted(stats.kept, 'buffer')}, {outlast} holders"
+        yield "kept", f"{counted(stats.kept, 'buffer')} kept under a key"
     if stats.tickets:
-        yield "on their way", f"{counted(stats.tickets, 'handle')} that nobody claimed yet"
+        yield "sent", f"{counted(stats.tickets, 'handle')} not yet claimed"
     if stats.dead:
-        yield "dead", f"{stats.dead} of {stats.processes} attached; see: pagebuddy reap {name}"
+        yield "dead", f"{stats.dead} of {stats.processes} attached; run: pagebuddy reap {name}"
 
 
 def _lines(processes: list[ProcessRow]) -> Iterator[RenderableType]:
@@ -110,6 +108,7 @@ def _lines(processes: list[ProcessRow]) -> Iterator[RenderableType]:
 
 def _state(row: ProcessRow) -> str:
     state = "alive" if row.alive else "dead"
+    # Processes that were forked from it share its slot.
     return f"{state}, forked" if row.sticky else state
 
 
@@ -120,7 +119,7 @@ def _table(processes: list[ProcessRow]) -> Table:
     table.add_column("name", overflow="fold")
     table.add_column("state", no_wrap=True)
     table.add_column("buffers", justify="right", no_wrap=True)
-    table.add_column("together", justify="right", no_wrap=True)
+    table.add_column("size", justify="right", no_wrap=True)
     for row in processes:
         table.add_row(
             str(row.slot),

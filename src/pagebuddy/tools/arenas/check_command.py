@@ -21,7 +21,7 @@ from pagebuddy.tools.terminal.refusal import WRONG_INSIDE, broken, plain_refusal
 from pagebuddy.tools.terminal.tables import in_rows
 from pagebuddy.tools.terminal.units import counted, in_bytes
 
-# So many kept buffers are told by name.
+# The maximum number of kept buffers that are listed.
 _TOLD = 20
 
 
@@ -32,24 +32,23 @@ def check_command(
         typer.Option(
             "--save",
             metavar="FOLDER",
-            help="Write each buffer that can be found into a file of its own there.",
+            help="Save every buffer that can be found into this folder, one file each.",
         ),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print what was found as JSON, every buffer too.")
+        bool, typer.Option("--json", help="Print the result and all buffers as JSON.")
     ] = False,
 ) -> None:
-    """Say what is wrong with an arena; save what can be.
+    """Check an arena for damage; save its buffers.
 
-    Every invariant is proved. An arena that nobody is attached to is not touched: a copy is
-    examined. One that is in use is attached to, so that its lock keeps it still; those who died
-    are reaped then.
+    Checks all invariants. If no process is attached, it checks a copy and does not change the
+    arena. Otherwise it attaches and takes the arena's lock; attaching also reaps dead processes.
 
     \b
       pagebuddy check frames
       pagebuddy check ./store.pb --save rescued
 
-    Exit code: 0 if it is sound; 1 if not; 2 if NAME is none.
+    Exit code: 0 if the arena is sound; 1 if it is damaged; 2 if NAME is not an arena.
     """
     saved = 0
     with plain_refusals():
@@ -78,23 +77,23 @@ def _figures(found: Examination, folder: Path | None) -> Iterator[tuple[str, str
     for wrong in found.wrong:
         yield "WRONG", wrong
     if not found.wrong:
-        yield "sound", "every invariant was proved"
+        yield "sound", "all invariants hold"
     elif found.mends:
-        yield "mended", "by whoever attaches next, or works there; no buffer is lost"
+        yield "repair", "automatic, by the next process that uses the arena; no buffer is lost"
     elif found.buffers:
-        yield "mended", "by nothing: save what can be read, and make a new arena"
+        yield "repair", "not possible; save the buffers and create a new arena"
     else:
-        yield "mended", "by nothing, and no buffer can be found: make a new arena"
+        yield "repair", "not possible, and no buffer was found; create a new arena"
     size = in_bytes(sum(buffer.nbytes for buffer in found.buffers))
     kept = sum(buffer.key is not None for buffer in found.buffers)
     yield "buffers", f"{counted(len(found.buffers), 'buffer')}, {size}, {kept} of them kept"
     if doubtful := sum(buffer.doubtful for buffer in found.buffers):
-        what = "whose records are wrong, or with pages that are another's as well, or gone"
+        what = "with a wrong record, or with pages that are shared with another buffer or missing"
         yield "doubtful", f"{counted(doubtful, 'buffer')} {what}"
     if found.dead:
         yield (
             "dead",
-            f"{found.dead} of {found.processes} attached; see: pagebuddy reap {found.name}",
+            f"{found.dead} of {found.processes} attached; run: pagebuddy reap {found.name}",
         )
     if folder is not None:
         yield "saved", f"{counted(len(found.buffers), 'file')} in {folder}"
@@ -110,7 +109,7 @@ def _kept(buffers: list[Found]) -> Table:
     table.add_row("kept as", "offset", "size", style="bold")
     named = [buffer for buffer in buffers if buffer.key]
     for buffer in named[:_TOLD]:
-        # It may have any ASCII in it, also what a terminal would obey.
+        # A key may contain control characters that a terminal would interpret.
         table.add_row(Text(ascii(buffer.key)[1:-1]), f"{buffer.offset:#x}", in_bytes(buffer.nbytes))
     if len(named) > _TOLD:
         table.add_row(f"and {len(named) - _TOLD} more", "", "")

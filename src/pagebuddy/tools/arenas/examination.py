@@ -1,4 +1,4 @@
-"""Whether an arena is sound, and what can be done where it is not."""
+"""Checks whether an arena is sound, and whether it can be repaired. Used by `check`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pagebuddy.tools.terminal.units import counted
 
 @dataclass
 class Examination:
-    """What was found: `wrong` is empty for a sound arena.
+    """The result of a check; `wrong` lists the damage and is empty for a sound arena.
 
-    `mends` says whether whoever attaches or works next makes it sound again, all `buffers` staying as
-    they are; without, what can be saved is what they were.
+    With `mends`, the next process that uses the arena repairs it and loses no buffer; without, `buffers`
+    can only be saved.
     """
 
     name: str
@@ -30,27 +30,29 @@ class Examination:
     buffers: list[Found] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, object]:
-        """All of it, ready for JSON."""
+        """All fields by name, ready for JSON."""
         buffers = [buffer._asdict() for buffer in self.buffers]
         return asdict(self) | {"sound": not self.wrong, "buffers": buffers}
 
 
 def examine(snapshot: Snapshot) -> Examination:
-    """Prove every invariant of an arena, of which this is a copy as it is, not mended.
+    """Check all invariants of an arena, given a copy that was not repaired.
 
-    Where nobody is attached, of the copy: the arena stays untouched. Else of the arena itself, under
-    its lock, by attaching, as a copy might be of two moments.
+    If no process is attached, checks the copy. Otherwise attaches and checks the arena under its lock,
+    because the copy may mix two states.
     """
     found = Examination(snapshot.name, in_use=snapshot.is_in_use)
     found.buffers = buffers_in(snapshot)
     if snapshot.missing:
-        found.wrong.append(f"it was cut short, by {counted(snapshot.missing, 'byte')}")
+        found.wrong.append(
+            f"the file is too short: {counted(snapshot.missing, 'byte')} are missing"
+        )
         found.mends = False
         return found
     poisoned, busy = (bool(snapshot.words[at]) for at in (A_POISONED, A_BUSY))
     if poisoned:
         found.wrong.append(
-            "its records contradict each other: it was given up by whoever found that"
+            "its records contradict each other; the process that found this marked it as damaged"
         )
         found.mends = False
         return found

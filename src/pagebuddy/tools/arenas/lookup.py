@@ -1,4 +1,4 @@
-"""Where the arena of a name lies."""
+"""Finds and opens an arena by its name or path. Used by all verbs of this folder."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXE
 
 
 class Foreign(ValueError):
-    """What is there is no arena."""
+    """The file is not an arena."""
 
 
 def path_of(name: str) -> str:
-    """The path of the arena that a NAME means: one with a slash is a path itself.
+    """The path of the arena named on the command line; a name with a slash is a path.
 
     >>> path_of("frames"), path_of("./store.pb")
     ('/dev/shm/frames', './store.pb')
@@ -34,10 +34,10 @@ def path_of(name: str) -> str:
 
 
 def opened(path: str) -> int:
-    """Open the arena at a path to look at it; return the descriptor.
+    """Open the arena at a path for reading; return the descriptor.
 
-    Whose it is, and who may write it, does not matter to those who only look. Raises `ArenaNotFound`,
-    `Foreign`, and OSError where the system refuses.
+    Does not check owner and permissions as attaching does. Raises `ArenaNotFound`, `Foreign` if it is
+    not an arena, `OSError`.
     """
     try:
         fd = os.open(path, _FLAGS)
@@ -45,13 +45,15 @@ def opened(path: str) -> int:
         raise ArenaNotFound(_missing(path)) from None
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
-            raise Foreign(f"{path} is no arena, as it is not a regular file") from None
+            raise Foreign(f"{path} is not an arena: it is not a regular file") from None
         raise
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise Foreign(f"{path} is no arena, as it is not a regular file")
-        if os.pread(fd, WORD, 0) != ARENA_MAGIC.to_bytes(WORD, "little"):
-            raise Foreign(f"{path} is no arena: it does not start as one does")
+            raise Foreign(f"{path} is not an arena: it is not a regular file")
+        start = os.pread(fd, WORD, 0)
+        if start != ARENA_MAGIC.to_bytes(WORD, "little"):
+            found = f"it starts with {start!r}" if start else "it is empty"
+            raise Foreign(f"{path} is not an arena: {found}")
     except BaseException:
         os.close(fd)
         raise
@@ -61,14 +63,14 @@ def opened(path: str) -> int:
 def _missing(path: str) -> str:
     folder, name = os.path.split(path)
     if folder != named.FOLDER:
-        return f"there is no {path}; give the path of a file that holds an arena"
+        return f"{path} does not exist; give the path of an arena's file"
     if os.path.exists(name):
-        return f"there is no arena named {name}; for the file here say ./{name}"
-    return f"there is no arena named {name}; `pagebuddy ls` lists those that there are"
+        return f"no arena is named {name}; for the file in this folder, write ./{name}"
+    return f"no arena is named {name}; `pagebuddy ls` lists all arenas"
 
 
 def told(path: str) -> str:
-    """What people call the arena at a path.
+    """The name of the arena at a path, or the path if it has no name.
 
     >>> told("/dev/shm/frames"), told("./store.pb")
     ('frames', './store.pb')
@@ -78,13 +80,13 @@ def told(path: str) -> str:
 
 
 def attached(path: str) -> Arena:
-    """Attach to the arena at a path, as any process does. Raises what that raises."""
+    """Attach to the arena at a path."""
     folder, name = os.path.split(path)
     return Arena.attach(name) if folder == named.FOLDER else Arena.file(path)
 
 
 def named_arenas() -> Iterator[tuple[str, bool]]:
-    """The paths of what may be named arenas, by name, and whether this process may read them."""
+    """Yield the paths of possible named arenas, sorted, and whether this process may read them."""
     try:
         paths = sorted(Path(named.FOLDER).iterdir())
     except OSError:
@@ -95,7 +97,7 @@ def named_arenas() -> Iterator[tuple[str, bool]]:
         except PermissionError:
             yield str(path), False
         except (OSError, Foreign):
-            # Others come and go meanwhile.
+            # Not an arena, or removed meanwhile.
             continue
         else:
             os.close(fd)
@@ -103,7 +105,7 @@ def named_arenas() -> Iterator[tuple[str, bool]]:
 
 
 def complete(incomplete: str) -> list[str]:
-    """The named arenas whose names begin so, for a shell."""
+    """The names of arenas that start with a text, for completion in a shell."""
     names = [told(path) for path, readable in named_arenas() if readable]
     return [name for name in names if name.startswith(incomplete)]
 
@@ -112,8 +114,8 @@ Name = Annotated[
     str,
     typer.Argument(
         metavar="NAME",
-        help="The arena's name, or the path of a file that holds one, with a slash in it.",
+        help="The name of an arena, or the path of its file. A path must contain a slash.",
         autocompletion=complete,
     ),
 ]
-"""The argument of verbs that work on one arena."""
+"""The argument NAME of verbs for one arena."""

@@ -20,7 +20,7 @@ from pagebuddy.tools.arenas.snapshot import Snapshot
 from pagebuddy.tools.terminal.refusal import WRONG_INSIDE, broken, plain_refusals
 from pagebuddy.tools.terminal.units import counted, in_bytes
 
-# In fewer columns the names would have no room beside the figures.
+# With fewer columns, arenas are printed as lines instead of a table.
 _TABLE_FITS = 70
 
 _COLUMNS = ("size", "used", "largest free", "processes", "dead")
@@ -29,24 +29,27 @@ _COLUMNS = ("size", "used", "largest free", "processes", "dead")
 def ls_command(
     patterns: Annotated[
         list[str] | None,
-        typer.Argument(metavar="PATTERN", help="Only those named so, such as 'frames*'."),
+        typer.Argument(
+            metavar="PATTERN", help="List only arenas whose names match, such as 'frames*'."
+        ),
     ] = None,
     as_json: Annotated[
         bool,
-        typer.Option("--json", help="Print the figures as JSON: a list, an object for each."),
+        typer.Option("--json", help="Print the figures as JSON, a list with one object per arena."),
     ] = False,
 ) -> None:
     """List the named arenas of this machine.
 
-    They are files in /dev/shm, told from others by how they start. Each is looked at, not attached
-    to: nothing changes, and nobody waits. Of what processes that died had, `pagebuddy reap NAME`
-    frees what nobody else needs.
+    Named arenas are files in /dev/shm. They are read without attaching or locking, so other
+    processes are not disturbed. For each arena: its size; the memory that is used; the largest
+    free run; the number of attached processes; and how many of these are dead. `pagebuddy reap
+    NAME` frees the buffers of dead processes.
 
     \b
       pagebuddy ls
       pagebuddy ls 'frames*' --json
 
-    Exit code: 0; 1 if an arena is damaged.
+    Exit code: 0 on success; 1 if an arena is damaged.
     """
     found: list[tuple[str, ArenaStats | str]] = []
     figures: list[dict[str, object]] = []
@@ -67,7 +70,7 @@ def ls_command(
                 found.append((name, broken(error)))
                 figures.append({"name": name, "path": path, "error": broken(error)})
             except (ArenaNotFound, Foreign):
-                # Removed, or replaced, since it was found.
+                # Removed or replaced since it was listed.
                 continue
     if as_json:
         typer.echo(json.dumps(figures, indent=2))
@@ -75,7 +78,8 @@ def ls_command(
         _print(found)
     if unreadable:
         files = counted(unreadable, "file")
-        typer.echo(f"{files} in /dev/shm may not be read: arenas of others, perhaps", err=True)
+        told_files = f"{files} in /dev/shm cannot be read (permission denied)"
+        typer.echo(f"{told_files}; they may be arenas of other users", err=True)
     if any(isinstance(stats, str) for _, stats in found):
         raise typer.Exit(WRONG_INSIDE)
 
@@ -88,7 +92,7 @@ def _print(found: list[tuple[str, ArenaStats | str]]) -> None:
         _print_table(found, console)
     for name, stats in found:
         if isinstance(stats, str):
-            console.print(Text(f"\n{name} is damaged: {stats}; see: pagebuddy check {name}"))
+            console.print(Text(f"\n{name} is damaged: {stats}; run: pagebuddy check {name}"))
 
 
 def _print_narrow(found: list[tuple[str, ArenaStats | str]], console: Console) -> None:
@@ -100,11 +104,11 @@ def _print_narrow(found: list[tuple[str, ArenaStats | str]], console: Console) -
         figures = [
             in_bytes(stats.n_bytes),
             f"{in_bytes(stats.used_bytes)} used",
-            f"{in_bytes(stats.largest_free_bytes)} in one piece",
+            f"largest free run {in_bytes(stats.largest_free_bytes)}",
             f"{stats.processes} process{'es' * (stats.processes != 1)}",
         ]
         if stats.dead:
-            figures.append(f"{stats.dead} of them dead")
+            figures.append(f"{stats.dead} dead")
         console.print(Padding(Text(", ".join(figures)), (0, 0, 0, 2)))
 
 

@@ -21,7 +21,7 @@ from pagebuddy.tools.terminal.units import in_bytes, in_percent
 
 
 class By(str, Enum):
-    """What the colours and letters of a picture mean."""
+    """The meaning of the colours and letters of a picture."""
 
     ORDER = "order"
     HOLDER = "holder"
@@ -30,41 +30,45 @@ class By(str, Enum):
 def map_command(
     name: Name,
     by: Annotated[
-        By, typer.Option(help="Draw free blocks by their order, or used ones by who holds them.")
+        By, typer.Option(help="Colour free blocks by order, or used memory by holder.")
     ] = By.ORDER,
     tree: Annotated[
         int | None,
         typer.Option(
-            metavar="PAGE", min=0, help="Draw the block of this page as the tree of its splits."
+            metavar="PAGE",
+            min=0,
+            help="Draw the block that contains this page, as a tree of its splits.",
         ),
     ] = None,
     order: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=0, help="With --tree: the block of 2^N pages, else the largest."
+            metavar="N",
+            min=0,
+            help="With --tree: draw the block of 2^N pages; by default the largest.",
         ),
     ] = None,
     svg: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw it into an .svg file, too.")
+        Path | None, typer.Option(metavar="FILE", help="Also draw into this .svg file.")
     ] = None,
 ) -> None:
-    """Draw an arena's memory: what is free, what is used, by whom.
+    """Draw an arena's memory: free blocks, used memory, holders.
 
-    The arena is looked at, not attached to: nothing changes, and nobody waits. Addresses are
-    offsets in the arena, as `Buffer.offset` is.
+    Reads the arena without attaching or locking, so other processes are not disturbed. Addresses
+    are offsets from the arena's first page in bytes, as in `Buffer.offset`.
 
     \b
       pagebuddy map frames
       pagebuddy map frames --by holder --svg frames.svg
       pagebuddy map frames --tree 0 --order 6
 
-    Exit code: 0; 1 if the arena is damaged; 2 if something given is wrong.
+    Exit code: 0 on success; 1 if the arena is damaged; 2 if an argument is wrong.
     """
     with plain_refusals(name):
         if svg is not None and svg.suffix.lower() != ".svg":
-            raise ValueError(f"cannot draw {svg}: its name must end in .svg")
+            raise ValueError(f"cannot draw {svg}: the name must end in .svg")
         if order is not None and tree is None:
-            raise ValueError("--order is for a tree; say --tree PAGE as well")
+            raise ValueError("--order needs --tree; add --tree PAGE")
         with Snapshot(path_of(name)) as snapshot:
             layout = layout_of(snapshot)
             title = _title(snapshot.name, layout)

@@ -22,21 +22,21 @@ def reap_command(
         typer.Option(
             metavar="SECONDS",
             min=0,
-            help="End handles, too, that were sent so long ago and that nobody claimed.",
+            help="Also end handles that were sent at least so many seconds ago and not claimed.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Free what processes held that died.
+    """Free the buffers of dead processes.
 
-    It happens by itself whenever a process attaches, and where room would be short otherwise; here
-    it happens now. What a living process holds, and what is kept, stays.
+    This also happens automatically when a process attaches, and when an allocation would fail.
+    Buffers that a live process holds, and buffers kept under a key, stay.
 
     \b
       pagebuddy reap frames
       pagebuddy reap frames --unclaimed-after 60
 
-    Exit code: 0; 1 if the arena is damaged; 2 if NAME is none.
+    Exit code: 0 on success; 1 if the arena is damaged; 2 if NAME is not an arena.
     """
     with plain_refusals(name):
         path = path_of(name)
@@ -45,7 +45,7 @@ def reap_command(
         with attached(path) as arena:
             arena.reap(unclaimed_after=unclaimed_after)
             after = arena.stats()
-    # Others may have allocated meanwhile.
+    # Other processes may have allocated meanwhile, so differences may be negative.
     figures = {
         "reaped": max(before.dead - after.dead, 0),
         "ended": max(before.tickets - after.tickets, 0),
@@ -57,5 +57,5 @@ def reap_command(
     dead = "1 dead process" if figures["reaped"] == 1 else f"{figures['reaped']} dead processes"
     handles = f", ended {counted(figures['ended'], 'handle')}" if figures["ended"] else ""
     freed = in_bytes(figures["freed_bytes"])
-    told = f"reaped {dead}{handles}: {freed} freed, {in_bytes(after.used_bytes)} used"
+    told = f"reaped {dead}{handles}; freed {freed}, {in_bytes(after.used_bytes)} still used"
     Console(highlight=False).print(Text(told))

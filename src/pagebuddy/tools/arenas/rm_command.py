@@ -19,21 +19,21 @@ def rm_command(
         list[str],
         typer.Argument(
             metavar="NAME",
-            help="Arenas by name, or by path with a slash in it.",
+            help="Names of arenas, or paths of their files. A path must contain a slash.",
             autocompletion=complete,
         ),
     ],
 ) -> None:
-    """Remove arenas, what is kept in them included.
+    """Remove arenas, including their kept buffers.
 
-    Processes that are attached go on undisturbed; the memory is free when the last of them has
-    ended. A file that is no arena is refused; nothing is removed unless all names are arenas.
+    Attached processes keep working; the memory is freed when the last of them ends. If one of the
+    names is not an arena, nothing is removed.
 
     \b
       pagebuddy rm frames
       pagebuddy rm ./store.pb
 
-    Exit code: 0; 2 if a NAME is none.
+    Exit code: 0 on success; 2 if a NAME is not an arena.
     """
     with plain_refusals():
         paths = [path_of(name) for name in names]
@@ -54,12 +54,12 @@ def _still_used(path: str) -> str:
         return ""
     if alive == 0:
         return ""
-    goes = "1 process goes" if alive == 1 else f"{alive} processes go"
-    return f"{goes} on with it, until it ends with the last of them"
+    uses = "1 process still uses" if alive == 1 else f"{alive} processes still use"
+    return f"removed; {uses} its memory, which is freed when the last one ends"
 
 
 def _remove(path: str) -> None:
-    """Remove the arena at a path, and no other file that came there meanwhile."""
+    """Remove the arena at a path, but not another file that replaced it meanwhile."""
     fd = opened(path)
     try:
         if identity_of(os.fstat(fd)) == identity_of(os.lstat(path)):

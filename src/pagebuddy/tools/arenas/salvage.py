@@ -1,4 +1,4 @@
-"""What the records of an arena tell, however damaged all else is."""
+"""Finds buffers from the records alone, even if all else is damaged, and saves them. Used by `check`."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _CHUNK = 1 << 20
 
 
 class Found(NamedTuple):
-    """A live buffer, as its record tells it; offset and nbytes in bytes, key as in `BufferRow`.
+    """A live buffer, according to its record; offset and nbytes in bytes, key as in `BufferRow`.
 
-    It is `doubtful` if pages of it are another's as well, or are missing, or if only the directory
-    knows of it.
+    It is `doubtful` if some of its pages are missing or also in another buffer, or if only the directory
+    of kept buffers contains it.
     """
 
     offset: int
@@ -40,9 +40,9 @@ class Found(NamedTuple):
 
 
 def buffers_in(snapshot: Snapshot) -> list[Found]:
-    """The buffers whose records can be, by address, then what only the directory knows of.
+    """The buffers with a possible record, by address; then those only in the directory.
 
-    Nothing else of the engine's is read.
+    Reads nothing else of the engine's metadata.
     """
     layout = snapshot.layout
     words = np.frombuffer(snapshot.words, np.uint64)
@@ -56,7 +56,7 @@ def buffers_in(snapshot: Snapshot) -> list[Found]:
     ends = np.maximum.accumulate(pages + n)
     inside = np.zeros(pages.size, bool)
     inside[1:] = pages[1:] < ends[:-1]
-    # The one before is as doubtful as the one that lies in it.
+    # Of two buffers that overlap, both are doubtful.
     inside[:-1] |= inside[1:]
     there = (layout.n_bytes - snapshot.missing - layout.data_at) // layout.page_size
     inside |= pages + n > there
@@ -78,7 +78,7 @@ def buffers_in(snapshot: Snapshot) -> list[Found]:
 def _kept(
     entries: np.ndarray[tuple[int], np.dtype[np.uint64]],
 ) -> dict[tuple[int, int], tuple[str, int]]:
-    """The directory: (node, generation) to key and bytes."""
+    """The directory of kept buffers: (node, generation) to key and size in bytes."""
     table = entries.reshape(-1, ENTRY_WORDS)
     kept = {}
     for entry in table[table[:, ENTRY_STATE] != 0]:
@@ -89,14 +89,14 @@ def _kept(
 
 
 def save(snapshot: Snapshot, buffers: Iterable[Found], folder: Path) -> int:
-    """Write each buffer into a file of its own, named by its offset and its key; return how many.
+    """Write each buffer into a file named by its offset and key; return the number of files.
 
-    The folder is made; a file that is there already is FileExistsError.
+    Creates the folder. Raises `FileExistsError` rather than overwrite a file.
     """
     folder.mkdir(parents=True, exist_ok=True)
     count = 0
     for buffer in buffers:
-        # A key may be anything, '../x' say.
+        # A key may be any text, such as '../x'.
         key = f"-{quote(buffer.key, safe='')}" if buffer.key else ""
         with open(folder / f"{buffer.offset:#x}{key}", "xb") as file:
             at = snapshot.layout.data_at + buffer.offset

@@ -1,4 +1,4 @@
-"""Arenas as they are at one moment, for those who only look."""
+"""A copy of an arena's metadata, taken without attaching. Used by the verbs of this folder."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from pagebuddy.tools.arenas.lookup import opened, told
 if TYPE_CHECKING:
     from typing import Self
 
-# How often a copy is taken anew that others were at work in.
+# The number of attempts at a copy while other processes change the arena.
 _COPIES = 20
 
 
 class Snapshot(ArenaView):
-    """A private copy of everything in an arena but the pages, with what can be asked of an arena.
+    """A private copy of an arena's metadata (everything but the pages), which can be observed.
 
-    These hold:
-    - The arena is read, and nothing else: no slot is taken, no lock, nobody is reaped, nobody waits.
-      What is mended here is the copy.
-    - It is read, not mapped: a file that is cut short meanwhile ends nobody.
-    - Others may be at work meanwhile. Then some words are older than others; unless `mend` is false, all
-      that can contradict the records is made anew from them.
-    - With `mend` every byte is there that its header tells of. Else the last `missing` ones may not be;
-      of those that are missing here, all are 0.
+    Invariants:
+    - The arena is only read: no slot, no lock, no reaping, and no other process waits. Repairs change
+      only the copy.
+    - The file is read, not mapped, so truncating it meanwhile does not crash this process.
+    - If other processes change the arena meanwhile, some words of the copy are older than others. With
+      `mend`, all state derived from the records is therefore rebuilt.
+    - With `mend`, the file has all bytes that its header states. Otherwise the last `missing` bytes may
+      be absent; in the copy they are 0.
 
-    Raises `ArenaNotFound`, `Foreign`, `CorruptMetadata` for an arena that is damaged beyond mending,
-    OSError. Cost: reading what was ever used of the metadata, 16 bytes a page.
+    Raises `ArenaNotFound`, `Foreign` if it is not an arena, `CorruptMetadata` if it cannot be repaired,
+    `OSError`. Cost: reads the used part of the metadata, 16 bytes per page.
 
     >>> from pagebuddy import Arena
     >>> name = f"example-{os.getpid()}"
@@ -90,16 +90,16 @@ class Snapshot(ArenaView):
 
     @property
     def words(self) -> Any:
-        """All words before the pages."""
+        """All words of the metadata."""
         return self._attachment.memory
 
     @property
     def is_in_use(self) -> bool:
-        """Whether any process is attached to the arena now, and alive."""
+        """Whether a live process is attached to the arena now."""
         return lease.any_is_taken(self.fd, self.layout.n_slots)
 
     def as_dict(self) -> dict[str, object]:
-        """The figures of `stats()` and the arena's name, ready for JSON."""
+        """The arena's name and path, and the figures of `stats()`, ready for JSON."""
         return {"name": self.name, "path": os.path.abspath(self.path)} | self.stats().as_dict()
 
     def __enter__(self) -> Self:
@@ -110,10 +110,10 @@ class Snapshot(ArenaView):
 
 
 class _Copied(Given):
-    """Memory of this process alone that stands for an arena's."""
+    """Private memory with a copy of an arena's metadata."""
 
     KIND = "a copy"
-    shared = True  # so that it is asked who is alive
+    shared = True  # so that the liveness of processes is checked
 
     def __init__(self, memory: mmap.mmap, fd: int) -> None:
         super().__init__(memory)
@@ -126,13 +126,13 @@ class _Copied(Given):
 
 
 def _copied(fd: int, layout: Layout) -> Any:
-    """The engine's object for a copy of an arena, where nobody else can be at work."""
+    """The engine's attachment to a private copy of an arena's metadata, without a lock."""
     memory = mmap.mmap(-1, layout.data_at, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     view = memoryview(memory)
     at, n = 0, -1
     while n and at < layout.data_at:
         try:
-            # What was never stored takes no room, here or there.
+            # Skip holes of the file, so that they need no memory in the copy either.
             at = os.lseek(fd, at, os.SEEK_DATA)
         except OSError as error:
             if error.errno != errno.ENXIO:

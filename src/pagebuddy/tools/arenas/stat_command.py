@@ -27,22 +27,23 @@ def stat_command(
     name: Name,
     watch: Annotated[
         bool,
-        typer.Option("--watch", help="Look again and again, until Ctrl-C or the arena is gone."),
+        typer.Option("--watch", help="Refresh until Ctrl-C, or until the arena is removed."),
     ] = False,
     every: Annotated[
         float,
         typer.Option(
-            metavar="SECONDS", min=0.01, max=_A_DAY, help="How often to look with --watch."
+            metavar="SECONDS", min=0.01, max=_A_DAY, help="The interval of --watch in seconds."
         ),
     ] = 1.0,
     as_json: Annotated[
         bool,
-        typer.Option("--json", help="Print the figures as JSON; with --watch an object a line."),
+        typer.Option("--json", help="Print the figures as JSON; with --watch one object per line."),
     ] = False,
 ) -> None:
-    """Tell what is used in an arena, and who holds it.
+    """Show the used and free memory of an arena, and its processes.
 
-    The arena is looked at, not attached to: nothing changes, and nobody waits.
+    Reads the arena without attaching or locking, so other processes are not disturbed. A process
+    marked "forked" shares its slot with processes that were forked from it.
 
     \b
       pagebuddy stat frames
@@ -50,7 +51,7 @@ def stat_command(
       pagebuddy stat frames --watch --every 0.2
       pagebuddy stat frames --watch --json >> figures.jsonl
 
-    Exit code: 0; 1 if the arena is damaged; 2 if NAME is none.
+    Exit code: 0 on success; 1 if the arena is damaged; 2 if NAME is not an arena.
     """
     with plain_refusals(name):
         path = path_of(name)
@@ -80,7 +81,7 @@ def _watch(path: str, every: float, as_json: bool) -> None:
 
 
 def _look(path: str) -> tuple[ArenaReport, dict[str, object]]:
-    """The figures for a terminal and for JSON, where `processes` is how many, as in `stats()`."""
+    """Read the figures: a report for a terminal, and a dict for JSON."""
     with Snapshot(path) as snapshot:
         report = ArenaReport(snapshot)
         attached = [asdict(row) for row in report.processes]
@@ -88,7 +89,7 @@ def _look(path: str) -> tuple[ArenaReport, dict[str, object]]:
 
 
 def _looks(path: str, every: float) -> Iterator[tuple[ArenaReport, dict[str, object]]]:
-    """One look after the other. The first must find the arena."""
+    """Yield figures until the arena is removed. The first time, raises if it is missing."""
     yield _look(path)
     try:
         while True:
@@ -96,4 +97,4 @@ def _looks(path: str, every: float) -> Iterator[tuple[ArenaReport, dict[str, obj
             time.sleep(every)
             yield _look(path)
     except ArenaNotFound:
-        typer.echo(f"{path} is gone", err=True)
+        typer.echo(f"{path} was removed", err=True)

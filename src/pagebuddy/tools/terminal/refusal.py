@@ -51,10 +51,10 @@ def broken(error: CorruptMetadata) -> str:
     """The violated invariant and its place, for a message.
 
     >>> broken(CorruptMetadata("every free block is in a list", "at page 5"))
-    'it does not hold that every free block is in a list: at page 5'
+    'violated invariant: every free block is in a list (at page 5)'
     """
-    detail = f": {error.detail}" if error.detail else ""
-    return f"it does not hold that {error.invariant}{detail}"
+    detail = f" ({error.detail})" if error.detail else ""
+    return f"violated invariant: {error.invariant}{detail}"
 
 
 @contextmanager
@@ -70,7 +70,7 @@ def plain_refusals(arena: str | None = None) -> Iterator[None]:
     except CorruptMetadata as error:
         if arena is None:
             refuse(str(error), WRONG_INSIDE)
-        refuse(f"{arena} is damaged: {broken(error)}; see: pagebuddy check {arena}", WRONG_INSIDE)
+        refuse(f"{arena} is damaged: {broken(error)}; run: pagebuddy check {arena}", WRONG_INSIDE)
     except (MissingExtra, PageBuddyError, TimeoutError) as error:
         refuse(str(error), WRONG_INSIDE)
     except MemoryError:
