@@ -86,7 +86,7 @@ class Arena(ArenaView):
 
     Notes
     -----
-    Takes less than 2 ms, whatever the size. Threads can share an `Arena` object. It is a context
+    Takes less than 2 ms for any size. Threads can share an `Arena` object. It is a context
     manager, which calls `close` at the end.
 
     Examples
@@ -185,7 +185,7 @@ class Arena(ArenaView):
 
         Notes
         -----
-        Takes less than 2 ms, whatever the size.
+        Takes less than 2 ms for any size.
 
         Examples
         --------
@@ -228,7 +228,7 @@ class Arena(ArenaView):
 
         Notes
         -----
-        Takes less than 2 ms, whatever the size. Memory of dead processes is reaped.
+        Takes less than 2 ms for any size. Memory of dead processes is reaped.
 
         Examples
         --------
@@ -986,7 +986,7 @@ class Arena(ArenaView):
         Returns
         -------
         int
-            Bytes that were returned.
+            Bytes that were returned; 0 if the system cannot do it.
 
         Raises
         ------
@@ -1118,7 +1118,8 @@ class Arena(ArenaView):
         Returns
         -------
         bool
-            False if the name did not exist any more, or now belongs to another arena.
+            True if the name was removed. False if the arena has no name, or if the name no longer exists
+            or now belongs to another arena.
 
         Raises
         ------

@@ -304,6 +304,13 @@ class ArenaFuture(Future[_T]):
             If the call was cancelled.
         Exception
             What the function raised, and what `Arena.loads` raises.
+
+        Examples
+        --------
+        >>> import pagebuddy as pb
+        >>> with pb.ArenaExecutor(1) as pool:
+        ...     pool.submit(len, b"hello").result(timeout=60)
+        5
         """
         parcel: Any = super().result(timeout)
         return parcel.opened()  # type: ignore[no-any-return]
@@ -327,6 +334,13 @@ class ArenaFuture(Future[_T]):
             If the call has not ended after `timeout` seconds.
         CancelledError
             If the call was cancelled.
+
+        Examples
+        --------
+        >>> import pagebuddy as pb
+        >>> with pb.ArenaExecutor(1) as pool:
+        ...     pool.submit(int, "five").exception(timeout=60)
+        ValueError("invalid literal for int() with base 10: 'five'")
         """
         error = super().exception(timeout)
         if error is not None:
