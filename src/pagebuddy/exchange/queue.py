@@ -263,7 +263,7 @@ class ArenaQueue:
 
     def _check(self) -> None:
         if self._exit.fileno() < 0:
-            raise ValueError("this queue was closed; make another by arena.queue()")
+            raise ValueError("this queue was closed; make another with arena.queue()")
 
     def _sends(self, data: bytes) -> bool:
         """Send a message; return whether there was room for it."""
