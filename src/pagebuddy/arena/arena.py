@@ -491,6 +491,7 @@ class Arena(ArenaView):
 
         Examples
         --------
+        >>> from pagebuddy import Arena
         >>> Arena("1 MiB").alloc(100, align=65536, zero=True)
         <Buffer of 100 bytes at offset 0>
         """
