@@ -29,6 +29,13 @@ class ArenaRecording:
 
     It is a context manager, which calls `stop` at the end.
 
+    Parameters
+    ----------
+    attachment : Attachment
+        The attachment to record; `Arena.record` passes that of its arena.
+    path : str or os.PathLike
+        The file to write, a CSV.
+
     Attributes
     ----------
     path : str

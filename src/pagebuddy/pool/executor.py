@@ -300,7 +300,7 @@ class ArenaFuture(Future[_T]):
         ------
         TimeoutError
             If the call has not ended after `timeout` seconds.
-        CancelledError
+        concurrent.futures.CancelledError
             If the call was cancelled.
         Exception
             What the function raised, and what `Arena.loads` raises.
@@ -332,7 +332,7 @@ class ArenaFuture(Future[_T]):
         ------
         TimeoutError
             If the call has not ended after `timeout` seconds.
-        CancelledError
+        concurrent.futures.CancelledError
             If the call was cancelled.
 
         Examples
