@@ -324,7 +324,7 @@ def test_it_ends_once(arena, path):
     recording.stop()
     arena.alloc(1)
     assert lines(path) == []
-    assert repr(recording) == f"<ArenaRecording into '{path}', 0 events, stopped>"
+    assert repr(recording) == f"<ArenaRecording to '{path}', 0 events, stopped>"
 
 
 def test_it_outlives_the_arena_object_and_lets_the_arena_go_when_it_ends(Arena, path):
@@ -356,7 +356,7 @@ def test_one_file_has_one_recording(Arena, arena, path):
 
 
 def test_a_path_that_is_no_file_is_refused(arena, path, tmp_path):
-    with pytest.raises(ValueError, match=r"gzip it afterwards"):
+    with pytest.raises(ValueError, match=r"compress it afterwards"):
         arena.record(f"{path}.gz")
     with pytest.raises(ValueError, match="is not a regular file"):
         arena.record(os.devnull)
