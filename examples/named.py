@@ -25,8 +25,8 @@ def main(name: str, what: str) -> None:
     elif what == "read":
         if KEY not in arena:
             sys.exit(f"there is no array named {KEY} yet: run `write` first")
-        weights = arena[KEY].array(dtype=float)
-        print(len(weights), "numbers up to", weights.max())
+        numbers = arena[KEY].array(dtype=float)
+        print(len(numbers), "numbers up to", numbers.max())
     elif what == "remove":
         print("removed" if arena.unlink() else "another process has already removed it")
     else:

@@ -29,6 +29,23 @@ def test_every_public_name_is_there():
         assert hasattr(pagebuddy, name), name
 
 
+def test_dir_lists_every_public_name_and_no_helper():
+    """In a fresh process: what is imported on first use is listed before."""
+    listed = python("import pagebuddy; print(*dir(pagebuddy))").split()
+    assert set(pagebuddy.__all__) <= set(listed)
+    assert not {"Any", "TYPE_CHECKING", "annotations"} & set(listed)
+
+
+def test_a_wrong_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'pagebuddy' has no attribute 'Arenaa'"):
+        _ = pagebuddy.Arenaa
+
+
+def test_a_name_that_is_imported_on_first_use_is_found_once():
+    assert pagebuddy.ArenaQueue is vars(pagebuddy)["ArenaQueue"]
+    assert pagebuddy.ArenaQueue.__name__ == "ArenaQueue"
+
+
 def test_the_import_needs_only_the_standard_library():
     loaded = python("import pagebuddy, sys; print(*sorted(sys.modules))").split()
     outside = {name.partition(".")[0] for name in loaded} - set(sys.stdlib_module_names)

@@ -30,6 +30,15 @@ def parameters(function):
     ]
 
 
+def test_open_and_file_have_the_options_of_create():
+    def options(function):
+        return [found for found in parameters(function) if found[1] == "KEYWORD_ONLY"]
+
+    create = options(pagebuddy.Arena.create)
+    assert options(pagebuddy.Arena.open) == create
+    assert options(pagebuddy.Arena.file) == [found for found in create if found[0] != "huge"]
+
+
 @pytest.mark.parametrize("name", STORED)
 def test_a_public_name_remains(name):
     assert name in pagebuddy.__all__

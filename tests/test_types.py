@@ -1,7 +1,11 @@
-"""What a user's type checker says of programs that use the public names: `mypy --strict`."""
+"""What the type checkers of users say of programs that use the public names.
+
+Each checker runs once, over right programs, wrong programs and the examples, without our configuration.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,97 +15,91 @@ import pytest
 
 import pagebuddy
 
-pytest.importorskip("mypy")
-
 pytestmark = pytest.mark.soak  # every day `make types` checks the package and the examples
 
 SOURCE = Path(pagebuddy.__file__).parents[1]
-EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+ROOT = Path(__file__).parents[1]
+RIGHT = Path(__file__).parent / "types" / "right.py"
+WRONG = Path(__file__).parent / "types" / "wrong.py"
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
-# Each line as a user may write it. What it is said to be stands behind it.
-PROGRAM = """
-import pagebuddy as pb
-
-arena = pb.Arena("1 MiB")
-buffer = arena.alloc(100, keep="a", zero=True)
-reveal_type(buffer)  # pagebuddy.buffers.buffer.Buffer
-reveal_type(memoryview(buffer)[0])  # int
-reveal_type(bytes(buffer.view))  # bytes
-reveal_type(buffer.resize(5))  # bool
-reveal_type(arena["a"])  # pagebuddy.buffers.buffer.Buffer
-reveal_type(arena.stats().largest_free)  # int
-reveal_type([row.offset for row in arena.buffers()])  # list[int]
-reveal_type([row.pid for row in arena.processes()])  # list[int]
-reveal_type(arena.dumps([1]))  # bytes
-reveal_type(arena.queue())  # pagebuddy.exchange.queue.ArenaQueue
-with arena.record("trace.csv") as recording:
-    reveal_type(recording.events)  # int
-with pb.Arena.open("name", "1 GiB", slots=112) as other, pb.ArenaExecutor(2, arena=other) as pool:
-    reveal_type(pool.submit(len, [1]).result())  # int
-buddy = pb.BuddyAllocator(pb.PageRanges([(1, 64)]), max_order=3)
-reveal_type(buddy.alloc(5, above=1))  # int
-reveal_type(list(buddy.spans()))  # list[tuple[int, int]]
-reveal_type(pb.BuddyAllocator.attach(buddy.metadata).stats().free_blocks)  # tuple[int, ...]
-try:
-    buddy.alloc(100)
-except pb.OutOfPages as error:
-    reveal_type(error.largest_free)  # int
-"""
-
-WRONG = """
-import pagebuddy as pb
-
-arena = pb.Arena("1 MiB")
-arena.alloc(b"5")
-arena.alloc(5).resize(nbytes=5)
-pb.BuddyAllocator(64).alloc("5")
-pb.BuddyAllocator(64).alloc_order(order=3)
-pb.Arena(5.0)
-arena.alloc(5).nbytes = 7
-"""
+MARKED = [
+    number
+    for number, line in enumerate(WRONG.read_text().splitlines(), start=1)
+    if "  # wrong: " in line
+]
 
 
-@pytest.fixture(scope="module")
-def mypy(tmp_path_factory):
-    """Runs it as a user does, with no configuration of ours: the lines that it prints."""
-    cache = tmp_path_factory.mktemp("cache")
+def errors_of_mypy(folder: Path) -> dict[Path, set[int]]:
+    """The lines of each file in which mypy finds an error."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "mypy", "--strict", "--config-file=", "--no-pretty"),
+            *("--cache-dir", folder, "--hide-error-context", "--no-error-summary"),
+            *(RIGHT, WRONG, *EXAMPLES),
+        ],
+        cwd=folder,
+        env=os.environ | {"MYPYPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        timeout=250,
+    )
+    assert done.stderr == ""
+    errors: dict[Path, set[int]] = {}
+    for line in done.stdout.splitlines():
+        if ": error: " in line:
+            path, number, _ = line.split(":", 2)
+            errors.setdefault((folder / path).resolve(), set()).add(int(number))
+    return errors
 
-    def run(*files):
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "mypy", "--strict", "--config-file=", "--no-pretty"),
-                *("--cache-dir", cache, "--hide-error-context", "--no-error-summary", *files),
-            ],
-            cwd=cache,
-            env=os.environ | {"MYPYPATH": str(SOURCE)},
-            capture_output=True,
-            text=True,
-            timeout=250,
-        )
-        assert done.stderr == ""
-        return done.returncode, done.stdout.splitlines()
 
-    return run
+def errors_of_basedpyright(folder: Path) -> dict[Path, set[int]]:
+    """The lines of each file in which basedpyright finds an error."""
+    settings = {
+        "include": [str(path) for path in (RIGHT, WRONG, *EXAMPLES)],
+        "extraPaths": [str(SOURCE)],
+        "typeCheckingMode": "strict",
+    }
+    configuration = folder / "pyrightconfig.json"
+    configuration.write_text(json.dumps(settings))
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "basedpyright", "--outputjson"),
+            *("--pythonpath", sys.executable, "--project", configuration),
+        ],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=250,
+    )
+    told = json.loads(done.stdout)
+    assert told["summary"]["filesAnalyzed"] >= 2 + len(EXAMPLES)
+    errors: dict[Path, set[int]] = {}
+    for found in told["generalDiagnostics"]:
+        if found["severity"] == "error":
+            line = found["range"]["start"]["line"] + 1
+            errors.setdefault(Path(found["file"]).resolve(), set()).add(line)
+    return errors
 
 
-def test_the_examples_are_clean(mypy):
+CHECKERS = {"mypy": errors_of_mypy, "basedpyright": errors_of_basedpyright}
+
+
+@pytest.fixture(scope="module", params=CHECKERS)
+def errors(request, tmp_path_factory):
+    """What one checker found, in a single run over all files."""
+    pytest.importorskip(request.param)
+    return CHECKERS[request.param](tmp_path_factory.mktemp(request.param))
+
+
+def test_right_programs_are_clean_and_their_types_are_known(errors):
+    assert errors.get(RIGHT, set()) == set()
+
+
+def test_the_examples_are_clean(errors):
     assert len(EXAMPLES) == 3
-    assert mypy(*EXAMPLES) == (0, [])
+    assert {path for path in EXAMPLES if path.resolve() in errors} == set()
 
 
-def test_what_is_returned_is_known(mypy, tmp_path):
-    path = tmp_path / "user.py"
-    path.write_text(PROGRAM)
-    code, lines = mypy(path)
-    expected = [line.split("  # ")[1] for line in PROGRAM.splitlines() if "  # " in line]
-    assert [line.split('Revealed type is "')[1].rstrip('"') for line in lines] == expected
-    assert code == 0
-
-
-def test_what_is_wrong_is_found(mypy, tmp_path):
-    path = tmp_path / "wrong.py"
-    path.write_text(WRONG)
-    code, lines = mypy(path)
-    wrong = [line for line in lines if ": error: " in line]
-    assert code == 1
-    assert [int(line.split(":")[1]) for line in wrong] == list(range(5, 11)), wrong
+def test_every_wrong_line_is_found_and_no_other(errors):
+    assert sorted(errors[WRONG]) == MARKED

@@ -315,7 +315,7 @@ def test_a_full_disk_ends_the_recording_and_nothing_else(engine, path):
         path,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert "its first 8192 bytes are whole" in done.stdout
+    assert "its first 8192 bytes are complete" in done.stdout
     assert set(lines(path)) == {"alloc,0,1", "free,0,"}
 
 
@@ -325,7 +325,7 @@ def test_it_ends_once(arena, path):
     recording.stop()
     arena.alloc(1)
     assert lines(path) == []
-    assert repr(recording) == f"<ArenaRecording into '{path}', 0 events, stopped>"
+    assert repr(recording) == f"<ArenaRecording to '{path}', 0 events, stopped>"
 
 
 @pytest.mark.alone
@@ -347,9 +347,9 @@ def test_it_outlives_the_arena_object_and_lets_the_arena_go_when_it_ends(Arena, 
 def test_one_file_has_one_recording(Arena, arena, path):
     with arena.record(path):
         other = Arena("1 MiB")
-        with pytest.raises(ValueError, match="another recording is written into"):
+        with pytest.raises(ValueError, match="another recording writes to"):
             other.record(path)
-        with pytest.raises(ValueError, match="is being recorded in this process already"):
+        with pytest.raises(ValueError, match="this process is recording this arena already"):
             arena.record(f"{path}2")
         arena.alloc(1)
     with other.record(path):
@@ -358,9 +358,9 @@ def test_one_file_has_one_recording(Arena, arena, path):
 
 
 def test_a_path_that_is_no_file_is_refused(arena, path, tmp_path):
-    with pytest.raises(ValueError, match=r"gzip it afterwards"):
+    with pytest.raises(ValueError, match=r"compress it afterwards"):
         arena.record(f"{path}.gz")
-    with pytest.raises(ValueError, match="is no file"):
+    with pytest.raises(ValueError, match="is not a regular file"):
         arena.record(os.devnull)
     with pytest.raises(IsADirectoryError):
         arena.record(tmp_path)

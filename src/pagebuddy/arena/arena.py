@@ -72,7 +72,8 @@ class Arena(ArenaView):
         Reserve memory for every page now. Then a lack of memory is an `OutOfPages` here, not a SIGBUS
         when a page is first touched. Default: False.
     populate : bool, optional
-        Map every page now, so that no page fault occurs later in this process. Default: False.
+        Reserve and map every page now, so that no page fault occurs later in this process. Default:
+        False.
     huge : int or str, optional
         Use large pages of the machine: ``"transparent"``, or their size in bytes, or as text such as
         ``"2 MiB"``. By default not used.
@@ -86,7 +87,7 @@ class Arena(ArenaView):
 
     Notes
     -----
-    Takes less than 2 ms, whatever the size. Threads can share an `Arena` object. It is a context
+    Takes less than 2 ms for any size. Threads can share an `Arena` object. It is a context
     manager, which calls `close` at the end.
 
     Examples
@@ -162,7 +163,8 @@ class Arena(ArenaView):
             Reserve memory for every page now. Then a lack of memory is an `OutOfPages` here, not a
             SIGBUS when a page is first touched. Default: False.
         populate : bool, optional
-            Map every page now, so that no page fault occurs later in this process. Default: False.
+            Reserve and map every page now, so that no page fault occurs later in this process. Default:
+            False.
         huge : str, optional
             ``"transparent"`` to ask for large pages. A named arena cannot choose their size. By default
             not used.
@@ -185,7 +187,7 @@ class Arena(ArenaView):
 
         Notes
         -----
-        Takes less than 2 ms, whatever the size.
+        Takes less than 2 ms for any size.
 
         Examples
         --------
@@ -228,7 +230,7 @@ class Arena(ArenaView):
 
         Notes
         -----
-        Takes less than 2 ms, whatever the size. Memory of dead processes is reaped.
+        Takes less than 2 ms for any size. Memory of dead processes is reaped.
 
         Examples
         --------
@@ -262,8 +264,27 @@ class Arena(ArenaView):
         size : int or str
             Bytes that can be allocated in total, or text such as ``"2 GiB"``. An arena that exists must
             have this size.
-        page_size, max_order, slots, lock, reserve, populate, huge, mode : optional
-            As for `create`. They are used only if the arena is created.
+        page_size : int, optional
+            Bytes in a page, a power of two from 64 on. Default: 4096.
+        max_order : int, optional
+            The largest block of the allocator has ``2**max_order`` pages; from 0 to 31. By default
+            chosen from the size.
+        slots : int, optional
+            One more than the number of processes that can use the arena at the same time. Rounded up to
+            48, 112, 176 and so on, at most 1024. Default: 48, for 47 processes.
+        lock : str, optional
+            ``"mutex"``, or ``"file"`` for processes of several containers or without a compiled engine.
+            By default ``"mutex"`` if the engine is compiled, else ``"file"``.
+        reserve : bool, optional
+            Reserve memory for every page now. Then a lack of memory is an `OutOfPages` here, not a
+            SIGBUS when a page is first touched. Default: False.
+        populate : bool, optional
+            Reserve and map every page now, so that no page fault occurs later in this process. Default:
+            False.
+        huge : str, optional
+            ``"transparent"`` to ask for large pages. By default not used.
+        mode : int, optional
+            Permissions of the file, at most 0o664. Default: 0o600, the owner alone.
 
         Returns
         -------
@@ -276,6 +297,10 @@ class Arena(ArenaView):
             If an arena of another size exists.
         Exception
             All others that `create` and `attach` raise, except `ArenaExists` and `ArenaNotFound`.
+
+        Notes
+        -----
+        The options after `size` are used only if the arena is created.
 
         Examples
         --------
@@ -331,8 +356,25 @@ class Arena(ArenaView):
         size : int or str, optional
             Bytes that can be allocated in total, or text such as ``"2 GiB"``. A file that exists must
             have this size. Without a size, the file must exist.
-        page_size, max_order, slots, lock, reserve, populate, mode : optional
-            As for `create`. They are used only if the file is created.
+        page_size : int, optional
+            Bytes in a page, a power of two from 64 on. Default: 4096.
+        max_order : int, optional
+            The largest block of the allocator has ``2**max_order`` pages; from 0 to 31. By default
+            chosen from the size.
+        slots : int, optional
+            One more than the number of processes that can use the arena at the same time. Rounded up to
+            48, 112, 176 and so on, at most 1024. Default: 48, for 47 processes.
+        lock : str, optional
+            ``"mutex"``, or ``"file"`` for processes of several containers or without a compiled engine.
+            By default ``"mutex"`` if the engine is compiled, else ``"file"``.
+        reserve : bool, optional
+            Reserve disk space for every page now. Then a full disk is an `OutOfPages` here, not a SIGBUS
+            when a page is first touched. Default: False.
+        populate : bool, optional
+            Reserve and map every page now, so that no page fault occurs later in this process. Default:
+            False.
+        mode : int, optional
+            Permissions of the file, at most 0o664. Default: 0o600, the owner alone.
 
         Returns
         -------
@@ -349,6 +391,10 @@ class Arena(ArenaView):
             If the arena in the file has another size.
         Exception
             All others that `create` and `attach` raise, except `ArenaExists`.
+
+        Notes
+        -----
+        The options after `size` are used only if the arena is created.
 
         Examples
         --------
@@ -491,6 +537,7 @@ class Arena(ArenaView):
 
         Examples
         --------
+        >>> from pagebuddy import Arena
         >>> Arena("1 MiB").alloc(100, align=65536, zero=True)
         <Buffer of 100 bytes at offset 0>
         """
@@ -986,7 +1033,7 @@ class Arena(ArenaView):
         Returns
         -------
         int
-            Bytes that were returned.
+            Bytes that were returned; 0 if the system cannot do it.
 
         Raises
         ------
@@ -1118,7 +1165,8 @@ class Arena(ArenaView):
         Returns
         -------
         bool
-            False if the name did not exist any more, or now belongs to another arena.
+            True if the name was removed. False if the arena has no name, or if the name no longer exists
+            or now belongs to another arena.
 
         Raises
         ------

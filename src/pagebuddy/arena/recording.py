@@ -1,4 +1,4 @@
-"""Recording an arena: the buffers that this process begins and ceases to hold, as a trace in bytes."""
+"""Records when this process begins and ceases to hold buffers of an arena, as a trace in bytes."""
 
 from __future__ import annotations
 
@@ -7,27 +7,42 @@ import fcntl
 import os
 import stat
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pagebuddy.sharing.words import OP_RECORD, TAPE_BLOCK
 
 if TYPE_CHECKING:
     from typing import Self
 
+    from pagebuddy.buffers.attachment import Attachment
+
 HEADER = b"op,id,bytes"
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
-# A thread writes no more than a tape at a time; whoever waits longer than that has a disk that hangs.
+# In seconds. A thread writes at most one tape at a time; longer waiting means that the disk hangs.
 _PATIENCE = 30.0
 _PAUSE = 0.001
 
 
 class ArenaRecording:
-    """A recording of an arena on its way into a file; made by `Arena.record`, which tells all about it.
+    """A recording of an arena to a file, which `Arena.record` starts.
 
-    A context manager. `path` is the file's; `events` are its lines so far, and `lost` those that found
-    no room because writing took too long.
+    It is a context manager, which calls `stop` at the end.
 
+    Parameters
+    ----------
+    attachment : Attachment
+        The attachment to record; `Arena.record` passes that of its arena.
+    path : str or os.PathLike
+        The file to write, a CSV.
+
+    Attributes
+    ----------
+    path : str
+        The file.
+
+    Examples
+    --------
     >>> import tempfile
     >>> from pagebuddy import Arena
     >>> from pagebuddy.tools.traces.trace import Trace
@@ -39,18 +54,18 @@ class ArenaRecording:
     (2, [[5000, -1]])
     """
 
-    def __init__(self, attachment: Any, path: str | os.PathLike[str]) -> None:
+    def __init__(self, attachment: Attachment, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
         if self.path.endswith(".gz"):
             raise ValueError(
-                f"cannot record into {self.path}: a recording is plain text, so that it is whole when "
-                "its process is killed; record into a .csv, and gzip it afterwards"
+                f"cannot record to {self.path}: a recording is plain text, so that a killed process "
+                "leaves a readable file; record to a .csv file, and compress it afterwards"
             )
         if attachment.is_recorded:
             raise ValueError(
-                "this arena is being recorded in this process already; stop that recording first"
+                "this process is recording this arena already; stop that recording first"
             )
-        self._attachment = attachment
+        self._attachment: Attachment | None = attachment
         self._pid = os.getpid()
         self._fd = _opened(self.path)
         self._tape = attachment.new_tape(self._fd, len(HEADER) + 1)
@@ -58,48 +73,56 @@ class ArenaRecording:
             os.write(self._fd, HEADER + b"\n")
             more = True
             while more:
-                # Blocks are written between two stretches, as after every operation.
+                # Blocks are written between two parts, as after every operation.
                 request = attachment.request(is_recorded=True)
                 attachment.perform(request, OP_RECORD)
                 more = request.answer["node"] != 0
         except BaseException:
             self.stop()
             raise
-        # Keeps it, and with it the arena attached, until it is stopped.
+        # Keeps this object alive, and the arena attached, until it is stopped.
         atexit.register(self.stop)
 
     @property
     def events(self) -> int:
-        """Lines so far."""
+        """Number of lines so far."""
         n_events: int = self._tape.figures[0]
         return n_events
 
     @property
     def lost(self) -> int:
-        """Events without a line."""
+        """Number of events without a line, because writing took too long."""
         n_lost: int = self._tape.figures[1]
         return n_lost
 
     @property
     def stopped(self) -> bool:
-        """Whether nothing is recorded any more: it was stopped, or is that of this process's parent."""
+        """Whether it was stopped, or belongs to this process's parent."""
         return self._fd < 0 or self._pid != os.getpid()
 
     def stop(self) -> None:
-        """Write the rest and close the file. A second call does nothing, nor does one in a forked child.
+        """Write the rest and close the file.
 
-        Raises OSError where the disk was full or failed: what was written until then is whole.
+        A second call does nothing, nor does a call in a forked child.
+
+        Raises
+        ------
+        OSError
+            If the disk is full or failed; the lines up to there are complete.
+        TimeoutError
+            If writing takes more than 30 seconds.
         """
         if self.stopped:
             return
         attachment, fd = self._attachment, self._fd
+        assert attachment is not None
         attachment.perform(attachment.request(is_recorded=False), OP_RECORD)
         self._fd, self._attachment = -1, None
         atexit.unregister(self.stop)
         try:
             self._finish(fd)
         finally:
-            # A child that was forked meanwhile has the same open file: closing would not unlock it.
+            # A child that was forked meanwhile shares the open file: closing alone would not unlock it.
             fcntl.flock(fd, fcntl.LOCK_UN)
             os.close(fd)
 
@@ -107,14 +130,16 @@ class ArenaRecording:
         end = time.monotonic() + _PATIENCE
         while not self._tape.finish():
             if time.monotonic() > end:
-                raise TimeoutError(f"{self.path} takes too long to be written; is its disk well?")
+                raise TimeoutError(
+                    f"writing {self.path} takes more than {_PATIENCE:.0f} seconds; check its disk"
+                )
             time.sleep(_PAUSE)
         failure = self._tape.figures[2]
         if failure:
             whole = os.fstat(fd).st_size // TAPE_BLOCK * TAPE_BLOCK
             os.ftruncate(fd, whole)
             raise OSError(
-                failure, f"{os.strerror(failure)}; its first {whole} bytes are whole", self.path
+                failure, f"{os.strerror(failure)}; its first {whole} bytes are complete", self.path
             )
         os.write(fd, note("lost", self.lost))
 
@@ -125,21 +150,21 @@ class ArenaRecording:
         self.stop()
 
     def __repr__(self) -> str:
-        state = "stopped" if self.stopped else "under way"
-        return f"<ArenaRecording into {self.path!r}, {self.events} events, {state}>"
+        state = "stopped" if self.stopped else "running"
+        return f"<ArenaRecording to {self.path!r}, {self.events} events, {state}>"
 
 
 def _opened(path: str) -> int:
-    """A file of nobody else's to write to, empty."""
+    """Open a file to write, emptied, that no other recording uses."""
     fd = os.open(path, _FLAGS, 0o666)
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise ValueError(f"cannot record into {path}: it is there and is no file")
+            raise ValueError(f"cannot record to {path}: it exists and is not a regular file")
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ValueError(
-                f"another recording is written into {path}; give each process a file of its own"
+                f"another recording writes to {path}; give each process a file of its own"
             ) from None
         os.ftruncate(fd, 0)
     except BaseException:
@@ -149,7 +174,7 @@ def _opened(path: str) -> int:
 
 
 def note(what: str, count: int) -> bytes:
-    """A note, if there is something to note; `what` is "failed" or "lost".
+    """Return a remark line for a count that is not 0; `what` is "failed" or "lost".
 
     >>> note("lost", 12), note("failed", 0)
     (b'# lost 12\\n', b'')

@@ -1,7 +1,7 @@
 """Buffer: one allocation with its bytes."""
 
 import sys
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pagebuddy.core import stand_in as cython
 from pagebuddy.memory import sizes
@@ -15,6 +15,12 @@ if not cython.compiled:
     from pagebuddy.sharing.state import ArenaState
     from pagebuddy.sharing.words import NO_PAGES, OP_KEEP, OP_RESIZE, OP_UNKEEP
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import SupportsIndex
+
+    from numpy.typing import DTypeLike, NDArray
+
 _B = TypeVar("_B", bound="Buffer")
 
 
@@ -23,13 +29,21 @@ _B = TypeVar("_B", bound="Buffer")
 @cython.final
 @cython.cclass
 class Buffer:
-    """A run of whole pages of an arena, as this process holds it.
+    """One allocation in an arena, with its bytes.
 
-    It ends when nothing refers to it any more, neither this object nor any view or array of it, in any
-    process. It has the buffer protocol, so that `memoryview`, `numpy.frombuffer`, `pyarrow.py_buffer`,
-    `torch.frombuffer` and the like take it as it is; what they make keeps the pages. `Arena.alloc` makes
-    buffers.
+    `Arena.alloc` makes buffers. The pages are freed when nothing refers to them any more: no `Buffer`
+    object, no view and no array of it, in any process.
 
+    Notes
+    -----
+    A buffer has the buffer protocol: pass it to `memoryview`, `numpy.frombuffer`, `pyarrow.py_buffer` or
+    `torch.frombuffer`. The objects that they return keep the pages allocated. It is a context manager,
+    which calls `release` at the end. ``len(buffer)`` is `nbytes`. `copy.copy` returns another object for
+    the same pages, and `copy.deepcopy` a new buffer with the same bytes. Pickling sends a handle, which
+    can be unpickled once.
+
+    Examples
+    --------
     >>> from pagebuddy import Arena
     >>> arena = Arena("1 MiB")
     >>> buffer = arena.alloc(10_000)
@@ -48,10 +62,10 @@ class Buffer:
     node: u64
     n_pages: u64
     n_bytes: u64
-    # A consumer of the buffer protocol may keep nothing but this object.
+    # Whether the buffer protocol was used: the consumer may keep only this object alive.
     served: cython.bint
     released: cython.bint
-    # Another thread is in `resize`; and it may give pages back, so that no view may be made meanwhile.
+    # Whether a thread is in `resize`, and whether it may give pages back, so that no view may be made.
     resizing: cython.bint
     shrinking: cython.bint
 
@@ -67,7 +81,7 @@ class Buffer:
             raise TypeError("a Buffer is made by an arena: call arena.alloc(nbytes)")
 
         if TYPE_CHECKING:
-            # Compiled it has the buffer protocol, and whoever takes its bytes is told so.
+            # Compiled it has the buffer protocol; this tells type checkers so.
             def __buffer__(self, flags: int, /) -> memoryview: ...
 
     if cython.compiled:
@@ -80,24 +94,27 @@ class Buffer:
 
     @property
     def nbytes(self) -> int:
-        """How many bytes were asked for."""
+        """Size in bytes, as asked for."""
         return self.n_bytes
 
     @property
     def capacity(self) -> int:
-        """How many bytes there are: whole pages."""
+        """Size of its pages in bytes."""
         return self.n_pages << self.attachment.page_bits
 
     @property
     def offset(self) -> int:
-        """Where it starts among the arena's pages, in bytes: the same in every process."""
+        """Where the buffer starts in the arena, in bytes; the same in every process."""
         return (self.node - N_HEADS) << self.attachment.page_bits
 
     @property
     def view(self) -> memoryview:
-        """Its bytes, as a writable memoryview, which keeps the pages alive by itself.
+        """The bytes, as a writable memoryview. The view keeps the pages allocated.
 
-        Raises ValueError for a buffer that was released.
+        Raises
+        ------
+        ValueError
+            If the buffer was released.
         """
         self._check()
         view = self._exported(self.n_bytes)
@@ -106,16 +123,43 @@ class Buffer:
 
     @property
     def kept(self) -> bool:
-        """Whether it is kept: whether it outlives its holders."""
+        """Whether the buffer is kept, and so outlives the processes that hold it."""
         self._check()
         return bool(self._allocator.is_kept(self.node))
 
-    def array(self, shape: Any = None, dtype: Any = "u1", order: str = "C") -> Any:
-        """Return its bytes as a numpy array, which keeps the pages alive by itself.
+    def array(
+        self,
+        shape: "SupportsIndex | Sequence[SupportsIndex] | None" = None,
+        dtype: "DTypeLike" = "u1",
+        order: 'Literal["C", "F"]' = "C",
+    ) -> "NDArray[Any]":
+        """Return the bytes as a numpy array. The array keeps the pages allocated.
 
-        shape is what numpy takes; by default all whole items, in one dimension. Raises ValueError for
-        more than `nbytes`, TypeError for a dtype of Python objects, ImportError without numpy.
+        Parameters
+        ----------
+        shape : int or sequence of int, optional
+            Items in each dimension. By default one dimension with as many items as fit.
+        dtype : numpy dtype, optional
+            Type of the items; must not contain Python objects. Default: ``"u1"``, bytes.
+        order : {"C", "F"}, optional
+            Order of the items in memory. Default: ``"C"``.
 
+        Returns
+        -------
+        numpy.ndarray
+            A view of the buffer, not a copy.
+
+        Raises
+        ------
+        ValueError
+            If the array would need more than `nbytes` bytes, or the buffer was released.
+        TypeError
+            If the dtype contains Python objects.
+        ImportError
+            If numpy is not installed.
+
+        Examples
+        --------
         >>> from pagebuddy import Arena
         >>> Arena("1 MiB").alloc(24).array((2, 3), "i4").shape
         (2, 3)
@@ -123,15 +167,34 @@ class Buffer:
         self._check()
         array = array_over(self.pages, self.n_bytes, shape, dtype, order)
         self._check_again()
-        return array
+        return array  # type: ignore[no-any-return]
 
-    def resize(self, nbytes: Any, /) -> bool:
-        """Make it that long, in place; return whether that could be done.
+    def resize(self, nbytes: "int | str", /) -> bool:
+        """Change the size of the buffer, in place.
 
-        It grows into free pages behind it; False says that there are none. It gives pages back only
-        where nobody else can see them: no other holder, handle, view or array, and it was never taken by
-        its buffer protocol. Raises BufferError otherwise, and while another thread resizes it.
+        A buffer grows into the free pages behind it. It can give pages back only if nothing else can see
+        them: no other process, handle, view or array, and no object that used its buffer protocol.
 
+        Parameters
+        ----------
+        nbytes : int or str
+            The new size in bytes, or text such as ``"2 MiB"``.
+
+        Returns
+        -------
+        bool
+            False if the pages behind the buffer are not free; then nothing has changed.
+
+        Raises
+        ------
+        BufferError
+            If something else may see the pages that would be given back, or another thread is resizing
+            the buffer.
+        ValueError
+            If the buffer was released.
+
+        Examples
+        --------
         >>> from pagebuddy import Arena
         >>> buffer = Arena("1 MiB").alloc(5000)
         >>> buffer.resize(100_000), buffer.resize("2 MiB"), buffer.nbytes
@@ -141,10 +204,10 @@ class Buffer:
         n_bytes = sizes.bytes_of(nbytes, "nbytes")
         n = -(-n_bytes // self._allocator.layout.page_size)
         if self.resizing:
-            raise BufferError("another thread resizes this buffer; wait until it has")
-        # Whatever another thread lets go of, while this one waits for the lock.
+            raise BufferError("another thread is resizing this buffer; wait until it has finished")
+        # Kept also if another thread releases the buffer while this one waits for the lock.
         pages = self.pages
-        # The directory tells how long a kept buffer is.
+        # The directory stores the size of a kept buffer.
         if n != self.n_pages or self.kept:
             self.resizing = True
             self.shrinking = n < self.n_pages
@@ -163,16 +226,39 @@ class Buffer:
         tell_asked(pages, n_bytes)
         return True
 
-    def keep(self, key: Any = True, *, replace: bool = False, flush: bool = True) -> None:
-        """Let it outlive its holders, to be found again as `arena[key]`; True keeps it without a key.
+    def keep(self, key: "bool | str" = True, *, replace: bool = False, flush: bool = True) -> None:
+        """Keep the buffer, so that it outlives the processes that hold it.
 
-        A key has 1 to 47 ASCII characters. With `replace` the buffer that has the key so far is kept no
-        longer, from one store to the next. A file is flushed before and after, unless told otherwise, so
-        that the buffer is there after a power cut. A buffer that is kept already gets the new key in
-        place of its old one, and is from now on as long as this object says. Raises ValueError for a key
-        that is taken or none, OutOfSlots where the directory is full. Cost: that of two flushes, for a
-        file; else about that of a call.
+        A buffer that is kept already gets the new key instead of its old one, and the size of this
+        object.
 
+        Parameters
+        ----------
+        key : str or True, optional
+            1 to 47 ASCII characters. ``arena[key]`` finds the buffer, in any process. Default: True, to
+            keep the buffer without a key.
+        replace : bool, optional
+            If another buffer has the key, take the key from it in one atomic step; that buffer is no
+            longer kept. Default: False.
+        flush : bool, optional
+            If the arena is in a file, flush the file before and after, so that the buffer survives a
+            power failure. Default: True.
+
+        Raises
+        ------
+        ValueError
+            If the key is taken or cannot be a key, or the buffer was released.
+        TypeError
+            If `key` is neither text nor True.
+        OutOfSlots
+            If the directory of kept buffers is full.
+
+        Notes
+        -----
+        Takes as long as two flushes for a file, otherwise about as long as a call.
+
+        Examples
+        --------
         >>> from pagebuddy import Arena
         >>> arena = Arena("1 MiB")
         >>> arena.alloc(5).keep("note")
@@ -189,8 +275,17 @@ class Buffer:
             self._allocator.medium.flush()
 
     def unkeep(self) -> None:
-        """Keep it no longer: it ends with its last holder. Nothing happens if it is not kept.
+        """Stop keeping the buffer: it is freed when nothing refers to it any more.
 
+        Does nothing if the buffer is not kept.
+
+        Raises
+        ------
+        ValueError
+            If the buffer was released.
+
+        Examples
+        --------
         >>> from pagebuddy import Arena
         >>> arena = Arena("1 MiB")
         >>> arena.alloc(5, keep="note").unkeep()
@@ -201,11 +296,13 @@ class Buffer:
         self._allocator.perform(Request(self.node), OP_UNKEEP)
 
     def release(self) -> None:
-        """Let go of it now, not when this object dies. Views and arrays stay as they are.
+        """Release the buffer now, and not when this object is deleted. Views and arrays stay valid.
 
-        The pages return with the last of those, or with this object where a consumer of its buffer
-        protocol may have kept nothing else. A second call does nothing.
+        The pages are freed when the last view and array is gone. If the buffer protocol of this object
+        was used, they are freed when this object is gone too. A second call does nothing.
 
+        Examples
+        --------
         >>> from pagebuddy import Arena
         >>> arena = Arena("1 MiB")
         >>> with arena.alloc(5000) as buffer:
@@ -231,7 +328,7 @@ class Buffer:
         self.release()
 
     def __copy__(self: _B) -> _B:
-        """Another object for the same pages."""
+        """Return another object for the same pages."""
         self._check()
         return made_buffer(  # type: ignore[return-value]
             self.attachment, self.pages, self.node, self.n_pages, self.n_bytes
@@ -239,21 +336,21 @@ class Buffer:
 
     def __deepcopy__(self: _B, memo: object) -> _B:
         """Return a new buffer with a copy of the bytes."""
-        # To read an untouched page may take room as well.
+        # Reading a page that was never used may need room too.
         backing.back_bytes(self._allocator, self.offset, self.n_bytes)
         copy = backing.room_for(self._allocator, self.n_bytes)
         copy.view[:] = self.view
         return copy  # type: ignore[no-any-return]
 
     def __reduce__(self) -> Any:
-        """Travel as a handle: whoever unpickles it, once, holds the same pages."""
+        """Travel as a handle: the process that unpickles it, once, holds the same pages."""
         from pagebuddy.sharing.joining.sending import claim, send
 
         self._check()
         return claim, (send(self._allocator, self.node, self.n_bytes),)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """`__reduce__`. Protocols that have no bytes would spell them out: there the handle is text."""
+        """`__reduce__`; as text for old protocols, which have no compact form for bytes."""
         if protocol > 2:
             return self.__reduce__()
         from pagebuddy.sharing.joining.handle import as_text
@@ -268,26 +365,26 @@ class Buffer:
 
     @property
     def _allocator(self) -> Any:
-        """The attachment, with all that a `Attachment` has."""
+        """The attachment; `Attachment` is defined after this class."""
         return self.attachment
 
     @cython.cfunc
     def _check(self) -> Any:
-        """Refuse a buffer that was released."""
+        """Raise ValueError if the buffer was released, BufferError while it is shrinking."""
         if self.released:
             raise ValueError("this buffer was released; allocate another, or release it later")
         if self.shrinking:
-            raise BufferError("another thread makes this buffer shorter; wait until it has")
+            raise BufferError("another thread is shrinking this buffer; wait until it has finished")
 
     @cython.cfunc
     def _check_again(self) -> Any:
-        """Refuse a view that was made just when another thread found that there is none."""
+        """Check again after a view was made: another thread may have found no view just before."""
         if not cython.compiled:
             self._check()
 
     @cython.cfunc
     def _exported(self, n_bytes: u64) -> Any:
-        """A view of the first bytes, made over the pages and not over this object."""
+        """Return a view of the first bytes, over the pages and not over this object."""
         view: memoryview = memoryview(self.pages)
         if not cython.compiled:
             view = view.cast("B")
@@ -295,15 +392,15 @@ class Buffer:
 
     @cython.cfunc
     def _is_unseen(self) -> cython.bint:
-        """Whether nothing but this object and `resize` refers to the pages."""
+        """Return whether only this object and `resize` refer to the pages."""
         if cython.compiled:
             return not self.served and references_to_pages(self) == 2  # type: ignore  # noqa: F821
-        # The third reference is the call's own.
+        # The third reference is the argument of `getrefcount`.
         return not self.served and sys.getrefcount(self.pages) == 3
 
     @cython.cfunc
     def _extended(self, pages: Any) -> Any:
-        """Let the pages be as many as there are now."""
+        """Make the exported bytes as many as there are now; return the exporter."""
         n_bytes = self.n_pages << self.attachment.page_bits
         if cython.compiled:
             extend(pages, n_bytes)  # type: ignore  # noqa: F821
@@ -316,7 +413,7 @@ class Buffer:
 
 @cython.cfunc
 def made_buffer(a: ArenaState, pages: Any, node: u64, n: u64, n_bytes: u64) -> Buffer:
-    """A buffer object for pages that are held."""
+    """Return a buffer object for pages that this process holds."""
     buffer: Buffer = Buffer.__new__(Buffer) if cython.compiled else object.__new__(Buffer)
     buffer.attachment = a
     buffer.pages = pages
@@ -329,7 +426,7 @@ def made_buffer(a: ArenaState, pages: Any, node: u64, n: u64, n_bytes: u64) -> B
 
 
 if not cython.compiled:
-    # `__buffer__`, from Python 3.12 on, would put a wrapper before the pages that lets go of them when a
-    # view is released, whatever was made of that view. All that `memoryview` and its like tell of what
-    # they cannot take is the name of its type.
+    # Uncompiled there is no buffer protocol: `__buffer__` of Python 3.12 would release the pages with
+    # the first view, even if other objects were made from that view. The error of `memoryview` names
+    # only the type, so the type's name says what to do.
     Buffer.__name__ = "Buffer (uncompiled: use its .view)"

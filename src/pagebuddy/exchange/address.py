@@ -1,4 +1,4 @@
-"""The address of an object's bytes: it says whether they lie in an arena, whatever made the view."""
+"""The address of an object's bytes, which says whether they lie in an arena."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pickle import PickleBuffer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pagebuddy.core.words import N_HEADS
 from pagebuddy.exchange.address import address_of
@@ -11,6 +11,9 @@ from pagebuddy.exchange.finder import Finder
 from pagebuddy.exchange.frame import Frame, Part
 from pagebuddy.sharing.joining.backing import room_for
 from pagebuddy.sharing.joining.sending import send, withdraw
+
+if TYPE_CHECKING:
+    from pagebuddy.buffers.attachment import Attachment
 
 # In bytes. Copying less than this twice is cheaper than sending a handle.
 SMALL = 4096
@@ -23,7 +26,7 @@ class Cargo:
     were sent.
     """
 
-    def __init__(self, a: Any) -> None:
+    def __init__(self, a: Attachment) -> None:
         self.a = a
         self.parts: list[Part] = []
         self._finder: Finder | None = None

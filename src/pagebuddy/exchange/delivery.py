@@ -5,11 +5,14 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator, Sequence
 from copy import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pagebuddy.errors import PageBuddyError, StaleHandle
 from pagebuddy.exchange.frame import Frame, Part, read_alone
 from pagebuddy.sharing.joining.sending import claim
+
+if TYPE_CHECKING:
+    from pagebuddy.buffers.attachment import Attachment
 
 
 class Delivery:
@@ -19,7 +22,7 @@ class Delivery:
     no longer exists. Then no buffer stays held, and the other tickets are ended too.
     """
 
-    def __init__(self, a: Any, data: Any) -> None:
+    def __init__(self, a: Attachment, data: Any) -> None:
         frame = _frame_of(a, data)
         if frame.outside:
             # The pickle is a view of this view, which keeps the buffer.
@@ -53,7 +56,7 @@ class Delivery:
         self._buffers.clear()
 
 
-def load(a: Any, data: Any) -> Any:
+def load(a: Attachment, data: Any) -> Any:
     """Return the object that `dump` serialized. Raises what a `Delivery` and unpacking it raise."""
     told = read_alone(a.layout.arena_id, data)
     if told is not None:
@@ -65,14 +68,14 @@ def _taken(buffer: Any, part: Part) -> Any:
     return copy(buffer) if part.is_buffer else buffer.view[part.start : part.stop]
 
 
-def _frame_of(a: Any, data: Any) -> Frame:
+def _frame_of(a: Attachment, data: Any) -> Frame:
     frame = Frame.read(data)
     if frame.arena_id != a.layout.arena_id:
         raise StaleHandle("these bytes were made by another arena, perhaps one of the same name")
     return frame
 
 
-def _claimed(a: Any, handles: Sequence[bytes]) -> list[Any]:
+def _claimed(a: Attachment, handles: Sequence[bytes]) -> list[Any]:
     """Claim all handles. If one is stale, release all: the object cannot be made without it."""
     buffers: list[Any] = []
     failure: Exception | None = None
@@ -91,7 +94,7 @@ def _claimed(a: Any, handles: Sequence[bytes]) -> list[Any]:
         del failure
 
 
-def handles_of(a: Any, data: bytes) -> Iterator[bytes]:
+def handles_of(a: Attachment, data: bytes) -> Iterator[bytes]:
     """Yield the handles in a frame; a frame that lies in the arena is claimed to read them."""
     frame = Frame.read(data)
     if frame.outside:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pickle
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pagebuddy.exchange.cargo import Cargo
 from pagebuddy.exchange.delivery import handles_of
 from pagebuddy.exchange.frame import alone
 from pagebuddy.exchange.pickler import ArenaPickler
 from pagebuddy.sharing.joining.sending import withdraw
+
+if TYPE_CHECKING:
+    from pagebuddy.buffers.attachment import Attachment
 
 # A pickler never asks how to reduce these, so `pickle.dumps` does, and is faster.
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes})
@@ -49,7 +52,7 @@ def _pickled(arena: Any, cargo: Cargo, thing: Any) -> bytes:
     return file.getvalue()
 
 
-def call_back(a: Any, data: bytes) -> None:
+def call_back(a: Attachment, data: bytes) -> None:
     """End the handles in bytes that were not delivered."""
     for handle in handles_of(a, data):
         withdraw(handle, a)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pagebuddy.buffers.arrays import pages_of
 from pagebuddy.sharing.joining import listing
+
+if TYPE_CHECKING:
+    from pagebuddy.buffers.attachment import Attachment
 
 
 class Finder:
@@ -16,7 +19,7 @@ class Finder:
     used: a view in the arena keeps its buffer alive, so the live buffer at its address is the right one.
     """
 
-    def __init__(self, a: Any) -> None:
+    def __init__(self, a: Attachment) -> None:
         self._a = a
         self._base, self._n_bytes = a.extent
         self._offsets: list[int] | None = None

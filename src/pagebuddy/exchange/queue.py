@@ -180,6 +180,14 @@ class ArenaQueue:
             If the queue is full.
         Exception
             All others that `put` raises.
+
+        Examples
+        --------
+        >>> from pagebuddy import Arena
+        >>> with Arena("1 MiB").queue() as queue:
+        ...     queue.put_nowait("hello")
+        ...     queue.get_nowait()
+        'hello'
         """
         self.put(obj, block=False)
 
@@ -197,6 +205,14 @@ class ArenaQueue:
             If the queue is empty.
         Exception
             All others that `get` raises.
+
+        Examples
+        --------
+        >>> from pagebuddy import Arena
+        >>> with Arena("1 MiB").queue() as queue:
+        ...     queue.put("hello")
+        ...     queue.get_nowait()
+        'hello'
         """
         return self.get(block=False)
 
@@ -212,6 +228,13 @@ class ArenaQueue:
         ------
         ValueError
             If this queue object was closed.
+
+        Examples
+        --------
+        >>> from pagebuddy import Arena
+        >>> with Arena("1 MiB").queue() as queue:
+        ...     queue.empty()
+        True
         """
         self._check()
         return not _waited(self._exit, select.POLLIN, 0.0)
@@ -221,6 +244,14 @@ class ArenaQueue:
 
         Do not close an object while another thread waits in its `put` or `get`. Objects that are still
         in the queue are lost when the last process has closed it. A second call does nothing.
+
+        Examples
+        --------
+        >>> from pagebuddy import Arena
+        >>> queue = Arena("1 MiB").queue()
+        >>> queue.close()
+        >>> queue.closed
+        True
         """
         self._entrance.close()
         self._exit.close()
@@ -232,7 +263,7 @@ class ArenaQueue:
 
     def _check(self) -> None:
         if self._exit.fileno() < 0:
-            raise ValueError("this queue was closed; make another by arena.queue()")
+            raise ValueError("this queue was closed; make another with arena.queue()")
 
     def _sends(self, data: bytes) -> bool:
         """Send a message; return whether there was room for it."""

@@ -29,7 +29,7 @@ def break_apart(pool: Any) -> None:
         if broken is not None:
             # First, so that the next `submit` fails: then the lock becomes free soon, and nothing more
             # is sent to wake this thread.
-            broken._broken = "a worker of this pool died; calls need a new pool"
+            broken._broken = "a worker of this pool died; make a new pool"
             del broken
             with submitting:
                 pass

@@ -300,10 +300,17 @@ class ArenaFuture(Future[_T]):
         ------
         TimeoutError
             If the call has not ended after `timeout` seconds.
-        CancelledError
+        concurrent.futures.CancelledError
             If the call was cancelled.
         Exception
             What the function raised, and what `Arena.loads` raises.
+
+        Examples
+        --------
+        >>> import pagebuddy as pb
+        >>> with pb.ArenaExecutor(1) as pool:
+        ...     pool.submit(len, b"hello").result(timeout=60)
+        5
         """
         parcel: Any = super().result(timeout)
         return parcel.opened()  # type: ignore[no-any-return]
@@ -325,8 +332,15 @@ class ArenaFuture(Future[_T]):
         ------
         TimeoutError
             If the call has not ended after `timeout` seconds.
-        CancelledError
+        concurrent.futures.CancelledError
             If the call was cancelled.
+
+        Examples
+        --------
+        >>> import pagebuddy as pb
+        >>> with pb.ArenaExecutor(1) as pool:
+        ...     pool.submit(int, "five").exception(timeout=60)
+        ValueError("invalid literal for int() with base 10: 'five'")
         """
         error = super().exception(timeout)
         if error is not None:

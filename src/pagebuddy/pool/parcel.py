@@ -95,7 +95,7 @@ def _arrived(arena_id: int, data: bytes) -> Parcel:
     try:
         a = attaching.known_by_id(arena_id)
         if a is None:
-            raise StaleHandle("the arena that this came through is gone from this process")
+            raise StaleHandle("this process is no longer attached to the arena of this object")
         parcel._delivery = Delivery(a, data)
     except Exception as error:
         parcel._failure = error.with_traceback(None)
