@@ -143,7 +143,9 @@ def test_a_full_directory(Arena):
     for number in range(256):
         arena.alloc(1, keep=f"key {number}")
     buffer = arena.alloc(5)
-    with pytest.raises(OutOfSlots, match="room for 256 kept buffers, and all of it is used; unkeep"):
+    with pytest.raises(
+        OutOfSlots, match="room for 256 kept buffers, and all of it is used; unkeep"
+    ):
         buffer.keep("one more")
     with pytest.raises(OutOfSlots):
         arena.alloc(5, keep=True)
