@@ -63,11 +63,6 @@ storm: $(VENV)/.dev-$(MODE) ## kill processes that share an arena for three minu
 	$(BIN)/python -m verification.storm --seconds 60 --lock file
 	PAGEBUDDY_PURE=1 $(BIN)/python -m verification.storm --seconds 60
 
-storm: $(VENV)/.dev-$(MODE) ## kill processes that share an arena for three minutes
-	$(BIN)/python -m pagebuddy.testing.storm --seconds 60
-	$(BIN)/python -m pagebuddy.testing.storm --seconds 60 --lock file
-	PAGEBUDDY_PURE=1 $(BIN)/python -m pagebuddy.testing.storm --seconds 60
-
 bench: $(VENV)/.dev-$(MODE) ## measure beside what else there is, and without the checks; print a table
 	-$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	PAGEBUDDY_UNCHECKED=1 $(BIN)/python setup.py --quiet build_ext --inplace

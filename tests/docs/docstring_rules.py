@@ -140,7 +140,9 @@ def faults_of_parameters(
     if isinstance(thing, griffe.Class):
         constructor = thing.members.get("__init__")
         if isinstance(constructor, griffe.Function) and constructor.docstring is not None:
-            yield "__init__ has a docstring, which belongs to the class"
+            # Cython shows the parameters of a constructor only if it has a docstring.
+            if "the class describes the parameters" not in constructor.docstring.value:
+                yield "__init__ has a docstring, which belongs to the class"
 
 
 def parameters_of(thing: griffe.Object) -> list[str]:

@@ -396,7 +396,32 @@ class PageRanges:
         return len(self._ranges)
 
     def __contains__(self, page: SupportsIndex) -> bool:
-        """Return whether a page is in one of the ranges. Cost: O(log ranges)."""
+        """Return whether a page is in one of the ranges.
+
+        Parameters
+        ----------
+        page : int
+            Page number.
+
+        Returns
+        -------
+        bool
+            True if one of the ranges has the page.
+
+        Raises
+        ------
+        TypeError
+            If `page` is not an integer.
+
+        Notes
+        -----
+        Cost: O(log ranges).
+
+        Examples
+        --------
+        >>> 7 in PageRanges([(0, 8)]), 8 in PageRanges([(0, 8)])
+        (True, False)
+        """
         page = whole(page, "a page", least=None)
         place = self._n_starting_to(page)
         return place > 0 and page < sum(self._ranges[place - 1])
