@@ -139,10 +139,10 @@ def faults_of_parameters(
             yield f"parameter {entry.name!r} has no text"
     if isinstance(thing, griffe.Class):
         constructor = thing.members.get("__init__")
-        if isinstance(constructor, griffe.Function) and constructor.docstring is not None:
-            # Cython shows the parameters of a constructor only if it has a docstring.
-            if "the class describes the parameters" not in constructor.docstring.value:
-                yield "__init__ has a docstring, which belongs to the class"
+        told = getattr(constructor, "docstring", None)
+        # Cython shows the parameters of a constructor only if it has a docstring.
+        if told is not None and "the class describes the parameters" not in told.value:
+            yield "__init__ has a docstring, which belongs to the class"
 
 
 def parameters_of(thing: griffe.Object) -> list[str]:
