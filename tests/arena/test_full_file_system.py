@@ -323,3 +323,25 @@ def test_what_was_stored_to_is_asked_for_again_once_it_was_given_back(in_small, 
         page_size,
     )
     assert said == "0\n"
+
+
+@pytest.mark.parametrize("kind", ["named", "file"])
+def test_a_refused_dumps_leaves_no_cycle_with_an_exported_view(in_small, kind):
+    """CPython 3.11 crashes when the garbage collector clears such a memoryview."""
+    said = in_small(
+        1024,
+        """
+        arena = made(sys.argv[1], "64 MiB")
+        gc.collect()
+        gc.disable()
+        with contextlib.suppress(OutOfPages):
+            arena.dumps(memoryview(bytes(8 << 20)))
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        print([kind for kind in map(type, gc.garbage) if kind is memoryview])
+        gc.set_debug(0)
+        gc.garbage.clear()
+        """,
+        kind,
+    )
+    assert said == "[]\n"

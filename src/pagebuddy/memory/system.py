@@ -65,10 +65,9 @@ def advise(address: int, n_bytes: int, advice: int) -> None:
 def allocate(fd: int, offset: int, n_bytes: int) -> None:
     """Allocate blocks for a part of a file without changing its length. Raises OSError."""
     while _libc.fallocate(fd, _KEEP_LENGTH, offset, n_bytes):
-        error = _error()
         # On some file systems, a signal undoes the whole request.
-        if error.errno != errno.EINTR:
-            raise error
+        if ctypes.get_errno() != errno.EINTR:
+            raise _error()
 
 
 def write_out(address: int, n_bytes: int) -> None:

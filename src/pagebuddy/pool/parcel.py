@@ -68,8 +68,12 @@ class Parcel:
     def opened(self) -> Any:
         """Return the object, the same one each time. Raises what `arena.loads` raises."""
         failure = self.failure()
-        if failure is not None:
-            raise failure
+        try:
+            if failure is not None:
+                raise failure
+        finally:
+            # Its traceback refers to this frame.
+            del failure
         return self._contents
 
     def failure(self) -> Exception | None:
