@@ -23,19 +23,20 @@ def extensions() -> list[Extension]:
 
     flags = [] if sys.platform == "win32" else ["-O3", "-fno-strict-aliasing"]
 
-    def extension(name: str, **options: object) -> Extension:
+    def extension(folder: str, name: str, **options: object) -> Extension:
         return Extension(
             f"pagebuddy.{name}",
-            [f"src/pagebuddy/{name}.pyx"],
+            [f"{folder}/{name}.pyx"],
             extra_compile_args=flags,
             **options,
         )
 
-    wanted = [extension("_compiled")]
+    wanted = [extension("src/pagebuddy", "_compiled")]
     if UNCHECKED:
-        wanted.append(extension("_unchecked", define_macros=[("PB_CHECKED", "0")]))
+        wanted.append(extension("benchmarks", "_unchecked", define_macros=[("PB_CHECKED", "0")]))
     # An `include` is not followed to see what changed, so the translation is always done anew.
-    translated = cythonize(wanted, force=True)
+    # `_unchecked` includes `pagebuddy/_compiled.pyx`.
+    translated = cythonize(wanted, force=True, include_path=["src"])
     for one in translated:
         # Set here, as the translation does not hand it on.
         one.optional = not REQUIRED
