@@ -66,19 +66,20 @@ def extensions() -> list[Extension]:
     write_constants()
     flags = [] if sys.platform == "win32" else ["-O3", "-fno-strict-aliasing"]
 
-    def extension(name: str, **options: object) -> Extension:
+    def extension(folder: str, name: str, **options: object) -> Extension:
         return Extension(
             f"pagebuddy.{name}",
-            [f"src/pagebuddy/{name}.pyx"],
+            [f"{folder}/{name}.pyx"],
             extra_compile_args=flags,
             **options,
         )
 
-    wanted = [extension("_compiled")]
+    wanted = [extension("src/pagebuddy", "_compiled")]
     if UNCHECKED:
-        wanted.append(extension("_unchecked", define_macros=[("PB_CHECKED", "0")]))
+        wanted.append(extension("benchmarks", "_unchecked", define_macros=[("PB_CHECKED", "0")]))
     # Cython does not see changes in included files, so everything is translated each time.
-    translated = cythonize(wanted, force=True)
+    # `_unchecked` includes `pagebuddy/_compiled.pyx`.
+    translated = cythonize(wanted, force=True, include_path=["src"])
     for one in translated:
         # Set here, because the translation drops it.
         one.optional = not REQUIRED

@@ -1,18 +1,23 @@
-"""What the engine and its arenas cost, measured beside what it is compared with, in one run.
+"""Measures the engine, its arenas and their alternatives in one run: `python -m benchmarks`.
 
-`python -m benchmarks` prints the table and writes it to `out/benchmarks.json`. Nothing here is
-asserted: a figure that is not reached is shown as such.
+The table shows whether a figure reaches its goal; nothing is asserted.
 
-- `calls` and `batches` hold cases of the engine: calls from Python, whole arrays
-- `rivals` is what the engine is measured against
-- `arenas` holds the cases of arenas, `memories` the other ways to get memory
-- `sharing` holds the cases of two processes, `handovers` other ways to hand bytes over
-- `frameworks` holds those of torch, joblib and ray, where they are installed
-- `deaths` holds the cases of processes that are killed at work
-- `figures`, `arena_rows`, `sharing_rows` and `death_rows` say which rows the table has and what each
-  should reach
-- `machine` and `report` write down where it ran and what came out
+    calls           cases of the engine: calls from Python
+    batches         cases of the engine: many pages in one call, recover, verify
+    rivals          alternatives to the engine
+    arenas          cases of arenas
+    memories        alternatives to arenas
+    sharing         cases of two processes
+    handovers       alternatives for sending bytes to another process
+    frameworks      such alternatives in torch, joblib and ray, if installed
+    deaths          cases of processes that are killed during an operation
+    figures         rows and goals of the engine
+    arena_rows      rows and goals of arenas
+    sharing_rows    rows and goals of two processes
+    death_rows      rows and goals of killed processes
+    unchecked       the engine without its checks, if it was built from `_unchecked.pyx`
+    machine         describes the machine, the commit and the versions
+    report          writes the table as text, JSON and Markdown
 
-`pagebuddy.tools.bench` has what the verb `bench` measures too: how samples are taken, the engine's
-native loops, an arena beside what everybody has.
+`pagebuddy.tools.bench` contains what the verb `bench` needs too: timing and the engine's native loops.
 """

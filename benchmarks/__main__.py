@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measure, print the table, write `out/benchmarks.json`."""
+"""Measure pagebuddy and its alternatives; print a table and write it to out/benchmarks.json."""
 
 from __future__ import annotations
 
@@ -25,42 +25,54 @@ from benchmarks import (
 from benchmarks.figures import rows_for
 from benchmarks.machine import described
 from benchmarks.memories import SIZES
-from benchmarks.report import WIDTH, place_in, save, show, write_into
+from benchmarks.report import WIDTH, around_table, save, show, write_into
+from benchmarks.unchecked import without_checks
 from pagebuddy import Arena
 from pagebuddy.tools.bench import loops
 from pagebuddy.tools.bench.figures import figures
 from pagebuddy.tools.bench.handovers import trips_of
-from pagebuddy.tools.bench.subject import Subject, chosen, default_is_compiled, without_checks
+from pagebuddy.tools.bench.subject import Subject, chosen, default_is_compiled
 from pagebuddy.tools.bench.timing import Case, measure
 
 SAMPLE_NS = 25_000_000
-# There are many of these, and some take the system a second: shorter samples, and fewer.
+# Cases of arenas are many, and some take a second: take shorter and fewer samples.
 ARENA_SAMPLE_NS = 5_000_000
 ARENA_SHARE = 4
-# A whole map takes seconds. In a run of few rounds it has fewer calls.
+# A map in a pool takes seconds: take few samples, and in a short run with fewer calls.
 MAP_SHARE = 14
 CALLS_A_ROUND = 25
 
 
 def arguments() -> argparse.Namespace:
-    """What was asked for on the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "--rounds",
         type=int,
         default=41,
-        help="samples of each case, a quarter of arenas (default: 41)",
+        help="samples per case of the engine; cases of arenas get a quarter (default: 41)",
     )
     parser.add_argument("--uncompiled", action="store_true", help="measure the uncompiled engine")
-    parser.add_argument("--json", type=Path, default=Path("out/benchmarks.json"), metavar="PATH")
     parser.add_argument(
-        "--into", type=Path, nargs="+", default=[], metavar="PATH", help="pages that show the table"
+        "--json",
+        type=Path,
+        default=Path("out/benchmarks.json"),
+        metavar="PATH",
+        help="write the figures to this file (default: out/benchmarks.json)",
+    )
+    parser.add_argument(
+        "--into",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="also write the table into these Markdown pages, such as docs/benchmarks.md",
     )
     return parser.parse_args()
 
 
 def cases_of(subject: Subject, unchecked: Subject | None) -> list[Case]:
-    """What is compared stands side by side, so that the turns bring it close in time."""
+    """The cases of the engine; compared cases are neighbours, so they run close in time."""
     return [
         *loops.all_of([subject] if unchecked is None else [subject, unchecked]),
         rivals.stack_loop(subject.n_pages),
@@ -75,10 +87,10 @@ def main() -> None:
     """Measure and report."""
     asked = arguments()
     if asked.rounds < 1:
-        sys.exit(f"--rounds is {asked.rounds}: at least one is needed")
+        sys.exit(f"--rounds is {asked.rounds}; expected at least 1")
     try:
         for page in asked.into:
-            place_in(page)
+            around_table(page)
     except (OSError, ValueError) as error:
         sys.exit(str(error))
     subject = chosen(compiled=default_is_compiled() and not asked.uncompiled)
@@ -98,7 +110,7 @@ def main() -> None:
 
         engine = cases_of(subject, without_checks() if subject.compiled else None)
         samples = measure(engine, rounds, SAMPLE_NS, show_round)
-        # After the engine's: the large ones leave caches cold, and the system at work.
+        # After the engine, because large allocations evict caches and keep the system busy.
         samples |= measure(arenas.all_of(subject), arena_rounds, ARENA_SAMPLE_NS, show_round)
         if shares:
             arena = Arena("2 GiB")
@@ -108,7 +120,7 @@ def main() -> None:
             samples |= measure(maps, map_rounds, ARENA_SAMPLE_NS, show_round)
             samples |= measure(deaths.all_of(), map_rounds, ARENA_SAMPLE_NS, show_round)
             with frameworks.cluster() as ways:
-                # Last, as its servers are never quite at rest.
+                # Last, because Ray's servers are never idle.
                 cases = [trips_of(way, size) for way in ways for size in SIZES]
                 samples |= measure(cases, arena_rounds, ARENA_SAMPLE_NS, show_round)
     metadata = subject.allocator.metadata_size(subject.n_pages)

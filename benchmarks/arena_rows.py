@@ -1,4 +1,4 @@
-"""The rows of the table that are about arenas."""
+"""The rows about arenas, and their goals. Used by `__main__`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pagebuddy.tools.bench.figures import RATIO, Row
 if TYPE_CHECKING:
     from pagebuddy.tools.bench.subject import Subject
 
-DROPPED = "Memory got and dropped, untouched"
-WRITTEN = "Memory got, every byte written, dropped"
-WHOLE = "Whole arenas"
+DROPPED = "Allocating and freeing memory, untouched"
+WRITTEN = "Allocating memory, writing every byte, freeing it"
+WHOLE = "Creating and attaching to arenas"
 
 KIB64 = 64 << 10
 WARM = {"arena.empty": "empty", "np.empty": "np.empty", "iceoryx2": "iceoryx2"}
-"""Titles and names of what needs no call of the system, or not always."""
+"""Titles and sample names of alternatives that mostly need no system call."""
 
 SYSTEM = {
     name: name
@@ -31,11 +31,11 @@ SYSTEM = {
         "torch, share_memory_",
     )
 }
-"""And of what does. Those that were not measured, as they are not installed, have no row."""
+"""The same for alternatives that need system calls. Without samples there is no row."""
 
 
 def rows_for(subject: Subject) -> list[Row]:
-    """Every row, in the order of the table. The goals are those of the compiled engine."""
+    """All rows in order. Goals are those of the compiled engine."""
     rows = [*_dropped_rows(), *_written_rows(), *_whole_rows()]
     if subject.compiled:
         return rows
@@ -43,7 +43,7 @@ def rows_for(subject: Subject) -> list[Row]:
 
 
 def shown(size: int) -> str:
-    """A size as people say it."""
+    """A size as text."""
     for unit, name in ((30, "GiB"), (20, "MiB")):
         if size >> unit:
             return f"{size >> unit} {name}"
@@ -67,11 +67,17 @@ def _dropped_rows() -> list[Row]:
         if size == KIB64:
             rows += [
                 ratio("  over np.empty", ours, f"np.empty {size}", 1),
-                ratio("  SharedMemory over it", f"SharedMemory {size}", ours, 300, at_least=True),
+                ratio(
+                    "  SharedMemory over arena.alloc",
+                    f"SharedMemory {size}",
+                    ours,
+                    300,
+                    at_least=True,
+                ),
             ]
         rows += [ns(f"  {title}", f"{name} {size}") for title, name in WARM.items()]
         rows += [us(f"  {title}", f"{name} {size}") for title, name in SYSTEM.items()]
-    # Up to 64 KiB they come out of a magazine, and cost less.
+    # Buffers up to 64 KiB come from a magazine and cost less.
     least, most = next(size for size in SIZES if size > KIB64), SIZES[-1]
     title = f"arena.alloc, {shown(most)} over {shown(least)}"
     return [*rows, ratio(title, f"alloc {most}", f"alloc {least}", 1.1)]
@@ -94,7 +100,7 @@ def _whole_rows() -> list[Row]:
     rows = []
     for what in ("create", "attach"):
         for size in ARENA_SIZES:
-            # The larger one's goal is both's.
+            # Both sizes have the same goal.
             name = f"{what} {size}"
             rows += [
                 Row(WHOLE, f"{what}, {shown(size)}", "ms", (name,), scale=1e-6, reach=2),

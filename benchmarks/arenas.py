@@ -1,4 +1,4 @@
-"""Arenas: buffers got and dropped, and whole arenas made and attached to."""
+"""Cases of arenas: allocating and freeing buffers, creating and attaching. Used by `__main__`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ARENA_SIZES = (1 << 30, 64 << 30)
 
 
 def _written(way: Way, size: int) -> Case:
-    """Get so many bytes, write each through numpy, and let go of them."""
+    """Allocate so many bytes, write each through numpy, and free them."""
     get, end, memory, n = way.get, way.end, way.memory, size // way.unit
 
     def case(times: int) -> Timed:
@@ -35,7 +35,7 @@ def _written(way: Way, size: int) -> Case:
             np.frombuffer(memory(got), np.uint8).fill(1)
             if end is not None:
                 end(got)
-            # Else the next would be got while this one is still there.
+            # Free this one before the next is allocated.
             del got
         return {f"{way.name} {size} written": (perf_counter_ns() - started, times)}
 
@@ -43,7 +43,7 @@ def _written(way: Way, size: int) -> Case:
 
 
 def _made(name: str, make: Callable[[], Arena]) -> Case:
-    """Make an arena, or attach to one, and let go of it: the latter is not timed."""
+    """Create an arena or attach to one; detaching is not timed."""
 
     def case(times: int) -> Timed:
         elapsed = touched = 0
@@ -60,14 +60,14 @@ def _made(name: str, make: Callable[[], Arena]) -> Case:
 
 
 def _resident() -> int:
-    """The bytes that this process has touched and still has mapped, exactly."""
+    """The exact number of resident bytes of this process."""
     for line in Path("/proc/self/smaps_rollup").read_text().splitlines():
         if line.startswith("Rss:"):
             return int(line.split()[1]) << 10
     raise RuntimeError("/proc/self/smaps_rollup has no Rss, so there is no figure")
 
 
-# Ends when its input does: when whoever started it ends, however that ends.
+# Ends when its stdin closes, so when its parent ends.
 _OWNER = """
 import sys
 from importlib import import_module
@@ -80,7 +80,7 @@ sys.stdin.read()
 
 
 def _attached(subject: Subject, size: int) -> Case:
-    """Attach to the arena of another process, which is at it all the time."""
+    """Attach to an arena of another process, which stays attached."""
     engine: Any = subject.arena._engine
     lock = "mutex" if subject.compiled else "file"
     owner = subprocess.Popen(
@@ -94,7 +94,7 @@ def _attached(subject: Subject, size: int) -> Case:
     attach = subject.arena.attach
 
     def attached() -> Arena:
-        # Named here, so that the other process lives as long as the case does.
+        # This reference keeps the other process alive as long as the case.
         assert owner.poll() is None
         return attach(fd)
 
@@ -102,13 +102,13 @@ def _attached(subject: Subject, size: int) -> Case:
 
 
 def memories(subject: Subject) -> list[Case]:
-    """Every way at every size, what is compared side by side."""
+    """All ways at all sizes; compared cases are neighbours."""
     ways = [*ours(subject), *others()]
     return [case(way, size) for case in (dropped, _written) for size in SIZES for way in ways]
 
 
 def whole(subject: Subject) -> list[Case]:
-    """Arenas made and attached to."""
+    """Creating and attaching to arenas."""
     if sys.platform != "linux":
         return []
     arena = subject.arena
@@ -119,5 +119,5 @@ def whole(subject: Subject) -> list[Case]:
 
 
 def all_of(subject: Subject) -> list[Case]:
-    """Every case of this file."""
+    """All cases of this file."""
     return [*memories(subject), *whole(subject)]

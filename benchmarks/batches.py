@@ -1,4 +1,4 @@
-"""Whole arrays of pages in one call, and walks over everything."""
+"""Cases of the engine: many pages in one call, recover, verify. Used by `__main__`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def _taken_and_given(
     subject: Subject, name: str, buddy: BuddyAllocator, count: int, *, shuffled: bool = False
 ) -> Case:
-    """`count` single pages in one call and back in another; putting them in order is not timed."""
+    """Allocate `count` single pages in one call, free them in another; sorting is not timed."""
     places = np.random.default_rng(SEED).permutation(count)
 
     def case(times: int) -> Timed:
@@ -42,25 +42,25 @@ def _taken_and_given(
 
 
 def whole(subject: Subject) -> Case:
-    """All pages of an allocator of which nothing else is taken, given back in ascending order."""
+    """All pages of an empty allocator, freed in ascending order."""
     n = subject.n_pages
     return _taken_and_given(subject, "whole", subject.allocator(n), n)
 
 
 def shuffled(subject: Subject) -> Case:
-    """The same, given back in random order."""
+    """The same, freed in random order."""
     n = subject.n_pages
     return _taken_and_given(subject, "shuffled", subject.allocator(n), n, shuffled=True)
 
 
 def fragmented(subject: Subject) -> Case:
-    """Three quarters of the free pages of an allocator half full, given back in ascending order."""
+    """Three quarters of the free pages of a half-full allocator, freed in ascending order."""
     buddy, _ = half_full(subject)
     return _taken_and_given(subject, "fragmented", buddy, buddy.stats().free * 3 // 4)
 
 
 def recover(subject: Subject) -> Case:
-    """The lists, bits and counts rebuilt from the records, half full."""
+    """Rebuild lists, bits and counts from the records, half full."""
     buddy, _ = half_full(subject)
 
     def case(times: int) -> Timed:
@@ -73,7 +73,7 @@ def recover(subject: Subject) -> Case:
 
 
 def verify(subject: Subject) -> Case:
-    """Every invariant proved, half full."""
+    """Check all invariants, half full."""
     buddy, _ = half_full(subject)
 
     def case(times: int) -> Timed:
@@ -86,5 +86,5 @@ def verify(subject: Subject) -> Case:
 
 
 def all_of(subject: Subject) -> list[Case]:
-    """Every case of this file."""
+    """All cases of this file."""
     return [make(subject) for make in (whole, fragmented, shuffled, recover, verify)]

@@ -1,7 +1,7 @@
-"""The engine called from Python, one operation at a time.
+"""Cases of the engine: calls from Python, one operation at a time. Used by `__main__`.
 
-Each sample is a plain `for` loop around the call. The loop's own cost is in every figure, on both
-sides of a ratio, and is measured too.
+Each sample is a plain `for` loop around the call. Every figure contains the cost of this loop, which has
+a case of its own.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _timed(name: str, burst: Callable[[int], None]) -> Case:
 
 
 def empty_loop() -> Case:
-    """The loop with nothing in it."""
+    """The empty loop."""
 
     def burst(n: int) -> None:
         for _ in repeat(None, n):
@@ -40,7 +40,7 @@ def empty_loop() -> Case:
 
 
 def empty_calls(subject: Subject) -> Case:
-    """Two calls that do nothing, one on the result of the other, with options as `alloc` has."""
+    """Two calls that do nothing, one on the result of the other, with options like `alloc`."""
     nothing = subject.bench.nothing
 
     def burst(n: int) -> None:
@@ -51,7 +51,7 @@ def empty_calls(subject: Subject) -> Case:
 
 
 def bare_calls(subject: Subject) -> Case:
-    """The same, the outer one a method without options, which Python calls in a shorter way."""
+    """The same, but the outer method has no options, so Python calls it faster."""
     nothing, plain = subject.bench.nothing, subject.bench.plain
 
     def burst(n: int) -> None:
@@ -62,7 +62,7 @@ def bare_calls(subject: Subject) -> Case:
 
 
 def pair(subject: Subject, n_pages: int) -> Case:
-    """`free(alloc(n))` where nothing else is taken."""
+    """`free(alloc(n))` while nothing else is allocated."""
     buddy = subject.allocator(subject.n_pages)
     alloc, free = buddy.alloc, buddy.free
 
@@ -74,7 +74,7 @@ def pair(subject: Subject, n_pages: int) -> Case:
 
 
 def window(subject: Subject) -> Case:
-    """Five pages, aligned, out of the middle quarter of an allocator half full."""
+    """Five aligned pages in the middle quarter of a half-full allocator."""
     buddy, _ = half_full(subject)
     alloc, free = buddy.alloc, buddy.free
     above, below = subject.n_pages * 3 // 8, subject.n_pages * 5 // 8
@@ -87,7 +87,7 @@ def window(subject: Subject) -> Case:
 
 
 def given_place(subject: Subject) -> Case:
-    """Five given pages, taken and given back, where nothing else is taken."""
+    """Allocate and free five given pages while nothing else is allocated."""
     buddy = subject.allocator(subject.n_pages)
     alloc_at, free = buddy.alloc_at, buddy.free
     place = subject.n_pages // 2 + 3
@@ -100,7 +100,7 @@ def given_place(subject: Subject) -> Case:
 
 
 def resize(subject: Subject) -> Case:
-    """A span grown from five pages to a thousand and trimmed again, in place."""
+    """Grow a span in place from 5 pages to 1000, and shrink it again."""
     buddy = subject.allocator(subject.n_pages)
     place = buddy.alloc(5)
     resized = buddy.resize
@@ -114,7 +114,7 @@ def resize(subject: Subject) -> Case:
 
 
 def all_of(subject: Subject) -> list[Case]:
-    """Every case of this file."""
+    """All cases of this file."""
     sizes = (1, 5, 1000, subject.n_pages)
     return [
         empty_loop(),

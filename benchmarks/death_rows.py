@@ -1,4 +1,4 @@
-"""The rows of the table that are about who was killed."""
+"""The rows about killed processes, and their goals. Used by `__main__`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pagebuddy.tools.bench.figures import Row
 if TYPE_CHECKING:
     from pagebuddy.tools.bench.subject import Subject
 
-DEATHS = "Killed with the lock, in 1 GiB of pages of 4 KiB: the next one's operation"
+DEATHS = "The next operation after a process was killed with the lock (1 GiB, 4 KiB pages)"
 
 
 def rows_for(subject: Subject) -> list[Row]:
-    """Every row, in the order of the table: the compiled engine's, as others cannot be stepped."""
+    """All rows in order; only for the compiled engine, because it is single-stepped."""
     if not subject.compiled:
         return []
 
@@ -22,10 +22,10 @@ def rows_for(subject: Subject) -> list[Row]:
         return Row(DEATHS, title, "ms", (name,), scale=1e-6, reach=reach)
 
     rows = []
-    for title, state in (("every page a buffer", "full"), ("every other one, at random", "half")):
+    for title, state in (("every page a buffer", "full"), ("every other page, at random", "half")):
         rows += [
             ms(title, f"takeover {state}", 10),
             ms(f"  the longest of {N_DEATHS}", f"takeover {state} worst", 50),
-            ms(f"  then a reap of {N_DEAD + N_DEATHS} dead", f"reap {state}"),
+            ms(f"  then reaping {N_DEAD + N_DEATHS} dead processes", f"reap {state}"),
         ]
     return rows

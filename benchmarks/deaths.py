@@ -1,4 +1,4 @@
-"""Deaths: how long one that was killed with the lock keeps the next, and the dead whoever reaps them."""
+"""Cases of killed processes: the next operation after a kill, and reaping. Used by `__main__`."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ SIZE = "1 GiB"
 PAGE = 4096
 
 N_DEATHS = 7
-"""How often a process is killed at work in a sample."""
+"""The number of processes that are killed during an operation in a sample."""
 
 N_DEAD = 30
-"""How many more are dead then, and held every buffer; there are slots for 47."""
+"""The number of other dead processes, which held every buffer; an arena has 47 slots."""
 
 N_LEFT = 64
-"""How many pages are free where all are used, so that an operation can be done."""
+"""The number of free pages in the full arena, so that operations are possible."""
 
 N_SPARE = 1000
-"""How many tickets are left for those that are killed."""
+"""The number of free tickets for the killed operations."""
 
 MOST_INSTRUCTIONS = 60
-"""No operation that is killed here takes fewer."""
+"""All operations that are killed here take at least so many instructions."""
 
 STATES = ("full", "half")
-"""Every page a buffer; every other one of those given back, in random order."""
+"""full: a buffer in every page; half: every other buffer was freed, in random order."""
 
 
 def all_of() -> list[Case]:
-    """The cases of this file; none where a process may not trace its children."""
+    """The cases of this file; none if this process may not trace its children."""
     return [_deaths(state) for state in STATES] if _may_trace() else []
 
 
@@ -67,8 +67,8 @@ def _deaths(state: str) -> Case:
 
 
 def _be_killed(connection: Connection, state: str) -> None:
-    """Tell, when asked, how long the first operations after deaths took, and the reap of all dead."""
-    # Who is forked does nothing that another thread could have left undone.
+    """On request, send the times of the first operations after kills, and of reaping all dead."""
+    # Forking with threads is safe here, because the child uses nothing that they hold.
     warnings.simplefilter("ignore", DeprecationWarning)
     arena, chance = Arena(SIZE), random.Random(1)
     held = _filled(arena, state, chance)
@@ -83,7 +83,7 @@ def _be_killed(connection: Connection, state: str) -> None:
 
 
 def _filled(arena: Arena, state: str, chance: random.Random) -> list[Any]:
-    """Buffers of a page each, of which as many are kept and sent as can be: all is counted anew."""
+    """Buffers of one page each; as many as possible are kept and sent, so recovery counts them all."""
     held = [arena.alloc(PAGE) for _ in range(arena.n_pages - N_LEFT)]
     layout = arena._open.layout
     chance.shuffle(held)
@@ -115,7 +115,7 @@ def _kept_by_a_death(arena: Arena, held: list[Any], chance: random.Random) -> in
         lambda: held[0].unkeep(),
     ]
     if not kill_at_work(arena, chance.choice(operations), chance.randrange(MOST_INSTRUCTIONS)):
-        # It had not begun, or the dead one's last instruction was the end of its work.
+        # The process was killed before or after the operation: try again.
         return _kept_by_a_death(arena, held, chance)
     started = perf_counter_ns()
     arena.alloc(PAGE)

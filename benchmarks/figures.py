@@ -1,4 +1,4 @@
-"""The rows of the table about the engine: what each is made of, and what it should reach."""
+"""The rows about the engine, and their goals. Used by `__main__`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pagebuddy.tools.bench.figures import RATIO, Row
 if TYPE_CHECKING:
     from pagebuddy.tools.bench.subject import Subject
 
-LOOP = "In the engine's own native loop"
-CALLS = "From Python, one call at a time, the loop around it included"
-BATCHES = "Whole arrays, and walks"
+LOOP = "The engine in a native loop"
+CALLS = "Calls from Python, including the loop around them"
+BATCHES = "Many pages in one call; recover and verify"
 
 
 def rows_for(subject: Subject) -> list[Row]:
-    """Every row, in the order of the table. The goals are those of the compiled engine."""
+    """All rows in order. Goals are those of the compiled engine."""
     size = f"2^{subject.n_pages.bit_length() - 1}"
     rows = [*_loop_rows(size), *_call_rows(subject, size), *_batch_rows(size)]
     if subject.compiled:
@@ -76,7 +76,7 @@ def _call_rows(subject: Subject, size: str) -> list[Row]:
     return [
         *rows,
         ns("a list of pages: append(pop())", stack),
-        Row(CALLS, "  free(alloc(1)) over it", RATIO, ("engine.pair 1",), (stack,)),
+        Row(CALLS, "  free(alloc(1)) over append(pop())", RATIO, ("engine.pair 1",), (stack,)),
         ns("multiprocessing.heap, 4096 bytes", heap),
         Row(CALLS, "  over free(alloc(1))", RATIO, (heap,), ("engine.pair 1",)),
         ns("alloc in a window, half full; free", "engine.window"),

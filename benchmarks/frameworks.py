@@ -1,7 +1,4 @@
-"""Ways to hand bytes over that come with something larger: torch, joblib, ray, where they are installed.
-
-None of them is quiet of itself.
-"""
+"""Ways to send bytes with torch, joblib and ray, if installed. Used by `sharing` and `__main__`."""
 
 from __future__ import annotations
 
@@ -19,11 +16,11 @@ from pagebuddy.tools.bench.handovers import Handover, answer, answer_to, answere
 from pagebuddy.tools.bench.partner import partner
 
 STORE_BYTES = 1 << 30
-"""Of ray's object store, which is made before."""
+"""The size of ray's object store."""
 
 
 def others() -> Iterator[Handover]:
-    """What needs no servers."""
+    """The ways that need no servers."""
     with suppress(ImportError):
         yield from _torch()
     with suppress(ImportError):
@@ -31,11 +28,11 @@ def others() -> Iterator[Handover]:
 
 
 def _torch() -> list[Handover]:
-    """Tensors in shared memory, whose descriptors travel."""
+    """Tensors in shared memory; their descriptors are sent."""
     torch = import_module("torch")
-    # Threads to copy with wait for each other where others have the cores; nobody else here has any.
+    # One thread as in all other cases; several would wait for each other on busy cores.
     torch.set_num_threads(1)
-    # So that tensors are known to the pickler of connections.
+    # Registers tensors with the pickler of connections.
     import_module("torch.multiprocessing")
     connection = partner(_answer_tensors)
 
@@ -62,11 +59,11 @@ def _answer_tensors(connection: Connection) -> None:
 
 
 def _joblib() -> Handover:
-    """A call in a pool of two: what is larger than 1 MiB is written to a file that the worker maps."""
+    """A call in a pool of two; joblib writes arrays above 1 MiB to a file that the worker maps."""
     joblib = import_module("joblib")
     tracker = import_module("joblib.externals.loky.backend.resource_tracker")
     with _silent():
-        # It tells of each file that it was told of too seldom.
+        # It prints warnings about files.
         tracker.ensure_running()
     pool, call = joblib.Parallel(2), joblib.delayed(answer_to)
 
@@ -79,7 +76,7 @@ def _joblib() -> Handover:
 
 @contextmanager
 def cluster() -> Iterator[list[Handover]]:
-    """Ray's way, as long as its servers run; none where it is not installed, or will not start."""
+    """Ray's way while its servers run; none if it is not installed or does not start."""
     if find_spec("ray") is None:
         yield []
         return
@@ -120,7 +117,7 @@ def _ray(ray: Any) -> Handover:
 
 
 class _Answering:
-    """In a process of ray's."""
+    """The actor in a process of ray."""
 
     def answer(self, array: Any) -> int:
         return answer_to(array)
@@ -128,7 +125,7 @@ class _Answering:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Let what is started meanwhile have no standard error."""
+    """Discard stderr, also of processes started within."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:

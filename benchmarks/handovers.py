@@ -1,4 +1,4 @@
-"""Ways to hand bytes over to another process, and what that process does to answer them."""
+"""Ways to send bytes to another process: the arena with a copy, and alternatives. Used by `sharing`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from pagebuddy.tools.bench.partner import STARTED, partner
 
 
 def copied_in(arena: Arena) -> Handover:
-    """An array of this process's own, copied into the arena."""
+    """Copy a private array into the arena."""
     frames = partner(_answer_frames, arena)
 
     def trip(n: int, mark: int) -> int:
@@ -45,7 +45,7 @@ def _answer_frames(connection: Connection, arena: Arena) -> None:
 
 
 def others() -> Iterator[Handover]:
-    """What everybody has, and what is installed."""
+    """Alternatives of the standard library, and iceoryx2 if it is installed."""
     yield pipe()
     yield _queue()
     yield _shared_memory()
@@ -55,14 +55,14 @@ def others() -> Iterator[Handover]:
 
 def _queue() -> Handover:
     there, back = STARTED.Queue(), STARTED.Queue()
-    # What is still in it when a benchmark fails is of no use to anyone.
+    # Do not wait at exit for messages that nobody will receive.
     there.cancel_join_thread()
     connection = partner(_answer_queue, there, back)
-    # It waits for this queue alone.
+    # The partner waits for this queue only, so end it by a message.
     atexit.register(there.put, None)
 
     def trip(n: int, mark: int) -> int:
-        # Named here, so that the other process lives as long as this does.
+        # This reference keeps the other process alive.
         assert not connection.closed
         there.put(marked(n, mark))
         answer: int = back.get()
@@ -103,7 +103,7 @@ def _answer_names(connection: Connection) -> None:
 
 
 def _iceoryx2() -> list[Handover]:
-    """Samples of a publisher of each size, told of by a connection, as waiting for them would spin."""
+    """Samples of a publisher per size, announced through a connection; waiting for them would spin."""
     library = import_module("iceoryx2")
     library.set_log_level(library.LogLevel.Error)
     node = library.NodeBuilder.new().create(library.ServiceType.Ipc)

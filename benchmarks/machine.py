@@ -1,4 +1,4 @@
-"""Where and with what it was measured."""
+"""Describes the machine, the commit and the versions. Used by `__main__`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def described() -> dict[str, object]:
-    """What a reader needs to judge the figures, as it goes into the JSON."""
+    """The circumstances of the measurement, ready for JSON."""
     return {
         "commit": _commit(),
         **on_machine.described(),
@@ -32,7 +32,7 @@ def described() -> dict[str, object]:
 
 
 def _commit() -> str | None:
-    """The commit that was measured, with a plus sign where files had changed since."""
+    """The measured commit, with a plus sign if the working tree has changes."""
     try:
         commit = _git("rev-parse", "--short=12", "HEAD")
         return commit + "+" if _git("status", "--porcelain") else commit

@@ -1,4 +1,4 @@
-"""Ways to get memory and to let go of it, which arenas are measured beside."""
+"""Alternatives to arenas for allocating and freeing memory. Used by `arenas`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SIZES = (4 << 10, 64 << 10, 1 << 20, 16 << 20, 256 << 20)
 
 
 def others() -> Iterator[Way]:
-    """What everybody has, and what is installed."""
+    """Alternatives of the standard library and numpy, and others if they are installed."""
     yield numpy_memory()
     yield Way("mmap", lambda n: mmap.mmap(-1, n))
     yield Way("multiprocessing.heap", BufferWrapper, memory=lambda block: block.create_memoryview())
@@ -65,7 +65,7 @@ def _posix_ipc() -> Way:
 
 
 def _iceoryx2() -> Way:
-    """Samples on loan from a publisher of each size, whose memory is made before and stays warm."""
+    """Samples borrowed from a publisher per size, whose memory was prepared."""
     library = import_module("iceoryx2")
     library.set_log_level(library.LogLevel.Error)
     node = library.NodeBuilder.new().create(library.ServiceType.Ipc)
@@ -85,7 +85,7 @@ def _iceoryx2() -> Way:
 
 
 def _torch() -> Way:
-    # Only where somebody imported or installed it: it is too large to be asked for.
+    # Not in the extra `bench`, because it is too large.
     library = import_module("torch")
     return Way(
         "torch, share_memory_",

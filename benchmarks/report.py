@@ -1,9 +1,8 @@
-"""What came out: a table to read, JSON to compare, Markdown for the documentation."""
+"""Writes the figures as a table, as JSON and as Markdown. Used by `__main__`."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -17,8 +16,8 @@ from pagebuddy.tools.bench.figures import Figure, short
 WIDTH = 80
 VERDICT = {True: " yes", False: " NO", None: ""}
 
-# A page of text says with these what it wants, and between them is written what was measured.
-BEGIN = re.compile(r"<!-- benchmarks: (all|goals) -->\n")
+# The table of a Markdown page stands between these marks.
+BEGIN = "<!-- benchmarks: all -->\n"
 END = "<!-- end of benchmarks -->"
 
 
@@ -71,43 +70,36 @@ def save(figures: Sequence[Figure], facts: Mapping[str, object], rounds: int, pa
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def place_in(path: Path) -> tuple[str, re.Match[str], int]:
-    """A page of text, the mark after which the table goes, and where the mark after it stands.
+def around_table(path: Path) -> tuple[str, str]:
+    """The text of a page before and after the table, including the marks.
 
-    Raises ValueError where the marks are missing.
+    Raises `ValueError` if the marks are missing.
     """
-    text = path.read_text(encoding="utf-8")
-    begin = BEGIN.search(text)
-    end = text.find(END, begin.end()) if begin else -1
-    if begin is None or end < 0:
+    before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
         raise ValueError(
-            f"{path} has no place for the table; put `<!-- benchmarks: all -->`, or `goals` for "
-            f"`all`, on a line of its own, and `{END}` on a later one"
+            f"{path} has no place for the table; add the line `{BEGIN.strip()}` and after it the "
+            f"line `{END}`"
         )
-    return text, begin, end
+    return before + begin, end + after
 
 
 def write_into(path: Path, figures: Sequence[Figure], facts: Mapping[str, object]) -> None:
-    """Put the table into a page of text, in place of the one that stands between its marks.
-
-    The first mark names the rows: `all`, or only those with `goals`.
-    """
-    text, begin, end = place_in(path)
-    if begin[1] == "goals":
-        figures = [figure for figure in figures if figure.row.reach is not None]
-    page = f"{text[: begin.end()]}\n{markdown(figures, facts)}\n{text[end:]}"
-    path.write_text(page, encoding="utf-8")
+    """Replace the table between the marks of a Markdown page."""
+    before, after = around_table(path)
+    path.write_text(f"{before}\n{markdown(figures, facts)}\n{after}", encoding="utf-8")
 
 
 def markdown(figures: Sequence[Figure], facts: Mapping[str, object]) -> str:
-    """The same table for a page of text."""
+    """The table as Markdown."""
     lines = heading(facts).splitlines()
     for section, group in groupby(figures, lambda figure: figure.row.section):
         lines += ["", f"**{section}**", "", "| | median | | from | to | goal | |"]
         lines.append("|---|---:|---|---:|---:|---:|---|")
         for figure in group:
             title, *cells = _cells(figure)
-            # Markdown drops leading spaces, and they tell which row a row belongs to.
+            # Markdown drops leading spaces, which indent a row under the row that it belongs to.
             text = title.lstrip()
             shown = "&nbsp;" * (len(title) - len(text)) + text
             lines.append("| " + " | ".join(cell.strip() for cell in (shown, *cells)) + " |")

@@ -1,4 +1,4 @@
-"""What the engine is measured against."""
+"""Alternatives to the engine. Used by `__main__`."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ RECORD = np.uint64(1 << 63 | 1 << 32)
 
 
 def stack_loop(n_pages: int) -> Case:
-    """A stack of page numbers and one word a page: the least traffic that an engine could have.
+    """A stack of page numbers and one word per page: the least memory traffic of any engine.
 
-    It splits, merges and checks nothing. numpy does each step for all pages at once, in native
-    loops, over the same slots in the same order as the engine's fill and drain.
+    It does not split, merge or check. numpy does each step for all pages at once, in native loops, over
+    the same slots in the same order as the engine's fill and drain.
     """
-    # Signed, as numpy would first copy any other kind of number that it is to use as an index.
+    # Signed, because numpy copies indices of other types.
     slots = shuffled_slots(n_pages).astype(np.intp)
     stack = np.arange(n_pages, dtype=np.intp)[::-1].copy()
     pages = np.full(n_pages, -1, np.intp)
@@ -50,7 +50,7 @@ def stack_loop(n_pages: int) -> Case:
 
 
 def list_calls(n_pages: int) -> Case:
-    """A plain list of page numbers from which one is popped and to which it is appended."""
+    """Pop a page number from a list and append it again."""
     stack = list(range(n_pages))
     pop, append = stack.pop, stack.append
 
@@ -64,7 +64,7 @@ def list_calls(n_pages: int) -> Case:
 
 
 def multiprocessing_calls() -> Case:
-    """The standard library's allocator of memory shared between processes, one page at a time."""
+    """The standard library's allocator of shared memory, one page at a time."""
     heap = Heap()
     malloc, free = heap.malloc, heap.free
 

@@ -1,4 +1,4 @@
-"""Two processes: bytes handed over, messages, calls in a pool, and both at one arena at once."""
+"""Cases of two processes: sending bytes, messages, calls in a pool, both in one arena. By `__main__`."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ CALL_BYTES = 1 << 20
 SMALL_BYTES = 64 << 10
 
 BURST = 100
-"""How many messages, or buffers, are the least that is timed."""
+"""The smallest number of messages or buffers that is timed."""
 
 
 def trips(arena: Arena) -> list[Case]:
-    """Every way at every size, what is compared side by side."""
+    """All ways at all sizes; compared cases are neighbours."""
     ways = [
         in_place(arena),
         handovers.copied_in(arena),
@@ -47,7 +47,7 @@ def trips(arena: Arena) -> list[Case]:
 
 
 def messages(arena: Arena) -> list[Case]:
-    """Short messages that another process puts into a queue as fast as it can, taken out here."""
+    """Receive short messages that another process puts into a queue as fast as it can."""
     return [
         _messages("arena.queue", arena.queue(), arena),
         _messages("multiprocessing.Queue", STARTED.Queue()),
@@ -64,7 +64,7 @@ def _messages(name: str, queue: Any, *arena: Arena) -> Case:
         for number in range(n):
             got = queue.get()
             if got != number:
-                raise RuntimeError(f"{name}: {got} came for {number}, so there is no figure")
+                raise RuntimeError(f"{name}: received {got} instead of {number}")
         return {f"{name} rate": (n * 10**9, perf_counter_ns() - started)}
 
     return case
@@ -77,7 +77,7 @@ def _put_messages(connection: Connection, queue: Any, *arena: Arena) -> None:
 
 
 def both_at_once(arena: Arena) -> list[Case]:
-    """A buffer got and dropped by this process alone, and by two processes at once."""
+    """Allocate and free a buffer in this process alone, and in two processes at once."""
     connection = partner(_get_until_told, arena)
     get = partial(arena.alloc, SMALL_BYTES)
 
@@ -114,7 +114,7 @@ def _get_until_told(connection: Connection, arena: Arena) -> None:
 
 
 def maps(arena: Arena, n_calls: int) -> list[Case]:
-    """A ufunc mapped over arrays of 1 MiB in two processes; the results come back as arrays."""
+    """Map a ufunc over arrays of 1 MiB in two processes; the results are arrays."""
     mine = np.full(CALL_BYTES, 1, np.uint8)
     there = arena.copy(mine)
     ours = ArenaExecutor(N_WORKERS, STARTED, end_with_parent, arena=arena)
@@ -141,21 +141,21 @@ def _calls(name: str, mapped: Callable[..., Any], array: Bytes, n_calls: int) ->
     def case(times: int) -> Timed:
         n = times * n_calls
         started = perf_counter_ns()
-        # Dropped one by one, so that they need not all be there at once.
+        # Drop results one by one, so that memory suffices.
         right = sum(int(result[-1]) == 254 for result in mapped(np.invert, repeat(array, n)))
         elapsed = perf_counter_ns() - started
         if right != n:
-            raise RuntimeError(f"{name}: {n - right} of {n} results are wrong, so no figure")
+            raise RuntimeError(f"{name}: {n - right} of {n} results are wrong")
         return {f"{name} call": (elapsed, n)}
 
     return case
 
 
 def all_of(arena: Arena) -> list[Case]:
-    """Every case of this file but those that take seconds, the maps."""
+    """All cases of this file except the maps, which take seconds."""
     return [*trips(arena), *messages(arena), *both_at_once(arena)]
 
 
 def can_share(subject: Subject) -> bool:
-    """Whether this is the engine that other processes choose, too."""
+    """Whether other processes use the same engine."""
     return sys.platform == "linux" and subject.compiled == COMPILED

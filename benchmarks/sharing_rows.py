@@ -1,4 +1,4 @@
-"""The rows of the table that are about two processes."""
+"""The rows about two processes, and their goals. Used by `__main__`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pagebuddy.tools.bench.figures import RATIO, Row
 if TYPE_CHECKING:
     from pagebuddy.tools.bench.subject import Subject
 
-TRIPS = "Handed to another process, and answered"
+TRIPS = "Sending bytes to another process, with an answer"
 MESSAGES = "Short messages from one process to another"
-CALLS = "Calls in two processes, an array there and an array back, each of 1 MiB"
-AT_ONCE = "One arena, a buffer of 64 KiB got and dropped"
+CALLS = "Calls in a pool of two processes, argument and result arrays of 1 MiB"
+AT_ONCE = "Allocating and freeing 64 KiB in one arena"
 
 MIB16 = 16 << 20
 
@@ -30,11 +30,11 @@ BESIDE = {
     "joblib.Parallel": "joblib",
     "ray.put, ray.get": "ray",
 }
-"""Titles and names. Those that were not measured, as they are not installed, have no row."""
+"""Titles and sample names of alternatives. Without samples there is no row."""
 
 
 def rows_for(subject: Subject, n_calls: int) -> list[Row]:
-    """Every row, in the order of the table. The goals are those of the compiled engine."""
+    """All rows in order. Goals are those of the compiled engine."""
     rows = [*_trip_rows(), *_message_rows(), *_call_rows(n_calls), *_at_once_rows()]
     if subject.compiled:
         return rows
@@ -57,7 +57,6 @@ def _trip_rows() -> list[Row]:
         ]
         if size == MIB16:
             rows += [
-                # In a table of goals these stand alone.
                 ratio("Pipe over in place, 16 MiB", "Pipe", "handle", 30),
                 ratio("SharedMemory over in place, 16 MiB", "SharedMemory", "handle", 15),
                 ratio("  Pipe over copied in", "Pipe", "dumps"),
@@ -71,7 +70,7 @@ def _message_rows() -> list[Row]:
     return [
         Row(MESSAGES, "arena.queue()", "1000/s", ours, scale=1e-3),
         Row(MESSAGES, "  multiprocessing.Queue", "1000/s", theirs, scale=1e-3),
-        Row(MESSAGES, "  the former over the latter", RATIO, ours, theirs),
+        Row(MESSAGES, "  arena.queue() over multiprocessing.Queue", RATIO, ours, theirs),
     ]
 
 
@@ -93,6 +92,6 @@ def _at_once_rows() -> list[Row]:
     one, two = ("one at once",), ("two at once",)
     return [
         Row(AT_ONCE, "one process alone", "ns", one),
-        Row(AT_ONCE, "two at once, each", "ns", two),
-        Row(AT_ONCE, "  over one alone", RATIO, two, one),
+        Row(AT_ONCE, "two processes at once, each", "ns", two),
+        Row(AT_ONCE, "  over one process alone", RATIO, two, one),
     ]

@@ -1,6 +1,6 @@
-"""Puts the help of each verb into the reference, as the command itself tells it in 80 columns.
+"""Puts the output of `pagebuddy VERB --help` in 80 columns into the reference. A hook of mkdocs.yml.
 
-A line `<!-- pagebuddy VERB --help -->` of a page becomes the help. mkdocs.yml names this file as a hook.
+It replaces each line `<!-- pagebuddy VERB --help -->` of a page.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ HELP = re.compile(r"^<!-- pagebuddy( \w+)? --help -->$", re.MULTILINE)
 
 
 def on_page_markdown(markdown: str, **more: Any) -> str:
-    """Called by mkdocs with each page."""
+    """Replace the marks of a page; mkdocs calls this for each page."""
     return HELP.sub(lambda found: f"```text\n{help_of((found[1] or '').split())}\n```", markdown)
 
 
 def help_of(verb: list[str]) -> str:
-    """What the command prints for a verb, or of itself."""
+    """The help of a verb, or of the command itself for an empty list."""
     from typer.testing import CliRunner
 
     from pagebuddy.tools.command import build

@@ -27,7 +27,7 @@ def test_a_video_passes_and_a_killed_process_breaks_nothing():
     assert rows.keys() == {"multiprocessing.Queue", "through an arena", "one consumer killed"}
     assert rows["multiprocessing.Queue"] == rows["through an arena"] == str(FRAMES)
     assert int(rows["one consumer killed"]) >= FRAMES - 1
-    assert "0 bytes were wrong, 0 pages" in " ".join(done.stdout.split())
+    assert "0 with wrong bytes; 0 pages" in " ".join(done.stdout.split())
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 

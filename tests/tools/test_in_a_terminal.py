@@ -34,7 +34,7 @@ def test_replay_shows_progress_and_then_its_report(terminal, small):
     assert shown.code == 0
     assert "replaying" in shown.written
     assert "100% 6 events" in shown.text
-    assert "every invariant holds" in shown.text
+    assert "all invariants hold" in shown.text
     assert "\x1b[" in shown.written
 
 

@@ -11,9 +11,9 @@ from pagebuddy.tools.bench.subject import chosen
 
 LINUX = sys.platform == "linux"
 SECTIONS = [
-    "The engine, in its own loop",
-    "64 KiB got and dropped, untouched",
-    *["16 MiB handed to another process, and answered"] * LINUX,
+    "The engine in a native loop",
+    "Allocating and freeing 64 KiB, untouched",
+    *["Sending 16 MiB to another process, with an answer"] * LINUX,
 ]
 
 

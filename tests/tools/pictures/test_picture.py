@@ -167,5 +167,5 @@ def test_empty_and_full(by_holder, n_pages, full):
 def test_too_narrow_a_terminal_is_told(layout, width, by_holder):
     lines = shown(layout, width=width, by_holder=by_holder).splitlines()
     assert max(map(len, lines)) <= width
-    told = "".join(lines).replace(" ", "").startswith("cutoff:thisneeds19columns")
+    told = "".join(lines).replace(" ", "").startswith("cutoff:thepictureneeds19columns")
     assert told == (width < 19)

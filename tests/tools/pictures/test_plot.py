@@ -67,7 +67,7 @@ def test_any_size(tmp_path, n_pages, full):
 
 @pytest.mark.parametrize("name", ["memory", "memory.txt", "memory.svg.gz"])
 def test_other_names_are_refused_before_anything_is_written(tmp_path, name):
-    with pytest.raises(ValueError, match=r"ends in \.svg, \.png or \.pdf"):
+    with pytest.raises(ValueError, match=r"must end in \.svg, \.png or \.pdf"):
         draw(a_layout(), tmp_path / name, title="Memory")
     assert list(tmp_path.iterdir()) == []
 

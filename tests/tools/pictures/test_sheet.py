@@ -115,7 +115,7 @@ def test_used_parts_fill_cells_from_below():
 
 @pytest.mark.parametrize("width", [0, -5, 319.9, float("nan")])
 def test_too_little_width_is_refused(width):
-    with pytest.raises(ValueError, match="a picture needs 320 pixels or more"):
+    with pytest.raises(ValueError, match="expected at least 320 pixels"):
         sheet(empty(), title="Memory", width=width)
 
 

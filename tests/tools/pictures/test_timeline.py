@@ -146,8 +146,8 @@ def test_a_single_moment(check_sheet, timeline):
 
 
 def test_no_moment():
-    assert shown(Timeline()) == "nothing happened\n"
-    with pytest.raises(ValueError, match="no moment to draw; let it look at an allocator first"):
+    assert shown(Timeline()) == "no operations\n"
+    with pytest.raises(ValueError, match="the timeline is empty; call look"):
         timeline_sheet(Timeline(), title="Memory")
 
 
@@ -224,7 +224,7 @@ def test_what_is_all_free_is_left_out_and_told():
     buddy.alloc(400)
     timeline.look(buddy)
     texts = [words.text for words in timeline_sheet(timeline, title="Memory").words]
-    assert "used, and free by order of the block; above 1.79 MiB of 64 MiB all is free" in texts
+    assert "used memory, and free blocks by order; the rest, up to 64 MiB, is free" in texts
 
 
 def test_a_replay_fills_it_and_goes_as_without(Buddy, tmp_path):

@@ -92,7 +92,7 @@ def test_what_is_told_is_what_happens(seed):
                 told_of += 1
             else:
                 found = re.fullmatch(
-                    r"a block of order (\d+) is to be had by splitting page (\d+), order (\d+), "
+                    r"an allocation of order (\d+) splits page (\d+), order (\d+), "
                     r"(?:once|(\d+) times)",
                     line,
                 )
@@ -123,17 +123,17 @@ def test_deep_trees_say_that_there_is_more():
     buddy.alloc(1)
     layout = Layout.of(buddy)
     (told,) = left_out(Tree(layout, depth=4).levels)
-    assert told.startswith("what is split below order 6 is left out: ")
+    assert told.startswith("orders below 6 are not shown; ")
     assert not list(left_out(Tree(layout, depth=10).levels))
     assert not list(left_out(Tree(layout, order=4, depth=4).levels))
     assert told in " ".join(shown(TreePicture(layout), width=40).split())
-    assert "below order 4" in shown(TreePicture(layout))
+    assert "orders below 4" in shown(TreePicture(layout))
 
 
 @pytest.mark.parametrize(
     ("arguments", "error", "told"),
     [
-        ((0,), ValueError, "page 0 is outside the page ranges; give a page inside one"),
+        ((0,), ValueError, "page 0 is outside the page ranges; give a page in a range"),
         ((2**64,), ValueError, "is outside the page ranges"),
         ((-1,), ValueError, "page is -1; it must be at least 0"),
         ((5, 7), ValueError, "order is 7; it must be at most 6"),
@@ -212,7 +212,7 @@ def test_areas_on_a_sheet_are_shares():
 
 
 def test_a_sheet_too_narrow():
-    with pytest.raises(ValueError, match="the width is 300; a picture needs 320 pixels or more"):
+    with pytest.raises(ValueError, match="width is 300; expected at least 320 pixels"):
         tree_sheet(Tree(Layout.of(worn(1))), width=300)
 
 
@@ -220,10 +220,10 @@ def test_a_sheet_too_narrow():
 def test_too_narrow_a_terminal_is_told(width):
     lines = shown(TreePicture(Layout.of(worn(1))), width=width).splitlines()
     assert max(map(len, lines)) <= width
-    assert "cutoff:thisneeds25columns" in "".join(lines).replace(" ", "")
+    assert "cutoff:thepictureneeds25columns" in "".join(lines).replace(" ", "")
 
 
 def test_a_sheet_says_what_its_colours_mean():
     """Also where no block is wide enough to be told."""
     texts = [words.text for words in tree_sheet(Tree(Layout.of(BuddyAllocator(64)), 0)).words]
-    assert any("grey: used; in colour: free" in text for text in texts)
+    assert any("grey: used; coloured: free" in text for text in texts)

@@ -1,12 +1,16 @@
-"""What an allocator and an arena cost on this machine, beside what everybody has.
+"""The verb `bench`: measures an allocator and an arena, next to numpy, SharedMemory and a Pipe.
 
-    bench_command, core_rows           the verb, and the rows of its table
-    timing                             samples of many cases, by turns, so that a ratio compares equals
-    figures                            rows, made of samples
-    subject, machine                   which engine is measured, and where
-    loops, streams                     the engine in its own native loop, and what that is to do
-    memories                           memory got and dropped
-    handovers, partner                 bytes handed to another process, and that process
+    bench_command    the verb
+    core_rows        the cases and rows of its table
+    timing           takes samples of many cases in turns
+    figures          computes rows from samples
+    subject          the engine under measurement
+    machine          describes the machine
+    loops            cases of the engine in a native loop
+    streams          lists of operations for these loops
+    memories         cases that allocate and free memory
+    handovers        cases that send bytes to another process
+    partner          the other process
 
-`benchmarks/` of the source has many more rows.
+`benchmarks/` in the source measures many more rows with these files.
 """

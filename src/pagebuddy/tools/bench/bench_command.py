@@ -26,27 +26,27 @@ _WIDEST = 80
 
 def bench_command(
     rounds: Annotated[
-        int, typer.Option(metavar="N", min=1, help="How many samples each figure is of.")
+        int, typer.Option(metavar="N", min=1, help="Number of samples per figure.")
     ] = _ROUNDS,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the figures as JSON, and nothing else.")
+        bool, typer.Option("--json", help="Print only the figures, as JSON.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress line.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not show the progress.")] = False,
 ) -> None:
-    """Measure what an allocator and an arena cost on this machine.
+    """Measure the speed of an allocator and an arena on this machine.
 
-    The engine takes and gives pages in its own loop; an arena's memory is got and dropped beside
-    numpy's and SharedMemory; an array is handed to another process beside a Pipe. All take turns, so
-    what else the machine does meets all alike. It takes some ten seconds.
+    Measures the engine in a native loop; allocating and freeing memory of an arena, of numpy and
+    of SharedMemory; and sending an array to another process in an arena and through a Pipe. All
+    cases take turns, so other load on the machine affects all alike. Takes about ten seconds.
 
     \b
       pagebuddy bench
       pagebuddy bench --rounds 50 --json > figures.json
 
-    Figures are medians, from the lowest to the highest sample. Many more rows are in the source:
-    `make bench`.
+    The table shows the median, the lowest and the highest sample. `make bench` in the source
+    measures many more rows.
 
-    Exit code: 0.
+    Exit code: 0 on success.
     """
     with plain_refusals():
         subject = chosen(compiled=default_is_compiled())
@@ -88,7 +88,7 @@ def _print(measured: list[Figure], facts: dict[str, object]) -> None:
     engine = "compiled" if facts["compiled"] else "not compiled"
     console.print(f"pagebuddy {facts['pagebuddy']}, the engine is {engine}, {facts['python']}")
     console.print(f"{facts['cpu']}, {facts['cores']} cores, {facts['system']}")
-    console.print(f"load {facts['load']}: above 1, others were at work as well")
+    console.print(f"load {facts['load']}; above 1, other programs disturbed the measurement")
     for section, group in groupby(measured, lambda figure: figure.row.section):
         table = Table(
             box=SIMPLE_HEAD,

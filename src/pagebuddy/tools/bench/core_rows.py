@@ -1,4 +1,4 @@
-"""What the verb `bench` measures: the cases, and the rows that are made of them."""
+"""The cases that the verb `bench` measures, and the rows of its table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ARENA = "64 MiB"
 
 
 def cases_of(subject: Subject) -> list[Case]:
-    """Every case; other processes are started for some. What is compared stands side by side."""
+    """All cases; compared cases are neighbours. Starts other processes for some."""
     arenas, *_ = ours(subject)
     ways = (arenas, numpy_memory(), shared_memory())
     cases = [
@@ -37,21 +37,21 @@ def cases_of(subject: Subject) -> list[Case]:
 
 
 def rows_for(subject: Subject) -> list[Row]:
-    """The rows of the table, in its order. Those of what was not measured are left out by `figures`."""
-    engine = "The engine, in its own loop"
-    got = f"{in_bytes(_GOT)} got and dropped, untouched"
-    handed = f"{in_bytes(_HANDED)} handed to another process, and answered"
+    """The rows of the table in order. `figures` leaves out rows without samples."""
+    engine = "The engine in a native loop"
+    got = f"Allocating and freeing {in_bytes(_GOT)}, untouched"
+    handed = f"Sending {in_bytes(_HANDED)} to another process, with an answer"
     pinned, fill, drain = (subject.of(part) for part in ("pinned", "fill", "drain"))
     arena, numpy, segment = (f"{name} {_GOT}" for name in ("alloc", "np.empty", "SharedMemory"))
     handle, pickle = (f"{name} {_HANDED} trip" for name in ("handle", "Pipe"))
     return [
         Row(engine, "alloc or free of a page", "ns", (pinned,)),
-        Row(engine, f"fill and drain {subject.n_pages:,} pages", "ns/page", (fill, drain)),
+        Row(engine, f"alloc and free of {subject.n_pages:,} pages", "ns/page", (fill, drain)),
         Row(got, "arena.alloc", "ns", (arena,)),
         Row(got, "np.empty", "ns", (numpy,)),
         Row(got, "SharedMemory", "µs", (segment,), scale=1e-3),
         Row(got, "SharedMemory over arena.alloc", RATIO, (segment,), (arena,)),
-        Row(handed, "a buffer, in place", "ms", (handle,), scale=1e-6),
+        Row(handed, "a buffer of an arena, in place", "ms", (handle,), scale=1e-6),
         Row(handed, "an array through a Pipe", "ms", (pickle,), scale=1e-6),
         Row(handed, "Pipe over in place", RATIO, (pickle,), (handle,)),
     ]

@@ -1,4 +1,4 @@
-"""Rows of a table, made of samples."""
+"""Computes the rows of a table from samples. Used by the verb `bench` and by `benchmarks/`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RATIO = "times"
 
 @dataclass(frozen=True)
 class Row:
-    """A figure: a sum of samples of one round, alone or over another such sum, times `scale`."""
+    """A row: the sum of samples `parts` of a round, divided by that of `over`, times `scale`."""
 
     section: str
     title: str
@@ -24,15 +24,14 @@ class Row:
     over: tuple[str, ...] = ()
     scale: float = 1.0
     reach: float | None = None
-    """What the median should not exceed."""
+    """The goal: the largest median, or the smallest with `at_least`."""
 
     at_least: bool = False
-    """Or should not be below."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A row as measured."""
+    """A measured row."""
 
     row: Row
     median: float
@@ -42,7 +41,7 @@ class Figure:
 
     @property
     def reached(self) -> bool | None:
-        """Whether the median is where it should be; None where the row sets no goal."""
+        """Whether the median reaches the goal; None without a goal."""
         reach = self.row.reach
         if reach is None:
             return None
@@ -50,10 +49,9 @@ class Figure:
 
 
 def figures(rows: Sequence[Row], samples: Samples) -> list[Figure]:
-    """The rows for which every part was measured.
+    """The figures of the rows whose parts were all measured.
 
-    A ratio is taken in each round and its median is over the rounds, so that a slow stretch of the
-    machine, which meets both sides, falls out.
+    A ratio is computed in each round, because a slow moment of the machine affects both sides.
     """
     measured = []
     for row in rows:
@@ -73,7 +71,7 @@ def _sums(names: Sequence[str], samples: Samples) -> list[float]:
 
 
 def short(number: float) -> str:
-    """Three digits that count.
+    """A number with about three significant digits.
 
     >>> short(0.1234), short(12.34), short(12345.6)
     ('0.12', '12.3', '12,346')

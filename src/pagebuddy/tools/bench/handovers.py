@@ -1,4 +1,4 @@
-"""Ways to hand bytes over to another process, and what that process does to answer them."""
+"""Ways to send bytes to another process, and how it answers. Used by `core_rows` and `benchmarks/`."""
 
 from __future__ import annotations
 
@@ -22,50 +22,50 @@ if TYPE_CHECKING:
 Bytes = npt.NDArray[np.uint8]
 
 STEP = 4096
-"""The smallest page: of each the other process reads a byte."""
+"""The other process reads one byte in every so many."""
 
 
 @dataclass(frozen=True)
 class Handover:
-    """A way to hand over so many bytes, of which the first is a mark, and to wait for the answer."""
+    """A way to send bytes, of which the first is a mark, and to wait for the answer."""
 
     name: str
     trip: Callable[[int, int], int]
-    """Called with the number of bytes and the mark, returns what was answered: the mark."""
+    """Called with the number of bytes and the mark; returns the answer, which should be the mark."""
 
 
 @cache
 def private(n: int) -> Bytes:
-    """An array of this process alone, every byte written."""
+    """A private array of which every byte was written."""
     return np.ones(n, np.uint8)
 
 
 def marked(n: int, mark: int) -> Bytes:
-    """The same, its first byte the mark."""
+    """A private array that starts with the mark."""
     array = private(n)
     array[0] = mark
     return array
 
 
 def answer_to(memory: Any) -> int:
-    """What is answered: the first byte, after one of each page was read."""
+    """The answer: the first byte, after reading one byte of each page."""
     array = np.frombuffer(memory, np.uint8)
     array[::STEP].max()
     return int(array[0])
 
 
 def answered(connection: Connection) -> int:
-    """The mark that comes back."""
+    """Receive the answer."""
     return connection.recv_bytes()[0]
 
 
 def answer(connection: Connection, mark: int) -> None:
-    """Send a mark back."""
+    """Send the answer."""
     connection.send_bytes(bytes([mark]))
 
 
 def in_place(arena: Arena) -> Handover:
-    """A buffer that is filled where it lies."""
+    """Send a buffer of an arena, filled in place."""
     handles = partner(_answer_buffers, arena)
 
     def trip(n: int, mark: int) -> int:
@@ -83,7 +83,7 @@ def _answer_buffers(connection: Connection, arena: Arena) -> None:
 
 
 def pipe() -> Handover:
-    """An array that is pickled through a pipe."""
+    """Send an array as a pickle through a pipe."""
     connection = partner(_answer_arrays)
 
     def trip(n: int, mark: int) -> int:
@@ -99,7 +99,7 @@ def _answer_arrays(connection: Connection) -> None:
 
 
 def trips_of(way: Handover, size: int) -> Case:
-    """So many bytes handed over and answered."""
+    """Send so many bytes and wait for the answer."""
     marks = count(1)
 
     def case(times: int) -> Timed:
@@ -108,9 +108,9 @@ def trips_of(way: Handover, size: int) -> Case:
             mark = next(marks) & 0xFF
             answer = way.trip(size, mark)
             if answer != mark:
-                raise RuntimeError(f"{way.name}: {answer} came back for {mark}, so no figure")
+                raise RuntimeError(f"{way.name}: the answer was {answer} instead of {mark}")
         return {f"{way.name} {size} trip": (perf_counter_ns() - started, times)}
 
-    # The first one meets untouched pages at both ends, and would decide how many a sample has.
+    # The first trip touches new pages and is slow; it must not decide the length of samples.
     case(1)
     return case

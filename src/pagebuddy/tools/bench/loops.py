@@ -1,4 +1,4 @@
-"""The engine in its own native loops: one that takes and gives back, one that reads a list."""
+"""Cases of the engine in native loops. Used by `core_rows` and `benchmarks/`."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 def _on_the_same_words(
     subjects: Sequence[Subject], buddy: BuddyAllocator
 ) -> list[tuple[Subject, BuddyAllocator]]:
-    """The allocator of the first engine, and the others attached to its metadata.
+    """The allocator of the first engine, and the others attached to the same metadata.
 
-    Where the words happen to lie in memory decides how they share the caches, and that would else
-    be part of a ratio between two engines.
+    The addresses of the words influence the caches, and would otherwise distort ratios of engines.
     """
     others = subjects[1:]
     attached = [(other, other.allocator.attach(buddy.metadata)) for other in others]
@@ -31,7 +30,7 @@ def _on_the_same_words(
 def _steady(
     subjects: Sequence[Subject], name: str, buddy: BuddyAllocator, ops: Words, pages: Words
 ) -> list[Case]:
-    """A list that can be run again and again, as it ends in a state like the one it began in."""
+    """A list of operations that can be repeated, because it ends in a similar state as it began."""
 
     def case_of(subject: Subject, buddy: BuddyAllocator) -> Case:
         def case(times: int) -> Timed:
@@ -39,7 +38,7 @@ def _steady(
             failed = sum(buddy.run(ops, pages) for _ in range(times))
             elapsed = perf_counter_ns() - started
             if failed:
-                raise RuntimeError(f"{name}: {failed} allocations failed, so there is no figure")
+                raise RuntimeError(f"{name}: {failed} allocations failed; the figure is invalid")
             return {subject.of(name): (elapsed, len(ops) * times)}
 
         return case
@@ -48,7 +47,7 @@ def _steady(
 
 
 def _pairs(subjects: Sequence[Subject], name: str, buddy: BuddyAllocator) -> list[Case]:
-    """A page taken and given back at once, with no list of operations to read."""
+    """Allocate a page and free it at once, without reading a list of operations."""
 
     def case_of(subject: Subject, buddy: BuddyAllocator) -> Case:
         pairs = subject.bench.pairs
@@ -65,19 +64,19 @@ def _pairs(subjects: Sequence[Subject], name: str, buddy: BuddyAllocator) -> lis
 
 
 def pinned(subjects: Sequence[Subject]) -> list[Case]:
-    """One page is held elsewhere, so the lists are partly split."""
+    """Another page stays allocated, so the free lists are partly split."""
     buddy = subjects[0].allocator(subjects[0].n_pages)
     buddy.alloc(1)
     return _pairs(subjects, "pinned", buddy)
 
 
 def empty(subjects: Sequence[Subject]) -> list[Case]:
-    """Nothing else is taken: a page costs a split of the largest block, its return a merge."""
+    """Nothing else is allocated: an allocation splits the largest block, a free merges it."""
     return _pairs(subjects, "empty", subjects[0].allocator(subjects[0].n_pages))
 
 
 def listed(subjects: Sequence[Subject]) -> list[Case]:
-    """The same, from a list: what reading an operation and its slot costs on top."""
+    """The same from a list, which adds the cost of reading an operation and its slot."""
     first = subjects[0]
     ops = streams.pairs(first.n_operations // 2)
     buddy = first.allocator(first.n_pages)
@@ -85,7 +84,7 @@ def listed(subjects: Sequence[Subject]) -> list[Case]:
 
 
 def crossed(subjects: Sequence[Subject]) -> list[Case]:
-    """The same, arranged so that the span kept aside is never the one wanted."""
+    """The same, arranged so that the cached run never fits."""
     first = subjects[0]
     buddy = first.allocator(first.n_pages)
     ops = streams.crossed_pairs(first.n_operations // 4)
@@ -93,25 +92,25 @@ def crossed(subjects: Sequence[Subject]) -> list[Case]:
 
 
 def half_full(subject: Subject) -> tuple[BuddyAllocator, Words]:
-    """An allocator half full of blocks of geometric orders, long in use, and its slots."""
+    """A half-full allocator with blocks of random orders, long in use, and its slots."""
     buddy = subject.allocator(subject.n_pages)
     first = streams.half_full(subject.n_pages)
     pages = streams.empty_slots(len(first))
     buddy.run(first, pages)
-    # Ten times over, every block has been replaced: the first ones lay neatly side by side.
+    # Replace every block about ten times, because the first ones are neatly adjacent.
     buddy.run(streams.mixed(len(first), 20 * len(first)), pages)
     return buddy, pages
 
 
 def mixed(subjects: Sequence[Subject]) -> list[Case]:
-    """Half full, geometric orders, random victim."""
+    """Half full: free a random block and allocate another."""
     buddy, pages = half_full(subjects[0])
     ops = streams.mixed(len(pages), subjects[0].n_operations)
     return _steady(subjects, "mixed", buddy, ops, pages)
 
 
 def fill_and_drain(subjects: Sequence[Subject]) -> list[Case]:
-    """Every page taken singly, then all given back in random order, the two timed apart."""
+    """Allocate every page singly, then free all in random order; the two are timed separately."""
     n = subjects[0].n_pages
     taking, giving = streams.fill(n), streams.shuffled_slots(n)
     pages = streams.empty_slots(n)
@@ -135,6 +134,6 @@ def fill_and_drain(subjects: Sequence[Subject]) -> list[Case]:
 
 
 def all_of(subjects: Sequence[Subject]) -> list[Case]:
-    """Every case of this file, for these engines: what is compared stands side by side."""
+    """All cases of this file for these engines; compared cases are neighbours."""
     parts = (pinned, empty, listed, crossed, fill_and_drain, mixed)
     return [case for part in parts for case in part(subjects)]

@@ -1,4 +1,4 @@
-"""On which machine, and with what, it was measured."""
+"""Describes the machine for the tables of benchmarks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def described() -> dict[str, object]:
-    """What a reader needs to judge figures, as it goes into JSON."""
+    """The machine and software, ready for JSON."""
     return {
         "when": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "cpu": _cpu(),
@@ -31,7 +31,7 @@ def _cpu() -> str:
 
 
 def _load() -> float | None:
-    """How many were at work in the last minute: above 1, others shared the caches."""
+    """The load average of the last minute; above 1, other programs were running."""
     try:
         return round(os.getloadavg()[0], 2)
     except OSError:

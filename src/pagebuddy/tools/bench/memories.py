@@ -1,4 +1,4 @@
-"""Ways to get memory and to let go of it: an arena's, and what everybody has."""
+"""Ways to allocate and free memory. Used by `core_rows` and `benchmarks/`."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ def _itself(memory: Any) -> Any:
 
 @dataclass(frozen=True)
 class Way:
-    """A way to get so many bytes."""
+    """A way to allocate memory."""
 
     name: str
     get: Callable[[int], Any]
     unit: int = 1
-    """How many bytes `get` gives for each 1 that it is called with."""
+    """The size in bytes of the unit in which `get` counts."""
 
     end: Callable[[Any], object] | None = None
-    """What else is to be done than to drop what `get` returned."""
+    """Frees the result of `get`, if dropping it is not enough."""
 
     memory: Callable[[Any], Any] = _itself
-    """The buffer that `get` returned, or returned something around."""
+    """The memory of the result of `get`, as an object with the buffer protocol."""
 
 
 def ours(subject: Subject) -> list[Way]:
-    """Buffers and arrays of one arena, whose pages stay warm."""
+    """Buffers and arrays of one arena."""
     arena = subject.arena("1 GiB")
-    # Uncompiled before Python 3.12 a buffer is no exporter itself.
+    # Uncompiled before Python 3.12, a buffer does not support the buffer protocol itself.
     return [
         Way("alloc", arena.alloc, memory=lambda buffer: buffer.view),
         Way("empty", arena.empty, unit=8),
@@ -47,12 +47,12 @@ def ours(subject: Subject) -> list[Way]:
 
 
 def numpy_memory() -> Way:
-    """An array of this process alone."""
+    """A private array."""
     return Way("np.empty", np.empty, unit=8)
 
 
 def shared_memory() -> Way:
-    """A segment with a name."""
+    """A named segment of shared memory."""
     return Way("SharedMemory", _shared_memory, end=_unlink, memory=lambda memory: memory.buf)
 
 
@@ -66,7 +66,7 @@ def _unlink(memory: SharedMemory) -> None:
 
 
 def dropped(way: Way, size: int) -> Case:
-    """Get so many bytes and let go of them, untouched."""
+    """Allocate and free so many bytes without touching them."""
     get, end, n = way.get, way.end, size // way.unit
 
     def case(times: int) -> Timed:

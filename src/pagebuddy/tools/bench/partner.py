@@ -1,4 +1,4 @@
-"""The other process: what is shared with it, sent to it and answered by it is measured."""
+"""Starts the other process of a measurement. Used by `handovers` and `benchmarks/`."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from threading import Thread, main_thread
 
 from pagebuddy.tools.terminal.signals import end_with_parent, starting
 
-# A fork would begin with this process's buffers, and so would hold them.
+# A forked process would also hold this process's buffers.
 STARTED = get_context("spawn")
 
 GRACE_S = 2.0
-"""How long a partner has to end before it is killed."""
+"""Seconds after which a partner that does not end is killed."""
 
 
 def partner(serve: Callable[..., object], *shared: object) -> Connection:
-    """Start a process that calls `serve(connection, *shared)`; return the other end of its connection.
+    """Start a process that calls `serve(connection, *shared)`; return the other end of the connection.
 
-    It ends when that end is closed or this process ends, however that ends. Where it ends before, this
-    process is interrupted: it may be waiting for an answer that cannot come.
+    The process ends when that end is closed or this process ends. If it ends earlier, this process gets
+    SIGINT, because it may be waiting for an answer.
     """
     ours, theirs = STARTED.Pipe()
     process = STARTED.Process(target=_serve, args=(serve, theirs, *shared), daemon=True)
@@ -33,9 +33,9 @@ def partner(serve: Callable[..., object], *shared: object) -> Connection:
         process.start()
     theirs.close()
     Thread(target=_interrupt_after, args=(process.sentinel, ours), daemon=True).start()
-    # Before what `multiprocessing` does then, which is to kill: some have files to remove.
+    # Runs before `multiprocessing` kills the process, which may have files to remove.
     atexit.register(_end, process, ours)
-    # Else the first sample would be one of how long it takes to start.
+    # Wait until it has started, so that the first sample does not contain this time.
     ours.recv_bytes()
     return ours
 
@@ -48,7 +48,7 @@ def _end(process: SpawnProcess, connection: Connection) -> None:
 def _interrupt_after(sentinel: int, connection: Connection) -> None:
     wait([sentinel])
     if not connection.closed and main_thread().is_alive():
-        print("a process that was measured with has ended, so there is no figure", file=sys.stderr)
+        print("the other process of a measurement ended too early", file=sys.stderr)
         os.kill(os.getpid(), signal.SIGINT)
 
 
@@ -60,6 +60,6 @@ def _serve(serve: Callable[..., object], connection: Connection, *shared: object
     except (EOFError, ConnectionError):
         return
     except OSError as error:
-        # A message that breaks off in the middle, which is no error of the system.
+        # Without errno: a message was cut off, because the other end closed.
         if error.errno is not None:
             raise

@@ -1,7 +1,7 @@
-"""Lists of operations for the engine's own loop, the same in every run.
+"""Lists of operations for the engine's native loop, the same in every run. Used by `loops`.
 
-One operation is a word: what to do in its upper half, a slot in its lower. A slot is a place in a
-second array, where an allocation leaves its first page and where a free finds it.
+An operation is one word: the kind and size in the upper half, a slot in the lower half. A slot is an
+index of a second array, in which the first page of an allocation is kept until its free.
 """
 
 from __future__ import annotations
@@ -18,43 +18,43 @@ SEED = 20240229
 
 
 def empty_slots(n: int) -> Words:
-    """That many slots with no page in them."""
+    """So many empty slots."""
     return np.full(n, NO_PAGE, np.uint64)
 
 
 def pairs(n: int) -> Words:
-    """A page taken and given back at once, n times."""
+    """Allocate a page and free it at once, n times."""
     return np.tile(np.array([ORDER << 32, 0], np.uint64), n)
 
 
 def crossed_pairs(n: int) -> Words:
-    """Spans of one and of two pages, each given back while the other is out, n times.
+    """Spans of one and two pages, each freed while the other is allocated, n times.
 
-    The span freed last never has the length asked for next, so all is done on the lists.
+    The cached run never has the requested length, so every operation works on the free lists.
     """
     one, two = 1 << 32, 2 << 32 | 1
     return np.tile(np.array([one, two, 0, 1], np.uint64), n)
 
 
 def fill(n_pages: int) -> Words:
-    """Every page taken singly."""
+    """Allocate every page singly."""
     return np.arange(n_pages, dtype=np.uint64) | np.uint64(ORDER << 32)
 
 
 def shuffled_slots(n_pages: int) -> Words:
-    """The slots of `fill` in random order; as operations: free them all in that order."""
+    """The slots of `fill` in random order; as operations, they free all pages in this order."""
     slots: Words = np.random.default_rng(SEED).permutation(n_pages).astype(np.uint64)
     return slots
 
 
 def geometric_orders(rng: np.random.Generator, n: int) -> Words:
-    """Orders of which each is half as likely as the one below, none above `TOP_ORDER`."""
+    """Random orders up to `TOP_ORDER`, each half as likely as the one below."""
     orders: Words = np.minimum(rng.geometric(0.5, n) - 1, TOP_ORDER).astype(np.uint64)
     return orders
 
 
 def half_full(n_pages: int) -> Words:
-    """Blocks of geometric orders until half of the pages are taken, one slot each."""
+    """Allocate blocks of random orders until half of the pages are used, one slot each."""
     orders = geometric_orders(np.random.default_rng(SEED + 1), n_pages)
     taken = np.cumsum(np.uint64(1) << orders)
     orders = orders[: int(np.searchsorted(taken, n_pages // 2))]
@@ -62,7 +62,7 @@ def half_full(n_pages: int) -> Words:
 
 
 def mixed(n_slots: int, n_operations: int) -> Words:
-    """A random block freed and another of a random order taken in its place, over and over."""
+    """Free a random block and allocate one of a random order instead, again and again."""
     rng = np.random.default_rng(SEED + 2)
     victims = rng.integers(0, n_slots, n_operations // 2, dtype=np.uint64)
     orders = geometric_orders(rng, len(victims)) + np.uint64(ORDER)

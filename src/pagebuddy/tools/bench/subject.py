@@ -1,4 +1,4 @@
-"""Which engine is measured, and how large the memory is that it manages."""
+"""The engine under measurement, and the size of the memory that it manages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Bench:
-    """What the extension has for benchmarks, uncompiled: calls that do nothing, and a loop."""
+    """Calls that do nothing, and a loop; the compiled engine has the same as `_Bench`."""
 
     def nothing(
         self,
@@ -26,11 +26,11 @@ class Bench:
         below: int | None = None,
         align: int | None = None,
     ) -> int:
-        """A parameter and options, as `alloc` and `free` have them."""
+        """Do nothing, with a parameter and options like those of `alloc` and `free`."""
         return n
 
     def plain(self, n: int, /) -> int:
-        """One parameter and no options."""
+        """Do nothing, with one parameter and no options."""
         return n
 
     def pairs(self, buddy: BuddyAllocator, n: int, count: int) -> None:
@@ -45,48 +45,43 @@ class Subject:
     """An engine under measurement."""
 
     name: str
-    """Stands before the names of its samples."""
+    """The prefix of the names of its samples."""
 
     allocator: type[BuddyAllocator]
     compiled: bool
 
     arena: type[Arena]
-    """Whose arenas work by this engine."""
+    """A class of arenas that uses this engine."""
 
     bench: Any
-    """Calls that do nothing, and a loop of `free(alloc(n))`, both compiled if the engine is."""
+    """Calls that do nothing, and a loop of `free(alloc(n))`; compiled if the engine is."""
 
     @property
     def n_pages(self) -> int:
-        """1 GiB of 4 KiB pages; uncompiled a 64th of it, as all takes a thousand times longer."""
+        """1 GiB in pages of 4 KiB; uncompiled 16 MiB, because it is a thousand times slower."""
         return 1 << 18 if self.compiled else 1 << 12
 
     @property
     def n_operations(self) -> int:
-        """The length of a prepared list whose end does not follow from the number of pages."""
+        """The length of a list of operations that may have any length."""
         return self.n_pages
 
     def of(self, part: str) -> str:
-        """The name of the samples of one part of a case."""
+        """The name of the samples of a part of a case."""
         return f"{self.name}.{part}"
 
 
 def chosen(*, compiled: bool) -> Subject:
     """The compiled engine, or the same files uncompiled."""
     if compiled:
-        module = import_module("pagebuddy._compiled")
-        return Subject("engine", module.BuddyAllocator, True, _arena_of(module), module._Bench())
+        return compiled_subject("engine", import_module("pagebuddy._compiled"))
     module = import_module("pagebuddy.buffers.uncompiled")
     return Subject("engine", module.BuddyAllocator, False, _arena_of(module), Bench())
 
 
-def without_checks() -> Subject | None:
-    """The compiled engine built with its checks left out, where such a build is there."""
-    try:
-        module = import_module("pagebuddy._unchecked")
-    except ImportError:
-        return None
-    return Subject("unchecked", module.BuddyAllocator, True, _arena_of(module), module._Bench())
+def compiled_subject(name: str, module: ModuleType) -> Subject:
+    """The engine in an extension, under a name for its samples."""
+    return Subject(name, module.BuddyAllocator, True, _arena_of(module), module._Bench())
 
 
 def _arena_of(engine: ModuleType) -> type[Arena]:
@@ -94,5 +89,5 @@ def _arena_of(engine: ModuleType) -> type[Arena]:
 
 
 def default_is_compiled() -> bool:
-    """Whether `pagebuddy` itself chose the compiled engine."""
+    """Whether `pagebuddy` uses the compiled engine."""
     return bool(pagebuddy.COMPILED)

@@ -1,4 +1,4 @@
-"""Samples of many cases, taken by turns."""
+"""Takes samples of many cases in turns. Used by the verb `bench` and by `benchmarks/`."""
 
 from __future__ import annotations
 
@@ -8,23 +8,22 @@ from contextlib import contextmanager
 from time import perf_counter_ns
 
 Timed = dict[str, tuple[int, int]]
-"""What one sample says: for each name, the nanoseconds it took and for how many units."""
+"""A sample: for each name, the nanoseconds and the number of units."""
 
 Case = Callable[[int], Timed]
-"""Does its work that many times over and says how long each part took."""
+"""Does its work so many times; returns the time of each part."""
 
 Samples = dict[str, list[float]]
-"""For each name, the nanoseconds a unit of every round, in the order of the rounds."""
+"""For each name, the nanoseconds per unit in each round."""
 
 
 def measure(
     cases: Sequence[Case], rounds: int, sample_ns: int, after_round: Callable[[], object]
 ) -> Samples:
-    """Samples of every case, one in each round, each of about `sample_ns` nanoseconds.
+    """Take a sample of each case in each round, of about `sample_ns` nanoseconds.
 
-    All cases of a round run within a second or two, so the same disturbance meets both sides of a
-    ratio. Each round starts one case further, and every other one goes backwards, so that none
-    always follows the same neighbour.
+    A round takes a second or two, so a disturbance affects both sides of a ratio. Each round starts
+    with another case, and every other round goes backwards, so neighbours vary.
     """
     with _no_garbage_collection():
         times = [_times_for(case, sample_ns) for case in cases]
@@ -39,12 +38,12 @@ def measure(
 
 
 def _times_for(case: Case, sample_ns: int) -> int:
-    """How often `case` must do its work for a sample of that length."""
+    """The number of repetitions for a sample of that length."""
     times = 1
     while True:
         elapsed = _elapsed(case, times)
-        # A first run also pays for cold caches, untouched pages and a process that was not awake. Taken
-        # at its word, each sample would be as few times, and pay for it again.
+        # The first run may be slow: cold caches, untouched pages, a sleeping process. Measure again, or
+        # samples would have too few repetitions.
         if sample_ns // 8 <= elapsed < sample_ns * 16:
             elapsed = min(elapsed, _elapsed(case, times))
         if elapsed >= sample_ns // 8:

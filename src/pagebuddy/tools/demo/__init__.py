@@ -1,7 +1,7 @@
-"""A video passed between processes, by an arena and by what Python has: the demonstration of sharing.
+"""The verb `demo`: sends a video between processes, through an arena and through a standard queue.
 
-video     frames whose every byte can be checked
-players   what a producer and a consumer do, in processes of their own
-passage   one passage of the video, watched; and one in which a process is killed
 demo_command    the verb
+passage         sends the video once, and optionally kills a consumer
+players         the producer and consumer processes
+video           frames in which every byte can be checked
 """

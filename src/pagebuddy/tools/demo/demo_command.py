@@ -1,4 +1,4 @@
-"""The verb `demo`: a video between processes, by an arena and by a pipe; and one of them killed."""
+"""The verb `demo`."""
 
 from __future__ import annotations
 
@@ -13,30 +13,33 @@ from pagebuddy.tools.terminal.signals import ending_in_order
 
 def demo_command(
     frames: Annotated[
-        int, typer.Option(metavar="N", min=10, help="How many frames of 1000 x 1000 pixels.")
+        int,
+        typer.Option(
+            metavar="N", min=10, help="Number of frames of 1000 x 1000 pixels, 3 MB each."
+        ),
     ] = 600,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the figures as JSON, and nothing else.")
+        bool, typer.Option("--json", help="Print only the figures, as JSON.")
     ] = False,
 ) -> None:
-    """Pass a video between processes, and kill one of them.
+    """Send a video between processes, and kill one of them.
 
-    Two processes make frames, two others check every byte of them: through multiprocessing.Queue,
-    through an arena, and through an arena with a consumer that is killed half-way. What the dead one
-    had is free again afterwards.
+    Two processes make frames and two others check every byte: first through
+    multiprocessing.Queue, then through an arena's queue, then through an arena's queue while one
+    consumer is killed half-way. The memory of the killed consumer is freed.
 
     \b
       pagebuddy demo
       pagebuddy demo --frames 100 --json
 
-    Exit code: 0; 1 if a byte was wrong, a page leaked, or more than one frame was lost.
+    Exit code: 0 on success; 1 if a byte was wrong, a page leaked, or more than one frame was lost.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     console = Console(quiet=as_json, highlight=False)
     console.print(
-        f"Two producers make {frames} frames of a million pixels; two consumers check every byte."
+        f"Two producers make {frames} frames of 3 MB each; two consumers check every byte."
     )
     results: list[Passage] = []
     columns = (
@@ -45,7 +48,7 @@ def demo_command(
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    # Else the semaphores of `multiprocessing.Queue` are left, and told of.
+    # Otherwise the semaphores of `multiprocessing.Queue` would leak, with a warning.
     with ending_in_order(), Progress(*columns, console=console) as progress:
         for title, options in _PASSAGES:
             task = progress.add_task(f"{title:<24}", total=frames)
@@ -68,12 +71,12 @@ def _print(console: Any, results: list[Passage]) -> None:
     through_queue, through_arena, killed = results
     console.print(_table(results))
     times = through_arena.frames_a_second / through_queue.frames_a_second
-    console.print(f"Through the arena it is {times:.1f} times as fast.")
+    console.print(f"The arena is {times:.1f} times as fast as multiprocessing.Queue.")
     missing = killed.frames - killed.arrived - killed.wrong
     console.print(
         f"Process {killed.killed} was killed half-way (SIGKILL). {killed.arrived} of "
-        f"{killed.frames} frames arrived, {missing} was in its hand; {killed.wrong} bytes were "
-        f"wrong, {killed.pages_left} pages leaked."
+        f"{killed.frames} frames arrived; {missing} lost with the process, {killed.wrong} with "
+        f"wrong bytes; {killed.pages_left} pages leaked."
     )
 
 
@@ -87,7 +90,7 @@ _PASSAGES: tuple[tuple[str, dict[str, bool]], ...] = (
 def _table(results: list[Passage]) -> Any:
     from rich.table import Table
 
-    table = Table("", "frames", "wrong", "frames/s", "MB/s", "pages left", box=None)
+    table = Table("", "frames", "wrong", "frames/s", "MB/s", "pages leaked", box=None)
     for column in table.columns[1:]:
         column.justify = "right"
     for (title, _), one in zip(_PASSAGES, results, strict=True):

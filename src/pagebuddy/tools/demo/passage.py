@@ -1,4 +1,4 @@
-"""One passage of the video from two producers to two consumers, watched from outside."""
+"""Sends the video once from two producers to two consumers. Used by `demo_command`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pagebuddy.tools.terminal.signals import starting
 PRODUCERS = 2
 CONSUMERS = 2
 
-# How many frames may be on their way.
+# The capacity of the queue in frames.
 ON_THE_WAY = 32
 
 _LOOK_EVERY = 0.02
@@ -25,7 +25,7 @@ _PATIENCE = 30.0
 
 @dataclass(frozen=True)
 class Passage:
-    """What came of it. `seconds` is from the first frame that arrived to the last."""
+    """The figures of one run. `seconds` is the time from the first frame that arrived to the last."""
 
     frames: int
     arrived: int
@@ -36,12 +36,12 @@ class Passage:
 
     @property
     def frames_a_second(self) -> float:
-        """The rate, in frames."""
+        """Frames per second."""
         return self.arrived / self.seconds
 
     @property
     def bytes_a_second(self) -> float:
-        """The rate, in bytes of frames."""
+        """Bytes of frames per second."""
         return self.frames_a_second * FRAME_BYTES
 
     def as_dict(self) -> dict[str, object]:
@@ -56,10 +56,10 @@ def pass_video(
     kill: bool = False,
     tell: Callable[[int], None] = lambda arrived: None,
 ) -> Passage:
-    """Pass a video, through an arena's queue or through `multiprocessing.Queue`; return what came of it.
+    """Send the video through an arena's queue or `multiprocessing.Queue`; return the figures.
 
-    With `kill` a consumer is killed half-way, by SIGKILL, wherever it is then. `tell` is called with the
-    number of frames that have arrived, now and then.
+    With `kill`, one consumer is killed half-way by SIGKILL. `tell` is called now and then with the
+    number of frames that have arrived.
     """
     context = get_context("spawn")
     with Arena((ON_THE_WAY + 2) * FRAME_BYTES + (1 << 20)) as arena:
@@ -101,7 +101,7 @@ def pass_video(
 def _watch(
     noted: Any, frames: int, victim: Any, tell: Callable[[int], None]
 ) -> tuple[float, int | None]:
-    """Watch until all frames but perhaps one have arrived; the seconds, and who was killed."""
+    """Wait until all frames have arrived, or all but one; return seconds and the killed process."""
     begun = last_change = time.monotonic()
     first, arrived, killed = None, 0, None
     while arrived < frames:
@@ -116,7 +116,7 @@ def _watch(
             victim.kill()
             victim.join()
             killed = victim.pid
-        # The one that was in the hand of the dead does not come.
+        # The frame that the killed process was receiving does not arrive.
         if killed is not None and arrived == frames - 1 and now - last_change > 1:
             break
         if now - last_change > _PATIENCE:

@@ -1,4 +1,4 @@
-"""What the processes of the demonstration do: ordinary functions of a queue."""
+"""The producer and consumer of the demonstration. Used by `passage`."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pagebuddy.tools.terminal.signals import end_with_parent
 ARRIVED = 1
 WRONG = 2
 
-# What ends a consumer: put into the queue for each, when all frames have arrived.
+# The message that ends a consumer.
 END = None
 
-# How long a producer waits where the arena is full of frames that nobody has taken yet.
+# Seconds that a producer waits while the arena is full.
 _PAUSE = 0.001
 
 
 def produce(arena: Any, queue: Any, numbers: range, in_arena: bool) -> None:
-    """Put the frames of these numbers into a queue, made in the arena or in memory of one's own."""
+    """Put the frames of these numbers into a queue; make them in the arena or in private memory."""
     import numpy as np
 
     end_with_parent()
@@ -32,7 +32,7 @@ def produce(arena: Any, queue: Any, numbers: range, in_arena: bool) -> None:
 
 
 def consume(arena: Any, queue: Any) -> None:
-    """Check frames out of a queue, and note in the arena which have arrived, until told to end."""
+    """Check frames from a queue, and mark in the arena which have arrived, until `END`."""
     end_with_parent()
     video = Video()
     noted = arena["arrived"].array()
@@ -43,7 +43,7 @@ def consume(arena: Any, queue: Any) -> None:
 
 
 def _room_for_a_frame(arena: Any) -> Any:
-    """An array for a frame, as soon as there is room for one."""
+    """An array for a frame; waits while the arena is full."""
     while True:
         try:
             return arena.empty(SHAPE, "u1")

@@ -1,4 +1,4 @@
-"""Frames of a million pixels, each made from its number, so that every byte of it can be checked."""
+"""Frames of 1000 x 1000 pixels, computed from their number, so every byte can be checked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FRAME_BYTES = 3_000_000
 
 
 class Video:
-    """Frames by number; those of different numbers differ in every byte, if their numbers do by 256."""
+    """Frames by number. Frames whose numbers differ modulo 256 differ in every byte."""
 
     def __init__(self) -> None:
         import numpy as np
@@ -28,7 +28,7 @@ class Video:
         np.add(self._still, number % 256, out=frame, casting="unsafe", dtype="u1")
 
     def is_right(self, number: int, frame: np.ndarray[Any, Any]) -> bool:
-        """Whether every byte of a frame is what it must be.
+        """Whether every byte of a frame is correct.
 
         >>> import numpy as np
         >>> video, frame = Video(), np.empty(SHAPE, "u1")

@@ -1,4 +1,4 @@
-"""An arena's buffers as the spans that pictures are drawn from."""
+"""An arena's buffers as spans of a layout. Used by `arenas.arena_layout`."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ KEPT, SENT = "kept", "sent"
 
 
 class BufferRow(Protocol):
-    """What is asked of a row of `arena.buffers()`."""
+    """The attributes used of a row of `arena.buffers()`."""
 
     @property
     def offset(self) -> int:
-        """Bytes from the first page."""
+        """The offset from the first page in bytes."""
 
     @property
     def n_pages(self) -> int:
-        """Pages."""
+        """The number of pages."""
 
     @property
     def kept(self) -> bool:
-        """Does it outlive its holders?"""
+        """Whether it is kept under a key."""
 
     @property
     def holders(self) -> Iterable[object]:
-        """The processes that hold it, as they are to be named."""
+        """The processes that hold it."""
 
     @property
     def tickets(self) -> int:
-        """Handles sent and not claimed."""
+        """The number of handles sent and not claimed."""
 
 
 def span_rows(
     buffers: Iterable[BufferRow], *, page_size: int, names: Mapping[Any, str] | None = None
 ) -> Iterator[SpanRow]:
-    """Yield first page, pages and holders of each buffer, by their `names` as far as these are told.
+    """Yield the first page, the number of pages and the holders of each buffer.
 
-    One that no process holds is told to be "sent" while a handle of it is unclaimed, else "kept" if
-    it is; else nobody is told, as for one whose holders died and were not reaped yet.
+    `names` maps holders to names. The holder of a buffer without holders is "sent" if a handle is
+    unclaimed, otherwise "kept" if it has a key, otherwise missing: its holders died and were not reaped.
 
     >>> from types import SimpleNamespace as Row
     >>> rows = [

@@ -1,4 +1,4 @@
-"""What a picture in a file is made of, whichever the format: boxes and words."""
+"""A drawing: boxes and texts, independent of the file format. Made by the sheets."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from textwrap import wrap
 from typing import Literal, NamedTuple
 
-# What a letter is wide, at most on average, as a share of the size of the type.
+# The average width of a letter, at most, as a share of the font size.
 _SANS_WIDTH, MONO_WIDTH = 0.55, 0.61
-# And half the height of a digit: from the middle of a line to what it stands on.
+# Half the height of a digit: the distance from the middle of a line to its baseline.
 HALF_HEIGHT = 0.36
 
 Anchor = Literal["start", "middle", "end"]
@@ -18,7 +18,7 @@ MIN_WIDTH, USUAL_WIDTH = 320.0, 860.0
 
 
 class Box(NamedTuple):
-    """A filled rectangle. `fill` is a colour, #rrggbb, or one of the palette's tones of ink."""
+    """A filled rectangle. `fill` is a colour, #rrggbb, or a tone of ink from the palette."""
 
     left: float
     top: float
@@ -28,7 +28,7 @@ class Box(NamedTuple):
 
 
 class Words(NamedTuple):
-    """A line of text. `x` is where it starts, has its middle or ends; `y` is its middle's height."""
+    """A line of text. `x` is its start, middle or end, depending on `anchor`; `y` is its middle."""
 
     x: float
     y: float
@@ -42,7 +42,7 @@ class Words(NamedTuple):
 
 @dataclass
 class Drawing:
-    """Boxes, then words over them, on a sheet. Lengths in pixels from the upper left corner."""
+    """Boxes, and texts over them. Lengths in pixels from the upper left corner."""
 
     title: str
     width: float
@@ -51,12 +51,12 @@ class Drawing:
     words: list[Words] = field(default_factory=list)
 
     def heading(self, margin: float, told: str) -> float:
-        """Set the title and what is told below it, in as many lines as they take; where they end.
+        """Add the title and a text below it, wrapped; return where they end.
 
         >>> drawing = Drawing("Memory", width=300)
-        >>> bottom = drawing.heading(12, "each cell is 1 page, grey as far as it is used")
+        >>> bottom = drawing.heading(12, "each cell is 1 page; the used part is grey, more")
         >>> [words.text for words in drawing.words]
-        ['Memory', 'each cell is 1 page, grey as far as it is', 'used']
+        ['Memory', 'each cell is 1 page; the used part is grey,', 'more']
         """
         y = margin
         for text, size, ink in ((self.title, 15.0, "ink"), (told, 11.5, "faint")):
@@ -68,18 +68,18 @@ class Drawing:
 
 
 def check_width(width: float) -> None:
-    """Raise `ValueError` for a sheet too narrow to draw on."""
+    """Raise `ValueError` if the width is too small."""
     if not width >= MIN_WIDTH:
-        raise ValueError(f"the width is {width}; a picture needs {MIN_WIDTH:g} pixels or more")
+        raise ValueError(f"width is {width}; expected at least {MIN_WIDTH:g} pixels")
 
 
 def letters(width: float, size: float) -> int:
-    """How many letters of text of this size there surely is room for, one at least."""
+    """The number of letters of this font size that surely fit; at least 1."""
     return max(int(width / (_SANS_WIDTH * size)), 1)
 
 
 def shortened(text: str, most: int) -> str:
-    """The text, or its beginning and an ellipsis.
+    """Shorten a text to so many letters, with an ellipsis.
 
     >>> shortened("worker 12", 9), shortened("worker 123", 9)
     ('worker 12', 'worker 1…')

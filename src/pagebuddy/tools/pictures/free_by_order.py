@@ -1,4 +1,4 @@
-"""The free blocks by order, as a table with bars for a terminal."""
+"""Free blocks by order, as a table with bars for a terminal. Used by `stat`."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ _MIN_BAR = 4
 
 
 class FreeByOrder:
-    """The free blocks of each order: how many, and how much they are together, also as a bar.
+    """The number and total size of the free blocks of each order, for a rich console.
 
-    For a rich console to print in the width that it has, 40 columns or more; bars are as long as
-    there is room. Each order has the colour that it has in `Picture`. With `most` only so
-    many are told, the highest of those that have a free block, and how many lower ones there are.
+    Needs 40 columns; bars use the remaining width. Orders have the same colours as in `Picture`. With
+    `most`, prints only so many orders, the highest that have free blocks, and a summary of the others.
 
     >>> from pagebuddy import BuddyAllocator
     >>> buddy = BuddyAllocator(16)
     >>> page = buddy.alloc(5)
     >>> Console(width=50, color_system=None).print(FreeByOrder(Layout.of(buddy)))
-    order     block  blocks  together
+    order     block  blocks     total
         0     4 KiB       1     4 KiB ██
         1     8 KiB       1     8 KiB ████
         2    16 KiB       0   0 bytes
@@ -43,7 +42,7 @@ class FreeByOrder:
         counts = self.layout.n_blocks.tolist()
         colours = order_colours(self.layout.top_order)
         digits = max(len(f"{max(counts):,}"), len("blocks"))
-        head = f"order {'block':>9}  {'blocks':>{digits}} {'together':>9}"
+        head = f"order {'block':>9}  {'blocks':>{digits}} {'total':>9}"
         yield Text(head, style="bold", no_wrap=True, overflow="crop")
         most = max(count << order for order, count in enumerate(counts)) or 1
         room = max(options.max_width - len(head) - 1, _MIN_BAR)
@@ -62,12 +61,12 @@ class FreeByOrder:
             yield line
         if lower:
             together = in_bytes(sum(counts[order] << order for order in lower) * size)
-            told = f"and {together} in blocks of lower orders"
+            told = f"and {together} in smaller blocks"
             yield Text(told, no_wrap=True, overflow="crop")
 
 
 def _bar(length: float, ascii_only: bool) -> str:
-    """A bar of so many columns; what is little is not nothing."""
+    """A bar of so many columns, rounded up, so that only 0 is empty."""
     if ascii_only:
         return "#" * -int(-length // 1)
     eighths = -int(-length * 8 // 1)

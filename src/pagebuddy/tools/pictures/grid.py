@@ -1,4 +1,4 @@
-"""Memory as rows of cells: what the pictures in a terminal and in a file have in common."""
+"""Memory as rows of cells. Used by `picture` (terminal) and `sheet` (files)."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import NamedTuple
 from pagebuddy.tools.pictures.layout import Layout
 from pagebuddy.tools.terminal.units import in_bytes
 
-# A fold stands for two rows at least: it takes the place of one itself.
+# A fold replaces more than two rows, because it takes a line itself.
 _MIN_FOLD = 2
-# However little of the memory is of interest, cells are no finer than this share of it calls for.
+# Cells are not smaller than if this share of the memory filled the picture.
 _FINEST = 1 / 64
 
 
 class Row(NamedTuple):
-    """A row of cells. `first` is its first page that is in the range.
+    """A row of cells. `first` is its first page inside the range.
 
-    For each cell: `n_pages` of it inside the range, `n_free` of them, the order of the largest
-    `free_block` that lies in it or that it lies in, -1 where nothing is free, and the `holder` of
-    most of what is used there, a place in the layout's `holders`, -1 where none is told.
+    For each cell: `n_pages` inside the range; `n_free` of them; `free_block`, the order of the largest
+    free block that overlaps it, or -1; `holder`, the index in the layout's `holders` of the one that
+    holds most of it, or -1.
     """
 
     first: int
@@ -33,7 +33,7 @@ class Row(NamedTuple):
 
 
 class Fold(NamedTuple):
-    """Rows left out because they look like the row before: all free, in blocks of one order."""
+    """Rows left out because they equal the row before: all free, in blocks of one order."""
 
     n_pages: int
     order: int
@@ -57,7 +57,7 @@ class Grid(NamedTuple):
 
 
 def describe(line: Fold | Hole, page_size: int) -> str:
-    """What to write where no row is drawn.
+    """The text for a fold or a hole.
 
     >>> describe(Hole(97), 4096), describe(Fold(512, 8), 4096)
     ('hole of 388 KiB', 'and 2 MiB more, free in blocks of order 8')
@@ -82,8 +82,8 @@ class _Stretch(NamedTuple):
 def grid(layout: Layout, *, columns: int, max_lines: int) -> Grid:
     """Lay out memory in rows of `columns` cells, a power of two, on at most `max_lines` lines.
 
-    A cell is the smallest power of two of pages for which that can be. Each range has a row at
-    least, so with many ranges there are more lines.
+    Chooses the smallest cells, of a power of two of pages, that fit. Each range has at least one row, so
+    many ranges may need more lines.
 
     >>> from pagebuddy import BuddyAllocator
     >>> buddy = BuddyAllocator(64, max_order=3)
@@ -187,7 +187,7 @@ def _row(layout: Layout, columns: int, bits: int, base: int, low: int, high: int
 
 
 def _holders(layout: Layout, columns: int, bits: int, base: int, low: int, high: int) -> array[int]:
-    """Who holds the most of each cell; of two who hold the same, whoever holds more in all."""
+    """The holder of most of each cell; if equal, the one that holds more in total."""
     most = array("l", [-1]) * columns
     if not layout.holders:
         return most

@@ -1,4 +1,4 @@
-"""The key beside a picture of memory: what the colours mean, and how much there is of each."""
+"""The key of a drawing of memory: the meaning of the colours, and sizes. Used by `sheet`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KEY_WIDTH = 290.0
 KEY_ROW = 17.0
 _SIZE = 11.5
 _SWATCH = 24.0
-# Where columns end; the bar has what is left, or where there is none, the first column.
+# The right edges of the columns; a bar, or else the first column, gets the remaining width.
 _SECOND, _THIRD, _BAR = 152.0, 202.0, 214.0
 _NO_BAR = KEY_WIDTH - _THIRD
 
@@ -22,7 +22,7 @@ _NO_BAR = KEY_WIDTH - _THIRD
 class Entry(NamedTuple):
     """A line of the key: a colour if it has one, three columns, and the length of a bar, 0 to 1.
 
-    A bar of None is of a line that is for names, which may be long: it has room for no bar.
+    A bar of None means no room for a bar, because the line has a name, which may be long.
     """
 
     fill: str | None
@@ -31,7 +31,7 @@ class Entry(NamedTuple):
 
 
 def entries(layout: Layout, *, by_holder: bool) -> Iterator[Entry | None]:
-    """The lines of the key from top to bottom, None where some room is left."""
+    """The lines of the key from top to bottom; None is a gap."""
     size = layout.page_size
     used = layout.n_pages - layout.n_free
     named = by_holder and layout.holders
@@ -72,12 +72,12 @@ def _share(part: int, whole: int) -> str:
 
 
 def key_height(layout: Layout, *, by_holder: bool) -> float:
-    """How much of a sheet's height the key takes."""
+    """The height of the key in pixels."""
     return sum(KEY_ROW if entry else KEY_ROW / 2 for entry in entries(layout, by_holder=by_holder))
 
 
 def draw_key(drawing: Drawing, layout: Layout, *, by_holder: bool, left: float, top: float) -> None:
-    """Draw the key onto a sheet; it is `KEY_WIDTH` wide."""
+    """Draw the key, `KEY_WIDTH` pixels wide."""
     y = top
     for entry in entries(layout, by_holder=by_holder):
         if entry:
@@ -89,7 +89,7 @@ def _draw_entry(drawing: Drawing, entry: Entry, left: float, top: float) -> None
     ink = "faint" if entry.cells[1] in ("block", "size") else "ink"
     bar_room = KEY_WIDTH - _BAR
     indent = 0.0
-    # A bar takes its order's colour; a faint one has no colour to explain, so no swatch.
+    # A faint bar has no colour to explain, so it has no swatch.
     if entry.fill and entry.fill != "faint":
         drawing.boxes.append(Box(left, top + 3, _SWATCH - 6, KEY_ROW - 6, entry.fill))
         indent = _SWATCH
@@ -99,7 +99,7 @@ def _draw_entry(drawing: Drawing, entry: Entry, left: float, top: float) -> None
     first, second, third = entry.cells
     middle = top + KEY_ROW / 2
     if third == "blocks":
-        drawing.words.append(Words(left + _BAR, middle, "together", _SIZE, ink))
+        drawing.words.append(Words(left + _BAR, middle, "total size", _SIZE, ink))
     aside = _NO_BAR if entry.bar is None else 0.0
     room = _SECOND + aside - indent - 8 - 6.5 * len(second)
     name = shortened(first, letters(room, _SIZE))

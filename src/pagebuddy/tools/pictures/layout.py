@@ -1,4 +1,4 @@
-"""How memory lies at one moment: what pictures are drawn from."""
+"""The state of memory at one moment: free blocks and spans. Most pictures are drawn from it."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from dataclasses import dataclass
 from pagebuddy import BuddyAllocator
 
 SpanRow = tuple[int, int, Iterable[object]]
-"""A live span: first page, number of pages, and who holds it."""
+"""A live span: first page, number of pages, holders."""
 
-SEVERAL, NOBODY = "several", "nobody told"
+SEVERAL, NOBODY = "several", "unknown"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Page ranges, the free blocks in them, and the live spans; every page not free is used.
+    """Page ranges, their free blocks and their live spans; every page that is not free is used.
 
-    `ranges` are (first page, number of pages), ascending, touching ones joined. `free_first` and
-    `free_order` are the free blocks by address, an entry a block, apart from each other and
-    inside the ranges. `span_first`, `span_n` and `span_holder` are the live spans by address; the
-    last is a place in `holders`, which has the one with the most pages first. Where nobody was told
-    to hold anything, `holders` is empty and `span_holder` too. `page_size` is in bytes.
+    `ranges` are (first page, number of pages), ascending, adjacent ones joined. `free_first` and
+    `free_order` are the free blocks by address. `span_first`, `span_n` and `span_holder` are the live
+    spans by address; `span_holder` is an index in `holders`, which is sorted by pages, descending. Both
+    are empty if no holder is known. `page_size` is in bytes.
 
     >>> buddy = BuddyAllocator(16)
     >>> page = buddy.alloc(8)
@@ -45,10 +44,10 @@ class Layout:
 
     @classmethod
     def of(cls, buddy: BuddyAllocator, spans: Iterable[SpanRow] | None = None) -> Layout:
-        """How an allocator's memory lies now; what it has aside is settled.
+        """The layout of an allocator now. Returns its cached run to the free lists.
 
-        `spans` tells who holds what; without it the allocator's own spans are taken, held by nobody
-        in particular. O(free blocks and spans).
+        `spans` gives the holders; by default these are the allocator's spans, without holders. O(free
+        blocks and spans).
 
         >>> buddy = BuddyAllocator(16)
         >>> rows = [(buddy.alloc(2), 2, ["a"]), (buddy.alloc(6), 6, ["b", "a"])]
@@ -63,7 +62,7 @@ class Layout:
             max_order=buddy.max_order,
         )
         if spans is None:
-            # In order and nobody's: a replay has a quarter of a million of them.
+            # Append directly, which is faster: a replay has 250,000 spans.
             for first, n in buddy.spans():
                 layout.span_first.append(first)
                 layout.span_n.append(n)
@@ -79,10 +78,10 @@ class Layout:
         page_size: int,
         max_order: int,
     ) -> Layout:
-        """The same from plain rows: page ranges, free blocks (first page, order), and spans.
+        """Make a layout from page ranges, free blocks (first page, order) and spans, in any order.
 
-        Blocks and spans may come in any order. A span with one holder is told by its name, one with
-        more is held by "several", one with none by "nobody told" if any other has a holder.
+        A span with several holders belongs to "several"; one without a holder to "unknown", if another
+        span has a holder.
         """
         live = sorted((first, n, _holder(holders)) for first, n, holders in spans)
         pages: Counter[str] = Counter()
@@ -107,12 +106,12 @@ class Layout:
 
     @property
     def n_pages(self) -> int:
-        """The pages of all ranges."""
+        """The number of pages of all ranges."""
         return sum(n for _, n in self.ranges)
 
     @property
     def n_free(self) -> int:
-        """The free pages."""
+        """The number of free pages."""
         return sum(1 << order for order in self.free_order)
 
     @property
@@ -123,13 +122,13 @@ class Layout:
 
     @property
     def n_blocks(self) -> array[int]:
-        """How many free blocks there are of each order, from 0 to `top_order`."""
+        """The number of free blocks of each order, from 0 to `top_order`."""
         counts = Counter(self.free_order)
         return array("Q", [counts[order] for order in range(self.top_order + 1)])
 
     @property
     def held(self) -> list[tuple[int, int]]:
-        """Of each holder, in the order of `holders`: how many spans and how many pages it holds."""
+        """The numbers of spans and pages of each holder, in the order of `holders`."""
         held = [(0, 0)] * len(self.holders)
         for n, i in zip(self.span_n, self.span_holder, strict=False):
             held[i] = held[i][0] + 1, held[i][1] + n

@@ -1,4 +1,4 @@
-"""What a notebook shows of memory, by the standard library alone."""
+"""Pictures of memory for notebooks, with the standard library only. Used by `Arena` and `Snapshot`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _WIDTH = 860.0
 
 
 def as_html(layout: Layout, *, title: str) -> str:
-    """For `_repr_html_`: a picture in the colours of the page around it, be that dark or light.
+    """The picture for `_repr_html_`, in the text colour of the page around it.
 
-    By holder where anybody is told to hold something, else by the order of free blocks. It cannot be
-    confused with other parts of the page: no names, no style sheet, no script.
+    Coloured by holder if any is known, otherwise by the order of free blocks. It contains no ids, style
+    sheets or scripts that could affect the page.
 
     >>> from pagebuddy import BuddyAllocator
     >>> as_html(Layout.of(BuddyAllocator(64)), title="an arena")[:24]
@@ -25,7 +25,7 @@ def as_html(layout: Layout, *, title: str) -> str:
 
 
 def as_picture(layout: Layout, *, title: str) -> str:
-    """For `_repr_svg_`: the same picture on a paper of its own, dark where the reader prefers it.
+    """The picture for `_repr_svg_`, with its own background, dark if the reader prefers it.
 
     >>> from pagebuddy import BuddyAllocator
     >>> as_picture(Layout.of(BuddyAllocator(64)), title="an arena")[:19]

@@ -1,4 +1,4 @@
-"""The colours of pictures, in terminals and files alike."""
+"""The colours of all pictures."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from typing import NamedTuple
 
 USED = "#8a94a3"
 
-# From the smallest free blocks to the largest: dark and warm means broken up, pale means whole. The
-# lightness rises throughout, so that it reads without colour vision and in print.
+# From the smallest free blocks (dark, warm) to the largest (pale). The lightness increases, so that it
+# is readable in print and without colour vision.
 _RAMP = ("#5b1a5c", "#b5305f", "#ec6c50", "#f7b35b", "#f4e3a1", "#daf2e1")
 
-# M. Okabe and K. Ito's colours, "Color Universal Design" (2002), which those can tell apart who see
-# fewer; without their black and yellow, each of which drowns on one of dark and light.
+# Colours for all kinds of colour vision: M. Okabe and K. Ito, "Color Universal Design" (2002); without
+# black and yellow, which are hardly visible on a dark or a light background.
 _HOLDERS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 N_HOLDERS = len(_HOLDERS)
-"""So many holders have a colour of their own; all others share one."""
+"""The number of holders with their own colour; all others share one."""
 
 
 class Theme(NamedTuple):
-    """What pictures are drawn on, and with what."""
+    """The colours of the background and of the text."""
 
     paper: str
     ink: str
@@ -27,7 +27,7 @@ class Theme(NamedTuple):
 LIGHT = Theme(paper="#fcfbf8", ink="#22262b")
 DARK = Theme(paper="#1a1d21", ink="#e7e5df")
 
-# Ink, thinner and thinner, is all that differs between dark and light.
+# The opacities of the text colour; only this colour differs between dark and light.
 TONES = {"ink": 1.0, "faint": 0.7, "rule": 0.3, "quiet": 0.12}
 
 
@@ -43,7 +43,7 @@ def order_colours(max_order: int) -> list[str]:
 
 
 def holder_colour(place: int) -> str:
-    """The colour of the holder at this place, the one with the most pages being at 0.
+    """The colour of the holder at this index, which is 0 for the one with the most pages.
 
     >>> holder_colour(0), holder_colour(6) == holder_colour(-1) == USED
     ('#0072b2', True)

@@ -1,4 +1,4 @@
-"""Memory as a picture in a terminal, with or without colour."""
+"""Memory as a picture in a terminal, with or without colour. Used by `map` and `replay`."""
 
 from __future__ import annotations
 
@@ -16,19 +16,18 @@ from pagebuddy.tools.pictures.layout import Layout
 from pagebuddy.tools.pictures.palette import N_HOLDERS, USED, holder_colour, ink_on, order_colours
 from pagebuddy.tools.terminal.units import counted, in_bytes
 
-# From nothing used to all used, in between by thirds of the share.
+# Characters for nothing used, up to a third, up to two thirds, up to all, and all used.
 _SHADES, _ASCII_SHADES = "·░▒▓█", ".-+*#"
 _OUTSIDE = " "
 _MIN_COLUMNS, _MAX_COLUMNS = 8, 128
 
 
 class Picture:
-    """A layout, for a rich console to print in the width that it has, 24 columns or more.
+    """A layout as a picture for a rich console of at least 24 columns.
 
-    Each character is a group of pages, denser the more of them are used; where the console has
-    colour, the background tells the largest free block there. By holder, it is the letter of
-    whoever holds the most of them, small where some are free. Rows are labelled with their
-    addresses. Where many rows would look the same, one stands for them.
+    Each character is a group of pages; the denser it is, the more of them are used. With colour, the
+    background shows the largest free block. By holder, the character is the letter of the main holder,
+    a small letter if some pages are free. Rows start with their address. Equal rows are folded.
 
     >>> from pagebuddy import BuddyAllocator
     >>> buddy = BuddyAllocator(64)
@@ -105,7 +104,7 @@ class Picture:
         if order < 0:
             return Style(color=USED)
         colour = self._colours[order]
-        # A free cell's dot is there for whoever copies the text; it need not be seen.
+        # The dot of a free cell has the colour of its background; it only matters in copied text.
         return Style(color=USED if shade else colour, bgcolor=colour)
 
     def _legend(self, drawn: Grid, shades: str, coloured: bool, room: int) -> Iterator[Text]:
@@ -158,13 +157,13 @@ class Picture:
 
 
 def cut_off(options: ConsoleOptions, needed: int) -> Iterator[Text]:
-    """Say so if a picture is cut off on the right for lack of columns."""
+    """A warning if the console is too narrow for a picture."""
     if options.max_width < needed:
-        yield Text(f"cut off: this needs {needed} columns")
+        yield Text(f"cut off: the picture needs {needed} columns")
 
 
 def _letter(shade: int, holder: int, shades: str) -> str:
-    """What stands for pages used in this share by this holder; a shade if no holder was told."""
+    """The character for a shade and a holder; the shade itself without a holder."""
     if shade == 0 or holder < 0:
         return shades[shade]
     letters = ascii_uppercase if shade == len(shades) - 1 else ascii_lowercase
@@ -179,5 +178,5 @@ def _held(shade: int, holder: int, coloured: bool) -> Style:
 
 
 def _indented(text: Text, columns: int) -> Padding:
-    """Text that begins at a column, on each line that it takes."""
+    """Text that begins at a column, on each of its lines."""
     return Padding(text, (0, 0, 0, columns), expand=False)

@@ -1,4 +1,4 @@
-"""Pictures of memory in files: SVG by the standard library, PNG and PDF by matplotlib."""
+"""Writes pictures into files: SVG with the standard library, PNG and PDF with matplotlib."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _SANS, _MONO = "DejaVu Sans", "DejaVu Sans Mono"  # matplotlib brings both
-# A pixel of a drawing, in inches and in the points of type; a PNG has two of its own for each.
+# A pixel of a drawing in inches and in points; a PNG has two pixels for each.
 _INCH, _POINT = 1 / 96, 72 / 96
 _DOTS = 2 * 96
 _ANCHORS = {"start": "left", "middle": "center", "end": "right"}
 
 
 def check_name(path: str | os.PathLike[str]) -> Path:
-    """The path, if a picture can be written to a file of this name, else `ValueError`.
+    """Return the path; raise `ValueError` if its suffix is not that of a picture.
 
     >>> check_name("memory.txt")
     Traceback (most recent call last):
         ...
-    ValueError: cannot draw memory.txt: the name of a picture ends in .svg, .png or .pdf
+    ValueError: cannot draw memory.txt: the name must end in .svg, .png or .pdf
     """
     path = Path(path)
     if path.suffix.lower() not in (".svg", ".png", ".pdf"):
-        raise ValueError(f"cannot draw {path}: the name of a picture ends in .svg, .png or .pdf")
+        raise ValueError(f"cannot draw {path}: the name must end in .svg, .png or .pdf")
     return path
 
 
@@ -45,18 +45,18 @@ def draw(
     width: float = USUAL_WIDTH,
     dark: bool = False,
 ) -> None:
-    """Draw a layout into a file, as `sheet` lays it out; what its name ends in tells the format.
+    """Draw a layout into a file with `sheet`; the suffix determines the format.
 
-    An SVG is dark where its reader prefers that; PNG and PDF are `dark` or light, twice as many
-    pixels as `width` says, and need matplotlib. Raises `ValueError` for another kind of file or too
-    little width, `OSError` where it cannot be written.
+    SVG adapts to the reader's preference for dark or light. PNG and PDF are light, or dark with `dark`,
+    and need matplotlib; a PNG has 2 `width` pixels. Raises `ValueError` for another suffix or a small
+    width, `OSError` if the file cannot be written.
     """
     path = check_name(path)
     save(sheet(layout, title=title, by_holder=by_holder, width=width), path, dark=dark)
 
 
 def save(drawing: Drawing, path: str | os.PathLike[str], *, dark: bool = False) -> None:
-    """Write any drawing into a file, as `draw` does. The same drawing gives the same bytes."""
+    """Write a drawing into a file, as `draw` does. The same drawing gives the same bytes."""
     path = check_name(path)
     if path.suffix.lower() == ".svg":
         path.write_text(as_svg(drawing), encoding="utf-8")
@@ -73,7 +73,7 @@ def save(drawing: Drawing, path: str | os.PathLike[str], *, dark: bool = False) 
         axes.set_axis_off()
         _boxes(axes, drawing, theme)
         _words(axes, drawing, theme)
-        # No date, so that the bytes are the same tomorrow.
+        # No date, so that the bytes are reproducible.
         undated = {"CreationDate": None} if path.suffix.lower() == ".pdf" else None
         figure.savefig(path, dpi=_DOTS, metadata=undated)
 
@@ -83,7 +83,7 @@ def _boxes(axes: Axes, drawing: Drawing, theme: Theme) -> None:
 
     corners = [[(x, y), (x + w, y), (x + w, y + h), (x, y + h)] for x, y, w, h, _ in drawing.boxes]
     fills = [_fill(box.fill, theme) for box in drawing.boxes]
-    # Hard edges, so that no seams show between boxes that touch.
+    # No antialiasing, which would show seams between adjacent boxes.
     boxes = PolyCollection(corners, facecolors=fills, linewidths=0, antialiaseds=False)
     axes.add_collection(boxes, autolim=False)
 
@@ -102,7 +102,7 @@ def _words(axes: Axes, drawing: Drawing, theme: Theme) -> None:
             va="baseline",
             family=_MONO if words.mono else _SANS,
             weight="bold" if words.bold else "normal",
-            # A name may hold a dollar sign: it is no formula.
+            # A dollar sign in a name does not start a formula.
             parse_math=False,
         )
 

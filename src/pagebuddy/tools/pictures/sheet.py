@@ -1,4 +1,4 @@
-"""Memory as a drawing: rows of cells with their addresses, and a key."""
+"""Memory as a drawing: rows of cells with addresses, and a key. Used by `plot` and `notebook`."""
 
 from __future__ import annotations
 
@@ -28,20 +28,19 @@ _KEY_BESIDE = 640.0  # on a sheet narrower than this the key goes below
 _MAX_COLUMNS, _MAX_LINES = 128, 60
 _NARROWEST_CELL = 2.9
 _LOWEST_ROW, _HIGHEST_ROW = 8.0, 24.0
-_ROW_FILLED = 0.88  # rows stand apart a little, so that the eye can follow one
-_NOTE, _NOTE_SIZE = 19.0, 10.5  # a line that tells of a hole or a fold
+_ROW_FILLED = 0.88  # the rest is a gap between rows
+_NOTE, _NOTE_SIZE = 19.0, 10.5  # the line of a hole or a fold
 _ADDRESS, _LABELS_APART = 9.5, 13.0
 
 
 def sheet(
     layout: Layout, *, title: str, by_holder: bool = False, width: float = USUAL_WIDTH
 ) -> Drawing:
-    """Draw a layout on a sheet `width` pixels wide, 320 at least; it is as high as it must be.
+    """Draw a layout `width` pixels wide, at least 320.
 
-    Each cell is a group of pages, grey from below as far as they are used, above in the colour of
-    the largest free block there; or in the colour of whoever holds the most of it, above empty.
-    Rows follow one another by address; where many would look the same, one stands for them. Raises
-    `ValueError` for a narrower sheet.
+    Each cell is a group of pages. Its used share is grey, from below; above is the colour of the largest
+    free block. By holder, the used share has the colour of the main holder. Equal rows are folded.
+    Raises `ValueError` for a small width.
 
     >>> from pagebuddy import BuddyAllocator
     >>> drawing = sheet(Layout.of(BuddyAllocator(64)), title="Memory")
@@ -75,18 +74,18 @@ def sheet(
 def _told(drawn: Grid, page_size: int, by_holder: bool) -> str:
     cell = drawn.pages_per_cell
     filled = (
-        "filled as far as it is used, in the colour of who holds most of it"
+        "its used share is filled, in the colour of the main holder"
         if by_holder
-        else "grey as far as it is used, above in the colour of its largest free block"
+        else "its used share is grey, the rest has the colour of the largest free block"
     )
     return (
-        f"each cell is {counted(cell, 'page')} ({in_bytes(cell * page_size)}), {filled}; "
-        f"each row {in_bytes(cell * drawn.columns * page_size)}"
+        f"each cell is {counted(cell, 'page')} ({in_bytes(cell * page_size)}), each row "
+        f"{in_bytes(cell * drawn.columns * page_size)}; {filled}"
     )
 
 
 def _bottoms(lines: list[Line], top: float, key: float) -> Iterator[float]:
-    """Where each line ends. Few rows fill the height of the key."""
+    """The lower edge of each line. Few rows are stretched to the height of the key."""
     n_rows = sum(isinstance(line, Row) for line in lines)
     row = (key - (len(lines) - n_rows) * _NOTE) / n_rows if n_rows else 0
     row = min(max(row, _LOWEST_ROW), _HIGHEST_ROW)
@@ -104,7 +103,7 @@ def _draw_rows(
     cell: float,
     by_holder: bool,
 ) -> None:
-    """The rows with their addresses, and notes for what lies between."""
+    """Draw the rows with their addresses, and the lines of folds and holes."""
     colours = None if by_holder else order_colours(layout.top_order)
     free: list[Box] = []
     used: list[Box] = []
@@ -123,11 +122,11 @@ def _draw_rows(
             fits = len(note) <= letters(drawing.width - _MARGIN - left, _NOTE_SIZE)
             x = left if fits else _MARGIN
             drawing.words.append(Words(x, middle, note, _NOTE_SIZE, "faint"))
-    # What is used lies over what is free; boxes of one colour together make a shorter file.
+    # Used over free; boxes sorted by colour make a smaller file.
     for boxes in (free, used):
         drawing.boxes += sorted(boxes, key=lambda box: box.fill)
 
-    # Where rows begin anew the address is always told, elsewhere if there is room.
+    # The first row after a fold or hole always has an address, other rows if there is room.
     placed: list[float] = []
     for middle, address in [*starts, *others]:
         if all(abs(middle - other) >= _LABELS_APART for other in placed):
@@ -139,7 +138,7 @@ def _draw_rows(
 def free_boxes(
     row: Row, left: float, top: float, cell: float, height: float, colours: list[str] | None
 ) -> Iterator[Box]:
-    """The cells in which something is free, full height, by their largest blocks if colours tell."""
+    """Boxes of full height for cells with free pages, in the colour of the largest block if given."""
     orders = row.free_block if colours else [min(order, 0) for order in row.free_block]
     for start, stop, order in alike(orders):
         if order >= 0:
@@ -150,8 +149,8 @@ def free_boxes(
 def used_boxes(
     row: Row, left: float, top: float, cell: float, height: float, by_holder: bool
 ) -> Iterator[Box]:
-    """What is used of each cell, from below."""
-    # By hundredths: fewer boxes, and the eye cannot tell.
+    """Boxes for the used share of each cell, from below."""
+    # Rounded to percent, which gives fewer boxes and is not visible.
     percents = [
         -(-100 * (n - free) // n) if n else 0
         for n, free in zip(row.n_pages, row.n_free, strict=True)
@@ -166,7 +165,7 @@ def used_boxes(
 
 
 def alike(cells: Iterable[_T]) -> Iterator[tuple[int, int, _T]]:
-    """Runs of equal cells: the first, the one behind the last, and what they are."""
+    """Runs of equal cells: start, end, and their value."""
     start = 0
     for cell, group in groupby(cells):
         stop = start + sum(1 for _ in group)

@@ -1,4 +1,4 @@
-"""A drawing as SVG, by the standard library alone."""
+"""Writes a drawing as SVG, with the standard library only. Used by `plot` and `notebook`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itertools import groupby
 from pagebuddy.tools.pictures.drawing import HALF_HEIGHT, Box, Drawing, Words
 from pagebuddy.tools.pictures.palette import DARK, LIGHT, TONES
 
-# Named apart from whatever else is on a page that the file may be put into.
+# Class names that do not collide with those of a page that contains the SVG.
 _STYLE = (
     f"svg.pagebuddy{{color:{LIGHT.ink}}}.pagebuddy-paper{{fill:{LIGHT.paper}}}"
     "@media (prefers-color-scheme:dark){"
@@ -22,11 +22,11 @@ _UNFIT = re.compile("[^\t -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def as_svg(drawing: Drawing, *, alone: bool = True) -> str:
-    """The drawing as the text of an SVG document, or of an element to put into a page.
+    """The drawing as an SVG document, or with `alone=False` as an element for a page.
 
-    Alone it brings its paper, dark where the reader prefers it so, else light. In a page it has the
-    colour of the text around it and no paper. It shrinks where there is too little room. Nothing
-    is fetched, and no script is in it; the same drawing gives the same text.
+    A document has a background, dark if the reader prefers it. An element has the text colour of the
+    page and no background. Both shrink to the available width, load nothing and contain no script. The
+    same drawing gives the same text.
 
     >>> text = as_svg(Drawing("a <title>", 10, 20), alone=False)
     >>> text.splitlines()[1]
@@ -48,7 +48,7 @@ def _lines(drawing: Drawing, alone: bool) -> Iterator[str]:
         yield '<rect class="pagebuddy-paper" width="100%" height="100%"/>'
     for fill, boxes in groupby(drawing.boxes, key=lambda box: box.fill):
         path = "".join(map(_outline, boxes))
-        # Without soft edges, so that no seams show between boxes that touch.
+        # No antialiasing, which would show seams between adjacent boxes.
         yield f'<path shape-rendering="crispEdges"{_fill(fill)} d="{path}"/>'
     for words in drawing.words:
         yield _text(words)
@@ -56,7 +56,7 @@ def _lines(drawing: Drawing, alone: bool) -> Iterator[str]:
 
 
 def _outline(box: Box) -> str:
-    # Edges are rounded, not lengths: where one box ends the next begins.
+    # Round edges rather than lengths, so that adjacent boxes touch.
     left, top, right, bottom = (
         round(edge, 2) for edge in (box.left, box.top, box.left + box.width, box.top + box.height)
     )
@@ -83,10 +83,10 @@ def _fill(fill: str) -> str:
 
 
 def _number(value: float) -> str:
-    """To a hundredth of a pixel, without zeros that say nothing."""
+    """A number with at most two decimals, without trailing zeros."""
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
 def _escaped(text: str) -> str:
-    """Text with a sign in place of each character that XML cannot hold."""
+    """Escape a text; replace characters that XML does not allow."""
     return escape(_UNFIT.sub("\ufffd", text))

@@ -1,4 +1,4 @@
-"""What became of memory over time: figures of an allocator at moments evenly apart."""
+"""Figures of an allocator over time, at even intervals. Filled by `replay`, drawn by `timeline_*`."""
 
 from __future__ import annotations
 
@@ -9,26 +9,24 @@ from typing import NamedTuple
 from pagebuddy import BuddyAllocator, Stats
 
 _MOST = 160
-# A look walks all pages; between two there shall be work to match.
+# A look walks all pages, so the number of operations between looks grows with the pages.
 _PAGES_AN_OPERATION = 1 << 10
 _LEAST_APART = 16
 
 
 class Moment(NamedTuple):
-    """The figures after so many operations."""
+    """The figures after a number of operations."""
 
     operations: int
     stats: Stats
 
 
 class Timeline:
-    """Figures of an allocator after every so many operations, from the start to the end.
+    """Figures of an allocator at regular intervals of operations, at most `most` + 1 moments.
 
-    However many operations there are, there are at most `most` moments and one: when there would be
-    more, every second is dropped, and from then on they are twice as far apart.
+    When there are too many moments, every second one is dropped and the interval `apart` doubles.
 
-    These hold: `moments` ascend, and all but the last, and one that was added, are at multiples of
-    `apart`.
+    Invariants: `moments` ascend; all but the last one and those from `add` are multiples of `apart`.
 
     >>> buddy = BuddyAllocator(64)
     >>> timeline = Timeline()
@@ -47,12 +45,12 @@ class Timeline:
         self.operations = 0
         self.page_size = 0
         self.moments: list[Moment] = []
-        # Kept from one look to the next: new memory costs more than the copying.
+        # Reused for every look, because allocating it costs more than copying.
         self._copy = bytearray()
 
     @property
     def top_order(self) -> int:
-        """The highest order of which there ever was a free block; 0 where there never was any."""
+        """The highest order of any free block at any moment; 0 if there was none."""
         orders = (
             order
             for moment in self.moments
@@ -62,7 +60,7 @@ class Timeline:
         return max(orders, default=0)
 
     def stops(self, n: int) -> Iterator[int]:
-        """Of the next n operations, after how many each to look; when all are had, n are done."""
+        """Yield the numbers, within the next n operations, after which to look; counts n operations."""
         start, end = self.operations, self.operations + n
         while (stop := (self.operations // self.apart + 1) * self.apart) <= end:
             self.operations = stop
@@ -70,13 +68,13 @@ class Timeline:
         self.operations = end
 
     def look(self, buddy: BuddyAllocator) -> None:
-        """Take the figures of an allocator as it is now; nothing of it changes. Cost: a walk."""
+        """Record the figures of an allocator without changing it. O(pages)."""
         if not self.apart:
             self.apart = max(buddy.n_pages // _PAGES_AN_OPERATION, _LEAST_APART)
             self.page_size = buddy.page_size
         if self.moments and self.moments[-1].operations == self.operations:
             return
-        # What is aside would be settled: so the figures are those of a copy.
+        # stats() returns the cached run to the free lists, so take the figures of a copy.
         words = buddy.metadata
         if len(self._copy) != len(words):
             self._copy = bytearray(len(words))
@@ -87,7 +85,7 @@ class Timeline:
             self.moments = [m for m in self.moments if m.operations % self.apart == 0]
 
     def add(self, moment: Moment) -> None:
-        """Put in a moment that no look was at, such as the fullest, when there are no more looks.
+        """Insert a moment between looks, such as the peak, after the last look.
 
         >>> timeline = Timeline()
         >>> timeline.look(BuddyAllocator(64))

@@ -1,4 +1,4 @@
-"""What became of memory over time, in a terminal: a line for each figure."""
+"""A timeline in a terminal, a line for each figure. Used by `replay`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pagebuddy import Stats
 from pagebuddy.tools.pictures.timeline import Timeline
 from pagebuddy.tools.terminal.units import in_bytes, in_percent
 
-# From next to nothing to all of a line's scale; nothing at all is a blank.
+# From 0 (blank) to the top of a line's scale.
 _STEPS, _ASCII_STEPS = " ▁▂▃▄▅▆▇█", " .:-=+*#@"
 _MIN_COLUMNS = 8
 _NAME = len("largest free  ")
 
 
 class _Figure(NamedTuple):
-    """A line: its name, what of the figures it shows, its scale and how that is written."""
+    """A line: its name, its value, the top of its scale, and the label of the top."""
 
     name: str
     of: Callable[[Stats], float]
@@ -28,11 +28,10 @@ class _Figure(NamedTuple):
 
 
 class TimelinePicture:
-    """A timeline, for a rich console to print: three lines, of `used` and `largest_free` pages, and
-    of the share of free pages that is unusable for the largest blocks.
+    """A timeline for a rich console: used memory, the largest free run, and unusable free memory.
 
-    Each character is a stretch of time, as high as the highest in it; behind a line is told what its
-    highest is. Without any moment there is nothing to see, which is said.
+    Unusable is the share of free memory that is not in blocks of the highest order. Each character shows
+    the maximum of an interval; the label at the end of a line is its overall maximum.
 
     >>> from pagebuddy import BuddyAllocator
     >>> buddy, timeline = BuddyAllocator(64), Timeline()
@@ -53,7 +52,7 @@ class TimelinePicture:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         timeline = self.timeline
         if not timeline.moments:
-            yield Text("nothing happened")
+            yield Text("no operations")
             return
         steps = _ASCII_STEPS if options.ascii_only else _STEPS
         figures = list(_figures(timeline))
@@ -89,7 +88,7 @@ def _figures(timeline: Timeline) -> Iterator[_Figure]:
 
 
 def _columns(timeline: Timeline, figure: _Figure, columns: int) -> list[float]:
-    """Of each column's stretch the highest value; where there was no look, the one before."""
+    """The maximum in each column's interval; without a look, the value before."""
     end = max(timeline.operations, 1)
     values: list[float | None] = [None] * columns
     for operations, stats in timeline.moments:
@@ -102,5 +101,5 @@ def _columns(timeline: Timeline, figure: _Figure, columns: int) -> list[float]:
 
 
 def _step(share: float, n_steps: int) -> int:
-    """Which step a share from 0 to 1 takes: the lowest for nothing alone."""
+    """The step for a share from 0 to 1, rounded up, so that only 0 is blank."""
     return min(-int(-share * (n_steps - 1) // 1), n_steps - 1)

@@ -1,4 +1,4 @@
-"""What became of memory over time, on a sheet: what is used and how the rest lies broken up."""
+"""A timeline as a drawing: used memory, free blocks and fragmentation. Used by `replay`."""
 
 from __future__ import annotations
 
@@ -18,29 +18,27 @@ _HEAD, _PANEL, _GAP = 18.0, 120.0, 14.0
 _SIZE, _SMALL = 11.5, 10.0
 _BOLD_WIDER = 1.1
 _SWATCH = 30.0
-# Above what is used and what is broken up, so much of the scale shows free blocks of the top order.
+# The scale is this factor above used memory and small free blocks, so that top blocks are visible.
 _ROOM_ABOVE = 1.15
-# However little that is, the scale shows this share of memory.
+# The scale shows at least this part of memory.
 _FINEST = 64
 _LINE = 1.5
 
 
 class _Layer(NamedTuple):
-    """One of the bands that a panel stacks: how high it is, and its colour."""
+    """A layer of a panel: its height, and its colour."""
 
     of: Callable[[Stats], float]
     fill: str
 
 
 def timeline_sheet(timeline: Timeline, *, title: str, width: float = USUAL_WIDTH) -> Drawing:
-    """Draw a timeline on a sheet `width` pixels wide, 320 at least. Time goes by operations.
+    """Draw a timeline `width` pixels wide, at least 320. The unit of time is the operation.
 
-    Three panels: the pages used, in grey, and on them the free ones by the order of their blocks,
-    the smallest first; the longest free run, and the other free pages on it; and the share of the
-    free pages that is unusable for blocks of the top order, and in outline of half that order; its
-    scale ends at the most there was. Where most of memory is whole and free, the first panel leaves
-    most of that out, and says so. Raises `ValueError` for a narrower sheet and for a timeline without
-    a moment.
+    Three panels: used pages, and above them free pages by order; the largest free run, and above it the
+    other free pages; the share of free pages that is unusable for the highest order, and as a line for
+    half that order. If most memory is free in blocks of the highest order, the first panel leaves most
+    of it out and says so. Raises `ValueError` for a small width or an empty timeline.
 
     >>> from pagebuddy import BuddyAllocator
     >>> timeline = Timeline()
@@ -50,7 +48,7 @@ def timeline_sheet(timeline: Timeline, *, title: str, width: float = USUAL_WIDTH
     """
     check_width(width)
     if not timeline.moments:
-        raise ValueError("the timeline has no moment to draw; let it look at an allocator first")
+        raise ValueError("the timeline is empty; call look() with an allocator first")
     drawing = Drawing(title, width)
     y = drawing.heading(_MARGIN, f"{timeline.operations:,} operations from left to right")
     y = _memory(drawing, timeline, y)
@@ -71,9 +69,9 @@ def _memory(drawing: Drawing, timeline: Timeline, top: float) -> float:
         stats.n_pages - (_pages_of(order)(stats) if order else 0) for _, stats in timeline.moments
     )
     scale = min(n_pages, max(_ROOM_ABOVE * broken, n_pages / _FINEST))
-    told = "used, and free by order of the block"
+    told = "used memory, and free blocks by order"
     if scale < n_pages:
-        told += f"; above {in_bytes(int(scale) * size)} of {in_bytes(n_pages * size)} all is free"
+        told += f"; the rest, up to {in_bytes(n_pages * size)}, is free"
     y = _head(drawing, top, told)
     _draw_panel(drawing, timeline, y, layers, scale, in_bytes(int(scale) * size))
     return _key(
@@ -88,14 +86,14 @@ def _largest(drawing: Drawing, timeline: Timeline, top: float) -> float:
         _Layer(lambda stats: stats.largest_free, "faint"),
         _Layer(lambda stats: stats.free - stats.largest_free, "rule"),
     ]
-    y = _head(drawing, top, "free")
+    y = _head(drawing, top, "free memory")
     _draw_panel(drawing, timeline, y, layers, max(scale, 1), in_bytes(scale * size))
-    return _key(drawing, y + _PANEL + 8, [("the longest run", "faint"), ("elsewhere", "rule")])
+    return _key(drawing, y + _PANEL + 8, [("the largest run", "faint"), ("other runs", "rule")])
 
 
 def _unusable(drawing: Drawing, timeline: Timeline, top: float) -> float:
     order = timeline.top_order
-    y = _head(drawing, top, "fragmentation: the share of what is free that lies in smaller blocks")
+    y = _head(drawing, top, "fragmentation: the share of free memory in smaller blocks")
     layers = [_Layer(lambda stats: stats.unusable(order), "rule")]
     # The more pages a block must have, the more of what is free is in smaller ones.
     scale = max(stats.unusable(order) for _, stats in timeline.moments) or 1.0

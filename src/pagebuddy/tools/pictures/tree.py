@@ -1,4 +1,4 @@
-"""One block seen as the tree of its splits: what is free in it, what is used, what could merge."""
+"""A block as a tree of its splits, with explanations. Used by `tree_picture` and `tree_sheet`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pagebuddy.tools.terminal.units import counted
 
 
 class Kind(Enum):
-    """What a block is."""
+    """The state of a block."""
 
     SPLIT = "split"
     FREE = "free"
@@ -23,7 +23,7 @@ class Kind(Enum):
 
 
 class Node(NamedTuple):
-    """A block. One that is used lies whole in one span, whose first page is `span`, else -1."""
+    """A block. A used block lies completely in the span with first page `span`; otherwise -1."""
 
     first: int
     order: int
@@ -32,20 +32,19 @@ class Node(NamedTuple):
 
 
 def left_out(levels: list[list[Node]]) -> Iterator[str]:
-    """Say so if something on the last of these levels is split further."""
+    """A note if a block on the last level is split further."""
     if any(node.kind is Kind.SPLIT for node in levels[-1]):
         order = levels[-1][0].order
-        yield f"what is split below order {order} is left out: look at a block of a smaller order"
+        yield f"orders below {order} are not shown; draw a smaller block to see them"
 
 
 class Tree:
-    """The blocks that one block was split into, down to those that are free, used or outside.
+    """A block and the blocks that it is split into.
 
-    `order` is that of the block, by default the largest that there can be; `page` is any page in it,
-    by default one beside the first free block that is smaller. `levels` has a list of nodes for each
-    order from that of the block down to where nothing is split, at most `depth` orders below the
-    first; what is split on the last level is split further. Raises `TypeError` and `ValueError` for
-    an order that there is not, and for a page outside. Cost: log(blocks and spans) a node.
+    `order` is the order of the block, by default the highest possible; `page` is any page in it, by
+    default one in the first smaller free block. `levels` has the nodes of each order, from the block
+    down to the last split, at most `depth` orders below. Raises `TypeError` or `ValueError` for an
+    invalid order or page. Cost per node: O(log(blocks and spans)).
 
     >>> from pagebuddy import BuddyAllocator
     >>> buddy = BuddyAllocator(16)
@@ -58,8 +57,8 @@ class Tree:
     page 5, free at order 0, cannot merge: its buddy, page 4, is used
     page 6, free at order 1, cannot merge: its buddy, page 4, is split
     page 8, free at order 3, cannot merge: its buddy, page 0, is split
-    free(0) gives back 5 pages, which merge to order 4 at page 0
-    a block of order 2 is to be had by splitting page 8, order 3, once
+    free(0) frees 5 pages, which merge into order 4 at page 0
+    an allocation of order 2 splits page 8, order 3, once
     """
 
     def __init__(
@@ -88,7 +87,7 @@ class Tree:
         if page is not None:
             given = whole(page, "page")
             if not any(first <= given < first + n for first, n in layout.ranges):
-                raise ValueError(f"page {given} is outside the page ranges; give a page inside one")
+                raise ValueError(f"page {given} is outside the page ranges; give a page in a range")
             return given
         blocks = zip(layout.free_first, layout.free_order, strict=True)
         broken = (first for first, order in blocks if order < self.order)
@@ -96,7 +95,7 @@ class Tree:
         return next(broken, next(starts, 0))
 
     def node(self, first: int, order: int) -> Node:
-        """What the block of this order at this page is. Inside a free block there is none."""
+        """The block of this order at this page, which must not be inside a larger free block."""
         layout = self.layout
         end = first + (1 << order)
         if blocks := layout.blocks_in(first, end):
@@ -116,10 +115,10 @@ class Tree:
         return Node(first, order, Kind.USED if covered else Kind.SPLIT, start if covered else -1)
 
     def explained(self) -> Iterator[str]:
-        """What keeps free blocks from merging, what a free would merge, what an allocation split.
+        """Explain why free blocks do not merge, what a free would merge, what an allocation would split.
 
-        Of the free blocks the smallest three, of the live spans the first two that lie in this
-        block whole. A merge is followed up to this block, no further.
+        Covers the three smallest free blocks, and the first two live spans completely inside this block.
+        Merges beyond this block are not followed.
         """
         free = {
             (self.layout.free_first[i], self.layout.free_order[i])
@@ -144,14 +143,11 @@ class Tree:
         inside = ((first, n) for first, n in spans if self.first <= first and first + n <= end)
         for first, n in islice(inside, 2):
             at, order = max(self._merged(first, n, set(free)), key=lambda block: block[1])
-            merged = "which merge to" if (1 << order) > n else "the largest block being"
-            yield (
-                f"free({first}) gives back {counted(n, 'page')}, "
-                f"{merged} order {order} at page {at}"
-            )
+            merged = "which merge into" if (1 << order) > n else "the largest block is"
+            yield f"free({first}) frees {counted(n, 'page')}, {merged} order {order} at page {at}"
 
     def _merged(self, page: int, n: int, free: set[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-        """The blocks that come of freeing a span, each merged as far as it goes."""
+        """The fully merged blocks that result from freeing a span."""
         end = page + n
         while page < end:
             order = min((end - page).bit_length() - 1, self.order)
@@ -173,7 +169,7 @@ class Tree:
                 times = from_order - order
                 how_often = "once" if times == 1 else f"{times} times"
                 yield (
-                    f"a block of order {order} is to be had by splitting page {first}, "
-                    f"order {from_order}, {how_often}"
+                    f"an allocation of order {order} splits page {first}, order {from_order}, "
+                    f"{how_often}"
                 )
                 return

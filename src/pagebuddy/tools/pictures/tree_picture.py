@@ -1,4 +1,4 @@
-"""One block as a tree in a terminal: a line for each order, a bar for each block."""
+"""The tree of a block in a terminal: a line per order, a bar per block. Used by `map --tree`."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ from pagebuddy.tools.terminal.units import in_bytes
 
 _MARGIN = len("order 10 ")
 _MIN_COLUMNS, _MAX_COLUMNS = 16, 128
-_FILL_AROUND = 2  # of what is written on a block, so much of the block is seen
+_FILL_AROUND = 2  # the number of fill characters that stay visible around a label
 _FILLS = {Kind.FREE: "·", Kind.USED: "█", Kind.SPLIT: "─", Kind.OUTSIDE: " "}
 _ASCII_FILLS = {Kind.FREE: ".", Kind.USED: "#", Kind.SPLIT: "-", Kind.OUTSIDE: " "}
 
 
 class TreePicture:
-    """The tree of splits of one block of a layout, for a rich console to print.
+    """The tree of splits of one block of a layout, for a rich console.
 
-    A line is an order, half the size from one to the next; a block is as wide as its share. Below it
-    is said what keeps free blocks from merging, what a free would merge, and what an allocation
-    would split. `page` and `order` choose the block as `Tree` has it, and raise as it does.
+    Each line is an order; the width of a block is proportional to its size. Explanations follow below.
+    `page` and `order` select the block as in `Tree`, with the same errors.
 
     >>> from pagebuddy import BuddyAllocator
     >>> buddy = BuddyAllocator(16)
@@ -46,8 +45,8 @@ class TreePicture:
     page 5, free at order 0, cannot merge: its buddy, page 4, is used
     page 6, free at order 1, cannot merge: its buddy, page 4, is split
     page 8, free at order 3, cannot merge: its buddy, page 0, is split
-    free(0) gives back 5 pages, which merge to order 4 at page 0
-    a block of order 2 is to be had by splitting page 8, order 3, once
+    free(0) frees 5 pages, which merge into order 4 at page 0
+    an allocation of order 2 splits page 8, order 3, once
     """
 
     def __init__(
@@ -90,7 +89,7 @@ class TreePicture:
             yield Text(told)
 
     def _block(self, node: Node, width: int, fills: dict[Kind, str], coloured: bool) -> Text:
-        """A block in so many columns, one less where that leaves any, so that blocks stand apart."""
+        """A block in so many columns; if possible, the last one is a gap."""
         bar, ink = self._styles(node) if coloured else (Style.null(), Style.null())
         wide = width - 1 if width > 1 else width
         for words in (f" {node.first} {node.kind.value} ", f" {node.first} "):
@@ -104,7 +103,7 @@ class TreePicture:
         return Text.assemble((fill * before, bar), (words, ink), (fill * after, bar))
 
     def _styles(self, node: Node) -> tuple[Style, Style]:
-        """Of the bar, which need not be seen on its own colour, and of the words on it."""
+        """The styles of the bar and of its label."""
         if node.kind in (Kind.SPLIT, Kind.OUTSIDE):
             return Style(dim=True), Style(dim=True)
         colour = self._colours[node.order] if node.kind is Kind.FREE else USED

@@ -1,4 +1,4 @@
-"""One block as a tree on a sheet: a row for each order, a bar for each block."""
+"""The tree of a block as a drawing: a row per order, a bar per block. Used by `map --tree --svg`."""
 
 from __future__ import annotations
 
@@ -15,18 +15,17 @@ _ROW, _GAP = 27.0, 1.5
 _SIZE, _SMALL = 11.5, 10.5
 _NARROWEST_FRAME = 5.0
 _TOLD = (
-    "a split makes two buddies of a block; two buddies that are both free are merged. "
-    "Outlined: split; grey: used; in colour: free; numbers are pages"
+    "A split makes two buddies of a block; two free buddies are merged. "
+    "Outlined: split; grey: used; coloured: free. Numbers are pages."
 )
 
 
 def tree_sheet(tree: Tree, *, width: float = USUAL_WIDTH) -> Drawing:
-    """Draw a tree on a sheet `width` pixels wide, 320 at least; it is as high as it must be.
+    """Draw a tree `width` pixels wide, at least 320.
 
-    A row is an order, half the size from one to the next; a block is as wide as its share: free
-    ones in their order's colour, used ones grey, split ones framed. Below it is said what keeps
-    free blocks from merging, what a free would merge, and what an allocation would split. Raises
-    `ValueError` for a narrower sheet.
+    Each row is an order; the width of a block is proportional to its size. Free blocks have the colour
+    of their order, used ones are grey, split ones framed. Explanations follow below. Raises `ValueError`
+    for a small width.
 
     >>> from pagebuddy import BuddyAllocator
     >>> from pagebuddy.tools.pictures.layout import Layout
@@ -81,7 +80,7 @@ def _draw_block(drawing: Drawing, tree: Tree, node: Node, top: float) -> None:
 
 
 def _frame(left: float, top: float, wide: float, high: float) -> list[Box]:
-    """A thin line around a block that is no more, open to its halves below."""
+    """A thin frame around a split block, open at the bottom."""
     if wide < _NARROWEST_FRAME:
         return [Box(left, top, wide, high, "quiet")]
     return [
