@@ -8,26 +8,30 @@ from __future__ import annotations
 import copyreg
 import os
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pagebuddy.pickled import permanent
 from pagebuddy.sharing.joining import attaching
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
+    import pagebuddy._compiled as compiled
     from pagebuddy.allocator.buddy import BuddyAllocator
+    from pagebuddy.buffers import uncompiled
     from pagebuddy.buffers.buffer import Buffer
+    from pagebuddy.sharing.attached import Engine
+
+    # Both modules are engines: the type checker proves it here.
+    _engines: tuple[Engine, Engine] = (compiled, uncompiled)
 
 
-def _choose() -> tuple[ModuleType, bool]:
+def _choose() -> tuple[Engine, bool]:
     if os.environ.get("PAGEBUDDY_PURE") != "1":
         try:
-            return import_module("pagebuddy._compiled"), True
+            return cast("Engine", import_module("pagebuddy._compiled")), True
         except ImportError:
             if os.environ.get("PAGEBUDDY_REQUIRE_COMPILED") == "1":
                 raise
-    return import_module("pagebuddy.buffers.uncompiled"), False
+    return cast("Engine", import_module("pagebuddy.buffers.uncompiled")), False
 
 
 ENGINE, COMPILED = _choose()

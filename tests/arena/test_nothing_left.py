@@ -101,7 +101,7 @@ def test_memory_that_will_not_do(Arena, left_behind):
     fail(lambda: Arena.over(bytes(10_000)), ValueError, left_behind)
     memory = bytearray(100)
     fail(lambda: Arena.over(memory), ValueError, left_behind)
-    with pytest.raises(ValueError, match="needs") as caught:
+    with pytest.raises(ValueError, match="give at least") as caught:
         Arena.over(memory)
     memory.clear()
     assert caught.value

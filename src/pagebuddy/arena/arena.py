@@ -23,10 +23,10 @@ from pagebuddy.sharing.joining import attaching, failures, listing
 from pagebuddy.sharing.layout import Layout
 
 if TYPE_CHECKING:
-    from types import ModuleType
     from typing import Self
 
     from pagebuddy.buffers.buffer import Buffer
+    from pagebuddy.sharing.attached import Engine
 
 
 class Arena(ArenaArrays, ArenaExchange, ArenaUpkeep):
@@ -57,7 +57,7 @@ class Arena(ArenaArrays, ArenaExchange, ArenaUpkeep):
     0
     """
 
-    _engine: ModuleType = ENGINE
+    _engine: Engine = ENGINE
 
     def __init__(
         self,
@@ -394,7 +394,7 @@ def _check_names(options: dict[str, Any]) -> None:
 
 
 def _private(
-    engine: ModuleType, size: object, page_size: object, max_order: object, options: Options
+    engine: Engine, size: object, page_size: object, max_order: object, options: Options
 ) -> Any:
     """An anonymous arena of one process, where memory cannot be passed on by descriptor."""
     layout = Layout.of(bytes_of(size), page_size=page_size, max_order=max_order)

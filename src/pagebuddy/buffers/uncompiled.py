@@ -4,6 +4,6 @@ from pagebuddy.allocator.buddy import BuddyAllocator
 from pagebuddy.buffers.attachment import Attachment
 from pagebuddy.buffers.buffer import Buffer
 from pagebuddy.sharing.request import Request
-from pagebuddy.sharing.system.gate import mutex_of_this_build
+from pagebuddy.sharing.system.gate import make_mutex, mutex_of_this_build
 
-__all__ = ["BuddyAllocator", "Buffer", "Attachment", "Request", "mutex_of_this_build"]
+__all__ = ["BuddyAllocator", "Buffer", "Attachment", "Request", "make_mutex", "mutex_of_this_build"]
