@@ -9,26 +9,38 @@ from __future__ import annotations
 import copyreg
 import os
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from pagebuddy.pickled import permanent
 from pagebuddy.sharing.joining import attaching
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
+    import pagebuddy._compiled as compiled
     from pagebuddy.allocator.buddy import BuddyAllocator
+    from pagebuddy.buffers import uncompiled
     from pagebuddy.buffers.buffer import Buffer
+    from pagebuddy.sharing import attached as sharing_types
+
+    class Engine(sharing_types.Engine, Protocol):
+        """The module of an engine, with what arenas need besides what sharing needs."""
+
+        BufferSource: Any
+
+        def describe_alloc(self, text: str) -> None:
+            """Give `BufferSource.alloc` the docstring of the method that it stands for."""
+
+    # Both modules are engines: the type checker proves it here.
+    _engines: tuple[Engine, Engine] = (compiled, uncompiled)
 
 
-def _choose() -> tuple[ModuleType, bool]:
+def _choose() -> tuple[Engine, bool]:
     if os.environ.get("PAGEBUDDY_PURE") != "1":
         try:
-            return import_module("pagebuddy._compiled"), True
+            return cast("Engine", import_module("pagebuddy._compiled")), True
         except ImportError:
             if os.environ.get("PAGEBUDDY_REQUIRE_COMPILED") == "1":
                 raise
-    return import_module("pagebuddy.buffers.uncompiled"), False
+    return cast("Engine", import_module("pagebuddy.buffers.uncompiled")), False
 
 
 ENGINE, COMPILED = _choose()

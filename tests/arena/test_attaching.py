@@ -138,6 +138,6 @@ def test_a_mutex_is_not_for_the_uncompiled(Arena, engine, name, start):
         name,
     )
     assert other.hear() == (
-        "this arena is locked by a mutex, which only the compiled engine has; compile it, or make "
-        "the arena with lock='file'"
+        "this arena's lock is a mutex, which only the compiled engine supports; compile the engine, "
+        "or create the arena with lock='file'"
     )

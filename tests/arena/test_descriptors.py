@@ -29,7 +29,7 @@ def test_descriptors_that_will_not_do(Arena, tmp_path, left_behind):
         (reading, ValueError, "not open for both reading and writing; open it with O_RDWR"),
         (folder, ValueError, "is not a regular file"),
         (null, ValueError, "is not a regular file"),
-        (writing, CorruptMetadata, "starts with an arena's mark"),
+        (writing, CorruptMetadata, "starts with b'PBARENA1'"),
     ]:
         with pytest.raises(error, match=match):
             Arena.attach(fd)

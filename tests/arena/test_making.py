@@ -95,7 +95,7 @@ def test_lock_by_a_mutex(Arena, engine):
     if engine == "compiled":
         assert Arena("1 MiB", lock="mutex").alloc(5).offset == 0
         return
-    with pytest.raises(ValueError, match=r"only the compiled engine.*; say lock='file'"):
+    with pytest.raises(ValueError, match=r"only the compiled engine.*; use lock='file'"):
         Arena("1 MiB", lock="mutex")
 
 

@@ -112,7 +112,7 @@ def test_memory_that_will_not_do(Arena, fail):
     fail(lambda: Arena.over(bytes(10_000)), ValueError)
     memory = bytearray(100)
     fail(lambda: Arena.over(memory), ValueError)
-    with pytest.raises(ValueError, match="needs") as caught:
+    with pytest.raises(ValueError, match="give at least") as caught:
         Arena.over(memory)
     memory.clear()
     assert caught.value

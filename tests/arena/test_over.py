@@ -56,7 +56,7 @@ def test_it_serves_one_process(Arena):
 
 @pytest.mark.parametrize("page_size", [64, 4096])
 def test_the_least_memory_for_a_page(Arena, page_size):
-    with pytest.raises(ValueError, match=r"memory has 100 bytes; an arena of one page") as caught:
+    with pytest.raises(ValueError, match=r"memory has 100 bytes, too few") as caught:
         Arena.over(bytearray(100), page_size=page_size)
     least = int(str(caught.value).rsplit(" ", 1)[1])
     with pytest.raises(ValueError, match=f"memory has {least - 1} bytes"):
@@ -98,7 +98,11 @@ def test_the_memory_lives_as_long_as_a_view(Arena):
         (None, TypeError, "memory is a NoneType, which has no buffer"),
         ("text", TypeError, "memory is a str, which has no buffer"),
         (bytearray(), ValueError, "memory is empty; pass a buffer with room"),
-        (bytearray(5000), ValueError, r"memory has 5000 bytes; an arena of one page of 4096 needs"),
+        (
+            bytearray(5000),
+            ValueError,
+            r"memory has 5000 bytes, too few for an arena with one page of 4096",
+        ),
         (memoryview(bytearray(1 << 20))[::2], ValueError, "memory has gaps between its items"),
         (mmap.mmap(-1, 1 << 16, prot=mmap.PROT_READ), ValueError, "memory is read-only"),
         ((ctypes.py_object * 10_000)(), TypeError, "memory holds references to objects"),

@@ -154,4 +154,4 @@ def test_a_fork_inside_an_operation_uncompiled(run, engine):
         print(arena.stats().n_spans)
         """
     )
-    assert "forked inside an operation on the arena b'hello'" in said
+    assert "cannot use it; attach it again b'hello'" in said

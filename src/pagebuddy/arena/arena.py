@@ -26,7 +26,6 @@ from pagebuddy.sharing.words import OP_REAP, OP_REAP_TICKETS, OP_REPAIR
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import ModuleType
     from typing import Self
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from pagebuddy.arena.recording import ArenaRecording
     from pagebuddy.buffers.attachment import Attachment
     from pagebuddy.buffers.buffer import Buffer
+    from pagebuddy.engine import Engine
     from pagebuddy.exchange.queue import ArenaQueue
 
 # How many bytes `trim` takes out of use at a time to give them back to the system.
@@ -102,7 +102,7 @@ class Arena(ArenaView):
     0
     """
 
-    _engine: ModuleType = ENGINE
+    _engine: Engine = ENGINE
 
     def __init__(
         self,
@@ -936,17 +936,17 @@ class Arena(ArenaView):
     @property
     def size(self) -> int:
         """Bytes that can be allocated in total."""
-        return self._open.layout.data_bytes  # type: ignore[no-any-return]
+        return self._open.layout.data_bytes
 
     @property
     def page_size(self) -> int:
         """Bytes in a page."""
-        return self._open.layout.page_size  # type: ignore[no-any-return]
+        return self._open.layout.page_size
 
     @property
     def n_pages(self) -> int:
         """Number of pages, free and used."""
-        return self._open.layout.n_pages  # type: ignore[no-any-return]
+        return self._open.layout.n_pages
 
     @property
     def closed(self) -> bool:
@@ -1155,7 +1155,7 @@ class Arena(ArenaView):
         >>> Arena.attach(arena.fileno()).size
         1048576
         """
-        return self._open.medium.fileno()  # type: ignore[no-any-return]
+        return self._open.medium.fileno()
 
     def unlink(self) -> bool:
         """Remove the arena's name or file. Attached processes keep working.
@@ -1179,7 +1179,7 @@ class Arena(ArenaView):
         >>> arena.unlink(), arena.unlink()
         (True, False)
         """
-        return self._open.medium.unlink()  # type: ignore[no-any-return]
+        return self._open.medium.unlink()
 
     def close(self) -> None:
         """Close this handle to the arena; existing buffers stay valid.

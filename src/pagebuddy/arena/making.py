@@ -16,13 +16,12 @@ from pagebuddy.sharing.joining import attaching
 from pagebuddy.sharing.layout import Layout
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from pagebuddy.memory.options import Options
+    from pagebuddy.sharing.attached import Engine
 
 
 def layout_of(
-    engine: ModuleType,
+    engine: Engine,
     size: object,
     page_size: object,
     max_order: object,
@@ -39,7 +38,7 @@ def layout_of(
     )
 
 
-def make_anonymous(engine: ModuleType, layout: Layout, options: Options) -> Any:
+def make_anonymous(engine: Engine, layout: Layout, options: Options) -> Any:
     """Make an arena without a name."""
     if sys.platform != "linux":
         return _make_private(engine, layout, options)
@@ -48,7 +47,7 @@ def make_anonymous(engine: ModuleType, layout: Layout, options: Options) -> Any:
     return attaching.make(engine, layout, Anonymous.make(layout.n_bytes, options))
 
 
-def _make_private(engine: ModuleType, layout: Layout, options: Options) -> Any:
+def _make_private(engine: Engine, layout: Layout, options: Options) -> Any:
     """Make an arena of one process, where memory cannot be passed on by descriptor."""
     from mmap import mmap
 
@@ -60,14 +59,14 @@ def _make_private(engine: ModuleType, layout: Layout, options: Options) -> Any:
     return attaching.make(engine, own, Given(mmap(-1, own.n_bytes), options))
 
 
-def make_named(engine: ModuleType, name: str, layout: Layout, options: Options) -> Any:
+def make_named(engine: Engine, name: str, layout: Layout, options: Options) -> Any:
     """Make an arena in `/dev/shm`. Raises `ArenaExists`."""
     from pagebuddy.memory.named import Named
 
     return attaching.make(engine, layout, Named.make(name, layout.n_bytes, options))
 
 
-def attach_to(engine: ModuleType, arena: str | SupportsIndex) -> Any:
+def attach_to(engine: Engine, arena: str | SupportsIndex) -> Any:
     """Attach to the arena with a name, or behind a descriptor. Raises `ArenaNotFound`."""
     if isinstance(arena, str):
         from pagebuddy.memory.named import Named
@@ -81,7 +80,7 @@ def attach_to(engine: ModuleType, arena: str | SupportsIndex) -> Any:
 
 
 def open_file(
-    engine: ModuleType, path: str | os.PathLike[str], layout: Layout | None, options: Options
+    engine: Engine, path: str | os.PathLike[str], layout: Layout | None, options: Options
 ) -> Any:
     """Attach to the arena in a file, or make it there if a layout is given.
 

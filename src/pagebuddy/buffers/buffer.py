@@ -340,7 +340,7 @@ class Buffer:
         backing.back_bytes(self._allocator, self.offset, self.n_bytes)
         copy = backing.room_for(self._allocator, self.n_bytes)
         copy.view[:] = self.view
-        return copy  # type: ignore[no-any-return]
+        return copy  # type: ignore[return-value]
 
     def __reduce__(self) -> Any:
         """Travel as a handle: the process that unpickles it, once, holds the same pages."""

@@ -5,7 +5,7 @@ from pagebuddy.buffers.attachment import Attachment
 from pagebuddy.buffers.buffer import Buffer
 from pagebuddy.buffers.source import BufferSource, describe_alloc
 from pagebuddy.sharing.request import Request
-from pagebuddy.sharing.system.gate import mutex_of_this_build
+from pagebuddy.sharing.system.gate import make_mutex, mutex_of_this_build
 
 __all__ = [
     "BuddyAllocator",
@@ -14,5 +14,6 @@ __all__ = [
     "BufferSource",
     "Request",
     "describe_alloc",
+    "make_mutex",
     "mutex_of_this_build",
 ]

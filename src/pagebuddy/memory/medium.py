@@ -26,6 +26,10 @@ class Medium(Protocol):
     """Whether a forked child sees what its parent stores after the fork."""
 
     @property
+    def KIND(self) -> str:
+        """What messages call this kind of medium."""
+
+    @property
     def size(self) -> int:
         """Number of bytes: the requested size, rounded up to the medium's own pages."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pagebuddy.errors import StaleHandle
 from pagebuddy.exchange.cargo import SMALL
@@ -11,6 +11,9 @@ from pagebuddy.exchange.delivery import Delivery
 from pagebuddy.exchange.dumping import call_back, dump
 from pagebuddy.exchange.frame import has_handles
 from pagebuddy.sharing.joining import attaching
+
+if TYPE_CHECKING:
+    from pagebuddy.buffers.attachment import Attachment
 
 
 class Sent:
@@ -100,7 +103,7 @@ def _arrived(arena_id: int, data: bytes) -> Parcel:
         a = attaching.known_by_id(arena_id)
         if a is None:
             raise StaleHandle("this process is no longer attached to the arena of this object")
-        parcel._delivery = Delivery(a, data)
+        parcel._delivery = Delivery(cast("Attachment", a), data)
     except Exception as error:
         parcel._failure = error.with_traceback(None)
     return parcel

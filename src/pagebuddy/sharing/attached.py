@@ -47,6 +47,10 @@ class Held(Protocol):
     """A buffer that this process holds."""
 
     @property
+    def nbytes(self) -> int:
+        """How many bytes were asked for."""
+
+    @property
     def offset(self) -> int:
         """Its first byte's distance from the first page, in bytes."""
 

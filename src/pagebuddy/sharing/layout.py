@@ -1,17 +1,16 @@
-"""The layout of an arena: which bytes lie where, computed before anything is stored.
+"""The layout of an arena: where each part lies, computed before anything is stored.
 
-offset 0     header, slots, the engine's metadata, holds, directory, tickets, each on a cache line
-then         the pages, at a multiple of the page size or of the system's, whichever is larger
+offset 0     header, slots, the engine's metadata, holds, directory, tickets; each starts a cache line
+then         the pages, at a multiple of the page size or of the system's page size, the larger one
 """
 
 from __future__ import annotations
 
 import mmap
-import secrets
+import os
 from array import array
 from bisect import bisect_left
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 from pagebuddy.allocator.geometry import CACHE_LINE_WORDS, Geometry
@@ -51,29 +50,29 @@ if TYPE_CHECKING:
 WORD = 8
 LEAST_PAGE_SIZE = 64
 LARGEST_PAGE_SIZE = 1 << 40
+# The most slots that can be asked for; what is asked for is rounded up to whole words of holds.
 MAX_SLOTS = 1 << 10
 
-# Blocks of 2^18 pages, a GiB of 4 KiB pages: what recovery reads beyond what was ever used is at most
-# one block, and a run longer than a block is found by scanning.
+# Blocks of 2^18 pages, a GiB of 4 KiB pages: recovery reads at most one block beyond the pages that were
+# ever used, and a run that is longer than a block is found by scanning.
 _ORDER = 18
-_MOST_BLOCKS = 64
+_MAX_BLOCKS = 64
 
 
 def order_for_arena(n_pages: int) -> int:
-    """Return the largest order for an arena of n_pages where none is asked for.
+    """Return the default of `max_order` for an arena of n_pages.
 
     >>> order_for_arena(5), order_for_arena(1 << 18), order_for_arena(1 << 28)
     (2, 18, 22)
     """
     largest = n_pages.bit_length() - 1
-    return min(largest, max(_ORDER, (n_pages // _MOST_BLOCKS).bit_length() - 1), TOP_ORDER)
+    return min(largest, max(_ORDER, (n_pages // _MAX_BLOCKS).bit_length() - 1), TOP_ORDER)
 
 
-@dataclass(frozen=True)
-class Layout:
-    """The sizes that everything else follows from; the sizes of tables are in entries.
+class Layout(NamedTuple):
+    """The sizes from which everything else is computed; sizes of tables are in entries.
 
-    `lock` is the kind of lock and, for a mutex, whose: see `lock_word`.
+    `lock` is the kind of lock and, for a mutex, which one: see `attaching.lock_word`.
     """
 
     page_size: int
@@ -95,9 +94,9 @@ class Layout:
         slots: object = 48,
         lock: int = 0,
     ) -> Layout:
-        """Return the layout of an arena from which n_bytes can be allocated, rounded up to pages.
+        """Return the layout of an arena with room for n_bytes, rounded up to pages.
 
-        Raises TypeError and ValueError for what cannot be.
+        Raises TypeError and ValueError for wrong arguments.
         """
         size = power_of_two(page_size, "page_size", most=LARGEST_PAGE_SIZE)
         if size < LEAST_PAGE_SIZE:
@@ -117,14 +116,14 @@ class Layout:
             n_entries=min(max(n_pages // 64, 256), 65536),
             n_tickets=min(max(n_pages // 16, 1024), 1 << 20),
             lock=lock,
-            arena_id=secrets.randbits(128),
+            arena_id=int.from_bytes(os.urandom(16), "little"),
         )
 
     @classmethod
     def within(cls, n_bytes: int, *, page_size: object, max_order: object) -> Layout:
-        """Return the layout of the largest arena that lies within n_bytes, for one process.
+        """Return the layout of the largest arena that fits into n_bytes, for one process.
 
-        Raises ValueError where there is no room for a page.
+        Raises ValueError if there is no room for a page.
         """
 
         def scaled(n_pages: int) -> Layout:
@@ -132,14 +131,15 @@ class Layout:
                 n_pages * size, page_size=page_size, max_order=max_order, slots=FIRST_WORD_SLOTS
             )
             few = max(n_pages // 16, 4)
-            return replace(layout, n_slots=CHILDREN + 1, n_entries=few, n_tickets=few)
+            return layout._replace(n_slots=CHILDREN + 1, n_entries=few, n_tickets=few)
 
         size = cls.of(1, page_size=page_size, max_order=max_order).page_size
         most = min(n_bytes // size, MAX_PAGES)
         n_pages = bisect_left(range(1, most + 1), True, key=lambda n: scaled(n).n_bytes > n_bytes)
         if n_pages == 0:
             raise ValueError(
-                f"memory has {n_bytes} bytes; an arena of one page of {size} needs {scaled(1).n_bytes}"
+                f"memory has {n_bytes} bytes, too few for an arena with one page of {size} bytes; "
+                f"give at least {scaled(1).n_bytes}"
             )
         return scaled(n_pages)
 
@@ -187,18 +187,18 @@ class Layout:
     def data_at(self) -> int:
         """The byte where the pages start."""
         words = self.tickets_at + TICKET_WORDS * self.n_tickets
-        # For one process the memory may lie anywhere, and be small: no more than words are aligned.
+        # Memory for one process may lie anywhere and be small, so pages are aligned no more than words.
         grain = max(self.page_size, mmap.PAGESIZE) if self.lock else LEAST_PAGE_SIZE
         return rounded_up(words * WORD, grain)
 
     @property
     def data_bytes(self) -> int:
-        """How many bytes the pages have."""
+        """The size of the pages in bytes."""
         return self.n_pages * self.page_size
 
     @property
     def n_bytes(self) -> int:
-        """How many bytes the arena has, everything included."""
+        """The size of the arena in bytes, everything included."""
         return self.data_at + self.data_bytes
 
     def header(self) -> array[int]:
@@ -222,21 +222,24 @@ class Layout:
 
     @classmethod
     def read(cls, words: Sequence[int], n_bytes: int) -> Layout:
-        """Return the layout that a header tells, if all of it is sound and n_bytes are there.
+        """Return the layout that a header describes, if it is valid and there are n_bytes.
 
-        Raises `CorruptMetadata`. Nothing but the header is read.
+        Raises `CorruptMetadata`. Reads only the header.
         """
         if len(words) <= A_CHECKSUM:
-            raise _unsound("it is longer than a header", f"{n_bytes} bytes are there")
+            raise _unsound("it is at least as long as a header", f"it has {n_bytes} bytes")
         if words[A_MAGIC] != ARENA_MAGIC:
-            raise _unsound("it starts with an arena's mark", "this is something else")
+            raise _unsound(
+                "it starts with b'PBARENA1'",
+                f"not with {words[A_MAGIC].to_bytes(8, 'little')!r}",
+            )
         if words[A_VERSION] != BYTE_ORDER << 32 | ARENA_VERSION:
             raise _unsound(
-                f"it is of version {ARENA_VERSION} and of this machine's byte order",
-                f"the word is {words[A_VERSION]:#x}",
+                f"it has version {ARENA_VERSION} and this machine's byte order",
+                f"the word for both is {words[A_VERSION]:#x}",
             )
         if _checksum(words) != words[A_CHECKSUM]:
-            raise _unsound("its header has its checksum", "the header was changed, or is torn")
+            raise _unsound("its header has the right checksum", "the header was changed")
         layout = cls(
             page_size=words[A_PAGE_SIZE],
             n_pages=words[A_PAGES],
@@ -250,8 +253,8 @@ class Layout:
         layout._check(words[A_DATA], words[A_BYTES], n_bytes)
         return layout
 
-    def _check(self, data_at: int, told: int, there: int) -> None:
-        """Refuse what a checksum cannot: a header that was written so, and makes no sense."""
+    def _check(self, data_at: int, n_bytes: int, there: int) -> None:
+        """Raise `CorruptMetadata` for a header with a right checksum that cannot be right."""
         sound = (
             self.page_size.bit_count() == 1
             and LEAST_PAGE_SIZE <= self.page_size <= LARGEST_PAGE_SIZE
@@ -262,14 +265,14 @@ class Layout:
             and 0 < self.n_tickets <= 1 << 20
             and self.lock & 0xFFFF_FFFF <= LOCK_FILE
         )
-        if not sound or (data_at, told) != (self.data_at, self.n_bytes):
-            raise _unsound("its header makes sense", "its sizes contradict each other")
-        if there < told:
-            raise _unsound("it is as long as it says", f"{there} of {told} bytes are there")
+        if not sound or (data_at, n_bytes) != (self.data_at, self.n_bytes):
+            raise _unsound("its header is consistent", "its sizes contradict each other")
+        if there < n_bytes:
+            raise _unsound("it is as long as its header says", f"it has {there} of {n_bytes} bytes")
 
 
 def slots_in_words(wanted: int) -> int:
-    """Return how many slots there are if at least so many are wanted: their bits fill whole words.
+    """Return the number of slots, at least as many as wanted, whose bits fill whole words of holds.
 
     >>> slots_in_words(2), slots_in_words(49), slots_in_words(113)
     (48, 112, 176)
@@ -283,7 +286,7 @@ def _checksum(words: Sequence[int]) -> int:
 
 def _unsound(invariant: str, detail: str) -> CorruptMetadata:
     return CorruptMetadata(
-        f"this is a sound arena: {invariant}",
+        f"this is an arena: {invariant}",
         detail,
-        advice="give the name, path or descriptor of an arena, or make a new one",
+        advice="give the name, path or descriptor of an arena, or create a new one",
     )

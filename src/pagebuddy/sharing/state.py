@@ -1,6 +1,6 @@
-"""A process's attachment to an arena: where the words are, and what is this process's own."""
+"""The state of an attachment: where an arena's words are, and what belongs to this process alone."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pagebuddy.core import stand_in as cython
 
@@ -17,17 +17,22 @@ if not cython.compiled:
         TICKET_WORDS,
     )
 
+if TYPE_CHECKING:
+    from pagebuddy.memory.medium import Medium
+    from pagebuddy.sharing.layout import Layout
+
 
 @cython.no_gc
 @cython.cclass
 class ArenaState(State):
-    """The words of an arena as this process has them mapped, its slot, and its local counts.
+    """An arena's words as this process has them mapped, its slot, and its counts of objects.
 
-    There is one for each arena in a process. These hold:
-    - Everything but `slot`, `lease` and the local counts is set once.
-    - `local[node - N_HEADS]` is one less than the number of local objects that use the buffer there;
-      it is changed under the arena's lock alone.
-    - What is deferred is a hold that nobody needs any more, and counts as a hold until it is ended.
+    These hold:
+    - What describes the arena is set once.
+    - `local[node - N_HEADS]` is one less than the number of this process's objects for the buffer there;
+      it changes only under the arena's lock.
+    - A deferred hold belongs to an object that is gone; it counts as a hold until it is ended.
+    - The engine sees one section, which is always in use.
     """
 
     base: cython.p_ulonglong  # the arena's first word
@@ -40,90 +45,93 @@ class ArenaState(State):
     n_slots: u64
     n_entries: u64
     n_tickets: u64
-    words_of_holds: u64  # of each page
+    words_of_holds: u64  # for each page
     data_address: u64
     page_bits: u64
 
-    slot: u64  # 0 as long as this process has none
+    slot: u64  # 0 until this process has one
     my_word: u64  # in a buffer's holds
     my_bit: u64
 
-    magazine: u64  # where it is among the slots; 0 as long as this process has none
-    top_round: u64  # where in it the last round was put
-    most_rounds: u64  # how many rounds there are, and others have taken some of these perhaps
-    is_full: cython.bint  # it had no room for the last one
-    away: u64  # threads that may be in an operation without the interpreter's lock
+    magazine: u64  # the index of its first word in `slots`; 0 if this process has none
+    top_round: u64  # the index in it of the last round that was loaded
+    most_rounds: u64  # at most so many rounds are in it: others may have taken some out
+    is_full: cython.bint  # the last buffer found no room
+    away: u64  # threads that may be in an operation without the GIL
 
     lock_kind: u64
     fd: i64  # the arena's file, or -1
-    lock_fd: i64  # the same file, opened afresh to be locked, or -1
+    lock_fd: i64  # the same file, opened again for the lock, or -1
     device: u64
     inode: u64
-    # Threads of this process, where the arena's lock is for processes alone; and deferred ends.
+    # A lock for the threads of this process, for lock kinds that exclude only processes; deferred holds.
     gate: cython.p_void
     deferred: cython.p_void
 
-    # What is recorded: buffers at nodes below this one. The last recording's tape stays.
+    # Buffers at nodes below this one are recorded. The tape of the last recording stays.
     recorded: u64
     tape: Tape
 
-    # The memory must live as long as the pointers into it; the rest is for those who make and end this.
-    # The garbage collector clears memoryviews; it does not clear what owns their memory.
+    # The owners keep the memory alive as long as the pointers into it: the garbage collector clears
+    # memoryviews, but not the owners of their memory. The rest is for attaching and detaching.
     owners: Any
     _memory: Any
     _medium: Any
     _layout: Any
     local_memory: Any
-    lease: Any
+    lease: Any  # uncompiled, a Lease or None
     lease_address: u64
     lease_bytes: u64
-    next_ticket: u64  # where to look first for a free one
+    next_ticket: u64  # where to start looking for a free one
 
-    # Where words may be missing: whether the directory, and how many tickets, are known to be there; and
-    # a bit for each page, as long as no pages were given back to the system since.
+    # Where words may have no memory: whether the directory, and how many tickets, are known to be
+    # backed; and a bit for each page, until pages are returned to the system.
     known_directory: cython.bint
     known_tickets: u64
     known_pages: cython.p_ulonglong
     seen_trims: u64
 
-    # A fork that is under way, and whether this slot is shared with a child.
+    # A fork in progress, and whether this slot is shared with a child.
     fork_slot: u64
     fork_locked: cython.bint
     sticky: cython.bint
-    seen_by_children: cython.bint  # without a slot or a lease of theirs
-    child_lease: Any
+    seen_by_children: cython.bint  # who have no slots or leases: the arena is for one process
+    child_lease: Any  # uncompiled, a Lease or None
     child_lease_address: u64
     child_lease_bytes: u64
 
-    # The fault that an operation found, for the error that tells it.
+    # Uncompiled: whether this is being destroyed, and whether a fork is made inside an operation.
+    ending: cython.bint
+    fork_inside: cython.bint
+
+    # The fault that the last operation found, for its error.
     seen_fault: u64
     seen_node: u64
 
     @property
-    def layout(self) -> Any:
+    def layout(self) -> "Layout":
         """Where everything lies."""
-        return self._layout
+        return self._layout  # type: ignore[no-any-return]
 
     @property
-    def medium(self) -> Any:
+    def medium(self) -> "Medium":
         """Where the bytes come from."""
-        return self._medium
+        return self._medium  # type: ignore[no-any-return]
 
     @property
-    def memory(self) -> Any:
+    def memory(self) -> memoryview:
         """All words before the pages."""
-        return self._memory
+        return self._memory  # type: ignore[no-any-return]
 
     @property
     def extent(self) -> tuple[int, int]:
-        """The address of the first page in this process, and the bytes of all."""
+        """The address of the first page in this process, and the size of all pages in bytes."""
         return self.data_address, self.total << self.page_bits
 
-    def mind_holes(self, bits: Any, n_words: int) -> None:
-        """Let nothing be stored where the file may have a hole.
+    def mind_holes(self, bits: memoryview, n_words: int) -> None:
+        """From now on, check that words are backed before a store to them.
 
-        Given are zeroed words: twice n_words, which have a bit a granule, and those that have a bit a
-        page.
+        `bits` are zeroed words: twice n_words, with a bit for each granule, then a bit for each page.
         """
         self.owners = (*self.owners, bits.obj)
         self.known = words_of(bits[:n_words])
@@ -164,7 +172,7 @@ class ArenaState(State):
         return True
 
     def know_pages(self, first: int, n: int) -> None:
-        """Know from now on that these are backed."""
+        """Note that these pages are backed."""
         i: u64 = first
         left: u64 = n
         while left:
@@ -173,7 +181,7 @@ class ArenaState(State):
             left -= 1
 
     def know(self, granules: Any, bits: int, tickets: int, directory: bool) -> None:
-        """Know from now on that these are backed; tables only up to an end."""
+        """Note as backed: granules, bits below a place, tickets below an index, the directory."""
         for granule in granules:
             self.known[granule >> 6] |= size(granule & 63)
         self.known_bits = max(self.known_bits, bits)
@@ -192,14 +200,14 @@ class ArenaState(State):
         """The engine's metadata: what `BuddyAllocator.attach` takes."""
         return self.words_owner
 
-    def new_tape(self, fd: int, at: int) -> Any:
-        """Have a tape for a recording into a file of so many bytes; `OP_RECORD` starts and stops it."""
+    def new_tape(self, fd: int, at: int) -> Tape:
+        """Make the tape of a recording into a file that has `at` bytes already; OP_RECORD starts it."""
         self.tape = Tape(fd, at)
         return self.tape
 
     @property
     def is_recorded(self) -> bool:
-        """Whether a recording is under way, in this very process."""
+        """Whether this process records the arena."""
         return self.recorded != 0
 
 
@@ -208,7 +216,7 @@ class ArenaState(State):
 @cython.inline
 @cython.cfunc
 def holds_at(a: ArenaState, node: u64) -> u64:
-    """Where the words of holds of a buffer are."""
+    """The index of a buffer's first word of holds."""
     return (node - N_HEADS) * a.words_of_holds
 
 
@@ -217,7 +225,7 @@ def holds_at(a: ArenaState, node: u64) -> u64:
 @cython.inline
 @cython.cfunc
 def slot_at(slot: u64) -> u64:
-    """Where a slot's words are."""
+    """The index of a slot's first word."""
     return slot * SLOT_WORDS
 
 
@@ -226,7 +234,7 @@ def slot_at(slot: u64) -> u64:
 @cython.inline
 @cython.cfunc
 def magazine_at(slot: u64) -> u64:
-    """Where the words of a slot's magazine are."""
+    """The index of the first word of a slot's magazine."""
     return slot * SLOT_WORDS + SLOT_MAGAZINE
 
 
@@ -235,7 +243,7 @@ def magazine_at(slot: u64) -> u64:
 @cython.inline
 @cython.cfunc
 def entry_at(index: u64) -> u64:
-    """Where the words of a directory entry are."""
+    """The index of a directory entry's first word."""
     return index * ENTRY_WORDS
 
 
@@ -244,5 +252,5 @@ def entry_at(index: u64) -> u64:
 @cython.inline
 @cython.cfunc
 def ticket_at(index: u64) -> u64:
-    """Where the words of a ticket are."""
+    """The index of a ticket's first word."""
     return index * TICKET_WORDS

@@ -55,7 +55,7 @@ def test_ls_tells_what_is_damaged(arena, name, pagebuddy_command):
     code, text, _ = pagebuddy_command("ls", name)
     assert code == 1
     assert f"{name} is damaged: " in text
-    assert "header has its checksum" in " ".join(text.split())
+    assert "header has the right checksum" in " ".join(text.split())
     code, text, _ = pagebuddy_command("ls", name, "--json")
     assert code == 1
     assert "checksum" in json.loads(text)[0]["error"]

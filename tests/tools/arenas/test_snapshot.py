@@ -80,10 +80,10 @@ def test_no_descriptor_is_left(arena, name, tmp_path):
     with Snapshot(f"/dev/shm/{name}"):
         pass
     (tmp_path / "short").write_bytes(Path("/dev/shm", name).read_bytes()[:5000])
-    with pytest.raises(CorruptMetadata, match="as long as it says"):
+    with pytest.raises(CorruptMetadata, match="as long as its header says"):
         Snapshot(str(tmp_path / "short"))
     (tmp_path / "shorter").write_bytes(Path("/dev/shm", name).read_bytes()[:20])
-    with pytest.raises(CorruptMetadata, match="longer than a header"):
+    with pytest.raises(CorruptMetadata, match="at least as long as a header"):
         Snapshot(str(tmp_path / "shorter"))
     assert open_files() == before
 

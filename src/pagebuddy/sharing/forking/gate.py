@@ -1,16 +1,15 @@
-"""Attaching and forking exclude each other: a fork would copy a lease in the making."""
+"""Attaching and forking exclude each other: a fork would copy a lease that is being taken."""
 
 from __future__ import annotations
 
-import os
 import threading
 
-# How long a fork waits for an attachment in the making, in seconds.
-ATTACH_PATIENCE_S = 10.0
+# How long a fork waits for a thread that attaches.
+PATIENCE_S = 10.0
 
 
 class ForkGate:
-    """A lock that a fork takes as well, and that its child has anew."""
+    """A lock that attaching takes, and every fork; a forked child has a new one."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -23,22 +22,16 @@ class ForkGate:
         self._lock.release()
 
     def hold(self) -> None:
-        """Before a fork: wait for whoever attaches, but not for ever."""
-        if self._lock.acquire(timeout=ATTACH_PATIENCE_S):
+        """Take it before a fork, which goes on without it if a thread attaches for too long."""
+        if self._lock.acquire(timeout=PATIENCE_S):
             self._held += 1
 
     def give(self) -> None:
-        """After a fork, in the parent."""
+        """Release it after a fork, in the parent."""
         if self._held:
             self._held -= 1
             self._lock.release()
 
     def renew(self) -> None:
-        """After a fork, in the child: other threads of the parent are not here."""
+        """Make it anew after a fork, in the child: the parent's other threads are not there."""
         self.__init__()  # type: ignore[misc]
-
-
-GATE = ForkGate()
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=GATE.hold, after_in_parent=GATE.give, after_in_child=GATE.renew)

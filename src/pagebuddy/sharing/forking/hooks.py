@@ -1,54 +1,58 @@
-"""When forking happens, uncompiled: hooks of the interpreter. Compiled, those of libc.
+"""Fork handlers, uncompiled: hooks of the interpreter. The compiled engine registers its own with libc.
 
-Libc's run after all the interpreter's, see forks that are made by C, and need no interpreter; these do
-their best. A fork inside an operation, by a signal handler or a finalizer, copies words half way: there
-the child's attachment is revoked, so that what it would go on with raises at once.
+Libc's handlers run after all of the interpreter's, also run for forks by C code, and need no GIL; these
+cannot do that. If a signal handler or a finalizer forks inside an operation, the fork copies words that
+are half changed. The child's attachment is then revoked: its words raise at once.
 """
 
 from __future__ import annotations
 
 import os
-from typing import Any
-from weakref import WeakSet
+from typing import TYPE_CHECKING
 
 from pagebuddy.sharing.forking.fork import begin_child, prepare_fork, resume_parent, share_slot
-from pagebuddy.sharing.forking.gate import GATE
+from pagebuddy.sharing.process_state import current
 from pagebuddy.sharing.system.lock import unlock
 from pagebuddy.sharing.words import LOCK_FOREIGN
 
-_MINDED: WeakSet[Any] = WeakSet()
+if TYPE_CHECKING:
+    from typing import Any
 
-_FORKING: list[Any] = []
+    from pagebuddy.sharing.state import ArenaState
 
 
 class Revoked:
-    """Words that must not be touched any more."""
+    """Words that must not be used any more."""
 
     def __getitem__(self, index: object) -> int:
-        raise RuntimeError("this process was forked inside an operation on the arena")
+        raise RuntimeError(
+            "this process was forked inside an operation on the arena, and cannot use it; attach it "
+            "again"
+        )
 
     def __setitem__(self, index: object, value: int) -> None:
         self[index]
 
 
-def mind_forks(a: Any, high: int, low: int) -> bool:
-    """From now on, forks see this attachment."""
-    _MINDED.add(a)
+def mind_forks(a: ArenaState, high: int, low: int) -> bool:
+    """Prepare this attachment for forks from now on."""
+    current().forks_of.add(a)
     return True
 
 
 def _before() -> None:
-    # First, as whoever attaches waits for the arena's lock within it.
-    GATE.hold()
-    minded = [a for a in _MINDED if not a.ending]
-    _FORKING[:] = sorted(minded, key=lambda a: a.layout.arena_id)
-    for a in _FORKING:
+    state = current()
+    # Before the arenas' locks, because a thread that attaches waits for one while it has the gate.
+    state.fork_gate.hold()
+    minded = [a for a in state.forks_of if not a.ending]
+    state.forking[:] = sorted(minded, key=lambda a: a.layout.arena_id)
+    for a in state.forking:
         a.fork_inside = a.gate.is_mine()
         try:
             prepare_fork(a)
         except BaseException:
-            # What was half done is told by the busy word. The fork goes on whatever is raised here: its
-            # child then shares this slot.
+            # A_BUSY is still set, so the next operation repairs the arena. The interpreter forks despite
+            # the exception: the child shares this slot.
             if a.fork_locked:
                 a.fork_locked = False
                 unlock(a)
@@ -58,19 +62,22 @@ def _before() -> None:
 
 
 def _in_parent() -> None:
-    for a in _FORKING:
+    state = current()
+    for a in state.forking:
         resume_parent(a)
-    _FORKING.clear()
-    GATE.give()
+    state.forking.clear()
+    state.fork_gate.give()
 
 
 def _in_child() -> None:
-    for a in _FORKING:
+    state = current()
+    for a in state.forking:
         begin_child(a)
         if a.fork_inside:
             a.lock_kind = LOCK_FOREIGN
-            a.base = a.slots = a.words = a.links = a.holds = a.entries = a.tickets = Revoked()
-    _FORKING.clear()
+            revoked: Any = Revoked()
+            a.base = a.slots = a.words = a.links = a.holds = a.entries = a.tickets = revoked
+    state.forking.clear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,4 +1,4 @@
-"""Making an arena, and attaching to one: how a process comes to have a slot in it."""
+"""Creating an arena and attaching to one: how a process gets a slot in it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ import os
 import sys
 from contextlib import contextmanager
 from traceback import clear_frames
-from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
+from typing import TYPE_CHECKING, cast
 
 from pagebuddy.core.words import N_HEADS
 from pagebuddy.errors import ArenaNotFound, OutOfSlots
 from pagebuddy.memory.given import Given
-from pagebuddy.sharing.forking.gate import GATE
 from pagebuddy.sharing.joining.backing import words_of_granules
 from pagebuddy.sharing.joining.failures import cut_off
 from pagebuddy.sharing.joining.first_touch import first_touched
 from pagebuddy.sharing.layout import WORD, Layout
+from pagebuddy.sharing.process_state import current
 from pagebuddy.sharing.system import lease
 from pagebuddy.sharing.system.process import describe, now, pid_namespace
 from pagebuddy.sharing.words import (
@@ -40,32 +39,25 @@ from pagebuddy.sharing.words import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import ModuleType
+    from collections.abc import Iterator, Sequence
+    from typing import Any
 
+    from pagebuddy.memory.file import File
+    from pagebuddy.memory.mapped import Mapped
     from pagebuddy.memory.medium import Medium
+    from pagebuddy.memory.named import Named
+    from pagebuddy.sharing.attached import Attached, Engine
 
-# How long to wait for another that attaches, in seconds: it may have been stopped.
+# How long to wait for a process that attaches; it may be stopped.
 ATTACH_PATIENCE_S = 10.0
 
-# The arenas that this process is attached to, by engine, device and inode.
-_ATTACHED: WeakValueDictionary[tuple[str, int, int], Any] = WeakValueDictionary()
 
-# The same by what handles tell: the arena's id, and how it is found. Of two such the later.
-_TOLD: WeakValueDictionary[tuple[int, str], Any] = WeakValueDictionary()
+def lock_word(engine: Engine, lock: object) -> int:
+    """Return the word for the lock of a new shared arena: its kind, and for a mutex which one.
 
-# Those that a handle made this process attach to.
-_KEPT: set[Any] = set()
-
-_engine: list[ModuleType] = []
-
-
-def lock_word(engine: ModuleType, lock: object) -> int:
-    """Return the lock of a new shared arena as a word: its kind, and for a mutex whose it is.
-
-    None means the best there is. Raises TypeError and ValueError.
+    None means a mutex if this engine has one. Raises TypeError and ValueError.
     """
-    mutex: int = engine.mutex_of_this_build()
+    mutex = engine.mutex_of_this_build()
     if lock is None:
         lock = "mutex" if mutex else "file"
     if not isinstance(lock, str):
@@ -76,30 +68,30 @@ def lock_word(engine: ModuleType, lock: object) -> int:
         raise ValueError(f"lock is {lock!r}; it must be 'mutex' or 'file'")
     if not mutex:
         raise ValueError(
-            "lock is 'mutex', which only the compiled engine on Linux has; say lock='file'"
+            "lock is 'mutex', which only the compiled engine on Linux supports; use lock='file'"
         )
     return mutex << 32 | LOCK_MUTEX
 
 
-def make(engine: ModuleType, layout: Layout, medium: Medium) -> Any:
-    """Make an arena in a medium that nobody else sees yet, attach to it, and publish it.
+def make(engine: Engine, layout: Layout, medium: Medium) -> Attached:
+    """Create an arena in a medium that no other process sees yet, attach it, and publish it.
 
-    Raises `ArenaExists` where its name is taken, `OutOfPages` where its file system has no room for its
-    tables' first pages. Returns the engine's `Attachment`.
+    Raises `ArenaExists` if its name is taken, `OutOfPages` if its file system has no room for the first
+    pages of its tables.
     """
     with _let_go_if_it_fails(medium):
         return _made(engine, layout, medium)
 
 
-def _made(engine: ModuleType, layout: Layout, medium: Medium) -> Any:
-    with GATE:
+def _made(engine: Engine, layout: Layout, medium: Medium) -> Attached:
+    with current().fork_gate:
         medium.back(first_touched(layout))
         a = adopted(engine, layout, medium)
         words = a.memory
         words[: A_CHECKSUM + 1] = memoryview(layout.header())
         layout.geometry.write(a.words_of_engine())
         a.lay_out()
-        # What a caller's memory held before is not zero.
+        # Memory of the caller's need not be zero.
         words[A_TOUCHED] = N_HEADS if medium.shared else N_HEADS + layout.n_pages
         if a.locks_by(LOCK_NONE):
             words[layout.slots_at + SLOT_WORDS + SLOT_STATE] = 1 << 63
@@ -109,25 +101,25 @@ def _made(engine: ModuleType, layout: Layout, medium: Medium) -> Any:
             _renew_lock(engine, a)
             words[A_BUSY] = 0
             _take_slot(a)
-            _remember(engine, medium, a)
+            _remember(engine, cast("Mapped", medium), a)
         medium.publish()
         return a
 
 
-def attach(engine: ModuleType, medium: Medium) -> Any:
-    """Attach to the arena in a medium; return the engine's `Attachment`.
+def attach(engine: Engine, medium: Mapped) -> Attached:
+    """Attach the arena in a medium. If this process has it attached already, return that attachment.
 
-    One that this process is attached to already is returned again. Raises `CorruptMetadata` for what is
-    no sound arena, `OutOfSlots`, TimeoutError where another has been attaching for ten seconds, and
-    ValueError for an arena that this process cannot serve itself from.
+    Raises `CorruptMetadata` if it is not an arena, `OutOfSlots`, TimeoutError if another process has
+    been attaching for ten seconds, and ValueError if this process cannot use the arena's lock.
     """
     with _let_go_if_it_fails(medium):
         return _attached(engine, medium)
 
 
-def _attached(engine: ModuleType, medium: Medium) -> Any:
-    with GATE:
-        known = _ATTACHED.get(_key(engine, medium))
+def _attached(engine: Engine, medium: Mapped) -> Attached:
+    state = current()
+    with state.fork_gate:
+        known = state.attached.get(_key(engine, medium))
         if known is not None and not known.is_ending():
             if known.medium.is_cut():
                 raise cut_off()
@@ -136,7 +128,7 @@ def _attached(engine: ModuleType, medium: Medium) -> Any:
         _check_engine(engine, layout)
         with lease.attaching(medium.fileno(), ATTACH_PATIENCE_S):
             if not medium.is_linked():
-                raise ArenaNotFound("the arena was unlinked just now; look for its name again")
+                raise ArenaNotFound("the arena was unlinked while it was opened; attach it again")
             a = adopted(engine, layout, medium)
             if lease.any_is_taken(medium.fileno(), layout.n_slots):
                 _check_namespace(a)
@@ -147,85 +139,90 @@ def _attached(engine: ModuleType, medium: Medium) -> Any:
         return a
 
 
-def place_of(a: Any) -> str:
-    """Return how others find the arena, as handles tell it."""
-    kind = getattr(a.medium, "FOUND_BY", "-")
-    return "-" if kind == "-" else kind + a.medium.place
+def place_of(a: Attached) -> str:
+    """Return where other processes find the arena, as handles contain it; "-" for nowhere."""
+    kind: str = getattr(a.medium, "FOUND_BY", "-")
+    return "-" if kind == "-" else kind + cast("File | Named", a.medium).place
 
 
-def attach_place(place: str) -> Any:
-    """Attach to the arena that is found so, by the engine in use."""
+def attach_place(place: str) -> Attached:
+    """Attach the arena at a place, by the engine in use."""
     from pagebuddy.memory.file import File
     from pagebuddy.memory.named import Named
 
+    engine = current().engine
+    if engine is None:
+        raise RuntimeError("no engine is in use yet; import pagebuddy first")
     medium = Named.open(place[1:]) if place[:1] == Named.FOUND_BY else File.open(place[1:])
-    return attach(_engine[0], medium)
+    return attach(engine, medium)
 
 
 def is_nowhere(place: str) -> bool:
-    """Whether nothing is found there: what was there has been moved, or unlinked."""
+    """Whether there is nothing at a place: the arena was moved or unlinked."""
     from pagebuddy.memory.named import Named, path_of
 
     return not os.path.lexists(path_of(place[1:]) if place[:1] == Named.FOUND_BY else place[1:])
 
 
-def known_by_id(arena_id: int, place: str | None = None) -> Any:
-    """Return this process's attachment to the arena of that id, at that place if it is told, or None.
+def known_by_id(arena_id: int, place: str | None = None) -> Attached | None:
+    """Return this process's attachment to the arena with an id, at a place if given, or None.
 
-    A copied file has the id of the one that it was copied from.
+    A copy of a file has the same id.
     """
+    state = current()
     if place is not None:
-        told = _TOLD.get((arena_id, place))
-        if told is not None and not told.is_ending():
-            return told
-    # In one step, as other threads attach: an iterator of these would mind.
-    for reference in _ATTACHED.valuerefs():
-        a: Any = reference()
-        known = a is not None and a.layout.arena_id == arena_id and not a.is_ending()
-        if known and place in (None, place_of(a)):
+        known = state.by_handle.get((arena_id, place))
+        if known is not None and not known.is_ending():
+            return known
+    # A list, made in one step: an iterator would fail when another thread attaches.
+    for reference in state.attached.valuerefs():
+        a = reference()
+        if a is None or a.layout.arena_id != arena_id or a.is_ending():
+            continue
+        if place in (None, place_of(a)):
             return a
     return None
 
 
-def keep_attached(a: Any) -> None:
-    """Stay attached though no object of the caller's says so."""
-    _KEPT.add(a)
+def keep_attached(a: Attached) -> None:
+    """Stay attached even if no object of the caller refers to the arena."""
+    current().kept.add(a)
 
 
-def let_go(a: Any) -> None:
-    """Stay attached only as long as something of the arena is in use."""
-    _KEPT.discard(a)
+def let_go(a: Attached) -> None:
+    """Stay attached only as long as an object refers to the arena."""
+    current().kept.discard(a)
 
 
-def use_engine(engine: ModuleType) -> None:
-    """Attach with this engine where the caller does not say which."""
-    _engine[:] = [engine]
+def use_engine(engine: Engine) -> None:
+    """Attach with this engine if the caller does not name one."""
+    current().engine = engine
 
 
-def over(engine: ModuleType, memory: Any, page_size: object, max_order: object) -> Any:
-    """Make an arena in memory of the caller's, for this process alone."""
+def over(engine: Engine, memory: Any, page_size: object, max_order: object) -> Attached:
+    """Create an arena in memory of the caller's, for this process only."""
     medium = Given(memory)
     with _let_go_if_it_fails(medium):
         layout = Layout.within(medium.size, page_size=page_size, max_order=max_order)
-    # The tables start out zero, whatever lay there.
+    # The tables must be zero at first.
     medium.memory[: layout.data_at] = bytes(layout.data_at)
     return make(engine, layout, medium)
 
 
 @contextmanager
 def _let_go_if_it_fails(medium: Medium) -> Iterator[None]:
-    """Let go of a medium when the block raises, whoever keeps the error: its traceback has frames."""
+    """Close a medium if the block raises, even if the caller keeps the error and so its frames."""
     try:
         yield
     except BaseException as error:
-        # An attachment that one of them has ends while its medium is open.
+        # So that an attachment in a frame ends first, while its medium is open.
         clear_frames(error.__traceback__)
         medium.close()
         raise
 
 
-def adopted(engine: ModuleType, layout: Layout, medium: Medium) -> Any:
-    """The engine's object for an arena, without a slot yet."""
+def adopted(engine: Engine, layout: Layout, medium: Medium) -> Attached:
+    """Return the engine's attachment to an arena, without a slot yet."""
     n_bytes = -(-layout.n_pages * WORD // mmap.PAGESIZE) * mmap.PAGESIZE
     local = memoryview(mmap.mmap(-1, n_bytes, **_PRIVATE)).cast("Q")
     a = engine.Attachment(layout, medium, local)
@@ -238,7 +235,7 @@ def adopted(engine: ModuleType, layout: Layout, medium: Medium) -> Any:
     return a
 
 
-# Untouched, a word a page costs nothing; a forked child has its own.
+# Pages that are never touched cost nothing; a forked child has its own copy.
 _PRIVATE: dict[str, Any] = (
     {}
     if sys.platform == "win32"
@@ -248,72 +245,73 @@ _PRIVATE: dict[str, Any] = (
 )
 
 
-def _header(medium: Medium) -> Any:
+def _header(medium: Medium) -> Sequence[int]:
     if medium.size < ARENA_WORDS * WORD:
         return ()
     return medium.memory[: ARENA_WORDS * WORD].cast("Q").tolist()
 
 
-def _key(engine: ModuleType, medium: Any) -> tuple[str, int, int]:
+def _key(engine: Engine, medium: Mapped) -> tuple[str, int, int]:
     return engine.__name__, *medium.identity
 
 
-def _remember(engine: ModuleType, medium: Any, a: Any) -> None:
-    _ATTACHED[_key(engine, medium)] = a
-    _TOLD[a.layout.arena_id, place_of(a)] = a
+def _remember(engine: Engine, medium: Mapped, a: Attached) -> None:
+    state = current()
+    state.attached[_key(engine, medium)] = a
+    state.by_handle[a.layout.arena_id, place_of(a)] = a
 
 
-def _check_engine(engine: ModuleType, layout: Layout) -> None:
-    """Refuse an arena whose lock this process does not have."""
+def _check_engine(engine: Engine, layout: Layout) -> None:
+    """Raise ValueError if this engine cannot use the arena's lock."""
     kind = layout.lock & 0xFFFF_FFFF
     if kind == LOCK_NONE:
         raise ValueError(
-            "this arena serves the one process that made it: where that ran, the system has no locks "
-            "that tell who is alive"
+            "this arena was created for one process only; to share one, create it by name, as a file, "
+            "or anonymously, on Linux"
         )
     if kind != LOCK_MUTEX:
         return
     mutex = engine.mutex_of_this_build()
     if not mutex:
         raise ValueError(
-            "this arena is locked by a mutex, which only the compiled engine has; compile it, or make "
-            "the arena with lock='file'"
+            "this arena's lock is a mutex, which only the compiled engine supports; compile the engine, "
+            "or create the arena with lock='file'"
         )
     if mutex != layout.lock >> 32:
         raise ValueError(
-            "this arena is locked by the mutex of another C library or another kind of machine; make it "
-            "with lock='file' for both to use"
+            "this arena's lock is a mutex of another C library or another kind of machine; create the "
+            "arena with lock='file', so that both can use it"
         )
 
 
-def _check_namespace(a: Any) -> None:
-    """Refuse another pid namespace: there the same numbers stand for other threads."""
+def _check_namespace(a: Attached) -> None:
+    """Raise ValueError in another pid namespace: a mutex works by thread ids, which differ there."""
     there = a.memory[A_NAMESPACE_DEVICE], a.memory[A_NAMESPACE_INODE]
     if a.locks_by(LOCK_MUTEX) and there != pid_namespace():
         raise ValueError(
-            "this arena's mutex serves another pid namespace (a container, perhaps), where the same "
-            "numbers stand for other threads; make the arena with lock='file' for both to use"
+            "this arena's lock is a mutex of another pid namespace, such as a container, and works only "
+            "there; create the arena with lock='file', so that both can use it"
         )
 
 
-def _renew(engine: ModuleType, a: Any) -> None:
-    """Begin anew with an arena that nobody uses, after a crash or a restart of the machine."""
+def _renew(engine: Engine, a: Attached) -> None:
+    """Prepare an arena that no process uses, perhaps after a crash or a restart of the machine."""
     _renew_lock(engine, a)
     a.memory[A_POISONED] = 0
-    # Whoever was at work last may have died there: the first operation takes over.
+    # The last process may have died inside an operation: the first operation takes over.
     a.memory[A_BUSY] = 1 << 32 | OP_ATTACH
     if getattr(a.medium, "outlasts_power", False):
         a.memory[A_TOUCHED] = N_HEADS + a.layout.n_pages
 
 
-def _renew_lock(engine: ModuleType, a: Any) -> None:
+def _renew_lock(engine: Engine, a: Attached) -> None:
     if a.locks_by(LOCK_MUTEX):
         engine.make_mutex(a.memory)
         a.memory[A_NAMESPACE_DEVICE], a.memory[A_NAMESPACE_INODE] = pid_namespace()
 
 
-def _take_slot(a: Any) -> None:
-    """Have a slot: its lease first, then its state."""
+def _take_slot(a: Attached) -> None:
+    """Take a slot: its lease first, then its state."""
     for _ in range(2):
         for slot in range(1, a.layout.n_slots):
             at = a.layout.slots_at + slot * SLOT_WORDS
@@ -336,6 +334,6 @@ def _take_slot(a: Any) -> None:
             return
         a.perform(a.request(), OP_REAP, ATTACH_PATIENCE_S)
     raise OutOfSlots(
-        f"the arena has slots for {a.layout.n_slots - 1} processes, and all are taken; end some, or "
-        "make the arena with more: slots=112, 176 and so on"
+        f"the arena has slots for {a.layout.n_slots - 1} processes, and all are taken; end some "
+        "processes, or create the arena with more slots: slots=112, 176 and so on"
     )

@@ -1,9 +1,9 @@
-"""Having words of an arena's tables backed, before an operation stores to them.
+"""Backing words of an arena's tables with memory before an operation stores to them.
 
-Making an arena touches a few pages of its tables; the others come with use. Where a file system is full,
-to touch a page that it has no room for ends the process. An operation that would stops before it has
-changed anything, tells what it misses, and is tried again once that is there: see `core.backing`. Each
-page is asked for once by each process.
+Creating an arena touches a few pages of its tables; the others are touched when they are first used. On
+a full file system, touching a page without room kills the process. So an operation that needs such words
+stops before it changes anything, and returns what it needs. That is backed, and the operation runs
+again: see `core/granules.py`. Each process backs each page once.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pagebuddy.core.arith import order_from
 from pagebuddy.core.words import GRANULE, N_HEADS
@@ -27,23 +27,24 @@ from pagebuddy.sharing.words import (
 )
 
 if TYPE_CHECKING:
+    from pagebuddy.sharing.attached import Attached, Held
     from pagebuddy.sharing.layout import Layout
 
 WORD = 8
 
-# A page of them, or more.
+# At least a page.
 _TICKETS_AT_ONCE = mmap.PAGESIZE // (TICKET_WORDS * WORD)
 
 
 def words_of_granules(layout: Layout) -> int:
-    """Return how many words have a bit for each granule."""
+    """Return how many words are needed for a bit for each granule."""
     return (N_HEADS + layout.n_pages) // GRANULE // 64 + 2
 
 
-def back(a: Any, missing: int) -> None:
-    """Have what an operation misses backed.
+def back(a: Attached, missing: int) -> None:
+    """Back the words that an operation needs.
 
-    Raises `OutOfPages`, its cause the system's error; `CorruptMetadata` where the file was cut off.
+    Raises `OutOfPages`, caused by the system's error; `CorruptMetadata` if the file was truncated.
     """
     layout, medium = a.layout, a.medium
     if medium.is_cut():
@@ -61,11 +62,11 @@ def back(a: Any, missing: int) -> None:
         _back_node(a, missing)
 
 
-def back_bytes(a: Any, offset: int, n_bytes: int) -> None:
-    """Have bytes of the pages backed, which are about to be stored to, or read. Raises as `back`.
+def back_bytes(a: Attached, offset: int, n_bytes: int) -> None:
+    """Back bytes of the pages before they are stored to or read. Raises as `back`.
 
-    Cost: a few system calls, and 60 ns a page of shared memory, once for each page as long as none is
-    given back to the system; nothing where `Medium.limited` is off.
+    Cost: a few system calls, and 60 ns for each page of shared memory, once for each page until pages
+    are returned to the system; nothing if `Medium.limited` is off.
     """
     if not a.medium.limited or not n_bytes:
         return
@@ -76,32 +77,32 @@ def back_bytes(a: Any, offset: int, n_bytes: int) -> None:
     if a.medium.is_cut():
         raise cut_off()
     a.medium.back([(a.layout.data_at + offset, n_bytes)])
-    # Of a page larger than the system's, the rest is not there.
+    # Only a part of a page that is larger than the system's may be backed.
     a.know_pages(first, n if page_size <= mmap.PAGESIZE else n_bytes // page_size)
 
 
-def room_for(a: Any, n_bytes: int) -> Any:
-    """Return a new buffer to store to: its bytes are there. Raises as `back`."""
+def room_for(a: Attached, n_bytes: int) -> Held:
+    """Return a new buffer whose bytes are backed. Raises as `back`."""
     buffer = a.alloc(n_bytes)
     try:
         back_bytes(a, buffer.offset, n_bytes)
     except BaseException:
-        # A traceback would keep it.
+        # Otherwise the traceback would keep it.
         buffer.release()
         raise
     return buffer
 
 
-def back_all_bits(a: Any) -> None:
-    """Have the bits backed that a proof of every invariant looks at. Raises as `back`."""
+def back_all_bits(a: Attached) -> None:
+    """Back the bits that checking every invariant reads. Raises as `back`."""
     if a.medium.limited:
         a.medium.back(bits_looked_at(a.layout))
 
 
-def _back_node(a: Any, node: int) -> None:
-    """Have the words of a node's granule, and the bits of all blocks up to it, backed.
+def _back_node(a: Attached, node: int) -> None:
+    """Back the words of a node's granule, and the bits of all blocks up to it.
 
-    If there is room, those behind it too at which a split of untouched pages needs words.
+    If there is room, also those behind it that a split of untouched pages needs.
     """
     layout, medium = a.layout, a.medium
     end = _end_of_block(layout, node - N_HEADS + 1)
@@ -118,18 +119,18 @@ def _back_node(a: Any, node: int) -> None:
 
 
 def _end_of_block(layout: Layout, place: int) -> int:
-    """The end of the largest block that a place is in."""
+    """The end of the block of the largest order that contains a place."""
     return min(((place >> layout.max_order) + 1) << layout.max_order, layout.n_pages)
 
 
 def _bits(layout: Layout, place: int, end: int) -> tuple[int, int]:
-    """Where the bits of the blocks from a place to another are: offset and length in bytes."""
+    """The bits of the blocks between two places: offset and length in bytes."""
     first = layout.metadata_at + layout.geometry.table_end + place // 32
     return first * WORD, (end // 32 + 1 - place // 32) * WORD
 
 
 def _words(layout: Layout, granule: int) -> Iterator[tuple[int, int]]:
-    """Where the links and the holds of a granule are."""
+    """The links and the holds of a granule: offsets and lengths in bytes."""
     first = (layout.links_at // GRANULE + granule) * GRANULE
     yield first * WORD, GRANULE * WORD
     place = max(first - layout.links_at - N_HEADS, 0)
@@ -140,7 +141,7 @@ def _words(layout: Layout, granule: int) -> Iterator[tuple[int, int]]:
 
 
 def _granules_behind(layout: Layout, node: int) -> Iterator[int]:
-    """The granules in which the blocks start that are left behind one, in a largest block."""
+    """The granules in which blocks start when a block of the largest order is split behind a node."""
     place = (node - N_HEADS) // GRANULE * GRANULE + GRANULE
     end = _end_of_block(layout, node - N_HEADS)
     while place < end:

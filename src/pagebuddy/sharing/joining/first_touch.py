@@ -1,7 +1,7 @@
-"""What making an arena stores to: a few pages of many, far apart.
+"""The parts of an arena's tables that creating it stores to: a few pages, far apart.
 
-Where a file system is full, to touch a page that it has no room for ends the process; so these are had
-from the system before, by a call that can fail.
+On a full file system, touching a page without room kills the process; so these pages are requested
+first, by a call that can fail.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _WORDS_IN_PAGE = mmap.PAGESIZE // 8
 def first_touched(layout: Layout) -> Iterator[tuple[int, int]]:
     """Yield offset and length, in bytes, of each run of the system's pages that a new arena stores to.
 
-    Cost: that of laying it out, a step for each block of the largest order.
+    Cost: a step for each block of the largest order.
     """
     yield from _runs(_words(layout))
 
 
 def bits_looked_at(layout: Layout) -> Iterator[tuple[int, int]]:
-    """Yield the same for what is read to prove that what was never used is free."""
+    """Yield the same for the bits that are read to check that unused pages are free."""
     bits = layout.metadata_at + layout.geometry.table_end
     yield from _runs(
         bits + (2 * place + (1 << k) >> 6)
@@ -38,7 +38,7 @@ def bits_looked_at(layout: Layout) -> Iterator[tuple[int, int]]:
 
 
 def _runs(words: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """The runs of the system's pages that words lie in."""
+    """The runs of the system's pages that contain these words."""
     pages = sorted({word // _WORDS_IN_PAGE for word in words})
     for _, run in groupby(enumerate(pages), lambda pair: pair[1] - pair[0]):
         numbers = [page for _, page in run]
@@ -46,7 +46,7 @@ def _runs(words: Iterable[int]) -> Iterator[tuple[int, int]]:
 
 
 def _words(layout: Layout) -> Iterator[int]:
-    """A word in each page, or more."""
+    """At least one word of each page."""
     geometry = layout.geometry
     bits = layout.metadata_at + geometry.table_end
     heads = layout.metadata_at + geometry.links_at
@@ -54,7 +54,7 @@ def _words(layout: Layout) -> Iterator[int]:
     yield bits
     yield from (heads, heads + N_HEADS)
     if 1 << layout.max_order <= _WORDS_IN_PAGE:
-        # A block, and so its link, in each page.
+        # Blocks are so small that each page has the link of one.
         yield from range(bits, layout.holds_at, _WORDS_IN_PAGE)
         yield layout.holds_at - 1
         return
@@ -64,7 +64,7 @@ def _words(layout: Layout) -> Iterator[int]:
 
 
 def _blocks(n_pages: int, top: int) -> Iterator[tuple[int, int]]:
-    """The blocks of an arena where all is free: page and order."""
+    """The blocks of an arena whose pages are all free: page and order."""
     place = 0
     while place < n_pages:
         order = min(top, (n_pages - place).bit_length() - 1)

@@ -1,20 +1,20 @@
-"""Handles: the few bytes that name a ticket, and so travel as text does.
+"""Handles: the few bytes that name a ticket.
 
     offset  0  the arena's id, 128 bits
            16  index of the ticket, 32 bits
            20  serial, 64 bits
-           28  how the arena is found: "-" not at all, "n" and its name, "f" and its path
+           28  place, where the arena is found: "-" for nowhere, "n" and its name, or "f" and its path
        at end  CRC-32 of all that
 
-Only the ticket says which pages, and how many bytes. A handle that was changed, cut, doubled, or is of
-an arena that is gone, is refused before anything is touched.
+The pages and the number of bytes are in the ticket. A handle that was changed or cut, was claimed
+before, or names an arena that is gone, is refused before anything is changed.
 """
 
 from __future__ import annotations
 
 import struct
 from base64 import b85decode, b85encode
-from dataclasses import dataclass
+from typing import NamedTuple
 from zlib import crc32
 
 from pagebuddy.errors import StaleHandle
@@ -24,37 +24,37 @@ _CRC = struct.Struct("<I")
 _HALF = (1 << 64) - 1
 
 
-# Not frozen: that would double the time to make one.
-@dataclass(slots=True)
-class Handle:
-    """A ticket's name. `place` is "-", or the arena's name behind an "n", or its path behind an "f".
+class Handle(NamedTuple):
+    """The name of a ticket. `place` is "-", "n" and the arena's name, or "f" and its path.
 
     >>> Handle.read(bytes(Handle(7, 3, 9, "nframes")))
-    Handle(arena_id=7, index=3, serial=9, place='nframes')
+    Handle(arena_id=7, ticket_index=3, serial=9, place='nframes')
     """
 
     arena_id: int
-    index: int
+    ticket_index: int
     serial: int
     place: str
 
     def __bytes__(self) -> bytes:
-        told = _FIXED.pack(self.arena_id & _HALF, self.arena_id >> 64, self.index, self.serial)
-        told += self.place.encode("utf-8", "surrogateescape")
-        return told + _CRC.pack(crc32(told))
+        data = _FIXED.pack(
+            self.arena_id & _HALF, self.arena_id >> 64, self.ticket_index, self.serial
+        )
+        data += self.place.encode("utf-8", "surrogateescape")
+        return data + _CRC.pack(crc32(data))
 
     @classmethod
     def read(cls, data: bytes) -> Handle:
-        """Return the handle in these bytes. Raises `StaleHandle` for what is none."""
+        """Return the handle in these bytes. Raises `StaleHandle` if they are not a handle."""
         whole = bytes(data)
-        told = whole[: -_CRC.size]
-        if len(told) <= _FIXED.size or _CRC.pack(crc32(told)) != whole[-_CRC.size :]:
+        content = whole[: -_CRC.size]
+        if len(content) <= _FIXED.size or _CRC.pack(crc32(content)) != whole[-_CRC.size :]:
             raise StaleHandle(
-                f"these {len(data)} bytes are no handle, or were cut or changed on their way"
+                f"these {len(data)} bytes are not a handle, or were cut or changed; send them unchanged"
             )
-        low, high, index, serial = _FIXED.unpack_from(told)
-        place = told[_FIXED.size :].decode("utf-8", "surrogateescape")
-        return cls(high << 64 | low, index, serial, place)
+        low, high, ticket, serial = _FIXED.unpack_from(content)
+        place = content[_FIXED.size :].decode("utf-8", "surrogateescape")
+        return cls(high << 64 | low, ticket, serial, place)
 
 
 def as_text(handle: bytes) -> str:
@@ -67,7 +67,7 @@ def as_text(handle: bytes) -> str:
 
 
 def from_text(text: str) -> bytes:
-    """Return the handle in a text; no bytes for what is none, which `Handle.read` refuses."""
+    """Return the handle in a text; for any other text no bytes, which `Handle.read` refuses."""
     try:
         return b85decode(text)
     except ValueError:

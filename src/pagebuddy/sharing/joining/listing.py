@@ -1,10 +1,12 @@
-"""What there is in an arena: its buffers, and the processes that hold them."""
+"""Listing the buffers of an arena, its keys, and the processes that are attached."""
+
+# The order of values is part of pickles.
+# ruff: noqa: RUF023
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from pagebuddy.core.words import N_HEADS
 from pagebuddy.sharing.system.alive import lease_is_gone, may_judge
@@ -24,17 +26,84 @@ from pagebuddy.sharing.words import (
     tickets_in,
 )
 
+if TYPE_CHECKING:
+    from pagebuddy.memory.mapped import Mapped
+    from pagebuddy.memory.medium import Medium
+    from pagebuddy.sharing.attached import Attached
+
 _ROWS_AT_ONCE = 256
 
+_store = object.__setattr__
 
-@dataclass(frozen=True, slots=True)
-class BufferRow:
-    """A live buffer: where it is, and who needs it.
 
-    `offset` and `nbytes` are in bytes. What was asked for is known of kept buffers alone; of others
-    `nbytes` is all of their pages. `holders` are slots, as `ProcessRow.slot` has them. `key` is None for
-    what is not kept, and "" for what is kept without one.
+class _Row:
+    """Values with names, which cannot be changed, and compare equal by value."""
+
+    __slots__ = ()
+    # The names of the values, in order.
+    __match_args__: ClassVar[tuple[str, ...]] = ()
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the values by name.
+
+        Returns
+        -------
+        dict
+            Every attribute.
+        """
+        return dict(zip(self.__match_args__, self.__getstate__(), strict=True))
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self.__getstate__() == other.__getstate__()
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.__getstate__()))
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={value!r}" for name, value in self.as_dict().items())
+        return f"{type(self).__qualname__}({values})"
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"cannot assign to {name!r}: a row does not change; list again")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"cannot delete {name!r}: a row does not change")
+
+    # Pickles contain a list of the values, as those of version 0.1 do.
+
+    def __getstate__(self) -> list[object]:
+        return [getattr(self, name) for name in self.__match_args__]
+
+    def __setstate__(self, values: Iterable[object]) -> None:
+        for name, value in zip(self.__match_args__, values, strict=True):
+            _store(self, name, value)
+
+
+class BufferRow(_Row):
+    """A live buffer: where it is, and what protects it.
+
+    Attributes
+    ----------
+    offset : int
+        Distance of its first byte from the arena's first page, in bytes.
+    n_pages : int
+        Its size in pages.
+    nbytes : int
+        Its size in bytes: the size that was asked for if it is kept, else the size of all its pages.
+    kept : bool
+        Whether it is kept: a kept buffer outlives its holders.
+    key : str or None
+        The key under which it is kept, "" if it is kept without a key, None if it is not kept.
+    holders : tuple of int
+        The slots of the processes that hold it, as in `ProcessRow.slot`.
+    tickets : int
+        The number of its handles that were sent and not claimed yet.
     """
+
+    __slots__ = ("offset", "n_pages", "nbytes", "kept", "key", "holders", "tickets")
+    __match_args__: ClassVar[tuple[str, ...]] = __slots__
 
     offset: int
     n_pages: int
@@ -44,16 +113,68 @@ class BufferRow:
     holders: tuple[int, ...]
     tickets: int
 
+    def __init__(
+        self,
+        offset: int,
+        n_pages: int,
+        nbytes: int,
+        kept: bool,
+        key: str | None,
+        holders: tuple[int, ...],
+        tickets: int,
+    ) -> None:
+        _store(self, "offset", offset)
+        _store(self, "n_pages", n_pages)
+        _store(self, "nbytes", nbytes)
+        _store(self, "kept", kept)
+        _store(self, "key", key)
+        _store(self, "holders", holders)
+        _store(self, "tickets", tickets)
 
-@dataclass(frozen=True, slots=True)
-class ProcessRow:
-    """A process that is attached, or died so.
 
-    `alive` is what its lease says; everything else is what it told of itself, for people: `pid` in its
-    own namespace, 0 for one that was forked and has not run yet, `started` in ticks since the machine
-    did. `sticky` says that processes which were forked from it share its slot. `buffers` and `nbytes`
-    are what it holds; what several hold counts for each.
+class ProcessRow(_Row):
+    """A process that is attached, or died attached.
+
+    Only `alive` is certain, because it depends on the process's lease. The process wrote `pid`,
+    `started`, `namespace` and `name` itself.
+
+    Attributes
+    ----------
+    slot : int
+        Its slot in the arena.
+    pid : int
+        Its process id in its own namespace; 0 if it was forked and has not run yet.
+    started : int
+        When it started, in clock ticks since the machine started.
+    namespace : int
+        The inode of its pid namespace.
+    name : str
+        The name of its script or program.
+    alive : bool
+        Whether it is alive.
+    sticky : bool
+        Whether forked children share its slot.
+    me : bool
+        Whether it is this process.
+    buffers : int
+        The number of buffers that it holds. Buffers of several processes count for each.
+    nbytes : int
+        The size of all pages of these buffers, in bytes.
     """
+
+    __slots__ = (
+        "slot",
+        "pid",
+        "started",
+        "namespace",
+        "name",
+        "alive",
+        "sticky",
+        "me",
+        "buffers",
+        "nbytes",
+    )
+    __match_args__: ClassVar[tuple[str, ...]] = __slots__
 
     slot: int
     pid: int
@@ -66,9 +187,33 @@ class ProcessRow:
     buffers: int
     nbytes: int
 
+    def __init__(
+        self,
+        slot: int,
+        pid: int,
+        started: int,
+        namespace: int,
+        name: str,
+        alive: bool,
+        sticky: bool,
+        me: bool,
+        buffers: int,
+        nbytes: int,
+    ) -> None:
+        _store(self, "slot", slot)
+        _store(self, "pid", pid)
+        _store(self, "started", started)
+        _store(self, "namespace", namespace)
+        _store(self, "name", name)
+        _store(self, "alive", alive)
+        _store(self, "sticky", sticky)
+        _store(self, "me", me)
+        _store(self, "buffers", buffers)
+        _store(self, "nbytes", nbytes)
 
-def buffers_of(a: Any) -> Iterator[BufferRow]:
-    """Yield the live buffers in address order, each as it is when it is come to."""
+
+def buffers_of(a: Attached) -> Iterator[BufferRow]:
+    """Yield the live buffers by offset, each as it is when the walk reaches it."""
     page_size = a.layout.page_size
     kept = _kept_of(a)
     for node, n, generation, holds in _spans_of(a):
@@ -84,13 +229,13 @@ def buffers_of(a: Any) -> Iterator[BufferRow]:
         )
 
 
-def keys_of(a: Any) -> list[str]:
+def keys_of(a: Attached) -> list[str]:
     """Return the keys of kept buffers, in alphabetical order."""
     return sorted(key for key, _ in _kept_of(a).values() if key)
 
 
-def processes_of(a: Any) -> list[ProcessRow]:
-    """Return who is attached, by slot. Cost: a walk through the buffers."""
+def processes_of(a: Attached) -> list[ProcessRow]:
+    """Return the attached processes, by slot. Cost: a walk through the buffers."""
     layout, words = a.layout, a.memory
     counts = [0] * layout.n_slots
     pages = [0] * layout.n_slots
@@ -119,8 +264,8 @@ def processes_of(a: Any) -> list[ProcessRow]:
     return rows
 
 
-def slots_of(a: Any) -> Iterator[tuple[int, bool]]:
-    """Yield the slots in use, and whether their processes are alive."""
+def slots_of(a: Attached) -> Iterator[tuple[int, bool]]:
+    """Yield each live slot, and whether its process is alive."""
     me = a.figures["slot"]
     judge = Judge(a)
     for slot in range(1, a.layout.n_slots):
@@ -129,24 +274,24 @@ def slots_of(a: Any) -> Iterator[tuple[int, bool]]:
 
 
 class Judge:
-    """Tells who is alive, as far as this process can."""
+    """Tells which processes are alive, as far as this process can."""
 
-    def __init__(self, a: Any) -> None:
+    def __init__(self, a: Attached) -> None:
         self.fd = a.fileno()
         self.slot = a.figures["slot"]
         self.device, self.inode = self._identity(a.medium)
         self._may = may_judge(self)
 
     @staticmethod
-    def _identity(medium: Any) -> tuple[int, int]:
-        return medium.identity if medium.shared else (0, 0)
+    def _identity(medium: Medium) -> tuple[int, int]:
+        return cast("Mapped", medium).identity if medium.shared else (0, 0)
 
     def is_alive(self, slot: int) -> bool:
-        """Whether a slot's process is alive; True where that cannot be told."""
+        """Whether a slot's process is alive; True if this process cannot tell."""
         return not (self._may and lease_is_gone(self, slot))
 
 
-def _spans_of(a: Any) -> Iterator[tuple[int, int, int, list[int]]]:
+def _spans_of(a: Attached) -> Iterator[tuple[int, int, int, list[int]]]:
     """Yield node, pages, generation and words of holds of each live buffer."""
     width = 3 + a.layout.words_of_holds
     node = N_HEADS
@@ -159,8 +304,8 @@ def _spans_of(a: Any) -> Iterator[tuple[int, int, int, list[int]]]:
         node = request.answer["node"]
 
 
-def _kept_of(a: Any) -> dict[tuple[int, int], tuple[str, int]]:
-    """The directory: (node, generation) to key and bytes."""
+def _kept_of(a: Attached) -> dict[tuple[int, int], tuple[str, int]]:
+    """The directory: key and bytes by node and generation."""
     width = 3 + KEY_WORDS
     found = {}
     entry = 0
@@ -176,7 +321,7 @@ def _kept_of(a: Any) -> dict[tuple[int, int], tuple[str, int]]:
 
 
 def holders_in(holds: list[int], n_slots: int) -> Iterator[int]:
-    """The slots of the processes that hold a buffer; a few of many, so that bits are gone through."""
+    """Yield the slots of the processes that hold a buffer. Visits only set bits: holders are few."""
     slots = holds[0] & (1 << FIRST_WORD_SLOTS) - 2
     for i, word in enumerate(holds[1:]):
         slots |= word << FIRST_WORD_SLOTS + 64 * i

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pagebuddy.errors import OutOfTickets, PageBuddyError, StaleHandle
 from pagebuddy.pickled import permanent
@@ -11,11 +11,14 @@ from pagebuddy.sharing.joining.handle import Handle, from_text
 from pagebuddy.sharing.system.process import now
 from pagebuddy.sharing.words import OP_REAP, OP_SEND, OP_WITHDRAW
 
+if TYPE_CHECKING:
+    from pagebuddy.sharing.attached import Attached, Held
 
-def send(a: Any, node: int, n_bytes: int) -> bytes:
+
+def send(a: Attached, node: int, n_bytes: int) -> bytes:
     """Make a ticket for a buffer that this process holds; return its handle.
 
-    Raises `OutOfTickets`, after the dead were reaped.
+    Raises `OutOfTickets` if no ticket is free even after reaping.
     """
     request = a.request(node=node, n_bytes=n_bytes, now_ms=now())
     try:
@@ -28,40 +31,37 @@ def send(a: Any, node: int, n_bytes: int) -> bytes:
 
 
 @permanent
-def claim(data: bytes | str, near: Any = None) -> Any:
-    """Redeem a handle: return the buffer, which this process holds from now on.
+def claim(data: bytes | str, near: Attached | None = None) -> Held:
+    """Claim a handle: return the buffer, which this process holds from now on.
 
-    The handle may be text as well, as in pickles of protocols that have no bytes. A named or file arena
-    is attached, if it is not yet. `near` is an attachment that it may be of: one of a single process is
-    not found otherwise. Raises `StaleHandle`.
+    The handle may be text, as in pickles of protocols without bytes. A named or file arena is attached
+    if it is not yet. `near` is an attachment to look at first: an arena of one process is not found
+    otherwise. Raises `StaleHandle`.
     """
     handle = Handle.read(from_text(data) if isinstance(data, str) else data)
     a = _attachment_of(handle, near)
-    # In one call: an exception in between, by Ctrl-C, would leave a hold without an object.
-    return a.claimed(handle.index, handle.serial)
+    # In one call: Ctrl-C between two would leave a hold without an object.
+    return a.claimed(handle.ticket_index, handle.serial)
 
 
-def withdraw(data: bytes, near: Any = None) -> None:
-    """End a handle that was not sent after all; `near` as for `claim`.
-
-    One that was claimed is left alone.
-    """
+def withdraw(data: bytes, near: Attached | None = None) -> None:
+    """End a handle that was not sent, unless it was claimed; `near` is as for `claim`."""
     handle = Handle.read(data)
     a = _attachment_of(handle, near)
     try:
-        a.perform(a.request(ticket_index=handle.index, serial=handle.serial), OP_WITHDRAW)
+        a.perform(a.request(ticket_index=handle.ticket_index, serial=handle.serial), OP_WITHDRAW)
     except StaleHandle:
         return
 
 
-def _attachment_of(handle: Handle, near: Any) -> Any:
+def _attachment_of(handle: Handle, near: Attached | None) -> Attached:
     if near is not None and near.layout.arena_id == handle.arena_id:
         return near
     return attached_for(handle.arena_id, handle.place)
 
 
-def attached_for(arena_id: int, place: str) -> Any:
-    """Return the attachment to the arena of this id. Raises `StaleHandle`."""
+def attached_for(arena_id: int, place: str) -> Attached:
+    """Return an attachment to the arena with this id, attaching it if need be. Raises `StaleHandle`."""
     a = attaching.known_by_id(arena_id, place)
     if a is not None:
         return a
@@ -70,7 +70,7 @@ def attached_for(arena_id: int, place: str) -> Any:
         return moved
     if place == "-":
         raise StaleHandle(
-            "the handle is of an anonymous arena that this process was not given; pass the arena on "
+            "the handle is of an anonymous arena that this process does not have; pass the arena to it "
             "first, as an argument or by its descriptor"
         )
     try:
@@ -81,8 +81,8 @@ def attached_for(arena_id: int, place: str) -> Any:
         ) from error
     if a.layout.arena_id != arena_id:
         raise StaleHandle(
-            f"the handle is of an arena that is gone; what is called {place[1:]} now is another"
+            f"the handle's arena no longer exists: {place[1:]} is now another; send a new handle"
         )
-    # Until the process ends, or closes the arena: the next handle comes soon.
+    # Until the process ends or closes the arena: it will need it for the next handle.
     attaching.keep_attached(a)
     return a

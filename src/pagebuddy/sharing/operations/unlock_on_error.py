@@ -1,23 +1,28 @@
-"""Operations that are left by an exception, uncompiled.
+"""Releasing the lock when an exception ends an operation, uncompiled.
 
-Ctrl-C can strike between any two stores. What was half done stays so, and is told by the busy word: the
-next operation takes over, as it would from the dead.
+Ctrl-C can come between any two stores. The operation stays half done and A_BUSY set, so the next
+operation repairs the arena, as after a death.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pagebuddy.sharing.system.lock import unlock
 
+if TYPE_CHECKING:
+    from pagebuddy.sharing.state import ArenaState
 
-def unlock_on_error(operation: Callable[..., int]) -> Callable[..., int]:
-    """Make an operation on an attachment give the lock back whatever happens."""
+_Operation = TypeVar("_Operation", bound=Callable[..., int])
+
+
+def unlock_on_error(operation: _Operation) -> _Operation:
+    """Make an operation release the lock if it raises."""
 
     @wraps(operation)
-    def whole(a: Any, *args: Any) -> int:
+    def whole(a: ArenaState, *args: Any) -> int:
         had = a.gate.is_mine()
         try:
             return operation(a, *args)
@@ -26,4 +31,4 @@ def unlock_on_error(operation: Callable[..., int]) -> Callable[..., int]:
                 unlock(a)
             raise
 
-    return whole
+    return whole  # type: ignore[return-value]

@@ -1,14 +1,14 @@
-"""What of an arena's life is recorded: when this process begins to hold a buffer, and when it ends that.
+"""Recording the holds of this process: when it begins to hold a buffer, and when it stops.
 
-Pages are the keys, as a buffer that is held keeps its pages: what others do to it changes nothing that
-was recorded, and nothing of theirs needs to be known.
+A line's id is the buffer's first page: a held buffer keeps its pages, so what other processes do with it
+need not be recorded.
 """
 
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
     from pagebuddy.core.words import N_HEADS, u64
-    from pagebuddy.sharing.recording.tape import has_room, put_alloc, put_free, write_tape
+    from pagebuddy.sharing.recording.tape import make_room_for, put_alloc, put_free, write_tape
     from pagebuddy.sharing.state import ArenaState
     from pagebuddy.sharing.system.lock import unlock
     from pagebuddy.sharing.words import TAPE_BLOCK
@@ -18,8 +18,8 @@ if not cython.compiled:
 @cython.exceptval(check=False)
 @cython.cfunc
 def record_hold(a: ArenaState, node: u64, n_bytes: u64) -> cython.void:
-    """This process holds a buffer from now on."""
-    if has_room(a.tape, 1):
+    """Record that this process holds a buffer from now on."""
+    if make_room_for(a.tape, 1):
         put_alloc(a.tape, node - N_HEADS, n_bytes)
 
 
@@ -27,8 +27,8 @@ def record_hold(a: ArenaState, node: u64, n_bytes: u64) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def record_end(a: ArenaState, node: u64) -> cython.void:
-    """This process holds a buffer no longer."""
-    if has_room(a.tape, 1):
+    """Record that this process no longer holds a buffer."""
+    if make_room_for(a.tape, 1):
         put_free(a.tape, node - N_HEADS)
 
 
@@ -36,8 +36,8 @@ def record_end(a: ArenaState, node: u64) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def record_resize(a: ArenaState, node: u64, n_bytes: u64) -> cython.void:
-    """A buffer that this process holds has another length."""
-    if has_room(a.tape, 2):
+    """Record the new length of a buffer that this process holds."""
+    if make_room_for(a.tape, 2):
         put_free(a.tape, node - N_HEADS)
         put_alloc(a.tape, node - N_HEADS, n_bytes)
 
@@ -46,7 +46,7 @@ def record_resize(a: ArenaState, node: u64, n_bytes: u64) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def unlock_recorded(a: ArenaState) -> cython.void:
-    """Give the lock back, then write the blocks that are full."""
+    """Release the lock, then write the full blocks to the file."""
     end: u64 = a.tape.put & ~cython.cast(u64, TAPE_BLOCK - 1)
     unlock(a)
     if end > a.tape.taken:

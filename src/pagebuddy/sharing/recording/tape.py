@@ -1,8 +1,8 @@
-"""A tape: what an arena's recording gathers, as lines of text in blocks, on its way into a file.
+"""A tape: the ring buffer in which a recording collects lines of text, in blocks, for a file.
 
-Whoever has the arena's lock puts lines on it; the blocks that are full are written without the lock. A
-line lies within one block, which is filled up with empty lines, and a file grows by whole blocks: so one
-whose process was killed ends with a whole line.
+A thread that has the arena's lock puts lines on it; full blocks are written without the lock. A line
+does not cross blocks: the rest of a block is filled with empty lines. A file grows by whole blocks, so
+it ends with a whole line even if the process is killed.
 """
 
 from typing import Any
@@ -28,11 +28,13 @@ if not cython.compiled:
 
 @cython.cclass
 class Tape:
-    """Lines for a file whose descriptor stays the caller's.
+    """Lines for a file whose descriptor belongs to the caller.
 
-    These hold: `taken <= put <= taken + TAPE_BYTES`; the file has `taken` bytes; byte p of it lies at p
-    modulo TAPE_BYTES; `put`, and the bytes from `taken` on, change under the arena's lock alone; `taken`
-    changes while `writing` is had.
+    These hold:
+    - `taken <= put <= taken + TAPE_BYTES`.
+    - The file has `taken` bytes; byte p of the file is byte p modulo TAPE_BYTES of the tape.
+    - `put`, and the bytes from `taken` on, change only under the arena's lock.
+    - `taken` changes only in the thread that has `writing`.
     """
 
     text: cython.p_uchar
@@ -41,13 +43,13 @@ class Tape:
     put: u64
     taken: u64
     n_events: u64
-    n_lost: u64  # events that found no room
-    failure: u64  # the system's number for why nothing is written any more
+    n_lost: u64  # events for which there was no room
+    failure: u64  # the errno that ended writing, or 0
     writing: u64
-    lock: Any
+    lock: Any  # uncompiled, a Lock
 
     def __init__(self, fd: int, at: int) -> None:
-        """Begin where the file has a header of so many bytes already."""
+        """Begin behind a header of `at` bytes, which the file has already."""
         self.memory = memoryview(bytearray(TAPE_BYTES))
         self.text = bytes_of(self.memory)
         self.fd = fd
@@ -57,12 +59,12 @@ class Tape:
             self.lock = Lock()
 
     def finish(self) -> bool:
-        """Write the rest, when nothing is put any more; False while another thread still writes."""
+        """Write the rest, after the last line was put; False while another thread is writing."""
         return bool(write_tape(self, self.put))
 
     @property
     def figures(self) -> tuple[int, int, int]:
-        """Events, events lost, and the system's number for why nothing is written any more, or 0."""
+        """Events, events lost, and the errno that ended writing, or 0."""
         return self.n_events, self.n_lost, self.failure
 
 
@@ -78,8 +80,8 @@ def put_byte(t: Tape, byte: u64) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def has_room(t: Tape, n_events: u64) -> cython.bint:
-    """Whether so many lines find room in one block, which is begun if need be; if not, they are lost."""
+def make_room_for(t: Tape, n_events: u64) -> cython.bint:
+    """Make room for lines in one block, beginning a new one if needed; if False, they count as lost."""
     n: u64 = n_events * TAPE_LINE
     left: u64 = TAPE_BLOCK - (t.put & (TAPE_BLOCK - 1))
     if left >= n:
@@ -98,7 +100,7 @@ def has_room(t: Tape, n_events: u64) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.cfunc
 def put_letters(t: Tape, letters: u64) -> cython.void:
-    """Put a word's letters, lowest first, on a tape that has room."""
+    """Put a word's letters, the lowest byte first, on a tape that has room."""
     while letters:
         put_byte(t, letters & 0xFF)
         letters >>= 8
@@ -145,7 +147,7 @@ def put_free(t: Tape, key: u64) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def write_tape(t: Tape, end: u64) -> cython.bint:
-    """Write what was put before an end; False where another thread writes just now."""
+    """Write what was put before `end`; False if another thread is writing."""
     if not begin_writing(t):
         return False
     try:

@@ -1,9 +1,9 @@
-"""What a tape needs of the system, in C: see `writing`."""
+"""Writing a tape to its file, in C. Uncompiled, `writing` has the same functions."""
 
 cdef extern from *:
     """
     #if defined(__linux__)
-      /* One thread writes at a time, and sees what those did that wrote before. */
+      /* One thread writes at a time, and sees the stores of the one before. */
       static int pb_begin_writing(pb_u64 *writing) {
           return __atomic_exchange_n(writing, 1, __ATOMIC_ACQUIRE) == 0; }
       static void pb_end_writing(pb_u64 *writing) { __atomic_store_n(writing, 0, __ATOMIC_RELEASE); }

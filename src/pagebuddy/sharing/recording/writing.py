@@ -1,4 +1,4 @@
-"""What a tape needs of the system, uncompiled. Compiled, `writing.pxi` has the same functions in C."""
+"""Writing a tape to its file, uncompiled. Compiled, `writing.pxi` has the same functions in C."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ if TYPE_CHECKING:
 
 
 def begin_writing(t: Tape) -> bool:
-    """Whether no other thread writes; then this one does."""
+    """Become the thread that writes; False if another is."""
     return bool(t.lock.acquire(blocking=False))
 
 
 def end_writing(t: Tape) -> None:
-    """Let others write."""
+    """Let another thread write."""
     t.lock.release()
 
 
 def written(t: Tape, at: int, n_bytes: int) -> int:
-    """Write so many bytes of a tape's memory; 0, or the system's number for why that failed."""
+    """Write bytes of a tape's memory; 0, or the errno of the failure."""
     left = t.memory[at : at + n_bytes]
     try:
         while left:

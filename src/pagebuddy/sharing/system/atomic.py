@@ -1,19 +1,19 @@
-"""Words that processes change without the arena's lock, uncompiled: where there are none.
+"""Words that processes change without the lock, uncompiled. Compiled, `atomic.pxi` has them in C.
 
-An arena that has such words has a mutex, which the uncompiled engine has not; it may have a copy of one.
-Compiled, `atomic.pxi` has the same functions in C.
+Only arenas with a mutex have such words. The uncompiled engine cannot attach these, but it can read a
+copy of one; so it needs no atomic instructions.
 """
 
 from __future__ import annotations
 
 
 def peek(words: memoryview, index: int) -> int:
-    """Read a word, in an order that all processes agree on."""
+    """Read a word, in one order for all processes."""
     return words[index]
 
 
 def swap(words: memoryview, index: int, old: int, new: int) -> bool:
-    """Store a word if it still is the old one; whether it was. In an order that all agree on."""
+    """Replace a word if it is still `old`; whether it was. In one order for all processes."""
     if words[index] != old:
         return False
     words[index] = new
@@ -21,4 +21,4 @@ def swap(words: memoryview, index: int, old: int, new: int) -> bool:
 
 
 def fence() -> None:
-    """Let what was stored before be seen by all before anything is read after."""
+    """Make earlier stores visible to all processes before later reads."""

@@ -1,17 +1,20 @@
-"""What forking needs of the system, uncompiled. Compiled, `system.pxi` has the same functions in C."""
+"""System calls for slots and forks, uncompiled. Compiled, `system.pxi` has them in C."""
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pagebuddy.sharing.system import lease
 from pagebuddy.sharing.system.gate import Gate
 from pagebuddy.sharing.words import LOCK_FILE
 
+if TYPE_CHECKING:
+    from pagebuddy.sharing.state import ArenaState
 
-def take_child_lease(a: Any, slot: int) -> bool:
-    """Take a slot's lease such that a child inherits it; False where that cannot be."""
+
+def take_child_lease(a: ArenaState, slot: int) -> bool:
+    """Take a slot's lease so that a child inherits it; False if that fails."""
     try:
         a.child_lease = lease.take(a.fd, slot, inherited=True)
     except OSError:
@@ -19,14 +22,14 @@ def take_child_lease(a: Any, slot: int) -> bool:
     return a.child_lease is not None
 
 
-def drop_child_lease(a: Any) -> None:
-    """Leave a lease to the child."""
+def drop_child_lease(a: ArenaState) -> None:
+    """Release the child's lease in the parent."""
     a.child_lease.release()
     a.child_lease = None
 
 
-def adopt_lease(a: Any) -> None:
-    """Go on with the lease that the parent took; its own was not inherited, unless it was shared."""
+def adopt_lease(a: ArenaState) -> None:
+    """In the child: use the lease that the parent took. The parent's own is inherited only if shared."""
     if a.sticky:
         a.lease.release()
     a.lease, a.child_lease = a.child_lease, None
@@ -34,13 +37,13 @@ def adopt_lease(a: Any) -> None:
     a.lease.set_inherited(False)
 
 
-def share_lease(a: Any) -> None:
-    """Let a child go on with this process's own lease."""
+def share_lease(a: ArenaState) -> None:
+    """Let children inherit this process's own lease."""
     a.lease.set_inherited(True)
 
 
-def renew_locks(a: Any) -> None:
-    """Have locks of one's own: those of the parent are its threads', and its open file's."""
+def renew_locks(a: ArenaState) -> None:
+    """In the child: make new locks. The parent's belong to its threads and to its open file."""
     a.gate = Gate()
     if a.lock_kind == LOCK_FILE and a.lock_fd >= 0:
         inherited, a.lock_fd = a.lock_fd, -1
@@ -48,32 +51,32 @@ def renew_locks(a: Any) -> None:
         try:
             a.lock_fd = os.open(f"/proc/self/fd/{a.fd}", os.O_RDWR | os.O_CLOEXEC)
         except OSError:
-            # Without it every operation raises; what is held stays held.
+            # Every operation will raise, and holds stay.
             return
 
 
 def is_in_namespace(device: int, inode: int) -> bool:
-    """Whether this process is of the pid namespace that a mutex serves: there is none."""
+    """Whether a mutex works in this process's pid namespace: there is no mutex."""
     return False
 
 
 def own_pid() -> int:
-    """This process's number."""
+    """This process's id."""
     return os.getpid()
 
 
 def is_present() -> bool:
-    """Whether this process is none that was cloned unseen; uncompiled that cannot be told."""
+    """Whether fork handlers ran for this process; uncompiled, it cannot tell."""
     return True
 
 
-def take_own_lease(a: Any, slot: int) -> bool:
-    """Take the lease of a free slot."""
+def take_own_lease(a: ArenaState, slot: int) -> bool:
+    """Take the lease of a slot; False if a process has it."""
     a.lease = lease.take(a.fd, slot)
     return a.lease is not None
 
 
-def drop_own_lease(a: Any) -> None:
-    """Let go of the lease."""
+def drop_own_lease(a: ArenaState) -> None:
+    """Release the lease."""
     a.lease.release()
     a.lease = None

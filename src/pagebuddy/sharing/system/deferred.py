@@ -1,7 +1,7 @@
-"""Holds to be ended later: by the next operation of this process, which has the lock.
+"""Holds that the next operation of this process ends, because it has the lock.
 
-An object may die where its hold cannot be ended: inside an operation of its own thread, or while the
-lock's owner is stopped. Compiled, `atomic.pxi` has the same: a list that threads push without a lock.
+An object can die when its hold cannot be ended: inside an operation of the same thread, or while the
+lock's owner is stopped. Compiled, `atomic.pxi` has the same: a list that needs no lock.
 """
 
 from __future__ import annotations
@@ -18,5 +18,5 @@ def defer(a: ArenaState, node: int) -> None:
 
 
 def next_deferred(a: ArenaState) -> int:
-    """Take one node off the list; 0 where there is none."""
+    """Take a node off the list; 0 if the list is empty."""
     return a.deferred.pop() if a.deferred else 0

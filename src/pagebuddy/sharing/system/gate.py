@@ -1,10 +1,11 @@
-"""What `lock` needs of the system, uncompiled: a gate for threads, and a lock on a byte for processes.
+"""Locks, uncompiled: a gate for the threads of a process, and a lock on a byte for processes.
 
 Compiled, `system.pxi` has the same functions in C.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import struct
@@ -24,10 +25,11 @@ _PAUSE_S = 0.0001
 class Gate:
     """A lock for the threads of one process, which knows the thread that has it.
 
-    Having it and being known to have it are one step each, so that no exception comes between.
+    Taking it and noting its owner are one step, so no exception can come between.
     """
 
     def __init__(self) -> None:
+        # Of a type that has no public name.
         self._lock: Any = threading.RLock()
 
     def is_mine(self) -> bool:
@@ -35,13 +37,13 @@ class Gate:
         return self._lock._is_owned()  # type: ignore[no-any-return]
 
     def take(self, seconds: float) -> int:
-        """Take it, unless another thread has it for longer than that."""
+        """Take it: DONE, OWN_LOCK, or LOCKED after so many seconds."""
         if self.is_mine():
             return OWN_LOCK
         return DONE if self._lock.acquire(timeout=seconds) else LOCKED
 
     def give(self) -> None:
-        """Let the next one in."""
+        """Release it."""
         self._lock.release()
 
 
@@ -51,12 +53,12 @@ def gate_take(gate: Gate, milliseconds: int) -> int:
 
 
 def gate_give(gate: Gate) -> None:
-    """Give a gate back."""
+    """Release a gate."""
     gate.give()
 
 
 def byte_take(fd: int, milliseconds: int) -> int:
-    """Lock the arena's byte. Asked again and again: `F_OFD_SETLKW` knows no time limit."""
+    """Lock the arena's byte. This polls, because `F_OFD_SETLKW` has no time limit."""
     end = time.monotonic() + milliseconds / 1000
     while True:
         try:
@@ -77,5 +79,12 @@ def byte_give(fd: int) -> None:
 
 
 def mutex_of_this_build() -> int:
-    """Whose mutex this is: nobody's."""
+    """The kind of mutex that this engine has: none."""
     return 0
+
+
+def make_mutex(words: memoryview) -> None:
+    """Raise OSError: this engine has no mutex."""
+    raise OSError(
+        errno.ENOSYS, "the uncompiled engine has no mutex; create the arena with lock='file'"
+    )

@@ -1,21 +1,24 @@
-"""Where the file of an arena has holes, uncompiled. Compiled, `holes.pxi` has the same function in C."""
+"""Finding the holes of an arena's file, uncompiled. Compiled, `holes.pxi` has the same in C."""
 
 from __future__ import annotations
 
 import errno
 import os
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pagebuddy.core.words import GRANULE
 from pagebuddy.sharing.system.alive import is_the_file
 
+if TYPE_CHECKING:
+    from pagebuddy.sharing.state import ArenaState
+
 _BYTES = GRANULE * 8
 
 
-def find_holes(a: Any) -> bool:
-    """Note the granules that are no holes; False where that cannot be known. Needs the arena's lock.
+def find_holes(a: ArenaState) -> bool:
+    """Note the granules that are not holes; False if the system cannot tell. Needs the arena's lock.
 
-    A granule to which nothing was stored is a hole, whether it is backed or not.
+    A granule to which nothing was stored is a hole, even if it is backed.
     """
     if not is_the_file(a, a.fd):
         return False
@@ -32,6 +35,6 @@ def find_holes(a: Any) -> bool:
                 a.stored[granule >> 6] |= 1 << (granule & 63)
                 at = start + (granule + 1) * _BYTES
     except OSError as error:
-        # There is nothing behind, or the system does not tell.
+        # ENXIO: no data behind. Otherwise the system cannot tell.
         return error.errno == errno.ENXIO
     return True

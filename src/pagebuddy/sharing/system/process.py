@@ -1,11 +1,10 @@
-"""What a process tells of itself, for people: nothing is decided by it."""
+"""What a process writes about itself into its slot, for people: the protocol decides nothing by it."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
-from pathlib import Path
 
 from pagebuddy.sharing.words import (
     SLOT_NAME,
@@ -17,7 +16,7 @@ from pagebuddy.sharing.words import (
 
 
 def pid_namespace() -> tuple[int, int]:
-    """Return the device and the inode of this process's pid namespace; zeros where there are none."""
+    """Return the device and the inode of this process's pid namespace; zeros if it cannot be read."""
     try:
         status = os.stat("/proc/self/ns/pid")
     except OSError:
@@ -26,22 +25,23 @@ def pid_namespace() -> tuple[int, int]:
 
 
 def start_time() -> int:
-    """Return when this process started, in ticks since the machine did; 0 where nothing tells."""
+    """Return when this process started, in clock ticks since the machine started; 0 if unknown."""
     try:
-        line = Path("/proc/self/stat").read_bytes()
+        with open("/proc/self/stat", "rb") as file:
+            line = file.read()
     except OSError:
         return 0
-    # The second field is the command in parentheses, and may have any bytes in it.
+    # The second field is the command in parentheses, which can contain any bytes.
     return int(line.rpartition(b")")[2].split()[19])
 
 
 def own_name() -> str:
-    """Return what this process runs: the last part of its script's path, or of its interpreter's."""
+    """Return the last part of the path of this process's script, or of its interpreter."""
     return os.path.basename(sys.argv[0] if sys.argv and sys.argv[0] else sys.executable)
 
 
 def describe(slot: memoryview) -> None:
-    """Store in a slot's words what people want to know of this process."""
+    """Store this process's id, start time, namespace and name in its slot."""
     slot[SLOT_PID] = os.getpid()
     slot[SLOT_START] = start_time()
     slot[SLOT_NAMESPACE] = pid_namespace()[1]
@@ -51,7 +51,7 @@ def describe(slot: memoryview) -> None:
 
 
 def name_in(slot: memoryview) -> str:
-    """Return the name that a slot's words tell; what no terminal should be told is replaced."""
+    """Return the name in a slot's words; characters that control terminals are replaced."""
     text: bytes = slot[SLOT_NAME : SLOT_NAME + SLOT_NAME_WORDS].tobytes()
     name = text.rstrip(b"\0").decode("utf-8", "replace")
     return "".join(
@@ -60,5 +60,5 @@ def name_in(slot: memoryview) -> str:
 
 
 def now() -> int:
-    """Return the time in ms that tickets tell: CLOCK_MONOTONIC's, the same in every process."""
+    """Return the time in ms, by CLOCK_MONOTONIC, which is the same in every process."""
     return time.monotonic_ns() // 1_000_000

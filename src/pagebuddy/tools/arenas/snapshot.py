@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import mmap
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pagebuddy.arena.view import ArenaView
@@ -141,4 +140,4 @@ def _copied(fd: int, layout: Layout) -> Any:
         end = min(os.lseek(fd, at, os.SEEK_HOLE), layout.data_at)
         n = os.preadv(fd, [view[at:end]], at) if at < end else 0
         at += n
-    return attaching.adopted(ENGINE, replace(layout, lock=LOCK_NONE), _Copied(memory, fd))
+    return attaching.adopted(ENGINE, layout._replace(lock=LOCK_NONE), _Copied(memory, fd))

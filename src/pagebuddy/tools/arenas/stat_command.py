@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -84,7 +83,7 @@ def _look(path: str) -> tuple[ArenaReport, dict[str, object]]:
     """Read the figures: a report for a terminal, and a dict for JSON."""
     with Snapshot(path) as snapshot:
         report = ArenaReport(snapshot)
-        attached = [asdict(row) for row in report.processes]
+        attached = [row.as_dict() for row in report.processes]
         return report, snapshot.as_dict() | {"attached": attached}
 
 
