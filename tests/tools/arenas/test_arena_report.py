@@ -47,7 +47,7 @@ def test_where_it_does_not_it_is_told_how_much_is_left_out(report, width):
         filled = [order for order, count in enumerate(blocks) if count]
         # The highest, all of them with a block.
         assert orders == filled[len(filled) - len(orders) :]
-        assert any(line.endswith("lower orders") for line in lines) == (orders != filled)
+        assert any(line.endswith("smaller blocks") for line in lines) == (orders != filled)
         left_out = [int(found[1]) for line in lines if (found := re.match(r"and (\d+) more", line))]
         processes = [
             line for line in lines if re.search(r", (alive|dead), |  (alive|dead)  ", line)

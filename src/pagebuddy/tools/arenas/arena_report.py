@@ -92,7 +92,7 @@ def _figures(name: str, stats: ArenaStats) -> Iterator[tuple[str, str]]:
     largest = in_bytes(stats.largest_free_bytes)
     yield "free", f"{in_bytes(stats.free_bytes)}, the largest run {largest}"
     if stats.kept:
-        yield "kept", f"{counted(stats.kept, 'buffer')} kept under a key"
+        yield "kept", f"{counted(stats.kept, 'buffer')} under a key"
     if stats.tickets:
         yield "sent", f"{counted(stats.tickets, 'handle')} not yet claimed"
     if stats.dead:

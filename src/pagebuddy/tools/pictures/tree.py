@@ -143,8 +143,8 @@ class Tree:
         inside = ((first, n) for first, n in spans if self.first <= first and first + n <= end)
         for first, n in islice(inside, 2):
             at, order = max(self._merged(first, n, set(free)), key=lambda block: block[1])
-            merged = "which merge into" if (1 << order) > n else "the largest block is"
-            yield f"free({first}) frees {counted(n, 'page')}, {merged} order {order} at page {at}"
+            merged = ", which merge into" if (1 << order) > n else "; the largest block has"
+            yield f"free({first}) frees {counted(n, 'page')}{merged} order {order} at page {at}"
 
     def _merged(self, page: int, n: int, free: set[tuple[int, int]]) -> Iterator[tuple[int, int]]:
         """The fully merged blocks that result from freeing a span."""
