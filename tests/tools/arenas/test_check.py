@@ -101,9 +101,9 @@ KINDS = {
     "busy": ("a process died in the middle of an operation", True, 2),
     "busy, count": ("the count of an order is the number of its free blocks", True, 2),
     "poisoned": ("its records contradict each other", False, 2),
-    "header": ("its header has its checksum", False, 0),
+    "header": ("its header has the right checksum", False, 0),
     "cut": ("the file is too short: ", False, 0),
-    "cut in a header": ("it is longer than a header (100 bytes are there)", False, 0),
+    "cut in a header": ("it is at least as long as a header (it has 100 bytes)", False, 0),
 }
 
 
