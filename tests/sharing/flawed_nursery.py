@@ -15,7 +15,7 @@ def nothing(*asked):
 
 
 FLAWS = {
-    "a child holds nothing": (fork, "endow"),
+    "a child holds nothing": (fork, "copy_holds"),
     "a claimed ticket stays": (tickets, "end_ticket"),
     "the dead are forgotten, and what they held stays": (reaping, "free_if_unused"),
 }

@@ -1,14 +1,15 @@
-"""Fork: a child's slot, lease and holds are made by its parent, before the fork.
+"""Forking: the parent makes the slot, the lease and the holds of its child before the fork.
 
-So a child holds what its parent held, from its first instruction on, and one that is killed before that
-is a dead process like any other. The lock is kept during the fork, so that the child copies an
-attachment at rest; the child never touches the mutex, whose owner is a thread of the parent.
+So the child holds what its parent held, from its first instruction on; if it is killed before that, it
+is a dead process like any other. The parent keeps the lock during the fork, so that the child copies an
+attachment that is not in an operation. The child does not touch the mutex: a thread of the parent owns
+it.
 
-Where no slot, lease or lock is to be had the child shares its parent's slot, which is *sticky* from then
-on: none of its holds ends before all who share it are gone.
+If there is no free slot, no lease or no lock, the child shares its parent's slot, which is *sticky* from
+then on: its holds end only when all processes that share it are gone.
 
-An arena for one process alone, in memory that its children see, has no leases, and nobody can tell when
-a child ends: what is held at a fork is held by the children's slot for good.
+An arena for one process, in memory that forked children also see, has no leases, so no process can tell
+when a child ends: the buffers that are held at a fork are held by the slot CHILDREN for ever.
 """
 
 from pagebuddy.core import stand_in as cython
@@ -57,9 +58,9 @@ if not cython.compiled:
 @cython.exceptval(check=False)
 @cython.cfunc
 def take_slot_for_child(a: ArenaState) -> u64:
-    """A free slot whose lease was taken for a child; 0 where there is none."""
+    """Take the lease of a free slot for a child; the slot, or 0 if there is none."""
     if not may_judge(a):
-        # The descriptor was closed, and may be that of another file by now.
+        # The descriptor was closed, and may belong to another file now.
         return 0
     slot: u64 = 1
     while slot < a.n_slots:
@@ -74,7 +75,7 @@ def take_slot_for_child(a: ArenaState) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def copy_holds(a: ArenaState, slot: u64) -> cython.void:
-    """Let a child's slot hold all that this process holds."""
+    """Give a child's slot a hold on every buffer that this process holds."""
     node: u64 = settle_and_find_first(a)
     while node and a.fault == 0:
         if holds(a, node, a.slot):
@@ -86,9 +87,9 @@ def copy_holds(a: ArenaState, slot: u64) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def leave_to_children(a: ArenaState) -> cython.void:
-    """Let what is held now be held for good."""
+    """Give the slot of all children a hold on every buffer, for ever."""
     if cython.compiled and a.base[A_BUSY]:
-        # A fork made by C while another thread has the interpreter, which is the only lock here.
+        # C code forks while another thread is in an operation; the GIL, which that has, is the only lock.
         return
     if enter(a, OP_FORK, FORK_PATIENCE_MS) == DONE:
         begin_slot(a, CHILDREN)
@@ -100,7 +101,7 @@ def leave_to_children(a: ArenaState) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def share_slot(a: ArenaState) -> cython.void:
-    """Share this process's slot and lease with a child, and end no hold from now on."""
+    """Share this process's slot and lease with a child; from now on, this process ends no hold."""
     a.sticky = True
     store(a.slots, slot_at(a.slot) + SLOT_STICKY, 1)
     share_lease(a)
@@ -110,11 +111,11 @@ def share_slot(a: ArenaState) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def prepare_fork(a: ArenaState) -> cython.void:
-    """Make what a child needs, and keep the lock."""
+    """Before a fork: make what the child needs, and keep the lock."""
     a.fork_slot = 0
     a.fork_locked = False
     if not is_present():
-        # A child of this clone would run our handler, and be taken for one of its parent's.
+        # This is a raw clone: its child would otherwise pass for a child of the original process.
         a.lock_kind = LOCK_FOREIGN
         a.magazine = 0
     if a.lock_kind == LOCK_NONE and a.seen_by_children:
@@ -146,7 +147,7 @@ def prepare_fork(a: ArenaState) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def resume_parent(a: ArenaState) -> cython.void:
-    """After a fork, also one that failed: the child's lease is the child's alone."""
+    """After a fork, in the parent, also if it failed: release the child's lease, and the lock."""
     if a.fork_slot:
         drop_child_lease(a)
         a.fork_slot = 0
@@ -159,17 +160,17 @@ def resume_parent(a: ArenaState) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def begin_child(a: ArenaState) -> cython.void:
-    """In the child: be the process of the slot that the parent made. No lock, no allocation."""
-    # A recording is the parent's, and so is its file.
+    """After a fork, in the child: use the slot that the parent made. Takes no lock, and no memory."""
+    # A recording and its file belong to the parent.
     a.recorded = 0
     if a.lock_kind == LOCK_NONE or (
         a.lock_kind == LOCK_MUTEX
         and not is_in_namespace(a.base[A_NAMESPACE_DEVICE], a.base[A_NAMESPACE_INODE])
     ):
-        # What one process alone uses, or a mutex of other thread numbers, is not for this one.
+        # The arena is for the parent only, or its mutex works by thread ids of another namespace.
         a.lock_kind = LOCK_FOREIGN
     a.fork_locked = False
-    # Other threads of the parent are not here; and a shared slot's magazine is nobody's.
+    # The parent's other threads are not here; and no process uses the magazine of a shared slot.
     a.magazine = a.away = a.most_rounds = 0
     a.is_full = False
     renew_locks(a)

@@ -1,1 +1,8 @@
-"""Holds and the records around them: magazines, the directory of keys, tickets, reaping."""
+"""Which process holds which buffer, and what else protects a buffer.
+
+holds      the bits of holders, and freeing a buffer that nothing protects
+magazine   a process's cache of buffers that it dropped
+directory  kept buffers and their keys
+tickets    buffers on their way to another process
+reaping    ending the holds of dead processes
+"""

@@ -1,7 +1,7 @@
 """What every operation on an arena begins and ends with.
 
-Between the two there is no call into the interpreter, no allocation, and no change of the interpreter's
-lock: who waits for anything as the owner of the arena's lock keeps all other processes waiting.
+Between `enter` and `leave` there is no call into the interpreter, no memory allocation, and no release
+or wait for the GIL: while the owner of the arena's lock waits, all other processes wait too.
 """
 
 from pagebuddy.core import stand_in as cython
@@ -36,7 +36,7 @@ if not cython.compiled:
 @cython.exceptval(check=False)
 @cython.cfunc
 def is_allowed_when_poisoned(operation: u64) -> cython.bint:
-    """Whether an operation changes nothing but lists: what a poisoned arena still allows."""
+    """Whether an operation changes only the free lists, so a poisoned arena still allows it."""
     return operation in (OP_MEASURE, OP_BUFFERS, OP_ENTRIES, OP_VERIFY, OP_RECORD)
 
 
@@ -44,14 +44,14 @@ def is_allowed_when_poisoned(operation: u64) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.cfunc
 def enter_inherited(a: ArenaState, answer: u64, operation: u64) -> u64:
-    """The rest of `enter` where the lock is ours, and somebody died, or the arena is poisoned."""
+    """The rest of `enter`, with the lock, if a process died at work or the arena is poisoned."""
     sound: cython.bint = a.base[A_POISONED] == 0
     if sound and a.base[A_BUSY]:
-        # Slot 0 is who attaches first: the machine may have lost its power before.
+        # Slot 0: the first to attach set it, because the machine may have lost power before.
         sound = take_over(a, a.words[H_HIGH_WATER], a.base[A_BUSY] >> 32 == 1)
         store(a.base, A_BUSY, 0)
     if answer == OWNER_DIED and a.lock_kind == LOCK_MUTEX:
-        # Also where the arena is poisoned: without this nobody could ever look at it again.
+        # Also if the arena is poisoned: otherwise no process could read it any more.
         mutex_mend(a.base)
     if not sound:
         a.fault = 0
@@ -65,7 +65,7 @@ def enter_inherited(a: ArenaState, answer: u64, operation: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def end_deferred(a: ArenaState) -> cython.void:
-    """End the holds that could not be ended when their objects were."""
+    """End the holds that could not be ended when their objects were destroyed."""
     node: u64 = next_deferred(a)
     while node:
         end_hold(a, node)
@@ -77,7 +77,7 @@ def end_deferred(a: ArenaState) -> cython.void:
 @cython.inline
 @cython.cfunc
 def enter(a: ArenaState, operation: u64, milliseconds: u64) -> u64:
-    """Begin an operation: DONE, and the lock is ours, or why not."""
+    """Begin an operation: DONE, with the lock taken, or the reason why not."""
     if not is_present():
         return FOREIGN
     answer: u64 = lock(a, milliseconds)
@@ -97,7 +97,7 @@ def enter(a: ArenaState, operation: u64, milliseconds: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def leave_mended(a: ArenaState) -> u64:
-    """`leave` where the engine noted a fault: all but the truth is made anew."""
+    """`leave` if the engine noted a fault: rebuild all derived state."""
     a.seen_fault = a.fault
     a.seen_node = a.fault_node
     sound: cython.bint = take_over(a, a.words[H_HIGH_WATER], False)
@@ -111,7 +111,7 @@ def leave_mended(a: ArenaState) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def leave_slowly(a: ArenaState) -> u64:
-    """`leave` where there is more to do than to give the lock back."""
+    """`leave` if there is more to do than to release the lock."""
     if a.deferred:
         end_deferred(a)
     if a.fault:
@@ -129,7 +129,7 @@ def leave_slowly(a: ArenaState) -> u64:
 @cython.inline
 @cython.cfunc
 def leave(a: ArenaState) -> u64:
-    """End an operation; DONE, or why what it answered is void."""
+    """End an operation: DONE, or the reason why its result is not valid."""
     if a.deferred:
         return leave_slowly(a)
     if a.fault or a.recorded:

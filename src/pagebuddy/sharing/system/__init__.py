@@ -1,1 +1,13 @@
-"""The system calls that sharing needs: the lock between processes, leases, atomic stores, processes."""
+"""The system calls that sharing needs. A `.pxi` has in C what some `.py` files have uncompiled.
+
+lock        the arena's lock, of whichever kind
+gate        uncompiled: a lock for threads, and a lock on a byte of the file
+lease       the proof that a process is alive
+alive       which processes are alive
+child       leases and locks at a fork, and this process's own lease
+atomic      words that change without the lock
+deferred    holds that the next operation ends
+holes       which parts of a file were never stored to
+process     a process's id, start time and name, for people
+system.pxi  lock, gate, alive and child in C; atomic.pxi, holes.pxi
+"""

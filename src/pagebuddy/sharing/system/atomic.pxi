@@ -5,11 +5,11 @@ Uncompiled, `atomic` and `deferred` have the same functions.
 
 cdef extern from *:
     """
-    /* Deferred ends: threads push without a lock, whoever has the arena's lock takes them all. */
+    /* Deferred ends: threads push without a lock; the thread that has the arena's lock pops them. */
     typedef struct pb_end { struct pb_end *next; pb_u64 node; } pb_end;
     static void pb_defer(void **list, pb_u64 node) {
         pb_end *end = malloc(sizeof *end);
-        /* Without memory the hold lasts as long as the process. */
+        /* Without memory for it, the hold lasts as long as the process. */
         if (!end) return;
         end->node = node;
     #if defined(_MSC_VER)
@@ -28,7 +28,7 @@ cdef extern from *:
         if (!end) return 0;
         *list = end->next;
     #else
-        /* One at a time: there is a single consumer, so what was read cannot come back meanwhile. */
+        /* There is one consumer, so the first element cannot be popped and pushed again meanwhile. */
         end = __atomic_load_n((pb_end **)list, __ATOMIC_ACQUIRE);
         while (end && !__atomic_compare_exchange_n((pb_end **)list, &end, end->next, 1, __ATOMIC_ACQUIRE,
                                                    __ATOMIC_ACQUIRE)) {}

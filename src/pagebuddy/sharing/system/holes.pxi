@@ -1,9 +1,9 @@
-"""Where the file of an arena has holes, in C. Uncompiled, `holes` has the same function."""
+"""Finding the holes of an arena's file, in C. Uncompiled, `holes` has the same function."""
 
 cdef extern from *:
     """
     #if defined(__linux__) && defined(SEEK_DATA)
-      /* Set the bits of the pieces, of so many bytes each, that are no holes; whether that could be told. */
+      /* Set the bits of the pieces that are not holes; 0 if the system cannot tell. */
       static int pb_find_holes(int fd, pb_u64 start, pb_u64 count, pb_u64 piece, pb_u64 *bits) {
           pb_u64 at = start, end = start + count * piece, stop, i;
           memset(bits, 0, (count / 64 + 1) * sizeof *bits);
@@ -27,9 +27,9 @@ cdef extern from *:
 
 
 cdef bint find_holes(ArenaState a) noexcept nogil:
-    """Note the granules that are no holes; False where that cannot be known. Needs the arena's lock.
+    """Note the granules that are not holes; False if the system cannot tell. Needs the arena's lock.
 
-    A granule to which nothing was stored is a hole, whether it is backed or not.
+    A granule to which nothing was stored is a hole, even if it is backed.
     """
     cdef u64 start = <u64> (a.links - a.base) - a.skew
     if not is_file(a.fd, a.device, a.inode):

@@ -1,12 +1,12 @@
 """The arena's lock: one process, and one thread of it, at a time.
 
     LOCK_MUTEX   a robust, process-shared, error-checking mutex in the arena: compiled only
-    LOCK_FILE    a lock on a byte of the arena's file, through an open file of this process alone; the
-                 threads of the process exclude each other by a gate of their own
-    LOCK_NONE    one process alone: the gate; compiled, the interpreter's lock is gate enough
+    LOCK_FILE    a lock on a byte of the arena's file, through an open file of this process only, and a
+                 gate between the threads of the process
+    LOCK_NONE    one process only: the gate; compiled, the GIL is enough
 
-Every call answers DONE, LOCKED (another has it, and the time is over), OWN_LOCK, OWNER_DIED (it is ours,
-and whoever had it died with it), or UNLOCKABLE.
+Taking it answers DONE, LOCKED (another has it, and the time is over), OWN_LOCK, OWNER_DIED (it is taken,
+and its last owner died with it), or UNLOCKABLE.
 """
 
 from pagebuddy.core import stand_in as cython
@@ -31,7 +31,7 @@ if not cython.compiled:
         return UNLOCKABLE
 
     def mutex_give(words: memoryview) -> None:
-        """Nothing was taken."""
+        """Do nothing: no mutex was taken."""
 
     mutex_mend = mutex_give
 
@@ -60,7 +60,7 @@ def lock_without_mutex(a: ArenaState, milliseconds: u64) -> u64:
 @cython.inline
 @cython.cfunc
 def lock(a: ArenaState, milliseconds: u64) -> u64:
-    """Take the lock, waiting no longer than that; with 0, not at all."""
+    """Take the lock, waiting at most so long; 0 means not to wait."""
     if a.lock_kind == LOCK_MUTEX:
         return mutex_take(a.base, milliseconds)
     return lock_without_mutex(a, milliseconds)
@@ -82,7 +82,7 @@ def unlock_without_mutex(a: ArenaState) -> cython.void:
 @cython.inline
 @cython.cfunc
 def unlock(a: ArenaState) -> cython.void:
-    """Give the lock back."""
+    """Release the lock."""
     if a.lock_kind == LOCK_MUTEX:
         mutex_give(a.base)
     else:

@@ -1,7 +1,11 @@
-"""What sharing needs of the system, in C: the mutex, locks on bytes, who is alive.
+"""System calls in C: the mutex, locks on bytes, leases, fork handlers.
 
-Uncompiled, `lock`, `gate` and `alive` have the same functions. Only Linux has robust mutexes
-and locks that belong to an open file; elsewhere an arena serves one process.
+Uncompiled, `lock`, `gate`, `alive` and `child` have the same functions. Only Linux has robust mutexes
+and locks that belong to an open file; on other systems an arena serves one process.
+
+Fork handlers run without the GIL, so what they use is static here, and not in a `ProcessState`: the list
+of attachments, a mutex for it, the handlers, and the page of `pb_is_present`. A simulator of several
+processes uses the uncompiled engine, which has none of these.
 """
 
 cdef extern from *:
@@ -35,7 +39,7 @@ cdef extern from *:
       #endif
       typedef char pb_mutex_fits[sizeof(pthread_mutex_t) <= PB_MUTEX_WORDS * 8 ? 1 : -1];
 
-      /* A page that a raw clone, which runs no handlers, finds zero: its operations are refused. */
+      /* A page that is zero in a raw clone, for which no fork handlers ran: its operations are refused. */
       static volatile unsigned char *pb_presence;
       static int pb_is_present(void) { return !pb_presence || *pb_presence; }
       static void pb_present_again(void) { if (pb_presence) *pb_presence = 1; }
@@ -49,7 +53,7 @@ cdef extern from *:
       #endif
       }
 
-      /* Whose mutex it is: the C library, the machine, the size. */
+      /* The kind of mutex: by C library, machine and size. */
       static pb_u64 pb_mutex_kind(void) {
           return (pb_u64)PB_LIBC << 24 | (pb_u64)PB_MACHINE << 16 | sizeof(pthread_mutex_t); }
 
@@ -136,7 +140,7 @@ cdef extern from *:
               nanosleep(&pause, NULL); } }
       static void pb_byte_give(int fd) { pb_byte(fd, F_OFD_SETLK, F_UNLCK, (long long)PB_LOCK_BYTE, NULL); }
 
-      /* Whether another open file has the lease of a slot; 1 as well where that cannot be told. */
+      /* Whether another open file has the lease of a slot; 1 also if the system cannot tell. */
       static int pb_lease_is_taken(int fd, pb_u64 slot) {
           int found;
           if (pb_byte(fd, F_OFD_GETLK, F_WRLCK, (long long)(PB_LEASE_BYTE + slot), &found)) return 1;
@@ -145,12 +149,12 @@ cdef extern from *:
           struct stat status;
           return fd >= 0 && fstat(fd, &status) == 0 && (pb_u64)status.st_dev == device
                  && (pb_u64)status.st_ino == inode; }
-      /* Whether a file is known to be shorter than its mapping: to touch what is missing is fatal. */
+      /* Whether a file is known to be shorter than its mapping: touching the missing part is fatal. */
       static int pb_is_cut(int fd, pb_u64 device, pb_u64 inode, pb_u64 n_bytes) {
           struct stat status;
           return fstat(fd, &status) == 0 && (pb_u64)status.st_dev == device
                  && (pb_u64)status.st_ino == inode && (pb_u64)status.st_size < n_bytes; }
-      /* A lease: the byte locked through a fresh open file, which a mapping keeps. 0 where that cannot be. */
+      /* Lock a lease's byte through a new open file that only a mapping keeps; its address, or 0. */
       static pb_u64 pb_take_lease(int fd, pb_u64 slot, int inherited, pb_u64 *n_bytes) {
           char path[32];
           struct statvfs status;
@@ -175,13 +179,13 @@ cdef extern from *:
           snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
           return open(path, O_RDWR | O_CLOEXEC); }
       static pb_u64 pb_own_pid(void) { return (pb_u64)getpid(); }
-      /* Whether this process is of a pid namespace; where /proc does not tell, whether that can be. */
+      /* Whether this process is in a pid namespace; without /proc, whether that is possible. */
       static int pb_is_in_namespace(pb_u64 device, pb_u64 inode) {
           struct stat status;
           if (stat("/proc/self/ns/pid", &status)) return getpid() != 1 && getppid() != 0;
           return (pb_u64)status.st_dev == device && (pb_u64)status.st_ino == inode; }
 
-      /* Every attachment of this process, in the order of arenas' ids: the order in which a fork locks. */
+      /* All attachments of this process, by the ids of their arenas: a fork locks in this order. */
       typedef void (*pb_handler)(void *);
       typedef struct pb_attached {
           struct pb_attached *next; void *attachment; pb_u64 high, low; } pb_attached;
@@ -219,7 +223,7 @@ cdef extern from *:
           pthread_mutex_unlock(&pb_attaching); }
       static pb_u64 pb_attach_lease(int fd, pb_u64 slot, pb_u64 *n_bytes) {
           pb_u64 address;
-          /* A fork in between would copy the descriptor, and the lease would outlast this process. */
+          /* A fork would copy the descriptor, and the lease would outlast this process. */
           pthread_mutex_lock(&pb_attaching);
           address = pb_take_lease(fd, slot, 0, n_bytes);
           pthread_mutex_unlock(&pb_attaching);
@@ -337,12 +341,12 @@ cdef void renew_locks(ArenaState a) noexcept nogil:
 
 
 def mutex_of_this_build():
-    """Return whose mutex this is, as a number that differs where mutexes do; 0 where there is none."""
+    """Return the kind of mutex of this build, as a number; 0 if there is none."""
     return mutex_kind()
 
 
 def make_mutex(words):
-    """Make the mutex of an arena that nobody uses, given all its words."""
+    """Make the mutex of an arena that no process uses, given all its words."""
     failed = mutex_made(mutex_of(words_of(words)), 1)
     if failed:
-        raise OSError(failed, "a robust mutex cannot be made here; create the arena with lock='file'")
+        raise OSError(failed, "the system cannot make a robust mutex here; create the arena with lock='file'")
