@@ -50,7 +50,7 @@ def resized(name, buffer):
         with locked(name):
             thread = threading.Thread(target=resize)
             thread.start()
-            end = time.monotonic() + 60
+            end = time.monotonic() + 10
             while not is_resizing():
                 assert thread.is_alive()
                 assert time.monotonic() < end, "two threads may resize it at a time"
@@ -81,7 +81,7 @@ SEEN = {
 def test_not_made_shorter_while_it_is_seen(arena, buffer, overwrite, kind):
     seen = SEEN[kind](buffer) if SEEN[kind] else arena.buffer_at(buffer.offset)
     for nbytes in (100, 5000):
-        with pytest.raises(BufferError, match="release those"):
+        with pytest.raises(BufferError, match="let go of those"):
             buffer.resize(nbytes)
     assert overwrite() == 61
     assert bytes(buffer.view) == PATTERN
@@ -115,7 +115,7 @@ def test_no_view_is_made_while_it_is_made_shorter(buffer, resized, overwrite):
 
     def look():
         for take in (lambda: buffer.view, lambda: buffer.array(), lambda: copy.copy(buffer)):
-            with pytest.raises(BufferError, match="another thread is shrinking this buffer"):
+            with pytest.raises(BufferError, match="shrinking"):
                 seen.append(take())
 
     assert resized(100, look) is True
