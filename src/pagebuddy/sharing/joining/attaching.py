@@ -6,7 +6,6 @@ import mmap
 import os
 import sys
 from contextlib import contextmanager
-from traceback import clear_frames
 from typing import TYPE_CHECKING, cast
 
 from pagebuddy.core.words import N_HEADS
@@ -215,6 +214,8 @@ def _let_go_if_it_fails(medium: Medium) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
+        from traceback import clear_frames
+
         # So that an attachment in a frame ends first, while its medium is open.
         clear_frames(error.__traceback__)
         medium.close()
