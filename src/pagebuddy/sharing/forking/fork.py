@@ -89,7 +89,7 @@ def copy_holds(a: ArenaState, slot: u64) -> cython.void:
 def leave_to_children(a: ArenaState) -> cython.void:
     """Give the slot of all children a hold on every buffer, for ever."""
     if cython.compiled and a.base[A_BUSY]:
-        # C code forks while another thread is in an operation, and the GIL is the only lock here.
+        # C code forks while another thread, which has the GIL, is in an operation: the only lock here.
         return
     if enter(a, OP_FORK, FORK_PATIENCE_MS) == DONE:
         begin_slot(a, CHILDREN)
