@@ -40,8 +40,9 @@ types: $(VENV)/.dev-$(MODE)
 
 tests: together alone ## the tests without lint and types
 
+# Tests often wait for other processes, so that two cores serve four workers.
 together: $(VENV)/.dev-$(MODE)
-	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal -m 'not alone'
+	$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal -m 'not alone'
 
 # These count descriptors, mappings or files, so that no other test may run beside them.
 alone: $(VENV)/.dev-$(MODE)

@@ -214,7 +214,7 @@ def test_more_memory_than_there_is_metadata_for(tmp_path, small, refused):
 def test_a_picture_that_cannot_be_drawn_is_refused_first(tmp_path, refused):
     missing = tmp_path / "none.csv"  # not looked at
     told = refused("replay", missing, "--picture", "memory.txt")
-    assert told == "cannot draw memory.txt: the name of a picture must end in .svg, .png or .pdf"
+    assert told == "cannot draw memory.txt: the name must end in .svg, .png or .pdf"
     path = tmp_path / "none" / "memory.svg"
     assert refused("replay", missing, "--picture", path).endswith(
         f"the folder {path.parent} does not exist"
