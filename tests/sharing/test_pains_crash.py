@@ -1,4 +1,4 @@
-"""What people have suffered from crashes of others, each as a test. Numbers are issues."""
+"""Problems of other projects after crashes, each as a test. Numbers are their issues."""
 
 from __future__ import annotations
 

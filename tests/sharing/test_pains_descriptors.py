@@ -1,6 +1,6 @@
-"""What people have suffered from descriptors and from slow memory, each as a test. Numbers are issues.
+"""Problems of other projects with descriptors and slow memory, each as a test. Numbers are their issues.
 
-Nothing is timed here: how long things take is what the benchmarks are for.
+No times are measured here; the benchmarks do that.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What people have suffered from the lifetime of shared memory, each as a test. Numbers are issues."""
+"""Problems of other projects with the life of shared memory, each as a test. Numbers are issues."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What people have suffered from too little room, each as a test. Numbers are issues.
+"""Problems of other projects with too little room, each as a test. Numbers are their issues.
 
-Small file systems, which are full, are in `tests/arena/test_full_file_system.py`.
+Full file systems are tested in `tests/arena/test_full_file_system.py`.
 """
 
 from __future__ import annotations

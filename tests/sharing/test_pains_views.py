@@ -1,4 +1,4 @@
-"""What people have suffered from views of shared memory, each as a test. Numbers are issues."""
+"""Problems of other projects with views of shared memory, each as a test. Numbers are their issues."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ np = pytest.importorskip("numpy")
 
 
 def overwrite(arena):
-    """Take all that is free, and overwrite it."""
+    """Allocate all free pages, and overwrite them."""
     taken = []
     while arena.stats().free:
         taken.append(arena.alloc(arena.stats().largest_free_bytes))
