@@ -1,4 +1,4 @@
-"""Command line `python -m verification.storm`: run a storm and print the result."""
+"""Run a storm and print the result: `python -m verification.storm`."""
 
 from __future__ import annotations
 
