@@ -2,7 +2,7 @@
 
     run_state_machine_as_test(arena_machine_for(Arena), settings=settings())
 
-Used by tests/sharing/test_machine.py and tests/arena.
+Used by tests/arena/test_machine.py; the processes machine also uses `model` and `place`.
 
 - `model`: the naive model: which process holds what, in sets and counts.
 - `place`: creates an arena of each kind and attaches to it again.
