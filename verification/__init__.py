@@ -1,9 +1,9 @@
-"""Searches for faults of arenas and of the sharing protocol. Not shipped; the tests run them.
+"""Tools that search for faults of arenas and of the sharing protocol. Run by the tests; not shipped.
 
-- `sharing_model`: a model of the sharing protocol, searched in every interleaving.
-- `arena_machine`: a Hypothesis state machine for one process with an arena.
-- `processes_machine`: the same for processes of both engines that share one.
-- `storm`: processes that allocate, send and are killed at random.
-- `stepping`: compiled code, run one machine instruction at a time.
-- `dying`: processes that are killed before any line or any store.
+- `sharing_model`: a model of the sharing protocol; every interleaving is searched.
+- `arena_machine`: a Hypothesis state machine for one process that uses an arena.
+- `processes_machine`: the same for several processes, of both engines, that share an arena.
+- `storm`: processes that allocate, send, and are killed at random.
+- `stepping`: runs compiled code one machine instruction at a time.
+- `dying`: kills processes before a given line of Python or a given store.
 """

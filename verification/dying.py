@@ -1,7 +1,8 @@
-"""Processes that die for real before any line of Python, or uncompiled before any store.
+"""Kill a real process before any line of Python, or before any store of the uncompiled engine.
 
-Between two stores a process opens, locks, maps and links files: lines are the points that stores are
-not. Those are counted that the files named in `COMING` have, where processes come, fork, and go.
+Between two stores a process opens, locks, maps and links files. Killing it before each line covers these
+points too. Only lines of the files in `COMING` count: the code in which processes attach, fork and
+detach. Used by the crash tests in tests/sharing.
 """
 
 from __future__ import annotations
@@ -33,10 +34,11 @@ assert all(Path(place).exists() for place in _COUNTED), "COMING names a file tha
 
 
 def deaths_at_lines(act: Callable[[], object], step: int = 1, first: int = 0) -> Iterator[int]:
-    """Let one forked process after the other act, and be killed before a line that comes later.
+    """Run `act` in one forked process after the other, and kill each before a later line.
 
-    Yields after each death, and once after the one that was through. Every `step`th line is a point,
-    from the line after the first `first`. Raises RuntimeError where one fails in another way.
+    The first process is killed before the line after the first `first` lines, each following one `step`
+    lines later. Yields after each death, and once after the process that completed `act`. Raises
+    RuntimeError if a process fails in another way.
     """
 
     def limited(lines: int) -> None:
@@ -48,7 +50,7 @@ def deaths_at_lines(act: Callable[[], object], step: int = 1, first: int = 0) ->
 
 
 def deaths_at_stores(act: Callable[[Any], object], step: int = 1, first: int = 0) -> Iterator[int]:
-    """The same for stores of the uncompiled engine: `act` takes the class of arenas to be used."""
+    """Do the same for stores of the uncompiled engine. `act` gets the class of arenas to use."""
 
     def limited(stores: int) -> None:
         engine = engine_of_the_mortal(Budget(stores, _die))
@@ -62,13 +64,15 @@ def _deaths(limited: Callable[[int], None], step: int, first: int) -> Iterator[i
     while status:
         status = _ended(limited, point)
         if status not in (0, -signal.SIGKILL):
-            raise RuntimeError(f"the process that was to die at {point} ended with {status}")
+            raise RuntimeError(
+                f"the process to be killed at point {point} ended with status {status}"
+            )
         yield point
         point += step
 
 
 def _ended(limited: Callable[[int], None], point: int) -> int:
-    """How a forked process ended."""
+    """Run `limited` in a forked process and return its exit status."""
     pid = os.fork()
     if pid == 0:
         status = 1
@@ -84,7 +88,7 @@ def _ended(limited: Callable[[int], None], point: int) -> int:
 
 
 def _tracer(lines: int) -> Callable[..., Any]:
-    """A trace function that ends the process before the line after so many."""
+    """Return a trace function that kills the process before the line after `lines` counted lines."""
     spent = 0
 
     def at_line(frame: Any, event: str, _: Any) -> Any:

@@ -1,8 +1,8 @@
-"""A process run a machine instruction at a time, to see what it leaves wherever it is killed.
+"""Run a process one machine instruction at a time, to see what it leaves if it is killed there.
 
-`steps_of` copies an arena's words whenever one has changed: each copy is what a process that was killed
-just there would leave. So the order of stores is that of the compiled code, not of its source.
-`kill_at_work` kills it there in earnest. Linux alone, where this process may trace its children.
+`steps_of` copies an arena's words after each change. Each copy is what a process killed at that point
+would leave, so it shows the order of stores in the compiled code, not in its source. `kill_at_work`
+really kills the process. Requires Linux and permission to trace child processes. Used by tests/sharing.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _ENDED_BADLY = 3
 def steps_of(arena: Any, operation: Callable[[], object]) -> list[bytes]:
     """Return the words of an arena before its pages: before an operation, and after each change.
 
-    The operation is carried out by a forked process that ends right after it, by SIGKILL; so its lease
-    is gone, and its slot is dead. Raises OSError where children cannot be traced, RuntimeError where the
-    operation fails.
+    A forked process runs the operation and is killed (SIGKILL) right after it, so its lease ends and its
+    slot is dead. Raises OSError if child processes cannot be traced, RuntimeError if the operation
+    fails.
     """
     return words_after_each_change(arena._attachment.memory, operation)
 
 
 def words_after_each_change(words: memoryview, operation: Callable[[], object]) -> list[bytes]:
-    """The same for the words of an arena that this process has not attached to: a first attachment's."""
+    """Do the same for the words of an arena to which no process is attached yet."""
     slots = slice(ARENA_WORDS, ARENA_WORDS + SLOT_WORDS * words[A_SLOTS])
     with _playing(operation) as pid:
         seen = [words.tobytes()]
@@ -45,7 +45,7 @@ def words_after_each_change(words: memoryview, operation: Callable[[], object]) 
             _trace(_STEP, pid)
             if _wait(pid) == signal.SIGSTOP:
                 return seen
-            # While nobody is at work none but magazines change; to compare all words takes long.
+            # Between operations only magazines change. Comparing all words would be slow.
             if at_work or words[A_BUSY] or words[slots] != memoryview(seen[-1]).cast("Q")[slots]:
                 at_work = words[A_BUSY] != 0
                 if words != memoryview(seen[-1]).cast("Q"):
@@ -53,10 +53,10 @@ def words_after_each_change(words: memoryview, operation: Callable[[], object]) 
 
 
 def kill_at_work(arena: Any, operation: Callable[[], object], n_instructions: int) -> bool:
-    """Kill a process that carries out an operation after so many instructions at work on the arena.
+    """Kill a forked process after it ran `n_instructions` instructions of an operation under the lock.
 
-    It is forked for that, and is dead when this returns: True if it was at work, False if it had done so
-    before. Raises as `steps_of` does.
+    The process is dead on return. Returns True if it was inside the operation, False if it had completed
+    it. Raises as `steps_of` does.
     """
     words = arena._attachment.memory
     with _playing(operation) as pid:
@@ -69,11 +69,11 @@ def kill_at_work(arena: Any, operation: Callable[[], object], n_instructions: in
 
 
 def stop_inside(arena: Any, operation: Callable[[], object], n_changes: int) -> int:
-    """Carry out an operation in a forked process, stopped (SIGSTOP) after so many changes of words.
+    """Stop a forked process (SIGSTOP) inside an operation, after `n_changes` changes of words.
 
-    Return its number; whose child it is waits for it. With the first change it is at work, and has the
-    arena's lock. When it is let go on (SIGCONT) it ends with what `operation` left to do. Raises OSError
-    where children cannot be traced, RuntimeError where the operation ends sooner.
+    Return its process id; the caller must wait for it. From the first change on it has the arena's lock.
+    After SIGCONT it completes the operation and exits. Raises OSError if child processes cannot be
+    traced, RuntimeError if the operation ends sooner.
     """
     words = arena._attachment.memory
     pid = os.fork()
@@ -93,9 +93,9 @@ def stop_inside(arena: Any, operation: Callable[[], object], n_changes: int) -> 
 
 
 def copy_of(arena: Any, words: bytes) -> Any:
-    """Return an attachment of the same engine to a copy of an arena whose words were these.
+    """Return an attachment, of the same engine, to a copy of an arena with these words.
 
-    Nobody else is attached to it, and nothing was mended or reaped.
+    No other process is attached to the copy, and nothing was repaired or reaped.
     """
     attachment = arena._attachment
     layout, engine = attachment.layout, sys.modules[type(attachment).__module__]
@@ -109,7 +109,7 @@ def copy_of(arena: Any, words: bytes) -> Any:
 
 @contextmanager
 def _playing(operation: Callable[[], object]) -> Iterator[int]:
-    """A child that stands before an operation, to be traced; it does not outlive this."""
+    """Yield a traced child process that is stopped before an operation; kill it at the end."""
     pid = os.fork()
     if pid == 0:
         _play(operation, os.kill, os.getpid(), signal.SIGSTOP)
@@ -117,14 +117,14 @@ def _playing(operation: Callable[[], object]) -> Iterator[int]:
         _wait(pid)
         yield pid
     finally:
-        # One that ended by itself was waited for.
+        # If it ended by itself, it was waited for already.
         with suppress(ProcessLookupError, ChildProcessError):
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
 
 
 def _play(operation: Callable[[], object], after: Callable[..., object], *arguments: int) -> None:
-    """The child: let itself be traced, do it, and then something else."""
+    """Run the operation in the child process, traced, and then `after`."""
     try:
         _trace(_TRACEME, 0)
         os.kill(os.getpid(), signal.SIGSTOP)
@@ -137,14 +137,14 @@ def _play(operation: Callable[[], object], after: Callable[..., object], *argume
 def _trace(request: int, pid: int, signal_number: int = 0) -> None:
     if _libc.ptrace(request, pid, None, signal_number) < 0:
         number = ctypes.get_errno()
-        raise OSError(number, f"children cannot be traced here: {os.strerror(number)}")
+        raise OSError(number, f"cannot trace child processes here: {os.strerror(number)}")
 
 
 def _wait(pid: int) -> int:
-    """The signal that stopped a child."""
+    """Wait for a child to stop; return the signal."""
     _, status = os.waitpid(pid, 0)
     if not os.WIFSTOPPED(status):
-        raise RuntimeError(f"the operation ended with {os.waitstatus_to_exitcode(status)}")
+        raise RuntimeError(f"the operation ended with status {os.waitstatus_to_exitcode(status)}")
     return os.WSTOPSIG(status)
 
 

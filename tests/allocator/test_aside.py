@@ -1,4 +1,4 @@
-"""What is kept aside: the span freed last, or what was left of the block split last."""
+"""The cached run: the span freed last, or the remainder of the block split last."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pagebuddy.testing import NaiveAllocator
 
 
 def words_changed(buddy, call):
-    """The indices of the words of its metadata that a call changes."""
+    """Return the indices of the metadata words that a call changes."""
     before = buddy.metadata.cast("Q").tolist()
     call()
     after = buddy.metadata.cast("Q").tolist()
     return {i for i, (was, now) in enumerate(zip(before, after, strict=True)) if was != now}
 
 
-def test_one_block_serves_many_without_the_lists(Buddy):
+def test_one_block_serves_many_allocations_without_the_free_lists(Buddy):
     buddy = Buddy(1 << 10)
     first = buddy.alloc(1)
     for page in range(first + 1, first + 200):
@@ -27,14 +27,14 @@ def test_one_block_serves_many_without_the_lists(Buddy):
         assert len(changed - {H_ASIDE, H_GENERATION, H_HIGH_WATER}) == 1  # the record
 
 
-def test_the_smallest_block_serves_not_the_remainder(Buddy):
+def test_the_smallest_fitting_block_is_used_before_the_remainder(Buddy):
     buddy = Buddy(64)
     for page in range(3):
         assert buddy.alloc(1) == page
     buddy.free(1)
-    buddy.stats()  # settles: 1 and 3 are single pages now
+    buddy.stats()  # ends the cached run: 1 and 3 are single pages now
     assert buddy.alloc(5) == 8  # of eight: 13 to 15 remain
-    assert buddy.alloc(2) == 14  # not the front of what remains, which is a single page
+    assert buddy.alloc(2) == 14  # not from the front of the remainder, which is a single page
     buddy.stats()
     assert buddy.alloc(10) == 16  # of sixteen: 26 to 31 remain
     assert {buddy.alloc(1), buddy.alloc(1), buddy.alloc(1)} == {1, 3, 13}
@@ -50,7 +50,7 @@ def test_the_smallest_block_serves_not_the_remainder(Buddy):
         (lambda buddy: buddy.alloc(2, align=16), 16),
     ],
 )
-def test_what_is_cut_is_aligned_like_a_block(Buddy, alloc, aligned):
+def test_spans_cut_from_the_remainder_are_aligned_like_blocks(Buddy, alloc, aligned):
     buddy = Buddy(64)
     buddy.alloc(1)  # leaves a remainder that begins at 1
     assert alloc(buddy) == aligned
@@ -58,7 +58,7 @@ def test_what_is_cut_is_aligned_like_a_block(Buddy, alloc, aligned):
 
 
 @pytest.mark.parametrize("n", [1, 3, 20])
-def test_the_remainder_can_be_had_to_the_last_page(Buddy, n):
+def test_the_remainder_can_be_allocated_to_the_last_page(Buddy, n):
     ranges = PageRanges([(5, 40), (64, 33)])
     buddy, model = Buddy(ranges), NaiveAllocator(list(ranges))
     while len(model.free) >= n and buddy.stats().largest_free >= n:
@@ -81,7 +81,7 @@ def test_after_a_crash_the_remainder_is_free(Buddy):
     buddy.verify()
 
 
-def test_a_batch_finds_what_is_left_in_the_lists(Buddy):
+def test_a_batch_allocation_also_uses_the_remainder(Buddy):
     buddy = Buddy(1 << 8)
     buddy.alloc(1)
     pages = buddy.alloc_many(0, 255)

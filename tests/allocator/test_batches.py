@@ -1,4 +1,4 @@
-"""alloc_many, free_many, run: many at once; the first two all or nothing."""
+"""alloc_many, free_many and run: many spans per call. The first two do everything or nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def ints(pages):
 
 
 @pytest.mark.parametrize("order", range(5))
-def test_blocks_of_one_order_until_none_is_left(Buddy, order):
+def test_alloc_many_allocates_blocks_until_none_is_left(Buddy, order):
     buddy = Buddy(PageRanges(RANGES))
     model = NaiveAllocator(RANGES)
     count = model.n_blocks(order)
@@ -37,7 +37,7 @@ def test_blocks_of_one_order_until_none_is_left(Buddy, order):
         buddy.alloc_many(order, 1)
 
 
-def test_a_fragmented_allocator(Buddy):
+def test_alloc_many_in_a_fragmented_allocator(Buddy):
     buddy = Buddy(PageRanges(RANGES))
     model = NaiveAllocator(RANGES)
     chance = random.Random(4)
@@ -60,7 +60,7 @@ def test_a_fragmented_allocator(Buddy):
 
 
 @pytest.mark.parametrize("shuffled", [False, True], ids=["ascending", "shuffled"])
-def test_given_back_the_free_blocks_are_as_before(Buddy, shuffled):
+def test_free_many_restores_the_free_blocks(Buddy, shuffled):
     buddy = Buddy(PageRanges(RANGES))
     whole = sorted(buddy.free_blocks())
     pages = ints(buddy.alloc_many(1, 90))
@@ -71,7 +71,7 @@ def test_given_back_the_free_blocks_are_as_before(Buddy, shuffled):
     buddy.verify()
 
 
-def test_spans_of_any_length_are_given_back_together(Buddy):
+def test_free_many_frees_spans_of_any_length(Buddy):
     buddy = Buddy(256)
     pages = [buddy.alloc(n) for n in (1, 5, 17, 64, 3)]
     buddy.alloc_at(250, 3)
@@ -79,7 +79,7 @@ def test_spans_of_any_length_are_given_back_together(Buddy):
     NaiveAllocator([(0, 256)]).check(buddy)
 
 
-def test_pages_come_as_a_numpy_array_where_numpy_is(Buddy):
+def test_alloc_many_returns_a_numpy_array_if_numpy_is_installed(Buddy):
     numpy = pytest.importorskip("numpy")
     pages = Buddy(64).alloc_many(0, 10)
     assert isinstance(pages, numpy.ndarray)
@@ -101,7 +101,7 @@ assert buddy.stats().free == 64
 """
 
 
-def test_pages_come_as_an_array_where_numpy_is_not(module):
+def test_alloc_many_returns_an_array_without_numpy(module):
     script = WITHOUT_NUMPY.format(module=module)
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
 
@@ -120,7 +120,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_any_iterable_of_ints_is_taken_back(Buddy, kind):
+def test_free_many_accepts_any_iterable_of_ints(Buddy, kind):
     buddy = Buddy(64)
     pages = ints(buddy.alloc_many(0, 20))
     buddy.free_many(kind(pages))
@@ -128,7 +128,7 @@ def test_any_iterable_of_ints_is_taken_back(Buddy, kind):
 
 
 @pytest.mark.parametrize("dtype", ["uint64", "int64", "uint32", "int16", ">u8"])
-def test_numpy_arrays_of_any_integers_are_taken_back(Buddy, dtype):
+def test_free_many_accepts_numpy_arrays_of_any_integer_type(Buddy, dtype):
     numpy = pytest.importorskip("numpy")
     buddy = Buddy(64)
     buddy.free_many(buddy.alloc_many(0, 64))
@@ -138,7 +138,7 @@ def test_numpy_arrays_of_any_integers_are_taken_back(Buddy, dtype):
     assert buddy.stats().free == 64
 
 
-def test_none_at_all(Buddy):
+def test_empty_batches_change_nothing(Buddy):
     buddy = Buddy(64)
     before = bytes(buddy.metadata)
     assert len(buddy.alloc_many(0, 0)) == 0
@@ -157,7 +157,7 @@ def test_none_at_all(Buddy):
         (213, "interior"),
     ],
 )
-def test_one_bad_page_and_nothing_is_freed(Buddy, bad, reason, position):
+def test_one_bad_page_means_that_nothing_is_freed(Buddy, bad, reason, position):
     buddy = Buddy(PageRanges(RANGES))
     buddy.alloc_at(210, 7)
     pages = [210, *ints(buddy.alloc_many(2, 9))]
@@ -174,7 +174,7 @@ def test_one_bad_page_and_nothing_is_freed(Buddy, bad, reason, position):
 
 
 @pytest.mark.parametrize("bad", [-1, 1 << 64, 10**30])
-def test_a_number_that_no_page_can_have_and_nothing_is_freed(Buddy, bad):
+def test_an_impossible_page_number_means_that_nothing_is_freed(Buddy, bad):
     buddy = Buddy(PageRanges(RANGES))
     pages = ints(buddy.alloc_many(2, 9))
     with refused(buddy, ValueError, says=bad):
@@ -184,7 +184,7 @@ def test_a_number_that_no_page_can_have_and_nothing_is_freed(Buddy, bad):
 @pytest.mark.parametrize("as_array", [list, lambda pages: array("Q", pages)], ids=["list", "array"])
 @pytest.mark.parametrize("again", [0, 4, 8])
 @pytest.mark.parametrize("descending", [False, True])
-def test_a_page_given_twice_and_nothing_is_freed(Buddy, again, as_array, descending):
+def test_a_duplicate_page_means_that_nothing_is_freed(Buddy, again, as_array, descending):
     buddy = Buddy(PageRanges(RANGES))
     pages = sorted(ints(buddy.alloc_many(2, 9)), reverse=descending)
     with refused(buddy, BadFree, says=pages[again]) as caught:
@@ -194,7 +194,7 @@ def test_a_page_given_twice_and_nothing_is_freed(Buddy, again, as_array, descend
     NaiveAllocator(RANGES).check(buddy)
 
 
-def test_too_many_and_none_is_taken(Buddy):
+def test_asking_for_too_many_blocks_allocates_none(Buddy):
     buddy = Buddy(64)
     buddy.alloc(3)
     for order, count in ((0, 62), (5, 2), (0, 2**31), (0, 2**32 + 1), (3, 2**61), (0, 2**64 + 1)):
@@ -210,7 +210,7 @@ def test_too_many_and_none_is_taken(Buddy):
 
 
 @pytest.mark.parametrize(("order", "count"), [(-1, 1), (0, -1), (-(2**32), 1), (0, -(10**30))])
-def test_wrong_values(Buddy, order, count):
+def test_wrong_values_raise_value_error(Buddy, order, count):
     buddy = Buddy(64)
     buddy.alloc(3)
     with refused(buddy, ValueError, says=min(order, count)):
@@ -219,7 +219,7 @@ def test_wrong_values(Buddy, order, count):
 
 @pytest.mark.parametrize("order", [1, -1], ids=["ascending", "descending"])
 def test_a_few_pages_of_very_many_cost_little_to_free(Buddy, order):
-    """To find what stands there twice takes no memory for each page that there is."""
+    """Finding duplicates must not need memory for every page of the allocator."""
     buddy = Buddy(1 << 24)
     pages = array("Q", buddy.alloc_many(3, 4)[::order])
     tracemalloc.start()
@@ -234,7 +234,7 @@ def test_a_few_pages_of_very_many_cost_little_to_free(Buddy, order):
 @pytest.mark.parametrize(
     "pages", [None, 5, 5.0, [0, "1"], [0, 1.0], [0, None], "01", array("d", [0.0]), [[0]]]
 )
-def test_wrong_types(Buddy, pages):
+def test_wrong_types_raise_type_error(Buddy, pages):
     buddy = Buddy(64)
     buddy.alloc_many(0, 4)
     with refused(buddy, TypeError):
@@ -242,7 +242,7 @@ def test_wrong_types(Buddy, pages):
 
 
 @pytest.mark.parametrize("dtype", [float, bool, "M8[s]", "S1"])
-def test_an_array_of_no_integers(Buddy, dtype):
+def test_an_array_of_other_types_raises_type_error(Buddy, dtype):
     numpy = pytest.importorskip("numpy")
     buddy = Buddy(64)
     buddy.alloc_many(0, 4)
@@ -250,7 +250,7 @@ def test_an_array_of_no_integers(Buddy, dtype):
         buddy.free_many(numpy.zeros(1, dtype))
 
 
-def test_an_iterable_that_fails_half_way(Buddy):
+def test_an_iterable_that_fails_half_way_frees_nothing(Buddy):
     def some():
         yield 0
         raise KeyError("half way")
@@ -261,7 +261,7 @@ def test_an_iterable_that_fails_half_way(Buddy):
         buddy.free_many(some())
 
 
-def test_a_prepared_list_runs_as_one_by_one(Buddy):
+def test_run_does_the_same_as_single_calls(Buddy):
     chance = random.Random(9)
     n_slots = 40
     whats = [1, 1, 2, 3, 7, 30, 2**31, 2**31 + 2, 2**31 + 3]
@@ -301,7 +301,7 @@ def test_a_prepared_list_runs_as_one_by_one(Buddy):
         (array("Q", [1 << 32]), bytes(8), (TypeError, ValueError)),
     ],
 )
-def test_a_list_that_cannot_run(Buddy, ops, pages, error):
+def test_run_refuses_bad_lists_and_counts_failures(Buddy, ops, pages, error):
     buddy = Buddy(64)
     if error is None:
         assert buddy.run(ops, pages) == 1

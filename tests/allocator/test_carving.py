@@ -1,4 +1,4 @@
-"""Metadata carved out of the managed memory."""
+"""Metadata stored inside the managed memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TOP = 1 << 64
     "ranges",
     [[(0, 200)], [(100, 77)], [(0, 5), (9, 150)], [(7, 150), (160, 3)], [(TOP - 130, 130)]],
 )
-def test_metadata_inside_the_managed_memory(Buddy, ranges, page_size):
+def test_metadata_is_carved_from_the_end_of_a_range_without_waste(Buddy, ranges, page_size):
     given = PageRanges(ranges)
     lowest, highest = ranges[0][0], sum(ranges[-1])
     memory = bytearray((highest - lowest) * page_size)
@@ -52,7 +52,7 @@ def test_metadata_inside_the_managed_memory(Buddy, ranges, page_size):
     assert place <= found <= (missing[-1] + 1 - lowest) * page_size - size
 
 
-def test_inside_the_memory_and_attached_there(Buddy):
+def test_attaching_to_metadata_inside_the_memory(Buddy):
     memory = bytearray(200 * 64)
     buddy = Buddy(PageRanges([(0, 200)]), page_size=64, memory=memory)
     page = buddy.alloc(7)
@@ -70,14 +70,14 @@ def test_the_given_ranges_are_not_changed(Buddy):
 
 
 @pytest.mark.parametrize("n_pages", [1, 2, 5])
-def test_too_little_memory_for_the_metadata(Buddy, n_pages):
+def test_memory_too_small_for_the_metadata_is_refused_unchanged(Buddy, n_pages):
     memory = bytearray(b"\xa5" * (n_pages * 64))
     with pytest.raises((ValueError, OutOfPages)):
         Buddy(PageRanges([(0, n_pages)]), page_size=64, memory=memory)
     assert bytes(memory) == b"\xa5" * (n_pages * 64)
 
 
-def test_memory_too_small_for_the_ranges(Buddy):
+def test_memory_too_small_for_the_ranges_is_refused_unchanged(Buddy):
     memory = bytearray(b"\xa5" * (272 * 64))
     with pytest.raises(ValueError, match=str(269 * 64)):
         Buddy(PageRanges(RANGES), page_size=64, memory=memoryview(memory)[: 269 * 64 - 8])
@@ -85,6 +85,6 @@ def test_memory_too_small_for_the_ranges(Buddy):
     Buddy(PageRanges(RANGES), page_size=64, memory=memoryview(memory)[: 269 * 64])
 
 
-def test_memory_or_a_buffer_but_not_both(Buddy):
+def test_giving_both_memory_and_metadata_is_refused(Buddy):
     with pytest.raises(ValueError, match="memory"):
         Buddy(PageRanges(RANGES), metadata=bytearray(1 << 16), memory=bytearray(272 * 4096))

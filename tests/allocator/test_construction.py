@@ -1,4 +1,4 @@
-"""What an allocator can be made from, and what it then has."""
+"""The arguments of an allocator, and its state after construction."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LAYOUTS = {
 
 @pytest.mark.parametrize("ranges", LAYOUTS.values(), ids=LAYOUTS)
 @pytest.mark.parametrize("max_order", [None, 0, 2, 31])
-def test_all_pages_are_there_and_free(Buddy, ranges, max_order):
+def test_all_pages_are_free_at_first(Buddy, ranges, max_order):
     buddy = Buddy(PageRanges(ranges), max_order=max_order)
     model = NaiveAllocator(ranges, max_order)
     model.check(buddy)
@@ -43,7 +43,7 @@ def test_all_pages_are_there_and_free(Buddy, ranges, max_order):
 
 
 @given(ranges=page_ranges(), max_order=st.none() | st.integers(0, 31))
-def test_any_ranges(Buddy, ranges, max_order):
+def test_random_ranges_give_the_free_blocks_of_the_model(Buddy, ranges, max_order):
     NaiveAllocator(ranges, max_order).check(Buddy(PageRanges(ranges), max_order=max_order))
 
 
@@ -63,17 +63,17 @@ def test_a_number_of_pages_starts_at_page_0(Buddy):
         ([(0, 3), (4, 4)], 2),
     ],
 )
-def test_the_default_top_order_is_the_largest_block_there_can_be(Buddy, ranges, order):
+def test_the_default_max_order_is_that_of_the_largest_possible_block(Buddy, ranges, order):
     assert len(Buddy(PageRanges(ranges)).stats().free_blocks) == order + 1
 
 
-def test_a_top_order_larger_than_any_range(Buddy):
+def test_max_order_may_exceed_every_range(Buddy):
     buddy = Buddy(5, max_order=31)
     assert len(buddy.stats().free_blocks) == 32
     assert buddy.alloc(5) == 0
 
 
-def test_touching_ranges_are_one(Buddy):
+def test_adjacent_ranges_are_merged(Buddy):
     buddy = Buddy(PageRanges([(8, 4), (0, 4), (4, 4)]))
     assert buddy.alloc(12) == 0
     buddy.free(0)
@@ -94,14 +94,14 @@ def test_page_numbers_end_at_two_to_the_64th(Buddy):
 
 
 @pytest.mark.parametrize("nothing", [0, PageRanges([])], ids=["0", "no ranges"])
-def test_no_pages(Buddy, nothing):
+def test_an_allocator_without_pages_is_refused(Buddy, nothing):
     with pytest.raises(ValueError, match="page"):
         Buddy(nothing)
     with pytest.raises(ValueError, match="page"):
         Buddy.metadata_size(nothing)
 
 
-def test_empty_and_overlapping_ranges(Buddy):
+def test_empty_and_overlapping_ranges_are_refused(Buddy):
     with pytest.raises(ValueError, match="0"):
         Buddy(PageRanges([(4, 0)]))
     with pytest.raises(ValueError, match="3"):
@@ -134,7 +134,7 @@ WRONG_TYPES = {
 
 @pytest.mark.parametrize("what", ["constructor", "metadata_size"])
 @pytest.mark.parametrize(("args", "kwargs", "given"), WRONG_VALUES.values(), ids=WRONG_VALUES)
-def test_wrong_values(Buddy, what, args, kwargs, given):
+def test_wrong_values_raise_value_error(Buddy, what, args, kwargs, given):
     make = Buddy if what == "constructor" else Buddy.metadata_size
     with pytest.raises(ValueError, match=given):
         make(*args, **kwargs)
@@ -142,19 +142,19 @@ def test_wrong_values(Buddy, what, args, kwargs, given):
 
 @pytest.mark.parametrize("what", ["constructor", "metadata_size"])
 @pytest.mark.parametrize(("args", "kwargs"), WRONG_TYPES.values(), ids=WRONG_TYPES)
-def test_wrong_types(Buddy, what, args, kwargs):
+def test_wrong_types_raise_type_error(Buddy, what, args, kwargs):
     make = Buddy if what == "constructor" else Buddy.metadata_size
     with pytest.raises(TypeError):
         make(*args, **kwargs)
 
 
-def test_ranges_of_more_pages_than_there_can_be(Buddy):
+def test_too_many_pages_are_refused(Buddy):
     for ranges in ([(0, TOP)], [(0, 2**31), (2**40, 2**31)], [(5, 2**31 - 63)]):
         with pytest.raises(ValueError, match=str(sum(n for _, n in ranges))):
             Buddy(PageRanges(ranges))
 
 
-def test_the_most_pages_there_can_be_have_a_size():
+def test_the_metadata_size_of_the_most_pages_is_known():
     from pagebuddy import BuddyAllocator
 
     assert BuddyAllocator.metadata_size(2**31 - 64) < 8.3 * 2**31
@@ -170,7 +170,7 @@ def test_metadata_is_at_most_8_3_bytes_a_page(Buddy, ranges, max_order):
     assert Buddy.metadata_size(ranges, max_order=max_order) <= 8.3 * n_pages
 
 
-def test_numbers_that_are_not_ints_but_stand_for_one(Buddy):
+def test_objects_with_index_are_accepted_as_ints(Buddy):
     class Eight:
         def __index__(self) -> int:
             return 8
@@ -180,7 +180,7 @@ def test_numbers_that_are_not_ints_but_stand_for_one(Buddy):
     assert buddy.size_of(0) == 8
 
 
-def test_ranges_in_a_numpy_array(Buddy):
+def test_numpy_arrays_and_scalars_are_accepted(Buddy):
     numpy = pytest.importorskip("numpy")
     ranges = numpy.array([(100, 7), (0, 64)])
     assert list(Buddy(ranges).ranges) == [(0, 64), (100, 7)]

@@ -1,4 +1,4 @@
-"""An allocator copied, pickled and referred to weakly."""
+"""Copying and pickling an allocator, and weak references to it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RANGES = [(3, 50), (90, 61)]
 
 
 def used(Buddy):
-    """An allocator with live spans, one aside, and the model of it."""
+    """An allocator with live spans and a cached run, and its model."""
     buddy, model = Buddy(PageRanges(RANGES), max_order=5, page_size=512), NaiveAllocator(RANGES, 5)
     for page, n_pages in ((3, 5), (20, 7), (100, 1)):
         buddy.alloc_at(page, n_pages)
@@ -33,7 +33,7 @@ def used(Buddy):
     [copy.copy, copy.deepcopy, lambda buddy: pickle.loads(pickle.dumps(buddy))],
     ids=["copy", "deepcopy", "pickle"],
 )
-def test_a_copy_has_the_same_spans_and_goes_its_own_way(Buddy, copied):
+def test_a_copy_has_the_same_spans_and_is_independent(Buddy, copied):
     buddy, model = used(Buddy)
     other = copied(buddy)
     assert type(other) is Buddy
@@ -44,7 +44,7 @@ def test_a_copy_has_the_same_spans_and_goes_its_own_way(Buddy, copied):
     other.verify()
 
 
-def test_an_object_of_a_derived_class_keeps_what_it_has_of_its_own(Buddy):
+def test_a_copy_of_a_subclass_keeps_its_own_attributes(Buddy):
     class Named(Buddy):
         def __init__(self, name, n_pages):
             super().__init__(n_pages)
@@ -69,7 +69,7 @@ def test_an_object_of_a_derived_class_keeps_what_it_has_of_its_own(Buddy):
     assert other.freed is buddy.freed
 
 
-def test_a_weak_reference_does_not_keep_it(Buddy):
+def test_a_weak_reference_does_not_keep_an_allocator_alive(Buddy):
     buddy = Buddy(64)
     gone = []
     reference = weakref.ref(buddy, gone.append)
@@ -79,8 +79,8 @@ def test_a_weak_reference_does_not_keep_it(Buddy):
     assert gone == [reference]
 
 
-def test_a_pickle_is_taken_up_by_whatever_engine_is_there(engine):
-    """Not everywhere is there a compiled one, and the metadata is the same for both."""
+def test_a_pickle_can_be_loaded_by_the_other_engine(engine):
+    """A machine may lack the compiled engine. The metadata has the same format for both engines."""
     pytest.importorskip("pagebuddy._compiled")
     program = """
 import pickle, sys

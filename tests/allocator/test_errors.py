@@ -1,4 +1,4 @@
-"""What the errors say, and that wrong types are told apart from wrong values."""
+"""Error messages, and the difference between wrong types and wrong values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pagebuddy.testing import refused
 
 @pytest.fixture
 def buddy(Buddy):
-    """Two live spans, and one aside."""
+    """Two live spans and a cached run."""
     made = Buddy(64, page_size=512)
     made.alloc_at(3, 5)
     made.alloc_at(20, 10)
@@ -54,13 +54,13 @@ NOT_INTS = [1.0, "1", None, [1], b"1", 1j]
         "resize n_pages",
     ],
 )
-def test_what_is_no_int(buddy, call, thing):
+def test_arguments_that_are_not_ints_raise_type_error(buddy, call, thing):
     with refused(buddy, TypeError):
         call(buddy, thing)
 
 
 @pytest.mark.parametrize("thing", [5.0, "5"])
-def test_what_is_told_by_name_is_no_int(buddy, thing):
+def test_keyword_arguments_that_are_not_ints_raise_type_error(buddy, thing):
     with refused(buddy, TypeError):
         buddy.free(3, n_pages=thing)
     with refused(buddy, TypeError):
@@ -70,7 +70,7 @@ def test_what_is_told_by_name_is_no_int(buddy, thing):
             buddy.alloc(1, **{limit: thing})
 
 
-def test_arguments_that_are_missing_or_unknown(buddy):
+def test_missing_and_unknown_arguments_raise_type_error(buddy):
     for call in (
         lambda: buddy.alloc(),
         lambda: buddy.free(),
@@ -85,7 +85,7 @@ def test_arguments_that_are_missing_or_unknown(buddy):
             call()
 
 
-def test_each_is_also_the_built_in_that_a_caller_would_catch(buddy):
+def test_each_error_is_also_a_built_in_exception(buddy):
     with pytest.raises(MemoryError) as full:
         buddy.alloc(64)
     with pytest.raises(ValueError, match="21") as bad:
@@ -97,7 +97,7 @@ def test_each_is_also_the_built_in_that_a_caller_would_catch(buddy):
         assert isinstance(caught.value, PageBuddyError)
 
 
-def test_out_of_pages_tells_its_figures_in_pages_and_bytes(buddy):
+def test_out_of_pages_reports_figures_in_pages_and_bytes(buddy):
     with pytest.raises(OutOfPages) as caught:
         buddy.alloc(50)
     error = caught.value
@@ -106,7 +106,7 @@ def test_out_of_pages_tells_its_figures_in_pages_and_bytes(buddy):
         assert f"{n_pages} pages ({n_pages * 512} bytes)" in str(error)
 
 
-def test_bad_free_tells_the_page_and_what_is_there(buddy):
+def test_bad_free_reports_the_page_and_its_state(buddy):
     with pytest.raises(BadFree, match="22"):
         buddy.free(22)
     with pytest.raises(BadFree, match=r"\b4\b.*\b5\b|\b5\b.*\b4\b"):
@@ -123,7 +123,7 @@ def test_bad_free_tells_the_page_and_what_is_there(buddy):
     ],
     ids=["OutOfPages", "BadFree", "BadFree, told", "CorruptMetadata"],
 )
-def test_errors_travel_between_processes(buddy, call):
+def test_errors_can_be_pickled(buddy, call):
     with pytest.raises(PageBuddyError) as caught:
         call(buddy)
     error = caught.value
@@ -184,7 +184,7 @@ BEYOND_DIGITS = 1 << 20_000
         ),
     ],
 )
-def test_a_number_with_more_digits_than_python_writes(buddy, call, error, says):
+def test_a_number_too_long_to_print_is_reported_briefly(buddy, call, error, says):
     with pytest.raises(error, match=says) as caught:
         call(buddy, BEYOND_DIGITS)
     assert type(caught.value) is error

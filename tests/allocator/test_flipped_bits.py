@@ -1,8 +1,8 @@
-"""Metadata with random bits flipped, under every operation: it works or raises, and never crashes.
+"""Flip random bits of the metadata during every operation: it must work or raise, and never crash.
 
-A round runs in a process of its own kind, as a script, so that a crash is seen as one:
+Each round runs in its own process, with this file as a script, so that a crash is detected:
 
-    python tests/test_flipped_bits.py MODULE FIRST_SEED ROUNDS
+    python tests/allocator/test_flipped_bits.py MODULE FIRST_SEED ROUNDS
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pagebuddy.core import words
 NONE = (1 << 64) - 1
 GUARD = 64
 MOST_MEMORY = 2 << 30
-HANGS_AFTER = 30  # seconds; a round takes milliseconds
+HANGS_AFTER = 30  # in seconds; a round takes milliseconds
 LAYOUTS = [
     [(0, 64)],
     [(0, 1000)],
@@ -36,7 +36,7 @@ LAYOUTS = [
 
 
 class Damage:
-    """An allocator between guards, spans in it, and chance."""
+    """An allocator with spans, in memory between guard bytes, and a random generator."""
 
     def __init__(self, allocator, seed):
         self.chance = random.Random(seed)
@@ -52,20 +52,20 @@ class Damage:
             self.buddy.free(page)
 
     def flip(self):
-        """Flip a few bits: anywhere, or mostly in the header, which little else would hit."""
+        """Flip a few bits: anywhere, or mostly in the header, which would be hit rarely otherwise."""
         for _ in range(self.chance.choice([1, 1, 2, 8])):
             end = self.chance.choice([self.size, self.size, min(self.size, 640)])
             self.metadata[self.chance.randrange(end)] ^= 1 << self.chance.randrange(8)
 
     def page(self):
-        """A page that may well be a live span's first."""
+        """Return a page that is probably the first of a live span."""
         if self.chance.random() < 0.7:
             return int(self.chance.choice(self.pages))
         first, n = self.chance.choice(list(self.ranges))
         return first + self.chance.randrange(n)
 
     def operation(self):
-        """One call with sound arguments."""
+        """Perform one operation with valid arguments."""
         chance, buddy = self.chance, self.buddy
         n = chance.choice([1, 1, 2, 3, 8, 33, 200])
         start = self.page()
@@ -98,7 +98,7 @@ class Damage:
         )
 
     def recover(self):
-        """Recover; where that works, everything but a geometry lost holds again."""
+        """Recover. If that succeeds, every invariant must hold again, unless the geometry was lost."""
         self.buddy.recover()
         self.allocator.attach(self.metadata)
         try:
@@ -107,7 +107,7 @@ class Damage:
             raise AssertionError("recover() left something broken") from error
 
     def attach(self):
-        """Go on with another allocator on the same bytes, if their geometry is still sound."""
+        """Continue with another allocator on the same bytes, if their geometry is still valid."""
         try:
             self.buddy = self.allocator.attach(self.metadata)
         except CorruptMetadata:
@@ -120,7 +120,7 @@ class Damage:
 
 
 def one_round(allocator, seed):
-    """Flip bits and go on, again and again. Only errors that a caller expects may come."""
+    """Alternate flipped bits and operations. Only documented errors may be raised."""
     damage = Damage(allocator, seed)
     for i in range(120):
         if i % 10 == 0:
@@ -130,7 +130,7 @@ def one_round(allocator, seed):
         except PageBuddyError:
             pass
         except ValueError as error:
-            # Of pages across two page ranges, and of a `run` where there is the highest page.
+            # Errors for pages across two ranges, and for a `run` that contains the highest page.
             if not str(error).startswith(("pages ", "page 2^64 - 1")):
                 raise
         damage.check_guards()
@@ -138,7 +138,7 @@ def one_round(allocator, seed):
 
 def main(module, first_seed, rounds):
     allocator = importlib.import_module(module).BuddyAllocator
-    # A walk that never ends must end here, and not take the machine's memory first.
+    # Limit the memory, so that an endless walk fails early.
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     for seed in range(int(first_seed), int(first_seed) + int(rounds)):
         print(seed, flush=True)
@@ -147,7 +147,7 @@ def main(module, first_seed, rounds):
 
 
 def run_rounds(module, first_seed, count):
-    """Run them in another process; the last line that it printed is the seed to blame."""
+    """Run rounds in another process. The last line of its output is the seed to blame."""
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", __file__, module, str(first_seed), str(count)],
         capture_output=True,
@@ -157,7 +157,7 @@ def run_rounds(module, first_seed, count):
     assert done.returncode == 0, f"seed {seed} ended with {done.returncode}:\n{done.stderr}"
 
 
-def test_any_bits_flipped(module, engine, effort):
+def test_flipped_bits_never_crash_an_allocator(module, engine, effort):
     count = effort.pick(600, 3000) if engine == "compiled" else effort.pick(30, 150)
     run_rounds(module, effort.seed, count)
 
@@ -183,7 +183,7 @@ def test_any_bit_of_the_geometry_flipped_is_refused(Buddy):
 
 
 def test_geometry_is_private_once_attached(Buddy):
-    """Bits flipped under a living allocator cannot lead it out of its buffer."""
+    """Flipped bits cannot lead an attached allocator out of its buffer."""
     buddy = Buddy(PageRanges([(3, 50), (90, 61)]))
     whole = bytes(buddy.metadata)
     for i in range(512):
@@ -193,8 +193,8 @@ def test_geometry_is_private_once_attached(Buddy):
         buddy.metadata[:] = whole
 
 
-def test_a_bit_that_no_block_has(Buddy):
-    """The first bit of page 0 is nobody's."""
+def test_a_bit_that_belongs_to_no_block_is_found(Buddy):
+    """The first bit of page 0 belongs to no block."""
     buddy = Buddy(64)
     buddy.alloc_at(0, 4)
     stored, _ = stored_words(buddy)
@@ -205,7 +205,7 @@ def test_a_bit_that_no_block_has(Buddy):
 
 
 @pytest.mark.parametrize(("order", "count"), [(6, 0), (0, NONE)], ids=["too low", "too high"])
-def test_a_count_that_is_wrong_does_not_matter_until_it_is_looked_at(Buddy, order, count):
+def test_a_wrong_count_is_found_when_it_is_read(Buddy, order, count):
     buddy = Buddy(64)
     stored, _ = stored_words(buddy)
     stored[words.H_COUNTS + order] = count
@@ -218,13 +218,13 @@ def test_a_count_that_is_wrong_does_not_matter_until_it_is_looked_at(Buddy, orde
 
 
 def stored_words(buddy):
-    """All words of an allocator of 64 pages, and its link words: list heads, then pages."""
+    """Return all words of an allocator of 64 pages, and its link words: list heads, then pages."""
     stored = buddy.metadata.cast("Q")
     return stored, stored[-(words.N_HEADS + 64) :]
 
 
 @pytest.mark.parametrize("max_order", [0, 2, 6])
-def test_verify_sees_any_bit_of_a_list_a_stripe_or_a_count(Buddy, max_order):
+def test_verify_finds_any_flipped_bit_of_a_list_a_stripe_or_a_count(Buddy, max_order):
     buddy = Buddy(64, max_order=max_order)
     for page, n_pages in ((3, 5), (20, 7), (40, 1), (42, 1)):
         buddy.alloc_at(page, n_pages)
@@ -262,7 +262,7 @@ def test_nothing_is_unlinked_unless_its_neighbours_point_back(Buddy, shift):
     buddy.verify()
 
 
-def test_a_walk_ends_at_a_record_that_cannot_be(Buddy):
+def test_a_walk_ends_at_an_impossible_record(Buddy):
     buddy = Buddy(64)
     buddy.alloc_at(0, 2)
     _, links = stored_words(buddy)
@@ -272,8 +272,8 @@ def test_a_walk_ends_at_a_record_that_cannot_be(Buddy):
             list(islice(buddy.spans(), 65))
 
 
-def test_a_recovery_of_lists_and_bits_that_are_all_noise(Buddy):
-    """The records alone are enough: all that is neither geometry nor record may be lost."""
+def test_recovery_needs_only_the_geometry_and_the_records(Buddy):
+    """The records are enough: everything else except the geometry may be lost."""
     buddy = Buddy(PageRanges([(0, 64), (100, 7)]))
     spans = [(3, 5), (40, 1), (103, 4)]
     for page, n_pages in spans:

@@ -1,4 +1,4 @@
-"""How what is free lies: the two indices, and the largest request that will succeed."""
+"""Fragmentation of free memory: the two indices, and the largest request that succeeds."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pagebuddy.testing import NaiveAllocator, out_of_pages
 from pagebuddy.testing.strategies import page_ranges
 
 
-def test_whole(Buddy):
+def test_an_empty_allocator_is_not_fragmented(Buddy):
     stats = Buddy(64).stats()
     assert [stats.unusable(order) for order in range(7)] == [0.0] * 7
     assert [stats.fragmentation(order) for order in range(7)] == [-1.0] * 7
 
 
-def test_full(Buddy):
+def test_a_full_allocator_is_not_fragmented(Buddy):
     buddy = Buddy(64)
     buddy.alloc(64)
     stats = buddy.stats()
@@ -25,7 +25,7 @@ def test_full(Buddy):
     assert [stats.fragmentation(order) for order in range(7)] == [0.0] * 7
 
 
-def test_a_checkerboard(Buddy):
+def test_single_free_pages_are_unusable_for_larger_orders(Buddy):
     buddy = Buddy(16)
     for page in range(0, 16, 2):
         buddy.alloc_at(page, 1)
@@ -37,7 +37,7 @@ def test_a_checkerboard(Buddy):
     assert stats.fragmentation(4) == pytest.approx(1 - (1 + 8 / 16) / 8)
 
 
-def test_one_block_of_each_order(Buddy):
+def test_the_indices_with_one_free_block_of_each_order(Buddy):
     buddy = Buddy(16)
     buddy.alloc(1)
     stats = buddy.stats()
@@ -48,7 +48,7 @@ def test_one_block_of_each_order(Buddy):
     assert stats.fragmentation(4) == pytest.approx(1 - (1 + 15 / 16) / 4)
 
 
-def test_the_longest_run_may_be_longer_than_any_block(Buddy):
+def test_the_longest_free_run_may_be_longer_than_any_block(Buddy):
     buddy = Buddy(64, max_order=2)
     buddy.alloc_at(20, 1)
     stats = buddy.stats()
@@ -62,7 +62,7 @@ def test_the_longest_run_may_be_longer_than_any_block(Buddy):
     lengths=st.lists(st.integers(1, 20), max_size=40),
     every=st.integers(1, 4),
 )
-def test_the_largest_request_that_succeeds_is_what_largest_free_says(
+def test_largest_free_is_the_largest_request_that_succeeds(
     Buddy, ranges, max_order, lengths, every
 ):
     buddy = Buddy(PageRanges(ranges), max_order=max_order)

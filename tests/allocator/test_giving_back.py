@@ -1,4 +1,4 @@
-"""free: what merges with what, and what is refused."""
+"""free: which blocks are merged, and which calls are refused."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def test_any_order_of_freeing_restores_the_free_blocks(Buddy, ranges, max_order,
 
 
 @pytest.mark.parametrize("max_order", [0, 1, 3, 6])
-def test_merging_stops_at_the_top_order(Buddy, max_order):
-    """Also with both halves of the next larger block free."""
+def test_merging_stops_at_max_order(Buddy, max_order):
+    """Also if both halves of the next larger block are free."""
     buddy = Buddy(64, max_order=max_order)
     for page in [buddy.alloc(1) for _ in range(64)]:
         buddy.free(page)
@@ -67,7 +67,7 @@ def test_merging_stops_at_the_edges_of_a_range(Buddy, ranges):
     model.check(buddy)
 
 
-def test_spans_that_are_no_blocks_break_into_blocks(Buddy):
+def test_a_freed_span_is_split_into_blocks(Buddy):
     for page in range(12):
         for n_pages in range(1, 25 - page):
             buddy = Buddy(24)
@@ -77,7 +77,7 @@ def test_spans_that_are_no_blocks_break_into_blocks(Buddy):
             assert sorted(buddy.free_blocks()) == whole
 
 
-def test_page_0_and_the_last_page(Buddy):
+def test_the_first_and_the_last_page_can_be_freed(Buddy):
     buddy = Buddy(PageRanges([(0, 1), (TOP - 1, 1)]))
     assert {buddy.alloc(1), buddy.alloc(1)} == {0, TOP - 1}
     buddy.free(0)
@@ -86,7 +86,7 @@ def test_page_0_and_the_last_page(Buddy):
 
 
 def both_ways(buddy, bad, reason):
-    """Every call that needs a live span refuses `bad`, whatever is aside, and says why."""
+    """Check that each call that needs a live span refuses `bad` for this reason."""
     calls = {
         "free": lambda: buddy.free(bad),
         "free, told": lambda: buddy.free(bad, n_pages=1, generation=1),
@@ -104,7 +104,7 @@ def both_ways(buddy, bad, reason):
         assert bad not in buddy
 
 
-def test_freed_twice(Buddy):
+def test_freeing_a_span_twice_is_refused(Buddy):
     buddy = Buddy(64)
     for n_pages in (1, 5, 64):
         page = buddy.alloc(n_pages)
@@ -117,7 +117,7 @@ def test_freed_twice(Buddy):
     both_ways(buddy, second, "free")
 
 
-def test_never_allocated(Buddy):
+def test_freeing_a_page_that_was_never_allocated_is_refused(Buddy):
     buddy = Buddy(64)
     both_ways(buddy, 0, "free")
     both_ways(buddy, 63, "free")
@@ -126,7 +126,7 @@ def test_never_allocated(Buddy):
         both_ways(buddy, page, "free")
 
 
-def test_the_interior_of_a_span(Buddy):
+def test_freeing_the_interior_of_a_span_is_refused(Buddy):
     buddy = Buddy(64)
     buddy.alloc_at(7, 20)
     for page in (8, 16, 24, 26):
@@ -140,7 +140,7 @@ def test_the_interior_of_a_span(Buddy):
     both_ways(buddy, 36, "interior")
 
 
-def test_the_interior_of_a_span_across_many_blocks(Buddy):
+def test_freeing_the_interior_of_a_span_of_many_blocks_is_refused(Buddy):
     buddy = Buddy(1024, max_order=2)
     buddy.alloc_at(3, 1000)
     for page in (4, 64, 512, 1002):
@@ -150,14 +150,14 @@ def test_the_interior_of_a_span_across_many_blocks(Buddy):
 @pytest.mark.parametrize(
     "page", [0, 9, 30, 39, 44, 2**32 + 12, 2**63, TOP - 1, TOP, TOP + 12, 10**30, -1, -(10**30)]
 )
-def test_outside(Buddy, page):
+def test_freeing_a_page_outside_the_ranges_is_refused(Buddy, page):
     buddy = Buddy(PageRanges([(10, 20), (40, 4)]))
     buddy.alloc_at(12, 3)
     both_ways(buddy, page, "outside")
 
 
 @pytest.mark.parametrize("told", [1, 4, 6, 2**31 + 5, 2**32 + 5, 2**64 + 5, 10**30, 0])
-def test_another_size_than_told(Buddy, told):
+def test_freeing_with_the_wrong_size_is_refused(Buddy, told):
     buddy = Buddy(64)
     buddy.alloc_at(3, 5)
     with refused(buddy, BadFree, reason="size", says=told) as caught:
@@ -168,7 +168,7 @@ def test_another_size_than_told(Buddy, told):
     assert buddy.stats().free == 64
 
 
-def test_a_stale_generation_after_reuse(Buddy):
+def test_freeing_with_a_stale_generation_is_refused(Buddy):
     buddy = Buddy(64)
     page = buddy.alloc(5)
     stale = buddy.generation_of(page)
@@ -187,7 +187,7 @@ def test_a_stale_generation_after_reuse(Buddy):
     assert buddy.stats().free == 64
 
 
-def test_told_what_no_span_can_have(Buddy):
+def test_negative_sizes_and_generations_raise_value_error(Buddy):
     buddy = Buddy(64)
     buddy.alloc_at(3, 5)
     with refused(buddy, ValueError, says=-5):

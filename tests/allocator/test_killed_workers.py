@@ -1,11 +1,12 @@
-"""Processes that share an allocator and are killed at any instruction lose and invent nothing.
+"""Processes share an allocator and are killed at any instruction: no page is lost or allocated twice.
 
-The metadata lies in a file that all map. A lock that the kernel lets go at a death lets one in at a
-time; a byte beside it tells the next whether the one before died within: then it recovers first.
+The metadata is in a file that all processes map. A file lock, which the kernel releases when a process
+dies, admits one process at a time. A byte next to it tells the next process whether the previous one
+died inside an operation; then it recovers first.
 
-A worker is this file as a script. It writes a line before each act and one after it:
+A worker is this file as a script. It writes a line before and after each operation:
 
-    python tests/test_killed_workers.py MODULE PATH INDEX SEED
+    python tests/allocator/test_killed_workers.py MODULE PATH INDEX SEED
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ AT_ONCE = 4
 
 
 class Shared:
-    """The mapped file, the allocator in it, and the right to enter."""
+    """The mapped file, its allocator, and its lock."""
 
     def __init__(self, module, path):
         self.lock = os.open(path, os.O_RDWR)
@@ -57,17 +58,17 @@ class Shared:
 
 
 def tell(*words):
-    """Write a line that is there even if this process is gone at once."""
+    """Write a line that survives an immediate kill of this process."""
     os.write(1, (" ".join(map(str, words)) + "\n").encode())
 
 
 def churn_size(index):
-    """A number of pages that no other worker asks for, and no other act."""
+    """Return a number of pages that no other worker and no other operation asks for."""
     return 40 + index
 
 
 def work(module, path, index, seed):
-    """Act until killed. Before each act it tells which, after it what has become of it."""
+    """Perform operations until killed. Report each one before, and its result after."""
     chance = random.Random(seed)
     shared = Shared(module, path)
     mine = []
@@ -106,7 +107,7 @@ def work(module, path, index, seed):
 
 
 class Worker:
-    """A process at work, what it told, and after which line it will be killed."""
+    """A worker process, its output, and the line after which it is killed."""
 
     def __init__(self, process, kill_after):
         self.process = process
@@ -114,7 +115,7 @@ class Worker:
         self.told = b""
 
     def read(self):
-        """Take in what it wrote, kill it when its time has come; False once it has ended."""
+        """Read the worker's output, and kill it when it is time. Return False once it has ended."""
         some = os.read(self.process.stdout.fileno(), 1 << 16)
         self.told += some
         if self.told.count(b"\n") >= self.kill_after:
@@ -122,7 +123,7 @@ class Worker:
         return bool(some)
 
     def account(self):
-        """The spans it had by its own lines, and the act that it was in, if in one."""
+        """Return the spans that the worker reported, and the operation that it was in, or None."""
         spans, act = {}, None
         for line in self.told.decode().splitlines():
             word, *numbers = line.split()
@@ -140,7 +141,7 @@ class Worker:
 
 
 def run_and_kill(module, path, n_workers, chance):
-    """Keep a few workers at work until all have had their turn and were killed."""
+    """Run a few workers at a time until all have run and were killed."""
     workers = []
     with ExitStack() as running, selectors.DefaultSelector() as selector:
 
@@ -176,7 +177,7 @@ def run_and_kill(module, path, n_workers, chance):
 
 
 def check_accounts(spans, workers):
-    """Every span told is there, and beyond those at most what each worker was about."""
+    """Check that each reported span is allocated, and no other except one per interrupted operation."""
     left = dict(spans)
     may_be_more = Counter()
     freeing = []
@@ -195,14 +196,14 @@ def check_accounts(spans, workers):
                 assert left.pop(page, None) in (told.pop(page), asked)
         for page, n_pages in told.items():
             assert left.pop(page, None) == n_pages, f"the span at {page} is lost"
-    # Only now: a span that was being freed may be gone, and another told of at the same page.
+    # Only now: a span that was being freed may be gone, and another reported at the same page.
     for page, n_pages in freeing:
         if left.get(page) == n_pages:
             del left[page]
     assert Counter(left.values()) <= may_be_more, f"spans {left} were invented"
 
 
-def test_workers_killed_at_any_instruction(module, Buddy, tmp_path, effort):
+def test_workers_killed_at_any_instruction_lose_no_pages(module, Buddy, tmp_path, effort):
     path = str(tmp_path / "metadata")
     given = PageRanges(RANGES)
     with open(path, "wb") as file:

@@ -1,4 +1,4 @@
-"""Memory maps as real systems write them, and as they must not be."""
+"""Memory maps in the formats of real systems, and malformed ones."""
 
 import os
 import re
@@ -27,7 +27,7 @@ NESTED = """\
     200040000000-2000ffffffff : System RAM (kmem)
 """
 
-# The same machine as the log of three kernels tells of it.
+# The same machine in the logs of three kernel versions.
 E820 = """\
 [    0.000000] Linux version 6.8.0 (builder) #1 SMP
 [    0.000000] BIOS-provided physical RAM map:
@@ -57,7 +57,7 @@ May 04 12:22:28 host kernel: BIOS-e820: [mem 0x0000000100000000-0x000000063fffff
 """
 
 
-def test_the_recorded_map():
+def test_a_recorded_iomem_map_gives_its_page_ranges():
     ranges = PageRanges.from_iomem(IOMEM.read_text())
     assert list(ranges) == [(0x1, 0x9E), (0x100, 0xBFF00), (0x100000, 0x540000)]
     assert ranges.n_pages == 6_291_358
@@ -72,24 +72,24 @@ def test_the_recorded_map():
         (1 << 30, [(1, 2), (4, 21)]),
     ],
 )
-def test_parts_of_pages_are_left_out(page_size, pages):
+def test_partial_pages_are_left_out(page_size, pages):
     assert list(PageRanges.from_iomem(IOMEM.read_text(), page_size)) == pages
 
 
-def test_what_is_nested_does_not_count():
+def test_nested_entries_are_ignored():
     ram = [(0x1000, 0x9FC00), (0x100000, 0xC0000000), (0x100000000, 0x640000000)]
     assert iomem_ram(NESTED) == ram
     assert iomem_ram(NESTED.replace("\n", "\r\n\r\n")) == ram
 
 
 @pytest.mark.parametrize("text", [E820, E820_OLD, E820_NEW], ids=["today", "old", "new"])
-def test_e820_in_all_its_forms(text):
+def test_e820_maps_of_three_kernel_versions_are_read(text):
     assert e820_ram(text) == [(0, 0x9FC00), (0x100000, 0xC0000000), (0x100000000, 0x640000000)]
     assert list(PageRanges.from_e820(text)) == [(0, 0x9F), (0x100, 0xBFF00), (0x100000, 0x540000)]
     assert list(PageRanges.from_e820(text, 1 << 30)) == [(1, 2), (4, 21)]
 
 
-def test_entries_in_any_order_and_touching_stay_apart():
+def test_entries_may_be_in_any_order_and_are_not_merged():
     text = "00004000-00004fff : System RAM\n00002000-00003fff : System RAM\n"
     assert list(PageRanges.from_iomem(text)) == [(2, 2), (4, 1)]
 
@@ -99,7 +99,7 @@ def test_a_page_on_the_border_of_two_entries_is_ram():
     assert list(PageRanges.from_iomem(text)) == [(1, 3)]
 
 
-def test_the_top_of_the_address_space():
+def test_ram_up_to_the_last_address_is_read():
     text = "fffffffffffff000-ffffffffffffffff : System RAM"
     assert list(PageRanges.from_iomem(text)) == [(2**52 - 1, 1)]
     assert list(PageRanges.from_iomem(text, 1)) == [(2**64 - 4096, 4096)]
@@ -108,7 +108,7 @@ def test_the_top_of_the_address_space():
 
 
 @given(st.lists(st.integers(1, 1 << 40), min_size=1, max_size=20))
-def test_what_is_written_is_read(lengths):
+def test_a_written_map_is_read_back(lengths):
     # A single byte at address zero is a map of all zeros.
     assume(lengths != [1])
     address, ram, lines = 0, [], []
@@ -121,7 +121,7 @@ def test_what_is_written_is_read(lengths):
     assert iomem_ram("\n".join(lines)) == ram
 
 
-def test_a_map_of_all_zeros_says_what_to_do():
+def test_a_map_of_zeros_is_refused_with_advice():
     hidden = re.sub("[0-9a-f]+-[0-9a-f]+", "00000000-00000000", NESTED)
     for text in (hidden, "00000000-00000000 : Reserved"):
         with pytest.raises(ValueError, match=r"every address in this memory map is zero.* as root"):
@@ -144,12 +144,12 @@ def test_a_map_of_all_zeros_says_what_to_do():
         (e820_ram, "BIOS-e820: [gap 0x0000000000000000-0x000000000009fbff]"),
     ],
 )
-def test_a_map_without_ram(read, text):
+def test_a_map_without_ram_is_refused(read, text):
     with pytest.raises(ValueError, match="no RAM in this memory map; expected"):
         read(text)
 
 
-def test_ram_without_a_whole_page():
+def test_ram_without_a_whole_page_is_refused():
     with pytest.raises(ValueError, match="no whole page of 4096 bytes"):
         PageRanges.from_iomem("00001001-00002ffe : System RAM")
     with pytest.raises(ValueError, match="no whole page of 4096 bytes"):
@@ -195,7 +195,7 @@ def test_a_line_that_cannot_be_read_is_named(read, line):
         (e820_ram, "BIOS-e820: 00200000 - 00200000 (usable)"),
     ],
 )
-def test_addresses_that_cannot_be_are_named(read, line):
+def test_impossible_addresses_are_named(read, line):
     with pytest.raises(ValueError, match="line 2 of the memory map goes from 0x200000 up to"):
         read("\n" + line)
 
@@ -207,7 +207,7 @@ def test_addresses_that_cannot_be_are_named(read, line):
         (e820_ram, "BIOS-e820: [mem 0x{:016x}-0x{:016x}] usable"),
     ],
 )
-def test_ram_told_of_twice_is_an_error(read, line):
+def test_overlapping_ram_is_refused(read, line):
     for a, b in [((0, 9), (9, 12)), ((0, 9), (0, 9)), ((0, 99), (4, 5)), ((4, 5), (0, 99))]:
         text = "\n".join([line.format(*a), line.format(0x1000, 0x1FFF), line.format(*b)])
         with pytest.raises(ValueError, match=r"RAM from 0x.* and RAM from 0x.* overlap"):
@@ -216,7 +216,7 @@ def test_ram_told_of_twice_is_an_error(read, line):
 
 @pytest.mark.parametrize("read", [iomem_ram, e820_ram])
 @pytest.mark.parametrize("text", [NESTED.encode(), IOMEM, None, 5])
-def test_text_is_text(read, text):
+def test_a_map_that_is_not_a_str_raises_type_error(read, text):
     with pytest.raises(TypeError, match="the text of a memory map must be a str, not"):
         read(text)
 
@@ -243,7 +243,7 @@ def write_entry(folder, name, start, end, kind):
             (entry / file).write_text(content + "\n")
 
 
-def test_firmware_memmap(tmp_path):
+def test_a_firmware_memmap_folder_is_read(tmp_path):
     write_entry(tmp_path, "0", "0x0", "0x9fbff", "System RAM")
     write_entry(tmp_path, "1", "0x9fc00", "0xfffff", "Reserved")
     write_entry(tmp_path, "10", "0x100000", "0xbfffffff", "System RAM")
@@ -259,7 +259,7 @@ def test_firmware_memmap(tmp_path):
     not os.access("/sys/firmware/memmap/0/start", os.R_OK),
     reason="this machine shows no firmware memory map to this user",
 )
-def test_the_memmap_of_this_machine():
+def test_the_memmap_of_this_machine_is_read():
     assert PageRanges.from_memmap().n_pages > 0
 
 
@@ -274,7 +274,7 @@ def test_memmap_with_a_bad_address_names_the_file(tmp_path, file, bad):
     assert str(path) in str(caught.value)
 
 
-def test_memmap_that_is_wrong(tmp_path):
+def test_a_malformed_memmap_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"no RAM in this memory map; expected a numbered"):
         memmap_ram(tmp_path)
     write_entry(tmp_path, "0", "0x0", "0xfff", "Reserved")
@@ -292,7 +292,7 @@ def test_memmap_that_is_wrong(tmp_path):
         memmap_ram(tmp_path)
 
 
-def test_memmap_that_is_not_there(tmp_path):
+def test_a_missing_memmap_is_reported(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no firmware memory map here.*absent"):
         memmap_ram(tmp_path / "absent")
     file = tmp_path / "file"

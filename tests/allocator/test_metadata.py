@@ -1,4 +1,4 @@
-"""Where the metadata lies, and attaching to its bytes."""
+"""The buffer of the metadata, and attaching to metadata."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def size(Buddy):
 
 
 def used(buddy):
-    """A few spans in the allocator of `RANGES`, one aside, and the model of them."""
+    """An allocator of `RANGES` with a few spans and a cached run, and its model."""
     model = NaiveAllocator(RANGES)
     for n_pages in (1, 5, 17, 40, 3):
         model.take(buddy.alloc(n_pages), n_pages)
@@ -36,15 +36,15 @@ def used(buddy):
     return model
 
 
-# In memory of its own
+# In its own memory
 
 
 def resident():
-    """Bytes of this process that are in memory."""
+    """Return the bytes of this process that are in memory."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
 
 
-def test_much_metadata_of_its_own_is_not_touched_before_it_is_used(Buddy):
+def test_large_metadata_is_not_touched_before_it_is_used(Buddy):
     before = resident()
     buddy = Buddy(1 << 23)
     assert buddy.metadata.nbytes > 1 << 26
@@ -54,8 +54,8 @@ def test_much_metadata_of_its_own_is_not_touched_before_it_is_used(Buddy):
     assert buddy.stats().largest_free == 1 << 23
 
 
-def test_more_metadata_than_there_can_be_memory(module):
-    """In a process that may have little memory."""
+def test_too_much_metadata_raises_memory_error(module):
+    """Runs in a process with limited memory."""
     program = f"""
 import resource
 from {module} import BuddyAllocator
@@ -74,7 +74,7 @@ except MemoryError as error:
 # In a given buffer
 
 
-def test_the_size_told_is_the_size_used(Buddy, size):
+def test_metadata_size_is_the_size_used(Buddy, size):
     assert Buddy(PageRanges(RANGES)).metadata.nbytes == size
     assert size % 8 == 0
 
@@ -90,14 +90,14 @@ BUFFERS = {
 
 
 @pytest.mark.parametrize("make", BUFFERS.values(), ids=BUFFERS)
-def test_in_any_writable_buffer(Buddy, size, make):
+def test_metadata_can_be_in_any_writable_buffer(Buddy, size, make):
     buffer = make(size)
     buddy = Buddy(PageRanges(RANGES), metadata=buffer)
     used(buddy).check(buddy)
     assert bytes(buffer)[:size] == bytes(buddy.metadata)
 
 
-def test_in_a_numpy_array(Buddy, size):
+def test_metadata_can_be_in_a_numpy_array(Buddy, size):
     numpy = pytest.importorskip("numpy")
     buffer = numpy.zeros((2, size), dtype="u1")
     buddy = Buddy(PageRanges(RANGES), metadata=buffer[1])
@@ -122,7 +122,7 @@ def test_records_left_in_a_reused_buffer_stay_dead(Buddy, size):
     NaiveAllocator(RANGES).check(buddy)
 
 
-def test_a_larger_buffer_is_left_alone_beyond(Buddy, size):
+def test_the_rest_of_a_larger_buffer_is_not_changed(Buddy, size):
     buffer = bytearray(b"\xa5" * (size + 100))
     buddy = Buddy(PageRanges(RANGES), metadata=buffer)
     used(buddy).check(buddy)
@@ -156,7 +156,7 @@ def test_metadata_is_a_writable_view_of_bytes(Buddy, size):
 
 
 @pytest.mark.parametrize("less", [1, 7, 8, 64, None])
-def test_a_buffer_too_small(Buddy, size, less):
+def test_a_buffer_that_is_too_small_is_refused(Buddy, size, less):
     given = 0 if less is None else size - less
     buffer = bytearray(b"\xa5" * given)
     with pytest.raises(ValueError, match=rf"\b{given}\b.*\b{size}\b|\b{size}\b.*\b{given}\b"):
@@ -165,7 +165,7 @@ def test_a_buffer_too_small(Buddy, size, less):
 
 
 @pytest.mark.parametrize("off", [1, 2, 4, 7])
-def test_a_buffer_misaligned(Buddy, size, off):
+def test_a_misaligned_buffer_is_refused(Buddy, size, off):
     buffer = bytearray(b"\xa5" * (size + 8))
     with pytest.raises(ValueError, match="align"):
         Buddy(PageRanges(RANGES), metadata=memoryview(buffer)[off : size + off])
@@ -176,7 +176,7 @@ def test_a_buffer_misaligned(Buddy, size, off):
         Buddy.attach(memoryview(sound)[off : size + off])
 
 
-def test_a_buffer_read_only(Buddy, size):
+def test_a_read_only_buffer_is_refused(Buddy, size):
     with pytest.raises(ValueError, match=r"read-only|writable"):
         Buddy(PageRanges(RANGES), metadata=bytes(size))
     with pytest.raises(ValueError, match=r"read-only|writable"):
@@ -185,7 +185,7 @@ def test_a_buffer_read_only(Buddy, size):
         Buddy(PageRanges([(0, 64)]), memory=bytes(64 * 4096))
 
 
-def test_a_buffer_with_gaps(Buddy, size):
+def test_a_buffer_that_is_not_contiguous_is_refused(Buddy, size):
     buffer = bytearray(b"\xa5" * (2 * size))
     for view in (memoryview(buffer)[::2], memoryview(buffer)[::-1]):
         with pytest.raises(ValueError, match="contiguous"):
@@ -196,7 +196,7 @@ def test_a_buffer_with_gaps(Buddy, size):
 
 
 @pytest.mark.parametrize("thing", [5, "text", 1.0, [0] * 9000, object()], ids=type)
-def test_what_is_no_buffer(Buddy, thing):
+def test_an_object_that_is_not_a_buffer_raises_type_error(Buddy, thing):
     with pytest.raises(TypeError):
         Buddy(PageRanges(RANGES), metadata=thing)
     with pytest.raises(TypeError):
@@ -206,14 +206,14 @@ def test_what_is_no_buffer(Buddy, thing):
 
 
 def objects():
-    """Buffers of references to objects. Too small for metadata: nothing shall be stored in them."""
+    """Buffers of object references, which are too small for metadata: nothing may be stored in them."""
     numpy = pytest.importorskip("numpy")
     named = numpy.dtype([("a number", "u8"), ("a thing", "O")])
     return [(py_object * 1)(), numpy.zeros(1, "O"), numpy.zeros(1, named)]
 
 
-def test_a_buffer_of_objects(Buddy):
-    """What is stored over a reference is a crash when the object is let go of."""
+def test_a_buffer_of_object_references_is_refused(Buddy):
+    """Overwriting a reference would crash when the object is released."""
     for buffer in objects():
         for kind in ("metadata", "memory"):
             with pytest.raises(TypeError, match=f"{kind} holds references"):
@@ -222,7 +222,7 @@ def test_a_buffer_of_objects(Buddy):
             Buddy.attach(buffer)
 
 
-def test_names_in_a_buffer_of_numbers_do_not_matter(Buddy, size):
+def test_field_names_in_a_buffer_of_numbers_are_ignored(Buddy, size):
     numpy = pytest.importorskip("numpy")
     buffer = numpy.zeros(size // 8, [("O", "u4"), ("Objects", "u4")])
     used(Buddy(PageRanges(RANGES), metadata=buffer))
@@ -278,7 +278,7 @@ def test_the_page_size_is_kept(Buddy):
         buddy.alloc(9)
 
 
-def test_a_longer_buffer(Buddy, size):
+def test_attaching_to_a_longer_buffer_leaves_the_rest_unchanged(Buddy, size):
     buddy = Buddy(PageRanges(RANGES))
     model = used(buddy)
     copy = bytearray(buddy.metadata) + b"\xa5" * 100
@@ -286,7 +286,7 @@ def test_a_longer_buffer(Buddy, size):
     assert bytes(copy[size:]) == b"\xa5" * 100
 
 
-def test_copies_cut_short(Buddy, size):
+def test_truncated_metadata_is_refused(Buddy, size):
     whole = bytes(Buddy(PageRanges(RANGES)).metadata)
     for length in (0, 1, 8, 64, size // 2 // 8 * 8, size - 8, size - 1):
         cut = bytearray(whole[:length])
@@ -296,7 +296,7 @@ def test_copies_cut_short(Buddy, size):
 
 
 @pytest.mark.parametrize("filler", [b"\0", b"\xff", b"\1", b"pagebudd"])
-def test_bytes_that_were_never_metadata(Buddy, filler):
+def test_bytes_that_were_never_metadata_are_refused(Buddy, filler):
     for length in (8, 512, 4096):
         junk = bytearray((filler * length)[:length])
         with pytest.raises(CorruptMetadata) as caught:
@@ -305,14 +305,14 @@ def test_bytes_that_were_never_metadata(Buddy, filler):
         assert bytes(junk) == (filler * length)[:length]
 
 
-def test_random_bytes(Buddy):
+def test_random_bytes_are_refused(Buddy):
     chance = random.Random(5)
     for _ in range(100):
         with pytest.raises(CorruptMetadata):
             Buddy.attach(bytearray(chance.randbytes(chance.randrange(0, 3000))))
 
 
-def test_another_byte_order(Buddy):
+def test_metadata_of_another_byte_order_is_refused(Buddy):
     words = array("Q", bytes(Buddy(PageRanges(RANGES)).metadata))
     words.byteswap()
     with pytest.raises(CorruptMetadata):

@@ -1,4 +1,4 @@
-"""PageRanges by tables of facts, and every bad input."""
+"""PageRanges: tables of arguments and results, and every wrong argument."""
 
 import copy
 import pickle
@@ -28,7 +28,7 @@ from pagebuddy.errors import OutOfPages
         (LAST_PAGE - 2, 3, 1024, [(LAST_PAGE - 2, 1), (LAST_PAGE - 1, 2)]),
     ],
 )
-def test_aligned_pieces(first, n, max_pages, pieces):
+def test_aligned_pieces_splits_at_aligned_pages(first, n, max_pages, pieces):
     assert list(aligned_pieces(first, n, max_pages)) == pieces
 
 
@@ -43,14 +43,14 @@ def test_aligned_pieces(first, n, max_pages, pieces):
         ([(0, 1 << 64)], 1, [(0, PAGE_NUMBERS)]),
         ([(0, 1 << 64)], 4096, [(0, 1 << 52)]),
         ([(5, 7)], 1, [(5, 2)]),
-        # Adjoining: apart where they meet between pages, one where they share a page.
+        # Adjacent RAM: separate ranges if they meet between pages, one range if they share a page.
         ([(0x1000, 0x2000), (0x2000, 0x3000)], 4096, [(1, 1), (2, 1)]),
         ([(0x1000, 0x2800), (0x2800, 0x4000)], 4096, [(1, 3)]),
         ([(0x1000, 0x1400), (0x1400, 0x1800), (0x1800, 0x2000)], 4096, [(1, 1)]),
         ([(0x1000, 0x2800), (0x2801, 0x4000)], 4096, [(1, 1), (3, 1)]),
     ],
 )
-def test_whole_pages(ram, page_size, pages):
+def test_whole_pages_rounds_ram_inwards(ram, page_size, pages):
     assert whole_pages(ram, page_size) == pages
 
 
@@ -87,7 +87,7 @@ def test_page_size_is_an_int(page_size):
         (iter([(1, True)]), [(1, 1)]),
     ],
 )
-def test_construction(given, ranges):
+def test_construction_accepts_pairs_and_merges_nothing(given, ranges):
     made = PageRanges(given)
     assert list(made) == ranges
     assert len(made) == len(ranges)
@@ -158,7 +158,7 @@ def test_a_range_is_a_pair(given):
         PageRanges([given])
 
 
-def test_numbers_of_numpy_will_do():
+def test_numpy_numbers_are_accepted():
     numpy = pytest.importorskip("numpy")
     ranges = PageRanges(numpy.array([[LAST_PAGE, 1], [0, 8]], dtype="u8"))
     assert list(ranges) == [(0, 8), (LAST_PAGE, 1)]
@@ -184,7 +184,7 @@ def test_numbers_of_numpy_will_do():
         (4, 4, [(0, 4), (10, 2)]),
     ],
 )
-def test_remove(first, n, left):
+def test_remove_leaves_the_other_pages(first, n, left):
     ranges = PageRanges([(0, 4), (4, 4), (10, 2)])
     ranges.remove(first, n)
     assert list(ranges) == left
@@ -194,7 +194,7 @@ def test_remove(first, n, left):
     ("first", "n", "missing"),
     [(0, 1, 0), (0, 12, 0), (9, 1, 9), (7, 4, 9), (8, 2, 9), (12, 1, 12), (4, 9, 9), (99, 1, 99)],
 )
-def test_remove_of_what_is_not_there_names_the_first_such_page(first, n, missing):
+def test_removing_missing_pages_names_the_first_of_them(first, n, missing):
     there = [(1, 4), (5, 4), (10, 2)]
     ranges = PageRanges(there)
     with pytest.raises(ValueError, match=rf"page {missing:#x} is not in the ranges"):
@@ -249,7 +249,7 @@ def test_carve_at_the_top_of_the_number_space():
     assert list(ranges) == []
 
 
-def test_carve_without_room_tells_the_figures():
+def test_carve_without_room_reports_the_figures():
     ranges = PageRanges([(0, 4), (4, 4), (100, 2)])
     with pytest.raises(OutOfPages) as caught:
         ranges.carve(5)
@@ -301,7 +301,7 @@ def test_equality_and_repr():
     [PageRanges.copy, copy.copy, copy.deepcopy, lambda ranges: pickle.loads(pickle.dumps(ranges))],
     ids=["copy", "copy.copy", "deepcopy", "pickle"],
 )
-def test_a_copy_is_apart(copied):
+def test_a_copy_is_independent(copied):
     ranges = PageRanges([(0, 4), (4, 4)])
     other = copied(ranges)
     assert other == ranges

@@ -14,7 +14,7 @@ SPACE = 48
 
 
 class Model(RuleBasedStateMachine):
-    """PageRanges beside a list of sets of pages, one set a range, at either end of the numbers."""
+    """PageRanges next to one set of pages for each range, at both ends of the page numbers."""
 
     @initialize(
         origin=st.sampled_from([0, 3, PAGE_NUMBERS - SPACE]),
@@ -32,7 +32,7 @@ class Model(RuleBasedStateMachine):
         return set().union(*self.sets)
 
     def take(self, pages):
-        """Remove `pages` from every set, and part each where a gap appears."""
+        """Remove `pages` from every set, and split the sets where a gap appears."""
         rest = [pages_left for old in self.sets if (pages_left := old - pages)]
         self.sets = []
         for old in rest:

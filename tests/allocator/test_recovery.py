@@ -1,4 +1,4 @@
-"""recover: the records are the truth, and all else is rebuilt from them, whenever a crash comes."""
+"""recover: everything else is rebuilt from the records, after a crash at any point."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def filled(Buddy, request):
     return buddy, model
 
 
-def test_nothing_is_lost_or_invented(filled):
+def test_recovery_keeps_all_spans_and_generations(filled):
     buddy, model = filled
     generations = {page: buddy.generation_of(page) for page in model.spans}
     buddy.recover()
@@ -39,7 +39,7 @@ def test_nothing_is_lost_or_invented(filled):
     assert {page: buddy.generation_of(page) for page in model.spans} == generations
 
 
-def test_twice_is_once(filled):
+def test_recovery_is_idempotent(filled):
     buddy, _ = filled
     buddy.recover()
     once = bytes(buddy.metadata)
@@ -47,7 +47,7 @@ def test_twice_is_once(filled):
     assert bytes(buddy.metadata) == once
 
 
-def test_what_was_aside_is_free(Buddy):
+def test_the_cached_run_is_free_after_recovery(Buddy):
     buddy = Buddy(64)
     page = buddy.alloc(64)
     buddy.free(page)
@@ -55,7 +55,7 @@ def test_what_was_aside_is_free(Buddy):
     NaiveAllocator([(0, 64)]).check(buddy)
 
 
-def test_empty_and_full(Buddy):
+def test_recovery_of_an_empty_and_a_full_allocator(Buddy):
     buddy = Buddy(64)
     buddy.recover()
     NaiveAllocator([(0, 64)]).check(buddy)
@@ -66,7 +66,7 @@ def test_empty_and_full(Buddy):
     buddy.verify()
 
 
-def test_generations_go_on(Buddy):
+def test_generations_stay_unique_after_recovery(Buddy):
     buddy = Buddy(64)
     pages = [buddy.alloc(2) for _ in range(5)]
     buddy.recover()
@@ -74,14 +74,14 @@ def test_generations_go_on(Buddy):
     assert len({buddy.generation_of(page) for page in pages}) == 6
 
 
-def test_on_a_copy(filled, Buddy):
+def test_a_copy_of_the_metadata_can_be_recovered(filled, Buddy):
     buddy, model = filled
     copy = Buddy.attach(bytearray(buddy.metadata))
     copy.recover()
     model.check(copy)
 
 
-# A crash at any store of a long history: the uncompiled engine is stopped, the other recovers too
+# A crash at any store of a long history: stop the uncompiled engine, and recover with both engines
 
 
 def generations_of(buddy):
@@ -89,7 +89,7 @@ def generations_of(buddy):
 
 
 def recovered(allocator, metadata, max_order):
-    """The spans that are there, by generation, after a recovery of a copy of the metadata."""
+    """Return the spans, by generation, after recovering a copy of the metadata."""
     buddy = allocator.attach(bytearray(metadata))
     buddy.recover()
     model = NaiveAllocator(FEW, max_order)
@@ -100,7 +100,7 @@ def recovered(allocator, metadata, max_order):
 
 
 def single_acts(chance, spans, model):
-    """Calls that change at most one span."""
+    """Operations that change at most one span."""
     near = chance.choice(sorted(model.pages))
     n, order = chance.choice([1, 2, 3, 5, 8, 13, 30]), chance.randrange(4)
     yield lambda buddy: buddy.alloc(n)
@@ -116,7 +116,7 @@ def single_acts(chance, spans, model):
 
 
 def batch_acts(chance, spans):
-    """Calls that change many spans, one after the other."""
+    """Operations that change many spans, one after the other."""
     order, count = chance.randrange(2), chance.randint(1, 9)
     some = chance.sample(spans, chance.randint(0, len(spans)))
     yield lambda buddy: buddy.alloc_many(order, count)
@@ -124,7 +124,7 @@ def batch_acts(chance, spans):
 
 
 @pytest.mark.parametrize("max_order", [None, 0, 2])
-def test_a_crash_at_any_store_of_a_random_history(Buddy, max_order, effort):
+def test_recovery_after_a_crash_at_any_store_of_a_random_history(Buddy, max_order, effort):
     metadata = bytes(BuddyAllocator(PageRanges(FEW), max_order=max_order).metadata)
     model = NaiveAllocator(FEW, max_order)
     chance = random.Random(max_order)

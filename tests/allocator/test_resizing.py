@@ -1,4 +1,4 @@
-"""resize: in place or not at all."""
+"""resize: changes a span in place, or not at all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pagebuddy.testing import NaiveAllocator, refused
 TOP = 1 << 64
 
 
-def test_every_span_to_every_length(Buddy):
+def test_a_span_resizes_if_the_pages_behind_it_are_free(Buddy):
     for page in range(0, 20, 3):
         for before in range(1, 21 - page):
             for after in range(1, 24 - page):
@@ -27,7 +27,7 @@ def test_every_span_to_every_length(Buddy):
 
 
 @pytest.mark.parametrize("max_order", [None, 0, 2, 31])
-def test_grow_over_the_edges_of_blocks(Buddy, max_order):
+def test_a_span_grows_across_block_boundaries(Buddy, max_order):
     buddy = Buddy(64, max_order=max_order)
     model = NaiveAllocator([(0, 64)], max_order)
     buddy.alloc_at(5, 1)
@@ -38,7 +38,7 @@ def test_grow_over_the_edges_of_blocks(Buddy, max_order):
         model.check(buddy)
 
 
-def test_refused_where_pages_behind_are_taken(Buddy):
+def test_growing_is_refused_if_pages_behind_are_in_use(Buddy):
     buddy = Buddy(64)
     for page, n_pages in ((0, 4), (10, 1), (11, 4)):
         buddy.alloc_at(page, n_pages)
@@ -52,7 +52,7 @@ def test_refused_where_pages_behind_are_taken(Buddy):
     assert buddy.resize(0, 10) is True
 
 
-def test_grow_into_the_span_freed_last(Buddy):
+def test_a_span_grows_into_the_span_freed_last(Buddy):
     for first, n_pages, wanted in ((8, 8, 16), (8, 8, 12), (8, 3, 11), (8, 3, 12), (10, 4, 20)):
         buddy = Buddy(64)
         model = NaiveAllocator([(0, 64)])
@@ -77,7 +77,7 @@ def test_shrinking_never_moves_and_its_tail_is_free(Buddy):
     assert buddy.alloc(63) == 1
 
 
-def test_the_generation_stays(Buddy):
+def test_resizing_keeps_the_generation(Buddy):
     buddy = Buddy(64)
     page = buddy.alloc(5)
     generation = buddy.generation_of(page)
@@ -87,7 +87,7 @@ def test_the_generation_stays(Buddy):
         assert buddy.size_of(page) == n_pages
 
 
-def test_the_same_size_changes_no_byte(Buddy):
+def test_resizing_to_the_same_size_changes_no_byte(Buddy):
     buddy = Buddy(64)
     page = buddy.alloc(5)
     before = bytes(buddy.metadata)
@@ -96,7 +96,7 @@ def test_the_same_size_changes_no_byte(Buddy):
 
 
 @pytest.mark.parametrize("n_pages", [0, -1, -(2**32) + 5, -(10**30)])
-def test_to_nothing(Buddy, n_pages):
+def test_resizing_to_no_pages_raises_value_error(Buddy, n_pages):
     buddy = Buddy(64)
     page = buddy.alloc(5)
     with refused(buddy, ValueError, says=n_pages):
@@ -105,7 +105,7 @@ def test_to_nothing(Buddy, n_pages):
 
 @pytest.mark.parametrize("beyond", [21, 2**31, 2**32 + 5, 2**32 + 7, 2**64 + 7, 10**30])
 @pytest.mark.parametrize("start", [10, TOP - 20])
-def test_beyond_the_range(Buddy, start, beyond):
+def test_growing_beyond_the_range_is_refused(Buddy, start, beyond):
     buddy = Buddy(PageRanges([(start, 20)]))
     buddy.alloc_at(start, 5)
     assert buddy.resize(start, beyond) is False
@@ -114,7 +114,7 @@ def test_beyond_the_range(Buddy, start, beyond):
     buddy.verify()
 
 
-def test_not_over_a_gap_but_over_touching_ranges(Buddy):
+def test_a_span_grows_across_adjacent_ranges_but_not_a_gap(Buddy):
     buddy = Buddy(PageRanges([(0, 8), (8, 8), (17, 8)]))
     buddy.alloc_at(0, 4)
     assert buddy.resize(0, 17) is False

@@ -1,4 +1,4 @@
-"""`help()`, editors and `inspect.signature` see the same parameters, compiled and uncompiled."""
+"""The two engines show the same parameters in `help()`, editors and `inspect.signature`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def Compiled():
 
 
 def parameters(function):
-    """Name, kind and default of each parameter but the object itself."""
+    """Return name, kind and default of each parameter except `self`."""
     return [
         (each.name, each.kind, each.default)
         for each in inspect.signature(function).parameters.values()

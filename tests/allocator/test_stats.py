@@ -1,4 +1,4 @@
-"""The two indices against known values and against their meaning."""
+"""The two fragmentation indices: known values, and their meaning."""
 
 import copy
 import json
@@ -35,7 +35,7 @@ def stats_of(*free_blocks):
         ((3,), (0.0,)),
     ],
 )
-def test_unusable(free_blocks, unusable):
+def test_unusable_has_the_known_values(free_blocks, unusable):
     stats = stats_of(*free_blocks)
     assert tuple(stats.unusable(order) for order in range(len(free_blocks))) == unusable
 
@@ -45,7 +45,7 @@ def test_unusable(free_blocks, unusable):
     [
         ((0, 0, 0, 1), (-1.0, -1.0, -1.0, -1.0)),
         ((0, 0, 0, 0), (0.0, 0.0, 0.0, 0.0)),
-        # Four single pages: at order 1 for two blocks, at order 2 for one, at order 3 for half.
+        # Four single pages: enough for two blocks of order 1, one of order 2, half of one of order 3.
         ((4, 0, 0, 0), (-1.0, 0.25, 0.5, 0.625)),
         ((0, 0, 1, 0), (-1.0, -1.0, -1.0, -0.5)),
         ((1, 0, 0, 0), (-1.0, -0.5, -0.25, -0.125)),
@@ -53,19 +53,19 @@ def test_unusable(free_blocks, unusable):
         ((0, 2, 0, 0), (-1.0, -1.0, 0.0, 0.25)),
     ],
 )
-def test_fragmentation(free_blocks, fragmentation):
+def test_fragmentation_has_the_known_values(free_blocks, fragmentation):
     stats = stats_of(*free_blocks)
     assert tuple(stats.fragmentation(order) for order in range(len(free_blocks))) == fragmentation
 
 
-def test_fragmentation_is_what_a_kernel_said_of_1983_single_free_pages():
+def test_fragmentation_equals_the_kernels_value_for_1983_single_free_pages():
     stats = stats_of(1983, *[0] * 10)
     said = [-1.0, 0.5, 0.75, 0.875, 0.937, 0.969, 0.984, 0.992, 0.996, 0.998, 0.999]
     assert [stats.fragmentation(order) for order in range(11)] == pytest.approx(said, abs=0.001)
 
 
 @given(st.lists(st.integers(0, 1000), min_size=1, max_size=32))
-def test_indices_mean_what_they_say(free_blocks):
+def test_the_indices_agree_with_their_definitions(free_blocks):
     stats = stats_of(*free_blocks)
     orders = range(stats.max_order + 1)
     unusable = [stats.unusable(order) for order in orders]
@@ -88,7 +88,7 @@ def test_indices_mean_what_they_say(free_blocks):
 
 
 @pytest.mark.parametrize("index", [Stats.unusable, Stats.fragmentation])
-def test_order_is_checked(index):
+def test_a_wrong_order_is_refused(index):
     stats = stats_of(1, 2, 3)
     assert stats.max_order == 2
     for order, allowed in ((-1, "at least 0"), (3, "at most 2"), (64, "at most 2")):
@@ -100,7 +100,7 @@ def test_order_is_checked(index):
     assert index(stats, True) == index(stats, 1)
 
 
-def test_stats_do_not_change():
+def test_stats_are_immutable():
     stats = stats_of(1, 2)
     with pytest.raises(AttributeError, match="cannot assign to 'free'"):
         stats.free = 0
@@ -114,7 +114,7 @@ def test_stats_do_not_change():
     assert hash(stats) == hash(stats_of(1, 2))
 
 
-def test_stats_are_shown_matched_copied_and_pickled():
+def test_stats_can_be_printed_matched_copied_and_pickled():
     stats = stats_of(1, 2)
     shown = "Stats(n_pages=10, used=5, free=5, largest_free=0, free_blocks=(1, 2), n_spans=2)"
     assert repr(stats) == shown

@@ -1,4 +1,4 @@
-"""alloc, alloc_order, alloc_at: which pages are handed out, and when none are."""
+"""alloc, alloc_order and alloc_at: which pages are allocated, and which requests fail."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TOP = 1 << 64
 ASTRONOMICAL = [2**31 - 64, 2**31, 2**32 - 1, 2**32 + 1, 2**63, 2**64 - 1, 2**64, 2**64 + 1, 10**30]
 
 
-def test_one_block_of_every_order_then_full(Buddy):
+def test_one_block_of_every_order_fills_the_allocator(Buddy):
     buddy = Buddy(64)
     model = NaiveAllocator([(0, 64)])
     for order in (5, 4, 3, 2, 1, 0, 0):
@@ -30,7 +30,7 @@ def test_one_block_of_every_order_then_full(Buddy):
 
 
 @pytest.mark.parametrize("ranges", [[(0, 64)], [(13, 50), (63, 9), (100, 1)], [(TOP - 33, 33)]])
-def test_fill_with_single_pages(Buddy, ranges):
+def test_single_pages_fill_the_allocator(Buddy, ranges):
     buddy = Buddy(PageRanges(ranges))
     model = NaiveAllocator(ranges)
     for _ in range(len(model.pages)):
@@ -41,7 +41,7 @@ def test_fill_with_single_pages(Buddy, ranges):
 
 
 @pytest.mark.parametrize("order", [4097, 10**12])
-def test_an_order_beyond_all_numbers(Buddy, order):
+def test_an_impossible_order_raises_value_error(Buddy, order):
     buddy = Buddy(64)
     with pytest.raises(ValueError, match="order is"):
         buddy.alloc_order(order)
@@ -50,7 +50,7 @@ def test_an_order_beyond_all_numbers(Buddy, order):
 
 
 @pytest.mark.parametrize("max_order", [0, 3, 6])
-def test_an_order_above_the_top(Buddy, max_order):
+def test_an_order_above_max_order_is_out_of_pages(Buddy, max_order):
     buddy = Buddy(64, max_order=max_order)
     for order in (max_order + 1, 31, 32, 63, 64, 1000):
         with out_of_pages(buddy):
@@ -61,7 +61,7 @@ def test_an_order_above_the_top(Buddy, max_order):
 
 
 @pytest.mark.parametrize("n_pages", [0, -1, -(2**31), -(2**64), -(10**30)])
-def test_no_pages_or_fewer(Buddy, n_pages):
+def test_requests_for_no_pages_raise_value_error(Buddy, n_pages):
     buddy = Buddy(64)
     buddy.alloc(3)
     with refused(buddy, ValueError, says=n_pages):
@@ -75,7 +75,7 @@ def test_no_pages_or_fewer(Buddy, n_pages):
 
 
 @pytest.mark.parametrize("n_pages", ASTRONOMICAL)
-def test_more_than_could_ever_be_free(Buddy, n_pages):
+def test_a_request_larger_than_all_pages_is_out_of_pages(Buddy, n_pages):
     buddy = Buddy(PageRanges([(0, 64), (100, 7)]))
     with out_of_pages(buddy) as caught:
         buddy.alloc(n_pages)
@@ -91,8 +91,8 @@ def test_more_than_could_ever_be_free(Buddy, n_pages):
     "ranges", [[(0, 1)], [(0, 64)], [(0, 77)], [(13, 64)], [(0, 5), (5, 8)], [(TOP - 9, 9)]]
 )
 @pytest.mark.parametrize("max_order", [None, 0, 2, 20])
-def test_a_request_for_everything(Buddy, ranges, max_order):
-    """What is free in one run can be had in one piece, whatever the blocks."""
+def test_all_free_pages_in_one_run_can_be_allocated(Buddy, ranges, max_order):
+    """A free run can be allocated as one span, however it is divided into blocks."""
     buddy = Buddy(PageRanges(ranges), max_order=max_order)
     model = NaiveAllocator(ranges, max_order)
     everything = len(model.pages)
@@ -105,7 +105,7 @@ def test_a_request_for_everything(Buddy, ranges, max_order):
     model.check(buddy)
 
 
-def test_a_checkerboard_has_nothing_above_single_pages(Buddy):
+def test_a_checkerboard_has_room_for_single_pages_only(Buddy):
     buddy = Buddy(64)
     for page in [buddy.alloc(1) for _ in range(64)]:
         if page % 2:
@@ -118,7 +118,7 @@ def test_a_checkerboard_has_nothing_above_single_pages(Buddy):
     assert sorted(buddy.alloc(1) for _ in range(32)) == list(range(1, 64, 2))
 
 
-def test_contiguous_pages_that_are_not_buddies(Buddy):
+def test_contiguous_blocks_that_are_not_buddies_are_joined(Buddy):
     buddy = Buddy(8)
     for _ in range(8):
         buddy.alloc(1)
@@ -141,13 +141,13 @@ def test_the_tail_beyond_the_pages_asked_for_stays_free(Buddy, n_pages):
 
 
 @pytest.mark.parametrize(("n_pages", "align"), [(1, 1), (2, 2), (3, 4), (5, 8), (9, 16), (32, 32)])
-def test_what_one_block_serves_is_aligned_to_the_next_power_of_two(Buddy, n_pages, align):
+def test_a_span_from_one_block_is_aligned_to_the_next_power_of_two(Buddy, n_pages, align):
     buddy = Buddy(PageRanges([(1, 255)]))
     for _ in range(3):
         assert buddy.alloc(n_pages) % align == 0
 
 
-def test_one_block_serves_an_aligned_request_also_where_it_was_freed_last(Buddy):
+def test_an_aligned_request_can_use_the_block_freed_last(Buddy):
     buddy = Buddy(16)
     for page, n_pages in ((0, 1), (1, 7), (8, 8)):
         buddy.alloc_at(page, n_pages)
@@ -179,7 +179,7 @@ def test_alignment_is_of_page_numbers_not_of_the_start_of_a_range(Buddy):
     assert buddy.alloc_order(4) == TOP - 16
 
 
-def test_alignment_beyond_all_pages(Buddy):
+def test_a_huge_alignment_allows_page_0_only(Buddy):
     buddy = Buddy(8)
     for align in (1 << 31, 1 << 32, 1 << 63):
         assert buddy.alloc(1, align=align) == 0
@@ -189,13 +189,13 @@ def test_alignment_beyond_all_pages(Buddy):
 
 
 @pytest.mark.parametrize("align", [0, -1, -2, 3, 6, 2**32 + 1, 2**64 + 1])
-def test_alignment_that_is_no_power_of_two(Buddy, align):
+def test_an_alignment_that_is_not_a_power_of_two_is_refused(Buddy, align):
     buddy = Buddy(8)
     with refused(buddy, ValueError, says=align):
         buddy.alloc(1, align=align)
 
 
-def test_sixteen_slices_taken_and_returned_five_times(Buddy):
+def test_sixteen_slices_can_be_allocated_and_freed_five_times(Buddy):
     chance = random.Random(16)
     ranges = [(5, 300), (400, 212)]
     buddy = Buddy(PageRanges(ranges))
@@ -214,7 +214,7 @@ def test_sixteen_slices_taken_and_returned_five_times(Buddy):
         buddy.verify()
 
 
-def test_given_pages_at_every_place_and_length(Buddy):
+def test_alloc_at_works_at_every_page_and_length(Buddy):
     for page in range(20):
         for n_pages in range(1, 21 - page):
             buddy = Buddy(20)
@@ -224,7 +224,7 @@ def test_given_pages_at_every_place_and_length(Buddy):
             model.check(buddy)
 
 
-def test_given_pages_partly_taken(Buddy):
+def test_alloc_at_fails_if_any_page_is_in_use(Buddy):
     buddy = Buddy(64)
     model = NaiveAllocator([(0, 64)])
     buddy.alloc_at(10, 5)
@@ -239,7 +239,7 @@ def test_given_pages_partly_taken(Buddy):
     assert list(buddy.spans()) == [(5, 5), (10, 5), (15, 49)]
 
 
-def test_given_pages_that_are_the_ones_freed_last(Buddy):
+def test_alloc_at_works_in_the_span_freed_last(Buddy):
     for page, n_pages in ((10, 5), (9, 2), (14, 2), (0, 64), (12, 1)):
         buddy = Buddy(64)
         buddy.alloc_at(10, 5)
@@ -250,7 +250,7 @@ def test_given_pages_that_are_the_ones_freed_last(Buddy):
         model.check(buddy)
 
 
-def test_given_pages_outside(Buddy):
+def test_alloc_at_outside_the_ranges_is_refused(Buddy):
     buddy = Buddy(PageRanges([(10, 20), (40, 20), (60, 4)]))
     outside = [
         (9, 1),
@@ -277,7 +277,7 @@ def test_given_pages_outside(Buddy):
     buddy.alloc_at(40, 24)
 
 
-def test_given_pages_across_two_ranges(Buddy):
+def test_alloc_at_across_two_ranges_is_refused(Buddy):
     buddy = Buddy(PageRanges([(10, 20), (40, 20)]))
     for page, n_pages in ((10, 50), (29, 12), (25, 30)):
         with refused(buddy, ValueError, says=page):
@@ -285,7 +285,7 @@ def test_given_pages_across_two_ranges(Buddy):
     NaiveAllocator([(10, 20), (40, 20)]).check(buddy)
 
 
-def test_the_span_freed_last_is_taken_back(Buddy):
+def test_the_span_freed_last_is_allocated_again(Buddy):
     buddy = Buddy(1024)
     buddy.alloc(7)
     page = buddy.alloc(100)

@@ -1,4 +1,4 @@
-"""Threads of one process share an allocator, compiled or not; Ctrl-C leaves nothing half done."""
+"""Threads share an allocator, in both engines. Ctrl-C leaves no operation half done."""
 
 import copy
 import random
@@ -13,7 +13,7 @@ from pagebuddy import BadFree, OutOfPages, PageRanges
 from pagebuddy.allocator.buddy import BuddyAllocator as Uncompiled
 
 
-def test_threads_take_turns(Buddy):
+def test_threads_allocate_and_free_at_the_same_time(Buddy):
     buddy = Buddy(1 << 10)
     owners = {}
     failures = []
@@ -49,7 +49,7 @@ def test_threads_take_turns(Buddy):
 
 
 class Meddler:
-    """A number that does something else as soon as it is looked at, as another thread might."""
+    """An integer-like object that runs other code when it is read, as another thread could."""
 
     def __init__(self, number, meddle):
         self.number = number
@@ -57,14 +57,14 @@ class Meddler:
 
     def __index__(self):
         with suppress(RuntimeError):
-            # Uncompiled, a call inside a call is refused: nothing comes between there.
+            # The uncompiled engine refuses a call inside a call, so it cannot be interrupted there.
             self.meddle()
         return self.number
 
 
 @pytest.mark.parametrize("told", ["n_pages", "generation"])
-def test_what_is_told_is_read_before_the_span_is_looked_at(Buddy, told):
-    """To read a number runs Python, and meanwhile another thread may put another range in use."""
+def test_arguments_are_read_before_the_span_is_looked_up(Buddy, told):
+    """Reading a number runs Python code. Meanwhile another thread may switch to another page range."""
     buddy = Buddy(PageRanges([(0, 64), (1000, 64)]))
     for page in (3, 1060):
         buddy.alloc_at(page, 4)
@@ -75,7 +75,7 @@ def test_what_is_told_is_read_before_the_span_is_looked_at(Buddy, told):
 
 
 @pytest.mark.parametrize("told", ["n_pages", "generation"])
-def test_a_span_freed_while_what_is_told_is_read_is_not_freed_again(Buddy, told):
+def test_a_span_freed_while_arguments_are_read_is_not_freed_again(Buddy, told):
     buddy = Buddy(64)
     buddy.alloc_at(3, 4)
     buddy.alloc_at(8, 8)
@@ -91,8 +91,8 @@ def test_a_span_freed_while_what_is_told_is_read_is_not_freed_again(Buddy, told)
     buddy.verify()
 
 
-def test_a_batch_that_another_thread_left_no_room_for(Buddy):
-    """To make room for the numbers of a batch runs Python, and meanwhile another thread may allocate."""
+def test_a_batch_fails_if_another_thread_took_its_room(Buddy):
+    """Making room for a batch's result runs Python code. Meanwhile another thread may allocate."""
     buddy = Buddy(64)
     taken = []
 
@@ -113,7 +113,7 @@ def test_a_batch_that_another_thread_left_no_room_for(Buddy):
     buddy.verify()
 
 
-def test_a_dump_of_spans_that_another_thread_frees_meanwhile(Buddy):
+def test_spans_can_be_listed_while_another_thread_frees_them(Buddy):
     class Busy(Buddy):
         def generation_of(self, page, /):
             self.free(page)
@@ -124,8 +124,8 @@ def test_a_dump_of_spans_that_another_thread_frees_meanwhile(Buddy):
     assert "  0 +5 live\n" in buddy.dump()
 
 
-def test_looking_from_one_thread_does_not_lead_another_astray():
-    """Even to look up a page puts its page range in use: uncompiled, that has to wait its turn."""
+def test_look_ups_in_one_thread_do_not_disturb_another():
+    """Even looking up a page switches the page range: the uncompiled engine needs the lock for it."""
     buddy = Uncompiled(PageRanges([(0, 64), (1000, 64), (5000, 64)]))
     over = threading.Event()
     start = threading.Barrier(2)
@@ -160,11 +160,11 @@ def test_looking_from_one_thread_does_not_lead_another_astray():
 
 
 class Interrupted(Exception):
-    """What a signal handler raised."""
+    """Raised by the signal handler."""
 
 
-def test_an_interrupted_call_is_mended():
-    """Uncompiled, a signal can strike between any two stores; the records decide."""
+def test_an_interrupted_call_is_recovered():
+    """In the uncompiled engine a signal can arrive between any two stores. The records decide."""
     buddy = Uncompiled(1 << 12)
     pages = [buddy.alloc(n) for n in (3, 1, 7, 2) * 40]
 
@@ -177,7 +177,7 @@ def test_an_interrupted_call_is_mended():
     try:
         for _ in range(60):
             try:
-                # It strikes once, and may do so as soon as it is set.
+                # The timer fires once, possibly as soon as it is set.
                 signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-5, 2e-3))
                 while True:
                     if pages and rng.random() < 0.5:

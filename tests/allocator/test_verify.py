@@ -1,4 +1,4 @@
-"""verify: each invariant, broken on purpose, is named."""
+"""verify: break each invariant on purpose, and check that the error names it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def link(before, after):
 
 
 def page(number):
-    """The node of a page."""
+    """Return the node of a page."""
     return words.N_HEADS + number
 
 
 class Sound:
-    """Eight pages: a span at 0 of 2, a free block of order 1 at 2, one of order 2 at 4."""
+    """Eight pages: a span of 2 at 0, a free block of order 1 at 2, and one of order 2 at 4."""
 
     def __init__(self, allocator):
         self.buddy = allocator(N_PAGES, max_order=2)
@@ -90,7 +90,7 @@ def aside(sound):
 
 
 def buddies_side_by_side(sound):
-    """The block of order 2 at 4 as two of order 1, all of it in order but that."""
+    """Split the block of order 2 at 4 into two of order 1. Nothing else is wrong."""
     sound.links[2] = link(2, 2)
     sound.links[1] = link(page(6), page(2))
     sound.links[page(2)] = link(1, page(4))
@@ -103,7 +103,7 @@ def buddies_side_by_side(sound):
 
 
 def list_through_another_list(sound):
-    """The lists of orders 1 and 2 as one, all of whose neighbours point back."""
+    """Join the lists of orders 1 and 2 into one, with correct back links."""
     sound.links[1] = link(2, page(2))
     sound.links[page(2)] = link(1, 2)
     sound.links[2] = link(page(2), page(4))
@@ -132,7 +132,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
-def test_what_is_broken_is_named(Buddy, damage):
+def test_verify_names_the_broken_invariant(Buddy, damage):
     sound = Sound(Buddy)
     damage(sound)
     with pytest.raises(CorruptMetadata) as caught:
@@ -141,7 +141,7 @@ def test_what_is_broken_is_named(Buddy, damage):
     assert caught.value.invariant in str(caught.value)
 
 
-def test_every_invariant_that_verify_proves_can_be_broken():
+def test_every_invariant_of_verify_is_broken_by_a_test():
     only_operations = {words.F_HEAD}
     assert set(INVARIANTS) - only_operations == set(DAMAGES.values())
 
@@ -154,7 +154,7 @@ def test_a_list_that_starts_with_no_page_is_named_by_the_operation(Buddy):
     assert caught.value.invariant == INVARIANTS[words.F_HEAD]
 
 
-def test_the_geometry_too(Buddy):
+def test_verify_finds_any_change_of_the_geometry(Buddy):
     sound = Sound(Buddy)
     for index in range(words.H_CHECKSUM + 1):
         sound.words[index] ^= 1
@@ -164,8 +164,8 @@ def test_the_geometry_too(Buddy):
     sound.buddy.verify()
 
 
-def test_what_is_named_can_be_mended(Buddy):
-    """All but the records are rebuilt from them, and the allocator goes on."""
+def test_recovery_repairs_each_broken_invariant(Buddy):
+    """Everything else is rebuilt from the records, and the allocator continues."""
     for damage in DAMAGES:
         if DAMAGES[damage] in (words.F_RECORD, words.F_OVERLAP, words.F_FREE):
             continue

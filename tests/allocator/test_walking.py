@@ -1,4 +1,4 @@
-"""spans, free_blocks, stats: walks and figures agree with a recount."""
+"""spans, free_blocks and stats agree with a recount."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RANGES = [(100, 50), (7, 30), (1 << 40, 20)]
 
 @pytest.fixture
 def filled(Buddy):
-    """An allocator with spans of 1 to 8 pages in all its ranges, and the model of it."""
+    """An allocator with spans of 1 to 8 pages in all its ranges, and its model."""
     buddy = Buddy(PageRanges(RANGES))
     model = NaiveAllocator(RANGES)
     for i in range(200):
@@ -29,25 +29,25 @@ def filled(Buddy):
     return buddy, model
 
 
-def test_spans_in_address_order_with_their_sizes(filled):
+def test_spans_are_listed_in_address_order_with_their_sizes(filled):
     buddy, model = filled
     spans = list(buddy.spans())
     assert spans == sorted(model.spans.items())
     assert all(first + n <= second for (first, n), (second, _) in pairwise(spans))
 
 
-def test_no_spans(Buddy):
+def test_an_empty_allocator_has_no_spans(Buddy):
     assert list(Buddy(64).spans()) == []
 
 
-def test_one_span_that_is_everything(Buddy):
+def test_one_span_can_cover_all_pages(Buddy):
     buddy = Buddy(64)
     buddy.alloc(64)
     assert list(buddy.spans()) == [(0, 64)]
     assert list(buddy.free_blocks()) == []
 
 
-def test_free_the_current_span_during_the_walk(filled):
+def test_the_current_span_may_be_freed_during_the_walk(filled):
     buddy, model = filled
     seen = []
     for page, n_pages in buddy.spans():
@@ -59,7 +59,7 @@ def test_free_the_current_span_during_the_walk(filled):
     model.check(buddy)
 
 
-def test_shrink_the_current_span_during_the_walk(filled):
+def test_the_current_span_may_shrink_during_the_walk(filled):
     buddy, model = filled
     seen = []
     for page, n_pages in buddy.spans():
@@ -71,7 +71,7 @@ def test_shrink_the_current_span_during_the_walk(filled):
     model.check(buddy)
 
 
-def test_grow_the_current_span_during_the_walk(filled):
+def test_the_current_span_may_grow_during_the_walk(filled):
     buddy, model = filled
     before = sorted(model.spans.items())
     seen = []
@@ -92,7 +92,7 @@ def test_a_walk_writes_nothing(filled):
     assert bytes(buddy.metadata) == before
 
 
-def test_of_what_is_aside_each_page_is_looked_at_once(counted):
+def test_a_walk_reads_each_page_of_the_cached_run_once(counted):
     buddy = Uncompiled(PageRanges([(0, 5000), (10_000, 5000)]))
     for page, n_pages in ((3, 4000), (4500, 5), (14_999, 1)):
         buddy.alloc_at(page, n_pages)
@@ -116,7 +116,7 @@ def test_of_what_is_aside_each_page_is_looked_at_once(counted):
     ],
     ids=str,
 )
-def test_a_walk_passes_over_nothing_live_whatever_that_word_says(Buddy, first, n_pages):
+def test_a_walk_skips_no_live_span_even_if_the_cached_run_is_wrong(Buddy, first, n_pages):
     buddy = Buddy(PageRanges([(0, 32), (64, 32)]))
     for page in (0, 4, 6, 31, 65, 95):
         buddy.alloc_at(page, 1)
@@ -134,7 +134,7 @@ def test_free_blocks_and_figures_agree_with_a_recount(filled):
     assert all(page % (1 << order) == 0 for page, order in buddy.free_blocks())
 
 
-def test_figures_are_taken_once(Buddy):
+def test_stats_do_not_follow_later_changes(Buddy):
     buddy = Buddy(64)
     before = buddy.stats()
     buddy.alloc(10)

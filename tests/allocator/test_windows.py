@@ -1,4 +1,4 @@
-"""alloc within a window: `above` is the first page it may use, `below` the first it may not."""
+"""alloc within a window: `above` is the first page it may use, `below` the first it may not use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pagebuddy.testing import NaiveAllocator, out_of_pages, refused
 from pagebuddy.testing.strategies import page_ranges
 
 
-def test_never_outside(Buddy):
+def test_an_allocation_never_leaves_its_window(Buddy):
     buddy = Buddy(256)
     pages = [buddy.alloc(3, above=50, below=100) for _ in range(16)]
     assert min(pages) >= 50
@@ -23,7 +23,7 @@ def test_never_outside(Buddy):
 
 
 @pytest.mark.parametrize("n_pages", [1, 2, 3, 8, 13])
-def test_exactly_at_its_edges(Buddy, n_pages):
+def test_an_allocation_can_fill_its_window(Buddy, n_pages):
     for page in range(40 - n_pages + 1):
         buddy = Buddy(40)
         assert buddy.alloc(n_pages, above=page, below=page + n_pages) == page
@@ -32,7 +32,7 @@ def test_exactly_at_its_edges(Buddy, n_pages):
         buddy.verify()
 
 
-def test_one_page_too_narrow(Buddy):
+def test_a_window_that_is_too_narrow_is_out_of_pages(Buddy):
     buddy = Buddy(64)
     for page in range(40):
         with out_of_pages(buddy) as caught:
@@ -40,7 +40,7 @@ def test_one_page_too_narrow(Buddy):
         assert (caught.error.free, caught.error.largest_free) == (8, 8)
 
 
-def test_growing_windows(Buddy):
+def test_growing_windows_agree_with_the_model(Buddy):
     ranges = [(3, 50), (60, 40)]
     buddy = Buddy(PageRanges(ranges), max_order=3)
     model = NaiveAllocator(ranges, max_order=3)
@@ -56,14 +56,14 @@ def test_growing_windows(Buddy):
     model.check(buddy)
 
 
-def test_one_edge_alone(Buddy):
+def test_above_and_below_work_alone(Buddy):
     buddy = Buddy(64)
     assert buddy.alloc(4, above=60) == 60
     assert buddy.alloc(4, below=4) == 0
 
 
 @pytest.mark.parametrize("edge", [0, 5, 63, 64, 65, 2**64 - 1])
-def test_empty_windows(Buddy, edge):
+def test_an_empty_window_is_out_of_pages(Buddy, edge):
     buddy = Buddy(64)
     with out_of_pages(buddy) as caught:
         buddy.alloc(1, above=edge, below=edge)
@@ -72,20 +72,20 @@ def test_empty_windows(Buddy, edge):
 
 
 @pytest.mark.parametrize(("above", "below"), [(0, 10), (30, 40), (60, 2**64), (2**64 - 1, 2**64)])
-def test_windows_without_pages(Buddy, above, below):
+def test_a_window_without_pages_is_out_of_pages(Buddy, above, below):
     buddy = Buddy(PageRanges([(10, 20), (40, 20)]))
     with out_of_pages(buddy) as caught:
         buddy.alloc(1, above=above, below=below)
     assert (caught.error.free, caught.error.largest_free) == (0, 0)
 
 
-def test_windows_larger_than_the_ranges(Buddy):
+def test_a_window_may_be_larger_than_the_ranges(Buddy):
     buddy = Buddy(PageRanges([(10, 20)]))
     assert buddy.alloc(20, above=0, below=2**64) == 10
 
 
 @pytest.mark.parametrize(("above", "below"), [(6, 5), (2**64, 5), (1, 0)])
-def test_windows_the_wrong_way_round(Buddy, above, below):
+def test_a_window_with_above_greater_than_below_is_refused(Buddy, above, below):
     buddy = Buddy(64)
     with refused(buddy, ValueError, says=above):
         buddy.alloc(1, above=above, below=below)
@@ -94,13 +94,13 @@ def test_windows_the_wrong_way_round(Buddy, above, below):
 @pytest.mark.parametrize(
     "window", [{"above": -1}, {"below": -1}, {"above": -5, "below": 10}, {"above": -(10**30)}]
 )
-def test_windows_below_page_0(Buddy, window):
+def test_a_window_with_a_negative_edge_is_refused(Buddy, window):
     buddy = Buddy(64)
     with refused(buddy, ValueError, says=min(window.values())):
         buddy.alloc(1, **window)
 
 
-def test_the_figures_of_the_error_are_those_of_the_window(Buddy):
+def test_out_of_pages_reports_the_figures_of_the_window(Buddy):
     buddy = Buddy(PageRanges([(0, 64), (100, 64)]))
     buddy.alloc_at(20, 10)
     with out_of_pages(buddy) as caught:
@@ -110,7 +110,7 @@ def test_the_figures_of_the_error_are_those_of_the_window(Buddy):
 
 
 @pytest.mark.parametrize(("above", "below"), [(8, 12), (10, 20), (12, 20), (0, 13), (11, 14)])
-def test_the_span_freed_last_may_lie_across_an_edge(Buddy, above, below):
+def test_the_span_freed_last_may_cross_an_edge_of_the_window(Buddy, above, below):
     ranges = [(0, 10), (10, 5), (15, 49)]
     for n_pages in range(1, 6):
         buddy = Buddy(64)
@@ -126,7 +126,7 @@ def test_the_span_freed_last_may_lie_across_an_edge(Buddy, above, below):
         buddy.verify()
 
 
-def test_alignment_within_a_window(Buddy):
+def test_a_window_and_an_alignment_can_be_combined(Buddy):
     buddy = Buddy(256)
     assert buddy.alloc(5, above=33, below=100, align=32) == 64
     with out_of_pages(buddy) as caught:
@@ -143,7 +143,9 @@ def test_alignment_within_a_window(Buddy):
     n_pages=st.integers(1, 60),
     align=st.sampled_from([1, 2, 4, 32]),
 )
-def test_found_wherever_it_fits(Buddy, ranges, max_order, taken, edges, n_pages, align):
+def test_alloc_succeeds_if_it_fits_anywhere_in_the_window(
+    Buddy, ranges, max_order, taken, edges, n_pages, align
+):
     buddy = Buddy(PageRanges(ranges), max_order=max_order)
     model = NaiveAllocator(ranges, max_order)
     lowest = min(model.pages)

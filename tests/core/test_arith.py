@@ -1,4 +1,4 @@
-"""Orders and sizes: tables of facts."""
+"""Arithmetic of orders and sizes: tables of arguments and results."""
 
 import pytest
 

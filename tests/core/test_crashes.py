@@ -1,4 +1,4 @@
-"""Every store of every operation is a point where a process may die: nothing is lost or invented."""
+"""A process may die before any store of any operation: no page is lost or allocated twice."""
 
 from itertools import pairwise
 
@@ -14,7 +14,7 @@ RANGES = PageRanges([(3, 40), (64, 24), (1000, 9)])
 
 
 def busy_allocator():
-    """Spans of many lengths with gaps between, one of them aside, in three page ranges."""
+    """An allocator with spans of many lengths, gaps and a cached run, in three page ranges."""
     buddy = BuddyAllocator(RANGES, max_order=4)
     pages = [buddy.alloc(n) for n in (1, 2, 3, 5, 8, 1, 1, 7, 2, 9, 1, 4, 3, 6)]
     for page in pages[1::3]:
@@ -23,7 +23,7 @@ def busy_allocator():
 
 
 def spans_of(metadata):
-    """The spans that the records alone tell, after recovery, which is proved."""
+    """Recover, verify, and return the spans."""
     found = []
     for mend in (BuddyAllocator.recover, recover_to_the_high_water):
         buddy = BuddyAllocator.attach(bytearray(metadata))
@@ -35,7 +35,7 @@ def spans_of(metadata):
 
 
 def recover_to_the_high_water(buddy):
-    """What a process does that takes over a lock: it trusts the high-water mark."""
+    """Recover as a process does that takes over a lock: trust the high-water mark."""
     rebuild(buddy, buddy.words[H_HIGH_WATER], False)
     assert buddy.fault == 0
 

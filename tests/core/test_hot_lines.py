@@ -1,4 +1,4 @@
-"""No Python operation is left in the engine's hot lines, compiled."""
+"""The compiled engine's hot path contains no Python operations."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ ENGINE = [path for path in CORE if path.stem not in ("__init__", "stand_in")]
 
 @pytest.mark.parametrize("path", ENGINE, ids=lambda path: path.stem)
 def test_every_function_of_the_engine_may_run_without_the_interpreter(path):
-    """Cython refuses to compile a `nogil` function that has any Python operation in it."""
+    """Cython refuses to compile a `nogil` function that contains a Python operation."""
     lines = path.read_text().split("\n")
     for number, line in enumerate(lines):
         if re.match(r"def \w+", line):
@@ -37,7 +37,7 @@ def test_the_engine_has_every_file_in_the_extension():
 
 
 def test_the_hot_path_of_c_calls_no_python():
-    """In the translation, the body of `take` and `give` names no function of Python's."""
+    """In the generated C, the bodies of `take` and `give` call no Python function."""
     pytest.importorskip("Cython")
     translation = CORE[0].parent.parent / "_compiled.c"
     if not translation.exists():

@@ -1,4 +1,4 @@
-"""The constants have one place each, and the formats are as described."""
+"""Each constant has one definition, and the formats are as documented."""
 
 import importlib.util
 import re
@@ -16,7 +16,7 @@ ROOT = Path(pagebuddy.__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def build():
-    """The program that builds the extension."""
+    """The module that builds the extension."""
     path = ROOT / "setup.py"
     if not path.exists():
         pytest.skip("this package was installed without its sources")

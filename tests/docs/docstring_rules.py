@@ -1,7 +1,7 @@
-"""The rules for public docstrings, checked without importing the code.
+"""The rules for public docstrings, checked without importing the code. Used by test_docstring_rules.py.
 
-They are numpydoc, read by the same parser as the site uses, so that the site, editors and `help()` show
-every parameter. `faults_of` returns everything that is wrong with one docstring.
+The rules are those of numpydoc, read by the parser of the documentation site, so that the site, editors
+and `help()` show every parameter. `faults_of` returns all faults of one docstring.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ NOT_CONSTRUCTED = {"ArenaQueue", "ArenaRecording"}
 
 
 def documented(package: griffe.Module, path: str) -> Iterator[tuple[str, griffe.Object]]:
-    """The object at a path and, if it is a class, its public members, also inherited ones."""
+    """Return the object at a path and, if it is a class, all its public members."""
     found = resolved(package[path.partition(".")[2]])
     yield path, found
     if isinstance(found, griffe.Class):
@@ -74,7 +74,7 @@ def resolved(thing: griffe.Object | griffe.Alias) -> griffe.Object:
 
 
 def faults_of(thing: griffe.Object) -> list[str]:
-    """All faults in the docstring of a function, a property or a class."""
+    """Return all faults in the docstring of a function, a property or a class."""
     if thing.docstring is None or not thing.docstring.value:
         return ["has no docstring"]
     text = thing.docstring.value
@@ -146,7 +146,7 @@ def faults_of_parameters(
 
 
 def parameters_of(thing: griffe.Object) -> list[str]:
-    """The names of the parameters that a caller passes."""
+    """Return the names of the parameters that a caller passes."""
     if isinstance(thing, griffe.Class):
         constructor = thing.all_members.get("__init__")
         return parameters_of(resolved(constructor)) if constructor is not None else []

@@ -1,6 +1,6 @@
-"""Runs a page as its reader would: all blocks of code in order, in this folder and in one namespace.
+"""Run a page as its reader would: all code blocks in order, in this folder and in one namespace.
 
-The word behind the fence says what kind of block it is:
+Used by test_code_blocks.py. The word behind the fence is the kind of the block:
 
     pycon                 a session: its output is compared; `...` stands for any text
     python                a program that prints nothing
@@ -40,7 +40,7 @@ OPTIONS = doctest.ELLIPSIS
 
 @dataclass(frozen=True)
 class Block:
-    """A block of a page: its kind, its text, and the line that it starts in."""
+    """A block of a page: its kind, its text, and its first line."""
 
     kind: str
     title: str
@@ -49,7 +49,7 @@ class Block:
 
 
 def blocks_of(text: str) -> Iterator[Block]:
-    """Yield the blocks of a page. One without a fence, or without a word behind it, has kind ""."""
+    """Yield the blocks of a page. The kind of a block without a word behind its fence is ""."""
     for token in MarkdownIt().parse(text):
         if token.type in ("fence", "code_block"):
             kind, _, rest = token.info.partition(" ")
@@ -59,7 +59,7 @@ def blocks_of(text: str) -> Iterator[Block]:
 
 
 class Page:
-    """The page that is run, and whether all results so far were as it says."""
+    """The page that is run, and whether all results so far agreed with it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -1,4 +1,4 @@
-"""Every block of code in the README and the documentation runs, page by page, on either engine."""
+"""Every code block in the README and the documentation runs, page by page, with both engines."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ spec.loader.exec_module(run_page)
 
 @pytest.fixture
 def run(engine, tmp_path):
-    """Run a page in a folder of its own; return its status, stdout and stderr."""
+    """Run a page in its own folder. Return its status, stdout and stderr."""
     programs = tmp_path / "bin"
     programs.mkdir()
     for name, module in {"python": "", "pagebuddy": "-m pagebuddy"}.items():
@@ -72,7 +72,7 @@ def run(engine, tmp_path):
 
 @contextmanager
 def names_of_arenas(page: Path) -> Iterator[list[Path]]:
-    """Yield the paths of a page's arenas, removed before and after. Pages run one at a time."""
+    """Yield the paths of a page's arenas, and remove them before and after. Pages run one at a time."""
     names = set(re.findall(r'Arena\.\w+\("([\w.-]+)"', page.read_text(encoding="utf-8")))
     paths = [SHARED / name for name in sorted(names)]
     with open(TURNS, "a") as turns:

@@ -1,4 +1,4 @@
-"""All public docstrings keep the rules, and each rule finds its fault."""
+"""All public docstrings follow the rules, and each rule finds its fault."""
 
 from __future__ import annotations
 

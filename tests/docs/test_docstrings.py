@@ -1,4 +1,4 @@
-"""Public docstrings: `help()` shows them, also of compiled classes, and their examples run."""
+"""Public docstrings are shown by `help()`, also for compiled classes, and their examples run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pagebuddy
 
 
 def own_members(public: type) -> dict[str, object]:
-    """The public members that a class has from this package."""
+    """Return the public members of a class that are defined in this package."""
     found = {}
     for base in public.__mro__:
         if base.__module__.startswith("pagebuddy"):

@@ -1,4 +1,4 @@
-"""Links of the pages outside the site lead to files that are there, and to headings in them."""
+"""Links of pages outside the site lead to existing files and headings."""
 
 from __future__ import annotations
 

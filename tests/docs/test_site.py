@@ -1,4 +1,4 @@
-"""The site builds without a warning; every page can be reached, and every link leads somewhere."""
+"""The site builds without warnings, every page is reachable, and every link leads somewhere."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def build(folder: Path, *, docs: Path = ROOT) -> subprocess.CompletedProcess[str
 
 
 class Page(HTMLParser):
-    """The links of a page, the files that it loads, and the anchors in it."""
+    """The links of a page, the files that it loads, and its anchors."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ def test_nothing_is_loaded_from_elsewhere(site, pages):
 
 
 def public_members() -> Iterator[str]:
-    """All public names, and the public members of the classes among them."""
+    """Return all public names, and the public members of classes among them."""
     for name in pagebuddy.__all__:
         public = getattr(pagebuddy, name)
         if not isinstance(public, type):

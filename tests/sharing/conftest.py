@@ -1,4 +1,4 @@
-"""Real processes that say and hear words, and files and arenas for them to share."""
+"""Fixtures for tests of sharing: real processes that exchange lines, and files and arenas to share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from verification.stepping import stop_inside
 
 
 class Child:
-    """A forked process that plays a part: a function of the child, which says and hears lines."""
+    """A forked process that runs a function, its part. Parent and child exchange lines through pipes."""
 
     def __init__(self, part):
         to_child, self._to_child = os.pipe()
@@ -47,11 +47,11 @@ class Child:
         self.status = None
 
     def say(self, word):
-        """Let the other side hear a word."""
+        """Send a line to the other side."""
         os.write(self._to_child, f"{word}\n".encode())
 
     def hear(self):
-        """Wait for a word of the other side; "" if it has ended."""
+        """Wait for a line from the other side; return "" if it has ended."""
         word = b""
         while not word.endswith(b"\n"):
             byte = os.read(self._from_child, 1)
@@ -61,16 +61,16 @@ class Child:
         return word.decode().strip()
 
     def pipes(self):
-        """The descriptors that it speaks through."""
+        """The descriptors that the process communicates through."""
         return self._to_child, self._from_child
 
     def kill(self):
-        """End it at once, and wait until it has ended."""
+        """Kill the process, and wait until it has ended."""
         os.kill(self.pid, signal.SIGKILL)
         return self.wait()
 
     def wait(self):
-        """Wait until it has ended; its exit status, negative for a signal."""
+        """Wait until the process has ended. Return its exit status, negative for a signal."""
         if self.status is None:
             self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
         return self.status
@@ -78,7 +78,7 @@ class Child:
 
 @pytest.fixture
 def start():
-    """Start a process with a part to play; whoever still plays at the end is ended."""
+    """Start a process that runs a part. Processes that still run at the end of the test are killed."""
     children = []
 
     def start(part):
@@ -96,7 +96,7 @@ def start():
 
 @pytest.fixture(params=["anonymous", "named", "file"])
 def medium(request, tmp_path):
-    """Memory that can be shared, of each kind."""
+    """Shared memory, of each kind."""
     name = f"pagebuddy-test-{os.getpid()}"
     made = {
         "anonymous": lambda: Anonymous.make("1 MiB"),
@@ -111,13 +111,13 @@ def medium(request, tmp_path):
 
 @pytest.fixture
 def fd(medium):
-    """The descriptor of that memory."""
+    """The file descriptor of that memory."""
     return medium.fileno()
 
 
 @pytest.fixture
 def holder():
-    """Makes a part: take the lease of a slot, say so, and hold it until told something."""
+    """Return a maker of parts: take the lease of a slot, say so, and hold it until told to end."""
 
     def holding(fd, slot=1):
         def part(child):
@@ -131,13 +131,13 @@ def holder():
 
 # Arenas, and processes of each engine
 
-# The system's numbers for waiting on a word of memory, and for sleeping.
+# The numbers of the system calls for waiting on a word of memory, and for sleeping.
 WAITING = {"x86_64": ({202}, {35, 230}), "aarch64": ({98}, {101, 115})}
 
 
 @pytest.fixture
 def until_waiting():
-    """Return once a process waits for the lock of an arena that it shares an attachment to by fork."""
+    """Return when a process waits for the lock of an arena whose attachment it shares by fork."""
     if platform.machine() not in WAITING:
         pytest.skip("the numbers of system calls are unknown here")
     on_words, asleep = WAITING[platform.machine()]
@@ -146,7 +146,7 @@ def until_waiting():
         medium = arena._attachment.medium
         words = range(medium.address, medium.address + medium.size)
         while True:
-            # "running" where it is in no system call.
+            # "running" if it is not in a system call.
             told = Path(f"/proc/{pid}/syscall").read_text().split()
             call = int(told[0]) if told[0].isdigit() else -1
             if call in asleep or (call in on_words and int(told[1], 16) in words):
@@ -158,7 +158,7 @@ def until_waiting():
 
 @pytest.fixture
 def silent(capfd):
-    """Neither this process nor one that it starts says anything on stderr."""
+    """Check that this process and its children write nothing to stderr."""
     yield
     assert capfd.readouterr().err == ""
 
@@ -173,7 +173,7 @@ def lock(request, engine):
 
 @pytest.fixture
 def arena(silent, start, Arena, lock):
-    """A small arena, which is sound when all is over."""
+    """A small arena, which is verified at the end of the test."""
     arena = Arena("1 MiB", lock=lock)
     yield arena
     arena.reap(unclaimed_after=0)
@@ -182,9 +182,10 @@ def arena(silent, start, Arena, lock):
 
 @pytest.fixture
 def stopped_in(engine):
-    """Have a process be stopped inside an operation on an arena, so many stores after it has the lock.
+    """Stop a process inside an operation on an arena, a number of stores after it took the lock.
 
-    Its number; to be killed. Uncompiled, it has a second slot that it got by the fork.
+    Returns the process id; the caller must kill it. With the uncompiled engine it has a second slot,
+    which it got by the fork.
     """
     pids = []
 
@@ -218,7 +219,7 @@ def stopped_in(engine):
 
 @pytest.fixture
 def die_in(stopped_in):
-    """Have a process be killed inside an operation on an arena."""
+    """Kill a process inside an operation on an arena."""
 
     def die(arena, operation, stores):
         pid = stopped_in(arena, operation, stores)
@@ -230,7 +231,7 @@ def die_in(stopped_in):
 
 @pytest.fixture
 def run(engine, tmp_path):
-    """Run a program with the engine under test; it says nothing on stderr. What it prints."""
+    """Run a program with the engine under test. Return its output; it must write nothing to stderr."""
     path = tmp_path / "program.py"
     environment = os.environ | ({"PAGEBUDDY_PURE": "1"} if engine == "uncompiled" else {})
 

@@ -1,4 +1,4 @@
-"""A nursery of uncompiled workers in which something is wrong: FLAW DESCRIPTOR."""
+"""A nursery of uncompiled workers with a deliberate fault, for test_machine.py: FLAW DESCRIPTOR."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processes attach one at a time."""
+"""Only one process attaches to an arena at a time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from pagebuddy.sharing.system.lease import attaching
 
 
-def test_one_attaches_at_a_time(medium, fd, start):
+def test_only_one_process_attaches_at_a_time(medium, fd, start):
     def part(child):
         try:
             with attaching(fd, timeout=0):
@@ -27,7 +27,7 @@ def test_one_attaches_at_a_time(medium, fd, start):
     assert child.hear() == "7"
 
 
-def test_who_waits_with_a_limit_gets_in(fd, start):
+def test_a_process_that_waits_with_a_timeout_gets_in(fd, start):
     def part(child):
         child.say("waiting")
         with attaching(fd, timeout=60):
@@ -39,7 +39,7 @@ def test_who_waits_with_a_limit_gets_in(fd, start):
     assert child.hear() == "in"
 
 
-def test_who_dies_attaching_lets_the_next_in(fd, start):
+def test_a_process_that_dies_while_attaching_lets_the_next_in(fd, start):
     def part(child):
         with attaching(fd):
             child.say("in")
@@ -54,7 +54,7 @@ def test_who_dies_attaching_lets_the_next_in(fd, start):
         pass
 
 
-def test_a_copy_of_the_descriptor_keeps_nobody_out(fd, start):
+def test_a_copy_of_the_descriptor_does_not_block_others(fd, start):
     with attaching(fd):
         child = start(lambda child: (child.say("forked"), child.hear()))
         assert child.hear() == "forked"
@@ -69,7 +69,7 @@ def test_an_error_while_attaching_lets_the_next_in(fd):
         pass
 
 
-def test_a_signal_is_handled_while_waiting(fd, start):
+def test_signals_are_handled_while_waiting_to_attach(fd, start):
     def part(child):
         signal.signal(signal.SIGUSR1, interrupted)
         try:

@@ -1,7 +1,7 @@
-"""Every store of every operation on an arena is a point where its process may die.
+"""A process may die before any store of any operation on an arena.
 
-One process plays all: the mortal, uncompiled, stops at a given store and loses its lease; the survivor,
-of either engine, goes on with what it finds. After each point the arena is put back as it was.
+One process plays all roles. The mortal, uncompiled, stops before a given store and loses its lease. The
+survivor, of either engine, continues with what it finds. After each point the arena is restored.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ N_PAGES = 96
 
 
 class Mortal:
-    """A process with an attachment of its own, that dies at any store, and is put back to before."""
+    """A process with its own attachment that dies before any store, and can be revived."""
 
     def __init__(self, fd):
         self.budget = Budget()
@@ -32,20 +32,20 @@ class Mortal:
         self.save()
 
     def ask(self, operation, node=0, **asked):
-        """Carry out an operation without any object that would have to end; what it answers."""
+        """Perform an operation without creating objects. Return its answer."""
         request = self.attachment.request(node=node, **asked)
         self.attachment.perform(request, operation)
         return request.answer
 
     def alloc(self, n, **asked):
-        """A buffer of n pages; its node."""
+        """Allocate a buffer of n pages. Return its node."""
         return self.ask(w.OP_ALLOC, n_pages=n, **asked)["node"]
 
     def keep(self, node, key, **asked):
         self.ask(w.OP_KEEP, node, n_bytes=PAGE, key=key, **asked)
 
     def send(self, node):
-        """Make a ticket; what a handle tells of it."""
+        """Make a ticket. Return the contents of its handle."""
         made = self.ask(w.OP_SEND, node, n_bytes=PAGE, now_ms=1)
         return {"ticket_index": made["ticket_index"], "serial": made["serial"]}
 
@@ -54,7 +54,7 @@ class Mortal:
         self.attachment.lease.release()
 
     def die_in(self, operation, stores):
-        """Die before the store after so many; return whether the operation had more than that."""
+        """Die before the store after so many. Return whether the operation had more stores."""
         self.budget.left = self.budget.spent + stores
         try:
             operation(self)
@@ -66,11 +66,11 @@ class Mortal:
         return False
 
     def save(self):
-        """Note what is its own, to be put back by `revive`."""
+        """Save the mortal's own state for `revive`."""
         self.local = bytes(self.attachment.local_memory)
 
     def revive(self):
-        """Have the slot again, its lease if that is gone, and the local counts as they were."""
+        """Restore the slot, the lease and the local counts."""
         if self.attachment.lease.n_bytes:
             return
         self.attachment.local_memory[:] = memoryview(self.local).cast("Q")
@@ -82,7 +82,7 @@ class Mortal:
 
 
 class Scene:
-    """An arena with buffers of the survivor, of the mortal, of both, of a dead one, and kept ones."""
+    """An arena with buffers of the survivor, the mortal, both, a dead process, and kept ones."""
 
     def __init__(self, Arena):
         self.arena = Arena(N_PAGES * PAGE, page_size=PAGE, max_order=4, lock="file")
@@ -117,25 +117,25 @@ class Scene:
         self.bytes = bytes(self.medium.memory)
 
     def fill(self):
-        """Give every page a byte of its own."""
+        """Fill every page with its own byte."""
         at = self.arena._attachment.layout.data_at
         for page in range(N_PAGES):
             self.medium.memory[at + page * PAGE : at + (page + 1) * PAGE] = bytes([page]) * PAGE
 
     def put_back(self):
-        """Let all be as it was before anybody died."""
+        """Restore the state before any death."""
         self.medium.memory[:] = self.bytes
         self.mortal.revive()
 
     def rows(self):
-        """What there is, for all to see."""
+        """Return what every process can see."""
         return {
             (row.offset, row.n_pages, row.kept, row.key, row.holders, row.tickets)
             for row in self.arena.buffers()
         }
 
     def outcome(self):
-        """Go on after a death; what there is then, and what there is when the dead are reaped."""
+        """Continue after a death. Return what is there, and what is there after reaping."""
         self.arena.alloc(PAGE)
         self.arena.verify()
         found = self.rows()
@@ -146,7 +146,7 @@ class Scene:
         return found, left
 
     def check_bytes(self, rows):
-        """Take all that is free and write to it: nothing else changes."""
+        """Allocate all free pages and write to them: nothing else may change."""
         taken = []
         try:
             while True:
@@ -205,7 +205,7 @@ OPERATIONS = {
     "list entries": lambda m, s: m.ask(w.OP_ENTRIES, rows=64),
     "recover": lambda m, s: m.ask(w.OP_REPAIR),
 }
-# Each hold that ends commits by itself, and so does a hold that is there before a ticket ends.
+# The end of each hold is a commit of its own. So is a new hold that is stored before a ticket ends.
 ONE_BY_ONE = {"reap", "reap tickets", "detach", "claim"}
 CHANGE_NOTHING = {
     "alloc too much",
@@ -225,7 +225,7 @@ def scene(Arena):
 
 
 def deaths(scene, name):
-    """Let the mortal die before every store of an operation in turn; yields with the arena so left."""
+    """Kill the mortal before each store of an operation in turn, and yield with what it leaves."""
     stores, more = 0, True
     while more:
         scene.put_back()
@@ -235,12 +235,12 @@ def deaths(scene, name):
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_a_death_at_every_store(scene, name):
+def test_an_operation_killed_at_any_store_is_completed_or_undone(scene, name):
     seen = [scene.outcome() for _ in deaths(scene, name)]
     first, last = seen[0], seen[-1]
     assert (first == last) == (name in CHANGE_NOTHING)
     for found, left in seen:
-        # Of several tickets some may have ended; what else was half done is as before, or done.
+        # Some of several tickets may have ended. Any other operation is undone or completed.
         assert name == "reap tickets" or left in (first[1], last[1])
         assert {row[:2] for row in found} <= {row[:2] for row in first[0] | last[0]}
     commits = sum(one != other for one, other in pairwise(seen))
@@ -253,8 +253,8 @@ def test_a_death_at_every_store(scene, name):
 @pytest.mark.parametrize(
     "name", ["alloc gathered", "drop the last", "keep, replacing", "claim", "detach"]
 )
-def test_a_death_of_the_one_who_takes_over(scene, name, effort):
-    """At every store, after some of the deaths before it."""
+def test_a_recovery_killed_at_any_store_can_be_repeated(scene, name, effort):
+    """The second death is before each store of the recovery, after some of the first deaths."""
     for died_at in deaths(scene, name):
         if died_at % effort.pick(8, 8, 1):
             continue
@@ -270,7 +270,7 @@ def test_a_death_of_the_one_who_takes_over(scene, name, effort):
             stores += 1
 
 
-def test_whoever_is_dead_stores_nothing(scene):
+def test_a_dead_process_stores_nothing(scene):
     scene.put_back()
     assert scene.mortal.die_in(lambda mortal: mortal.alloc(3), 4)
     before = bytes(scene.medium.memory)

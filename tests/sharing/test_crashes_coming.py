@@ -1,4 +1,4 @@
-"""Whoever dies while it makes an arena, attaches to one, or unlinks it, is in nobody's way."""
+"""A process that dies while it creates, attaches to or unlinks an arena disturbs no other process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SIZE = 40 * PAGE
 
 
 class Spot:
-    """Where an arena is to be, named or in a file."""
+    """The location of an arena: a name or a file."""
 
     def __init__(self, kind, name, tmp_path):
         self.kind = kind
@@ -41,7 +41,7 @@ class Spot:
         return Arena.attach(self.place) if self.kind == "named" else Arena.file(self.place)
 
     def neighbours(self):
-        """What there is in the folder, as far as it is ours."""
+        """Return the files of this test in the folder."""
         hidden = ".pagebuddy-"
         return {
             name
@@ -57,9 +57,10 @@ def spot(request, name, tmp_path):
 
 @pytest.fixture
 def deaths(engine, Arena, effort):
-    """Deaths of one who acts with a class of arenas: at lines, and uncompiled at stores too.
+    """Kill a process that uses a class of arenas, before lines and, uncompiled, also before stores.
 
-    Every day at every 29th, and each day at others; in a soak at every `step`th; in a hunt at all.
+    Every 29th point in an everyday run, starting elsewhere each day; every `step`th in a soak; all in a
+    hunt.
     """
 
     def deaths(act, step=1):
@@ -79,8 +80,10 @@ def rows(arena):
     }
 
 
-def test_making(spot, deaths, Arena, lock, silent):
-    """There is no arena, or a sound one; nothing else is left, and the name can be had."""
+def test_a_process_killed_while_creating_an_arena_leaves_none_or_a_sound_one(
+    spot, deaths, Arena, lock, silent
+):
+    """Afterwards the arena is absent or valid, nothing else is left, and the name can be used."""
     seen = []
     for _ in deaths(lambda arena_class: spot.make(arena_class, lock=lock), step=4):
         seen.append(spot.path.exists())
@@ -98,7 +101,7 @@ def test_making(spot, deaths, Arena, lock, silent):
 
 
 def leave_behind(spot, Arena, lock):
-    """Make an arena; it, its buffers, of which some are kept, and the handles to some."""
+    """Create an arena. Return it, its buffers, of which some are kept, and handles to some."""
     arena = spot.make(Arena, lock=lock)
     buffers = [arena.alloc(n * PAGE, keep=key) for n, key in ((2, "two"), (3, True))]
     buffers += [arena.alloc(n * PAGE) for n in (1, 4, 5)]
@@ -117,7 +120,7 @@ def left(spot, Arena, lock, silent):
     pid = os.fork()
     if pid == 0:
         arena, *others = leave_behind(spot, Arena, lock)
-        # What it leaves that dies while it recovers: counts are cache, and made anew.
+        # As left by a death during recovery: counts are derived, and are rebuilt.
         words = arena._attachment.words_of_engine()
         words[H_COUNTS] = words[H_COUNTS + 1] = 99
         arena._attachment.memory[A_BUSY] = 2 << 32 | OP_REPAIR
@@ -126,8 +129,8 @@ def left(spot, Arena, lock, silent):
     return spot.path.read_bytes()
 
 
-def test_the_first_to_attach(spot, deaths, Arena, left):
-    """Whoever comes next finds what was kept, and what was on its way; whatever the other had begun."""
+def test_a_first_attachment_that_is_killed_can_be_repeated(spot, deaths, Arena, left):
+    """The next process finds what was kept and what was sent, whatever the dead process had begun."""
 
     def outcome():
         arena = spot.find(Arena)
@@ -144,8 +147,10 @@ def test_the_first_to_attach(spot, deaths, Arena, left):
         spot.path.write_bytes(left)
 
 
-def test_one_of_several_to_attach(spot, deaths, Arena, left, start):
-    """Who is there already sees one dead more at most, and others can attach."""
+def test_an_attachment_that_is_killed_does_not_disturb_other_processes(
+    spot, deaths, Arena, left, start
+):
+    """An attached process sees at most one more dead process, and others can attach."""
 
     def part(child):
         arena = spot.find(Arena)
@@ -172,8 +177,8 @@ def test_one_of_several_to_attach(spot, deaths, Arena, left, start):
     assert spot.find(Arena).stats().processes == 2
 
 
-def test_unlinking(spot, deaths, Arena, lock, silent):
-    """The name is there, and leads to the arena, or it can be had again."""
+def test_an_unlink_that_is_killed_leaves_the_name_usable(spot, deaths, Arena, lock, silent):
+    """The name exists and leads to the arena, or it can be used again."""
     arena = spot.make(Arena, lock=lock)
     arena.alloc(PAGE, keep="kept")
     seen = []

@@ -1,8 +1,8 @@
-"""A death inside a fork, of the parent or of the child: nobody else notices, and nothing stays.
+"""A parent or child that dies inside a fork does not disturb other processes and leaves nothing behind.
 
-The mortal is a process that attaches, has buffers of its own and one of the survivor's, and forks. It is
-killed before a line or a store of that, and so is its child, if it comes to have one. A child that is
-not goes on with what its parent held.
+The mortal is a process that attaches, holds its own buffers and one of the survivor's, and forks. It is
+killed before a line or a store of that, and so is its child, if there is one. A child that is not
+killed continues with what its parent held.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def overwrite_what_is_free(arena):
 
 @pytest.fixture
 def look(Arena, lock, name, start, silent):
-    """What the survivor tells: whether its buffers are sound, all there are, and how many processes."""
+    """Return what the survivor sees: are its buffers intact; all buffers; the number of processes."""
 
     def part(child):
         arena = Arena.create(name, 64 * PAGE, lock=lock)
@@ -66,7 +66,7 @@ def look(Arena, lock, name, start, silent):
 
 
 class Mortal:
-    """A process that forks, and the pipes through which its child says that it lives, and goes on."""
+    """A process that forks, with pipes through which its child reports that it is alive."""
 
     def __init__(self, name):
         self.name = name
@@ -76,9 +76,9 @@ class Mortal:
         self.hear, self.say = os.pipe()
 
     def act(self, arena_class):
-        """Attach, have buffers, fork, and end; a child looks at them when it is told.
+        """Attach, allocate, fork, and exit. The child checks the buffers when told to.
 
-        Whose child died is killed as well, so that its death counts as one more.
+        If the child was killed, the parent is killed too, so that the point counts as a death.
         """
         os.setpgid(0, 0)
         os.write(self.say, os.getpid().to_bytes(8, "little"))
@@ -101,7 +101,7 @@ class Mortal:
         os._exit(0)
 
     def has_child(self):
-        """Whether there is a child that lives; else none is there any more."""
+        """Return whether there is a living child."""
         os.close(self.told)
         os.close(self.say)
         self.group = int.from_bytes(os.read(self.hear, 8), "little")
@@ -111,14 +111,14 @@ class Mortal:
         return lives
 
     def let_child_end(self):
-        """Whether all was as its parent had written it."""
+        """Return whether the child found everything as its parent had written it."""
         os.write(self.tell, b"!")
         said = os.read(self.hear, 8)
         self.wait()
         return said == b"sound"
 
     def wait(self):
-        """Wait until the child is gone: its lease may outlast its pipes."""
+        """Wait until the child is gone. Its lease may end later than its pipes."""
         with suppress(ChildProcessError):
             while True:
                 os.waitpid(-self.group, 0)
@@ -129,7 +129,9 @@ class Mortal:
 
 
 @pytest.mark.parametrize("points", ["lines", "stores"])
-def test_a_death_in_a_fork(Arena, engine, name, look, points, effort):
+def test_a_process_killed_inside_a_fork_leaves_nothing_behind(
+    Arena, engine, name, look, points, effort
+):
     if (engine, points) == ("compiled", "stores"):
         pytest.skip("compiled, forks are stepped through by other tests")
     adopt_orphans()

@@ -1,4 +1,4 @@
-"""An arena that ends by the collector, in one heap of garbage with its memory."""
+"""An arena that is freed by the garbage collector, in one cycle with its memory."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ for keeps_a_buffer in (False, True):
 """
 
 
-def test_an_arena_in_a_cycle_ends_as_any_other(engine):
+def test_an_arena_in_a_reference_cycle_is_freed_like_any_other(engine):
     pure = {"PAGEBUDDY_PURE": "1"} if engine == "uncompiled" else {}
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", "-c", SCRIPT],

@@ -1,7 +1,7 @@
-"""Words of an arena with random bits flipped, under every operation: it works or raises, never crashes.
+"""Flip random bits of an arena's words during every operation: it must work or raise, and never crash.
 
-The fixed words of the header, which have a checksum, and the mutex, which is libc's, are left alone. A
-round runs in a process of its own kind, as a script, so that a crash is seen as one:
+The fixed words of the header, which have a checksum, and the mutex, which belongs to libc, are not
+changed. Each round runs in its own process, with this file as a script, so that a crash is detected:
 
     python tests/sharing/test_flipped_bits.py FIRST_SEED ROUNDS
 """
@@ -31,18 +31,18 @@ from pagebuddy.sharing.words import (
 
 PAGE = 64
 MOST_MEMORY = 4 << 30
-HANGS_AFTER = 30  # seconds; a round takes milliseconds
+HANGS_AFTER = 30  # in seconds; a round takes milliseconds
 EXPECTED = (PageBuddyError, LookupError, ValueError, BufferError, MemoryError)
 
 
 class Damage:
-    """An arena with buffers in every state, and chance."""
+    """An arena with buffers in every state, and a random generator."""
 
     def __init__(self, seed):
         self.chance = random.Random(seed)
         n_pages = self.chance.choice([20, 64, 300])
         slots = self.chance.choice([48, 112])
-        # The mutex itself is left alone: words from `busy` on are flipped.
+        # Only words from `busy` on are flipped, not the mutex.
         lock = self.chance.choice(["file", "mutex"]) if compiled() else "file"
         self.arena = Arena(n_pages * PAGE, page_size=PAGE, slots=slots, lock=lock)
         attachment = self.arena._attachment
@@ -54,7 +54,7 @@ class Damage:
         self.handles = [pickle.dumps(buffer) for buffer in self.buffers[2:5]]
         self.buffers[4:] = []
         magazine = layout.slots_at + SLOT_WORDS + SLOT_MAGAZINE
-        # Where much is stored, and where little is, a bit is flipped as often.
+        # Large and small tables are hit equally often.
         self.parts = [
             (A_BUSY, ARENA_WORDS),
             (layout.slots_at, layout.slots_at + 3 * SLOT_WORDS),
@@ -67,7 +67,7 @@ class Damage:
         ]
 
     def used(self, begin, end):
-        """Where directory entries in use are."""
+        """Return the positions of directory entries in use."""
         return [at for at in range(begin, end, ENTRY_WORDS) if self.words[at]]
 
     def flip(self):
@@ -83,7 +83,7 @@ class Damage:
         return self.checked(self.arena.alloc(self.size()))
 
     def checked(self, buffer):
-        """Touch all the bytes of a buffer, which must lie among the arena's."""
+        """Read all bytes of a buffer, which must lie inside the arena."""
         assert 0 <= buffer.offset <= buffer.offset + buffer.capacity <= self.arena.size
         assert 0 < buffer.nbytes <= buffer.capacity
         view = buffer.view if sys.version_info < (3, 12) and not compiled() else memoryview(buffer)
@@ -92,7 +92,7 @@ class Damage:
         return buffer
 
     def operation(self):
-        """One call with sound arguments."""
+        """Perform one operation with valid arguments."""
         chance, arena = self.chance, self.arena
         buffer = chance.choice(self.buffers or [self.alloc()])
         key = chance.choice(["a", "b", "c"])
@@ -122,7 +122,7 @@ class Damage:
         )
 
     def attach(self):
-        """Let another process attach, use it, and end at once."""
+        """Let another process attach, use the arena, and exit at once."""
         if self.chance.random() < 0.02:
             child = os.fork()
             if not child:
@@ -137,7 +137,7 @@ def compiled():
 
 
 def one_round(seed):
-    """Flip bits and go on, again and again. Only errors that a caller expects may come."""
+    """Alternate flipped bits and operations. Only documented errors may be raised."""
     damage = Damage(seed)
     for i in range(60):
         if i % 10 == 0:
@@ -147,7 +147,7 @@ def one_round(seed):
 
 
 def main(first_seed, rounds):
-    # A walk that never ends must end here, and not take the machine's memory first.
+    # Limit the memory, so that an endless walk fails early.
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     for seed in range(int(first_seed), int(first_seed) + int(rounds)):
         print(seed, flush=True)
@@ -155,7 +155,7 @@ def main(first_seed, rounds):
         one_round(seed)
 
 
-def test_any_bits_flipped(engine, effort):
+def test_flipped_bits_never_crash_an_arena(engine, effort):
     pure = {"PAGEBUDDY_PURE": "1"} if engine == "uncompiled" else {}
     count = effort.pick(320, 1600) if engine == "compiled" else effort.pick(12, 60)
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Forks that no hook of the interpreter sees, and children that never run."""
+"""Forks that the interpreter's hooks do not see, and children that never run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 PATTERN = bytes(range(256)) * 16
 
 
-def test_a_fork_made_by_c(arena, engine, start):
+def test_a_child_forked_by_c_has_its_own_slot(arena, engine, start):
     if engine == "uncompiled":
         pytest.skip("uncompiled, forks that are made by C are not seen")
     buffer = arena.alloc(len(PATTERN))
@@ -34,8 +34,8 @@ def test_a_fork_made_by_c(arena, engine, start):
         os.close(fd)
 
 
-def test_a_child_that_is_killed_before_its_first_instruction(run, lock):
-    # Libc runs handlers in the order of their making: this one kills the child before any other runs.
+def test_a_child_killed_before_its_first_instruction_is_reaped(run, lock):
+    # Libc runs handlers in the order of registration: this one kills the child before any other runs.
     printed = run(
         """
         import ctypes, os, resource, sys

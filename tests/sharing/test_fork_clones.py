@@ -1,4 +1,4 @@
-"""A clone that skips all handlers has views and nothing else."""
+"""A process cloned without running fork handlers can read its views and do nothing else."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def clone():
 
 
 def played(part):
-    """Clone a process that plays a part; what it returns."""
+    """Clone a process that runs a part. Return its result."""
     here, there = os.pipe()
     pid = clone()
     if not pid:
@@ -75,7 +75,7 @@ def test_every_operation_of_a_clone_is_refused(arena):
     assert arena.stats().n_spans == 1
 
 
-def test_a_clone_sees_the_bytes_and_lets_go_of_nothing(arena):
+def test_a_clone_sees_the_bytes_and_frees_nothing(arena):
     buffer = arena.alloc(4096)
     buffer.view[:5] = b"hello"
 

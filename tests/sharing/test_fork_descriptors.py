@@ -1,4 +1,4 @@
-"""A process that closed its descriptors, as daemons do, stays alive and judges nobody."""
+"""A process that closed all its descriptors, as daemons do, keeps its lease and reaps correctly."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ PATTERN = bytes(range(256)) * 16
 
 
 def close_all_but(child):
-    """Close every descriptor but those that the child speaks through, and stderr."""
+    """Close every descriptor except those to the parent, and stderr."""
     kept = {2, *child.pipes()}
     for fd in map(int, os.listdir("/proc/self/fd")):
         if fd not in kept:
             try:
                 os.close(fd)
             except OSError:
-                # The folder that was just listed.
+                # The descriptor of the folder that was just listed.
                 continue
 
 
 def filled_up(path):
-    """Open another file under every number that is free."""
+    """Open another file under every free descriptor number."""
     for _ in range(64):
         os.open(path, os.O_RDWR | os.O_CREAT)
 
@@ -31,7 +31,7 @@ def rows(arena):
     return {row.pid: row.alive for row in arena.processes() if not row.me}
 
 
-def test_its_lease_stays(arena, start):
+def test_a_process_without_descriptors_keeps_its_lease(arena, start):
     buffer = arena.alloc(len(PATTERN))
     buffer.view[:] = PATTERN
 
@@ -56,7 +56,9 @@ def test_its_lease_stays(arena, start):
 
 
 @pytest.mark.parametrize("reused", [False, True], ids=["closed", "reused"])
-def test_it_takes_nobody_for_dead(arena, start, tmp_path, reused, lock):
+def test_a_process_without_descriptors_takes_no_process_for_dead(
+    arena, start, tmp_path, reused, lock
+):
     bystander = start(lambda child: child.hear())
 
     def part(child):
@@ -71,7 +73,7 @@ def test_it_takes_nobody_for_dead(arena, start, tmp_path, reused, lock):
 
     child = start(part)
     bystander.kill()
-    # By a mutex it goes on; a lock on a file that is closed it cannot have.
+    # With a mutex it can continue. It cannot lock a file whose descriptor is closed.
     assert [child.hear(), child.hear()] == (
         ["True", "0"] if lock == "mutex" else ["skipped", "refused"]
     )
@@ -80,7 +82,7 @@ def test_it_takes_nobody_for_dead(arena, start, tmp_path, reused, lock):
 
 
 @pytest.mark.parametrize("reused", [False, True], ids=["closed", "reused"])
-def test_its_children_share_its_slot(arena, start, tmp_path, reused):
+def test_children_of_a_process_without_descriptors_share_its_slot(arena, start, tmp_path, reused):
     def part(child):
         buffer = arena.alloc(len(PATTERN))
         buffer.view[:] = PATTERN

@@ -1,4 +1,4 @@
-"""What becomes of a child's slot: exec, a failed fork, a zombie, a first thread that ends."""
+"""What happens to a child's slot: exec, a failed fork, a zombie, a first thread that exits."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def state_of(pid):
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
-def test_exec_ends_what_the_child_held(arena, start):
+def test_exec_ends_the_holds_of_the_child(arena, start):
     buffer = arena.alloc(4096)
 
     def part(child):
@@ -43,7 +43,7 @@ def test_exec_ends_what_the_child_held(arena, start):
     assert arena.stats().used == 0
 
 
-def test_a_zombie_is_dead(arena, start):
+def test_a_zombie_counts_as_dead(arena, start):
     buffer = arena.alloc(4096)
     child = start(lambda child: (child.say("here"), child.hear()))
     assert child.hear() == "here"
@@ -77,7 +77,7 @@ def test_a_process_lives_as_long_as_any_of_its_threads(arena, start):
     child = start(part)
     assert child.hear() == "second"
     while state_of(child.pid) != "Z":
-        # The thread says that it starts, and nobody says that the first one has ended.
+        # The thread reports that it starts, but nothing reports that the first thread has ended.
         os.sched_yield()
     assert others(arena) == [(child.pid, True)]
     buffer = None
@@ -97,11 +97,11 @@ def test_a_fork_that_fails_leaves_nothing_alive(arena, start, sticky):
     def part(child):
         buffer = arena.alloc(4096)
         resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
-        # Root is above the limit. Another user's /proc is closed, unless this is said again.
+        # The limit does not apply to root. Without this call, another user cannot read its /proc.
         os.setuid(NOBODY)
         ctypes.CDLL(None).prctl(DUMPABLE, 1, 0, 0, 0)
         if sticky:
-            # Nothing can be opened, so no lease can be had.
+            # No file can be opened, so no lease can be taken.
             resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
         for _ in range(60):
             try:

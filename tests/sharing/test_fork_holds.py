@@ -8,7 +8,7 @@ PATTERN = bytes(range(256)) * 16
 
 
 def fill(arena):
-    """Take every page there is, and overwrite it."""
+    """Allocate every free page, and overwrite it."""
     taken = []
     while arena.stats().free:
         taken.append(arena.alloc(arena.stats().largest_free * arena.page_size))
@@ -22,7 +22,7 @@ def patterned(arena):
     return buffer
 
 
-def test_a_child_holds_what_its_parent_lets_go(arena, start):
+def test_a_child_still_holds_what_its_parent_releases(arena, start):
     buffer = patterned(arena)
 
     def part(child):
@@ -41,7 +41,7 @@ def test_a_child_holds_what_its_parent_lets_go(arena, start):
     assert arena.stats().used == 0
 
 
-def test_a_parent_holds_what_its_child_lets_go(arena, start):
+def test_a_parent_still_holds_what_its_child_releases(arena, start):
     buffer = patterned(arena)
 
     def part(child):
@@ -53,7 +53,7 @@ def test_a_parent_holds_what_its_child_lets_go(arena, start):
     assert bytes(buffer.view) == PATTERN
 
 
-def test_a_buffer_ends_with_the_last_of_parent_and_child(arena, start):
+def test_a_buffer_is_freed_by_the_last_of_parent_and_child(arena, start):
     buffer = patterned(arena)
 
     def part(child):
@@ -71,7 +71,7 @@ def test_a_buffer_ends_with_the_last_of_parent_and_child(arena, start):
     child.wait()
 
 
-def test_what_a_child_allocates_is_its_own(arena, start):
+def test_a_childs_allocations_are_its_own(arena, start):
     def part(child):
         mine = patterned(arena)
         child.say(mine.offset)
@@ -90,7 +90,7 @@ def test_what_a_child_allocates_is_its_own(arena, start):
     assert bytes(joined.view) == PATTERN
 
 
-def test_grandchildren_hold_it_as_well(arena, start):
+def test_grandchildren_hold_inherited_buffers(arena, start):
     buffer = patterned(arena)
 
     def part(child):
@@ -132,7 +132,7 @@ def test_each_local_object_counts_in_the_child_too(arena, start):
     assert child.hear() == "True"
 
 
-def test_processes_tell_who_holds_what(arena, start):
+def test_processes_shows_what_parent_and_child_hold(arena, start):
     buffer = arena.alloc(3 * 4096)
 
     def part(child):

@@ -1,4 +1,4 @@
-"""More forks than slots, and forks for which no lease is to be had: the slot is shared, and sticky."""
+"""More forks than slots, and forks without an available lease: the child shares a sticky slot."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def rows(arena):
 
 
 def take_all(arena):
-    """Take every page there is, and overwrite it."""
+    """Allocate every free page, and overwrite it."""
     taken = []
     while arena.stats().free:
         taken.append(arena.alloc(arena.stats().largest_free * arena.page_size))
@@ -29,7 +29,7 @@ def take_all(arena):
 
 
 def without_descriptors(act):
-    """Act where this process can open nothing more than it closes."""
+    """Run a function while this process cannot open files."""
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, limits[1]))
     taken = []
@@ -44,7 +44,7 @@ def without_descriptors(act):
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
-def test_two_hundred_forks_with_48_slots(arena, start):
+def test_two_hundred_forks_work_with_48_slots(arena, start):
     def part(head):
         buffer = patterned(arena)
         here, there = os.pipe()
@@ -71,12 +71,12 @@ def test_two_hundred_forks_with_48_slots(arena, start):
     assert [row.pid for row in rows(arena) if row.sticky] == [head.pid]
     assert arena.stats().used == 1
     taken = take_all(arena)
-    # What the children allocate in the end.
+    # The children's final allocations.
     taken.pop().release()
     head.say("end them")
     assert head.hear() == "0"
-    # What those with slots of their own held goes back; the head shares its own with nobody any more,
-    # but cannot know that.
+    # The holds of children with their own slots end. The slot of the head is no longer shared, but the
+    # head cannot know that.
     assert arena.reap() == 45
     assert [row.pid for row in rows(arena)] == [head.pid]
     assert arena.stats().used > len(taken)
@@ -87,7 +87,7 @@ def test_two_hundred_forks_with_48_slots(arena, start):
     assert arena.stats().used == 0
 
 
-def test_a_shared_slot_lets_go_of_nothing_before_all_are_gone(arena, start):
+def test_a_shared_slot_keeps_its_holds_until_all_its_processes_are_gone(arena, start):
     def part(child):
         buffer = patterned(arena)
         pid = without_descriptors(os.fork)
@@ -110,14 +110,14 @@ def test_a_shared_slot_lets_go_of_nothing_before_all_are_gone(arena, start):
     assert child.hear() == "True"
     child.say("end")
     while rows(arena)[0].alive:
-        # Nobody but the kernel says when a grandchild has ended.
+        # Only the kernel knows when a grandchild has ended.
         os.sched_yield()
     assert arena.reap() == 1
     del taken
     assert arena.stats().used == 0
 
 
-def test_both_who_share_a_slot_go_on_working(arena, start):
+def test_both_processes_of_a_shared_slot_keep_working(arena, start):
     def part(child):
         pid = without_descriptors(os.fork)
         if not pid:
@@ -141,7 +141,7 @@ def test_both_who_share_a_slot_go_on_working(arena, start):
     assert arena.stats().used == 0
 
 
-def test_a_shared_buffer_is_not_made_shorter(arena, start):
+def test_a_buffer_of_a_shared_slot_cannot_shrink(arena, start):
     def part(child):
         buffer = arena.alloc(8 * 4096)
         pid = without_descriptors(os.fork)
@@ -159,7 +159,7 @@ def test_a_shared_buffer_is_not_made_shorter(arena, start):
     child.say("end")
 
 
-def test_who_has_a_slot_of_its_own_keeps_no_shared_one_alive(arena, start):
+def test_a_grandchild_with_its_own_slot_does_not_keep_a_shared_slot_alive(arena, start):
     def part(child):
         buffer = patterned(arena)
         pid = without_descriptors(os.fork)

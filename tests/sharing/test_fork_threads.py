@@ -1,4 +1,4 @@
-"""Forks in one thread while others are at work, and forks inside operations."""
+"""Forks in one thread while others use the arena, and forks inside operations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PATTERN = bytes(range(256)) * 16
 
 
 def allocate_until(arena, over, errors):
-    """Allocate and let go, until told to stop."""
+    """Allocate and release buffers until told to stop."""
     try:
         held = []
         while not over.is_set():
@@ -26,7 +26,7 @@ def allocate_until(arena, over, errors):
         errors.append(error)
 
 
-def test_forks_while_other_threads_allocate(arena, engine, effort):
+def test_forks_succeed_while_other_threads_allocate(arena, engine, effort):
     over, errors = threading.Event(), []
     threads = [
         threading.Thread(target=allocate_until, args=(arena, over, errors)) for _ in range(3)
@@ -39,7 +39,7 @@ def test_forks_while_other_threads_allocate(arena, engine, effort):
     for _ in range(effort.pick(30, 100 if engine == "compiled" else 40)):
         pid = os.fork()
         if not pid:
-            # The other threads are not here, and nothing that they had taken is in the way.
+            # The other threads do not exist here, and no lock that they held blocks the child.
             for _ in range(20):
                 other = arena.alloc(len(PATTERN))
                 other.view[:] = b"\xff" * len(PATTERN)
@@ -58,7 +58,7 @@ def test_forks_while_other_threads_allocate(arena, engine, effort):
     assert arena.stats().used == 0
 
 
-def test_two_threads_fork_at_once(arena):
+def test_two_threads_can_fork_at_the_same_time(arena):
     mine = arena.alloc(len(PATTERN))
     mine.view[:] = PATTERN
     statuses = []
@@ -81,7 +81,7 @@ def test_two_threads_fork_at_once(arena):
     assert [row.sticky for row in arena.processes()] == [False]
 
 
-def test_forks_while_another_thread_attaches(silent, Arena, lock, name):
+def test_forks_succeed_while_another_thread_attaches(silent, Arena, lock, name):
     Arena.create(name, "1 MiB", lock=lock).close()
     over, errors = threading.Event(), []
 
@@ -115,8 +115,8 @@ def test_forks_while_another_thread_attaches(silent, Arena, lock, name):
     arena.verify()
 
 
-def test_a_fork_inside_an_operation_uncompiled(run, engine):
-    """The child's view of the words is revoked; the parent goes on."""
+def test_a_child_forked_inside_an_uncompiled_operation_must_attach_again(run, engine):
+    """The child cannot access the words; the parent continues."""
     if engine == "compiled":
         pytest.skip("compiled, no code of the interpreter runs inside an operation")
     said = run(

@@ -1,4 +1,4 @@
-"""Handles that must be refused: doubled, cut, changed, foreign, or of what is gone."""
+"""Handles that must be refused: used twice, cut, changed, foreign, or of something that is gone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pagebuddy.sharing.joining.sending import claim
 
 
 def handle_of(buffer):
-    """The bytes of a new handle: what a pickle has inside."""
+    """Return the bytes of a new handle: the contents of its pickle."""
     function, (data,) = buffer.__reduce__()
     assert function is claim
     return data
@@ -22,7 +22,7 @@ def handle_of(buffer):
 
 @pytest.fixture(params=["anonymous", "named"])
 def either(request, silent, Arena, lock, name):
-    """An arena of each kind, which is sound when all is over."""
+    """An arena of each kind, which is verified at the end of the test."""
     if request.param == "named":
         arena = Arena.create(name, "1 MiB", lock=lock)
     else:
@@ -44,7 +44,7 @@ def test_a_second_claim_is_refused(either):
     assert buffer.nbytes == 4096
 
 
-def test_it_is_refused_when_cut_anywhere(either):
+def test_a_handle_cut_anywhere_is_refused(either):
     data = handle_of(either.alloc(4096))
     for length in range(len(data)):
         with pytest.raises(StaleHandle, match="cut or changed"):
@@ -53,7 +53,7 @@ def test_it_is_refused_when_cut_anywhere(either):
     claim(data)
 
 
-def test_it_is_refused_with_any_byte_changed(either):
+def test_a_handle_with_any_byte_changed_is_refused(either):
     data = handle_of(either.alloc(4096))
     for at in range(len(data)):
         for flip in (1, 0x80, 0xFF):
@@ -65,14 +65,14 @@ def test_it_is_refused_with_any_byte_changed(either):
     claim(data)
 
 
-def test_it_is_refused_with_anything_behind_it(either):
+def test_a_handle_with_extra_bytes_is_refused(either):
     data = handle_of(either.alloc(4096))
     with pytest.raises(StaleHandle, match="cut or changed"):
         claim(data + b"\0")
     claim(data)
 
 
-def test_what_a_sound_handle_tells_is_bounded(arena):
+def test_a_handle_with_a_wrong_index_or_serial_is_refused(arena):
     sound = Handle.read(handle_of(arena.alloc(4096)))
     for index in (1, 1023, 1024, 65535, 2**32 - 1):
         with pytest.raises(StaleHandle):
@@ -83,7 +83,7 @@ def test_what_a_sound_handle_tells_is_bounded(arena):
     assert arena.stats().tickets == 1
 
 
-def test_an_entry_that_is_used_again_is_another_ticket(either):
+def test_a_handle_of_a_reused_ticket_entry_is_refused(either):
     buffer = either.alloc(4096)
     first, kept = handle_of(buffer), handle_of(buffer)
     claim(first)
@@ -100,7 +100,7 @@ def test_an_entry_that_is_used_again_is_another_ticket(either):
     claim(kept)
 
 
-def test_a_buffer_in_the_same_place_is_another(arena):
+def test_a_handle_of_an_earlier_buffer_at_the_same_offset_is_refused(arena):
     data = handle_of(arena.alloc(4096))
     arena.reap(unclaimed_after=0)
     other = arena.alloc(4096)
@@ -110,7 +110,7 @@ def test_a_buffer_in_the_same_place_is_another(arena):
     assert next(arena.buffers()).holders != ()
 
 
-def test_an_anonymous_arena_that_this_process_was_not_given(silent, start, Arena, lock):
+def test_a_handle_of_an_unknown_anonymous_arena_is_refused(silent, start, Arena, lock):
     def part(child):
         try:
             claim(bytes.fromhex(child.hear()))
@@ -124,7 +124,7 @@ def test_an_anonymous_arena_that_this_process_was_not_given(silent, start, Arena
     assert arena.stats().tickets == 1
 
 
-def test_an_arena_made_anew_under_the_same_name(silent, start, Arena, lock, name):
+def test_a_handle_of_an_earlier_arena_of_the_same_name_is_refused(silent, start, Arena, lock, name):
     def part(child):
         try:
             claim(bytes.fromhex(child.hear()))
@@ -141,14 +141,16 @@ def test_an_arena_made_anew_under_the_same_name(silent, start, Arena, lock, name
     child.say(data.hex())
     assert f"{name} is now another" in child.hear()
     assert second.stats().tickets == len(tickets)
-    # Whoever has the first one goes on with it.
+    # This process is attached to the first arena and can still use it.
     assert claim(data).offset == buffer.offset
 
 
 @pytest.mark.parametrize("kind", ["named", "file"])
 @pytest.mark.parametrize("then", ["gone", "a folder", "empty", "something else", "made anew"])
-def test_an_arena_that_is_gone(silent, start, Arena, lock, name, tmp_path, kind, then):
-    """Its process has ended, and its name or its path is free, or stands for something else."""
+def test_a_handle_of_an_arena_that_is_gone_is_refused(
+    silent, start, Arena, lock, name, tmp_path, kind, then
+):
+    """Its process has ended, and its name or path is free or used by something else."""
     path = Path(FOLDER, name) if kind == "named" else tmp_path / "store"
 
     def made():
@@ -183,12 +185,12 @@ def test_an_arena_that_is_gone(silent, start, Arena, lock, name, tmp_path, kind,
 
 
 @pytest.mark.parametrize("place", ["n../../etc/passwd", "n", "f", "f/etc/passwd", "x", "n\udcff"])
-def test_a_place_that_is_none(silent, place):
+def test_a_handle_with_an_impossible_location_is_refused(silent, place):
     with pytest.raises(StaleHandle):
         claim(bytes(Handle(7, 0, 1, place)))
 
 
 @pytest.mark.parametrize("data", [b"", b"x", bytes(28), bytes(32), bytes(1000)])
-def test_bytes_that_are_no_handle(silent, data):
+def test_bytes_that_are_not_a_handle_are_refused(silent, data):
     with pytest.raises(StaleHandle, match=f"these {len(data)} bytes"):
         claim(data)

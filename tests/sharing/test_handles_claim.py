@@ -1,4 +1,4 @@
-"""Handles: small, claimed once, by anyone, as long as it takes."""
+"""Valid handles: small, claimed once, by any process, at any time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def buffer(arena):
 def test_a_handle_is_under_150_bytes(buffer, silent, Arena, lock, name):
     assert len(pickle.dumps(buffer)) < 150
     with Arena.create(name, "1 MiB", lock=lock) as named:
-        # Often enough for handles of many letters that older protocols have no short form of.
+        # Enough handles that some contain many bytes for which older protocols have no short form.
         for protocol in [*range(pickle.HIGHEST_PROTOCOL + 1)] * 50:
             one = named.alloc(1)
             for data in pickle.dumps(one, protocol), pickle.dumps(buffer, protocol):
@@ -47,23 +47,23 @@ def test_a_handle_as_text_is_claimed_once_and_refused_when_changed(arena, buffer
         pickle.loads(data)
 
 
-def test_the_sender_claims_its_own(arena, buffer):
+def test_the_sender_can_claim_its_own_handle(arena, buffer):
     again = pickle.loads(pickle.dumps(buffer))
     assert (again.offset, again.nbytes, bytes(again.view)) == (0, len(PATTERN), PATTERN)
     again.view[0] = 99
     assert buffer.view[0] == 99
     assert arena.stats().tickets == 0
     del buffer
-    # The fixture has it as well.
+    # The fixture refers to it too.
     assert arena.stats().n_spans == 1
 
 
-def test_the_size_that_was_asked_for_travels(arena):
+def test_a_claimed_buffer_has_the_requested_size(arena):
     buffer = pickle.loads(pickle.dumps(arena.alloc(5)))
     assert (buffer.nbytes, buffer.capacity) == (5, 4096)
 
 
-def test_another_process_claims_it(arena, start):
+def test_another_process_can_claim_a_handle(arena, start):
     def part(child):
         child.hear()
         claimed = pickle.loads(bytes.fromhex(child.hear()))
@@ -86,7 +86,7 @@ def test_another_process_claims_it(arena, start):
     assert child.hear() == "True"
 
 
-def test_it_is_claimed_after_the_sender_died(arena, start):
+def test_a_handle_can_be_claimed_after_the_sender_died(arena, start):
     def part(child):
         buffer = arena.alloc(len(PATTERN))
         buffer.view[:] = PATTERN
@@ -104,7 +104,7 @@ def test_it_is_claimed_after_the_sender_died(arena, start):
     assert arena.stats().used == 0
 
 
-def test_unclaimed_it_holds_its_pages(arena):
+def test_an_unclaimed_handle_keeps_the_buffer(arena):
     data = pickle.dumps(arena.alloc(arena.size))
     assert (arena.stats().free, arena.stats().tickets) == (0, 1)
     with pytest.raises(MemoryError):
@@ -113,7 +113,7 @@ def test_unclaimed_it_holds_its_pages(arena):
     assert arena.stats().used == 0
 
 
-def test_each_pickle_is_a_claim_of_its_own(arena, buffer):
+def test_each_pickle_can_be_claimed_once(arena, buffer):
     pickles = [pickle.dumps(buffer) for _ in range(5)]
     assert next(arena.buffers()).tickets == 5
     assert len(set(pickles)) == 5
@@ -122,12 +122,12 @@ def test_each_pickle_is_a_claim_of_its_own(arena, buffer):
     assert {each.offset for each in claimed} == {0}
 
 
-def test_a_buffer_pickled_twice_in_one_pickle_is_one(arena, buffer):
+def test_a_buffer_twice_in_one_pickle_is_one_buffer(arena, buffer):
     first, second = pickle.loads(pickle.dumps([buffer, buffer]))
     assert first is second
 
 
-def test_two_threads_claim_at_once_and_one_gets_it(arena, buffer):
+def test_only_one_of_two_threads_can_claim_a_handle(arena, buffer):
     for _ in range(100):
         data = pickle.dumps(buffer)
         ready = threading.Barrier(2)
@@ -149,7 +149,7 @@ def test_two_threads_claim_at_once_and_one_gets_it(arena, buffer):
     assert arena.stats().tickets == 0
 
 
-def test_a_copy_is_another_object_and_a_deep_copy_other_bytes(arena, buffer):
+def test_a_copy_shares_the_bytes_and_a_deep_copy_does_not(arena, buffer):
     same, other = copy.copy(buffer), copy.deepcopy(buffer)
     assert (same.offset, same.nbytes) == (buffer.offset, buffer.nbytes)
     assert other.offset != buffer.offset
@@ -171,7 +171,7 @@ def test_a_handle_that_is_withdrawn_is_stale(arena):
     withdraw(data)
 
 
-def test_a_released_buffer_is_not_sent(arena, buffer):
+def test_a_released_buffer_cannot_be_sent(arena, buffer):
     buffer.release()
     with pytest.raises(ValueError, match="released"):
         pickle.dumps(buffer)
@@ -182,7 +182,7 @@ def test_a_released_buffer_is_not_sent(arena, buffer):
     assert arena.stats().tickets == 0
 
 
-def test_claimed_buffers_may_be_sent_on(arena, start):
+def test_claimed_buffers_can_be_sent_on(arena, start):
     def part(child):
         while True:
             data = child.hear()
@@ -204,8 +204,8 @@ def test_claimed_buffers_may_be_sent_on(arena, start):
         child.say("end")
 
 
-def test_an_arena_is_found_while_other_threads_make_some(Arena):
-    """As whoever unpickles what came through it finds it."""
+def test_arenas_are_found_while_other_threads_create_some(Arena):
+    """Unpickling a handle looks up the arena in the same way."""
     arenas = [Arena("64 KiB") for _ in range(50)]
     ids = [arena._attachment.layout.arena_id for arena in arenas]
     every = sys.getswitchinterval()

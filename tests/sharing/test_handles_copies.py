@@ -1,4 +1,4 @@
-"""Handles of a file that was copied, or moved: the copy has the same id."""
+"""Handles of a file that was copied or moved. A copy has the same id."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pagebuddy.errors import StaleHandle
 from pagebuddy.sharing.joining.sending import claim
 
 
-def test_a_handle_is_of_the_file_that_it_came_from(Arena, tmp_path):
+def test_a_handle_belongs_to_the_file_that_it_came_from(Arena, tmp_path):
     first = Arena.file(tmp_path / "first", "1 MiB")
     kept = first.alloc(100, keep="it")
     first.flush()
@@ -26,7 +26,7 @@ def test_a_handle_is_of_the_file_that_it_came_from(Arena, tmp_path):
         claim(data)
 
 
-def test_a_handle_of_a_file_that_was_moved(Arena, tmp_path):
+def test_a_handle_of_a_moved_file_is_claimed_by_an_attached_process(Arena, tmp_path):
     arena = Arena.file(tmp_path / "before", "1 MiB")
     buffer = arena.alloc(100)
     (tmp_path / "before").rename(tmp_path / "after")

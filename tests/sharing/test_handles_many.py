@@ -1,4 +1,4 @@
-"""As many handles as there can be, and those that nobody claims."""
+"""The maximum number of handles, and handles that are never claimed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def handle_of(buffer):
     return buffer.__reduce__()[1][0]
 
 
-def test_a_full_table_is_out_of_tickets(arena):
+def test_a_full_ticket_table_raises_out_of_tickets(arena):
     buffers = [arena.alloc(1) for _ in range(4)]
     n_tickets = arena._attachment.layout.n_tickets
     handles = [handle_of(buffers[i % 4]) for i in range(n_tickets)]
@@ -37,7 +37,7 @@ def test_a_full_table_is_out_of_tickets(arena):
     assert arena.stats().used == 0
 
 
-def test_65535_of_one_buffer(silent, Arena, lock, effort):
+def test_one_buffer_can_have_65535_tickets(silent, Arena, lock, effort):
     if effort.level != "hunt" and "uncompiled" in Arena._engine.__name__:
         pytest.skip("takes minutes uncompiled; PAGEBUDDY_EFFORT=hunt")
     arena = Arena("8 GiB", lock=lock)
@@ -58,7 +58,7 @@ def test_65535_of_one_buffer(silent, Arena, lock, effort):
     arena.verify()
 
 
-def test_tickets_of_the_dead_are_found_when_there_are_no_others(arena, start):
+def test_tickets_of_a_dead_sender_end_only_by_age(arena, start):
     n_tickets = arena._attachment.layout.n_tickets
 
     def part(child):
@@ -69,7 +69,7 @@ def test_tickets_of_the_dead_are_found_when_there_are_no_others(arena, start):
     assert child.hear() == str(n_tickets)
     child.wait()
     buffer = arena.alloc(1)
-    # They are paid by the arena, not by the sender: its death ends none of them.
+    # Tickets belong to the arena, not to the sender: its death ends none of them.
     with pytest.raises(OutOfTickets):
         handle_of(buffer)
     assert arena.stats().tickets == n_tickets
@@ -78,7 +78,7 @@ def test_tickets_of_the_dead_are_found_when_there_are_no_others(arena, start):
     claim(handle_of(buffer))
 
 
-def test_what_nobody_claims_ends_by_its_age(arena):
+def test_unclaimed_handles_end_by_age(arena):
     data = pickle.dumps(arena.alloc(4096))
     for age in (3600, 1e18, 1e300, float("inf")):
         arena.reap(unclaimed_after=age)
@@ -89,7 +89,7 @@ def test_what_nobody_claims_ends_by_its_age(arena):
         pickle.loads(data)
 
 
-def test_a_handle_from_the_future_is_new(arena):
+def test_a_handle_from_the_future_counts_as_new(arena):
     words, layout = arena._attachment.memory, arena._attachment.layout
     data = pickle.dumps(arena.alloc(4096))
     words[layout.tickets_at + 4] += 1 << 40
@@ -101,7 +101,7 @@ def test_a_handle_from_the_future_is_new(arena):
         pickle.loads(data)
 
 
-def test_holders_keep_what_lost_its_tickets(arena):
+def test_a_buffer_stays_with_its_holders_when_its_tickets_end(arena):
     buffer = arena.alloc(4096)
     buffer.view[:5] = b"hello"
     pickle.dumps(buffer)
@@ -113,14 +113,14 @@ def test_holders_keep_what_lost_its_tickets(arena):
 @pytest.mark.parametrize(
     "age", [math.inf, 1e300, 10**400, 2**64 / 1000], ids=lambda age: repr(age)[:9]
 )
-def test_an_age_that_nothing_gets_to(arena, age):
+def test_a_huge_age_ends_no_handle(arena, age):
     data = pickle.dumps(arena.alloc(4096))
     assert arena.reap(unclaimed_after=age) == 0
     assert pickle.loads(data).nbytes == 4096
 
 
 @pytest.mark.parametrize(("age", "error"), [(-1, ValueError), ("5", TypeError), ([], TypeError)])
-def test_an_age_that_is_none(arena, age, error):
+def test_an_invalid_age_is_refused(arena, age, error):
     data = pickle.dumps(arena.alloc(4096))
     with pytest.raises(error, match="unclaimed_after"):
         arena.reap(unclaimed_after=age)

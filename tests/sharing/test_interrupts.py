@@ -79,14 +79,14 @@ PROGRAM = """
 
 
 @pytest.mark.parametrize("others", [0, 1])
-def test_nothing_is_left_half_done(run, engine, lock, effort, others):
+def test_ctrl_c_leaves_nothing_half_done(run, engine, lock, effort, others):
     if engine == "uncompiled":
         pytest.skip("uncompiled, Ctrl-C can strike in the end of an object: see below")
     assert run(PROGRAM, lock, effort.pick(60, 300), others) == "0 [False]\n"
 
 
-def test_uncompiled_it_costs_at_most_what_the_process_holds(engine, tmp_path, effort):
-    """What strikes in the end of an object the interpreter itself tells on stderr, and ignores."""
+def test_ctrl_c_in_the_uncompiled_engine_leaks_until_the_process_ends(engine, tmp_path, effort):
+    """An exception in a destructor is printed to stderr by the interpreter and ignored."""
     if engine == "compiled":
         pytest.skip("compiled, nothing strikes there: see above")
     path = tmp_path / "program.py"

@@ -1,6 +1,6 @@
-"""Real processes, killed for real: at a given store, uncompiled; and at any instruction, compiled.
+"""Real processes are killed: uncompiled before a given store, compiled at any instruction.
 
-A worker is this file as a script. It tells what it is about, a line at a time:
+A worker is this file as a script. It writes a line before each operation:
 
     python tests/sharing/test_kills.py NAME SEED STORES
 """
@@ -24,7 +24,7 @@ from pagebuddy.testing.crash import Budget, engine_of_the_mortal
 PAGE = 4096
 N_PAGES = 200
 AT_ONCE = 2
-PATIENCE = 60  # seconds to wait for the arena's lock; one that died with its holder is never free
+PATIENCE = 60  # seconds to wait for the arena's lock; a lock lost with its holder is never free
 
 
 # A worker
@@ -35,7 +35,7 @@ def kill_myself():
 
 
 def work(name, seed, stores):
-    """Do anything, over and over, until killed: by the parent, or before the store after so many."""
+    """Perform random operations until killed: by the parent, or before a given store."""
     engine, budget = ChosenArena, Budget(end=kill_myself)
     if stores:
         own = {"_engine": engine_of_the_mortal(budget)}
@@ -53,7 +53,7 @@ def work(name, seed, stores):
 
 
 def act(arena, chance, mine):
-    """One call, its arguments by chance."""
+    """Perform one operation with random arguments."""
     key = chance.choice("abc")
     size = chance.choice([1, 1, 2, 3, 9, 40]) * PAGE
     what = chance.randrange(14)
@@ -87,7 +87,7 @@ def act(arena, chance, mine):
 
 
 class Parent:
-    """A process that lives on, and holds buffers with a pattern each."""
+    """A process that survives, and holds buffers with a pattern in each."""
 
     def __init__(self, Arena, engine, name, lock):
         self.engine, self.name = engine, name
@@ -112,7 +112,7 @@ class Parent:
         )
 
     def go_on(self):
-        """Use the arena after a death: its lock is free, it is sound, the parent's buffers are whole."""
+        """Use the arena after a kill. It must be valid, and the parent's buffers intact."""
         with suppress(OutOfPages):
             self.arena.alloc(PAGE, timeout=PATIENCE)
         self.arena.verify()
@@ -120,7 +120,7 @@ class Parent:
             assert bytes(buffer.view) == self.pattern(buffer)
 
     def check_nothing_else_is_left(self):
-        """Once all others are dead and reaped, there is what the parent holds, and what is kept."""
+        """After all other processes are dead and reaped, only the parent's and kept buffers are left."""
         self.arena.reap(unclaimed_after=0)
         for key in "abc":
             with suppress(KeyError):
@@ -142,12 +142,12 @@ def parent(request, Arena, engine):
 
 
 def ended(process):
-    """Wait for a process that was killed; it said nothing else."""
+    """Wait for a process that was killed. It must have printed nothing else."""
     errors = process.communicate(timeout=60)[1]
     assert (process.returncode, errors) == (-signal.SIGKILL, b"")
 
 
-def test_killed_at_any_instruction(parent, engine, effort):
+def test_a_process_killed_at_any_instruction_breaks_and_leaks_nothing(parent, engine, effort):
     chance = random.Random(5)
     n_kills = effort.pick(16, 50) if engine == "compiled" else effort.pick(6, 16)
     processes = [parent.start(seed) for seed in range(AT_ONCE)]
@@ -167,8 +167,8 @@ def test_killed_at_any_instruction(parent, engine, effort):
 
 
 @pytest.mark.parametrize("parent", ["file"], indirect=True)
-def test_killed_at_a_store(parent, effort):
-    """The worker is uncompiled, whatever the parent is."""
+def test_a_process_killed_before_a_store_breaks_and_leaks_nothing(parent, effort):
+    """The worker is uncompiled, with either engine in the parent."""
     chance = random.Random(6)
     for seed in range(effort.pick(6, 12)):
         ended(parent.start(seed, chance.randrange(1, 3000)))

@@ -1,4 +1,4 @@
-"""Leases: when they are there, and when they are gone, with real processes."""
+"""Leases of real processes: when they exist and when they end."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ THREAD_EXIT = {"x86_64": 60, "aarch64": 93}
 
 
 def counts():
-    """The descriptors of this process, and its mappings of files.
+    """Return the numbers of this process's descriptors and file mappings.
 
-    Those of no file come and go as the interpreter's own allocator likes.
+    Other mappings are not counted: they depend on the interpreter's allocator.
     """
     maps = Path("/proc/self/maps").read_text().splitlines()
     return len(os.listdir("/proc/self/fd")), sum("/" in line for line in maps)
@@ -49,13 +49,13 @@ def test_a_lease_is_taken_and_released(fd):
     again.release()
 
 
-def test_the_object_may_be_dropped(fd):
+def test_a_lease_stays_when_its_object_is_dropped(fd):
     take(fd, 2)
     assert is_taken(fd, 2)
     assert take(fd, 2) is None
 
 
-def test_neighbours_are_independent(fd):
+def test_leases_of_neighbouring_slots_are_independent(fd):
     n_slots = 200
     leases = {slot: take(fd, slot) for slot in range(0, n_slots, 2)}
     assert [is_taken(fd, slot) for slot in range(n_slots)] == [True, False] * (n_slots // 2)
@@ -65,7 +65,7 @@ def test_neighbours_are_independent(fd):
         assert any_is_taken(fd, n_slots) is (slot != n_slots - 2)
 
 
-def test_any_slot_is_found_and_none_behind(fd):
+def test_any_is_taken_finds_the_last_slot_and_none_behind_it(fd):
     taken = take(fd, 47)
     assert any_is_taken(fd, 48)
     assert not any_is_taken(fd, 47)
@@ -74,14 +74,14 @@ def test_any_slot_is_found_and_none_behind(fd):
 
 
 @pytest.mark.parametrize("slot", [-1, 1 << 16])
-def test_slots_that_are_none(fd, slot):
+def test_an_invalid_slot_raises_value_error(fd, slot):
     for ask in (take, is_taken):
         with pytest.raises(ValueError, match="slot"):
             ask(fd, slot)
 
 
 @pytest.mark.alone
-def test_nothing_is_left_of_many_leases(fd, effort):
+def test_many_leases_leave_no_descriptors_or_mappings(fd, effort):
     before = counts()
     mine = take(fd, 0)
     for _ in range(effort.pick(30, 1000)):
@@ -96,7 +96,7 @@ def test_nothing_is_left_of_many_leases(fd, effort):
 
 
 @pytest.mark.alone
-def test_without_a_descriptor_nothing_is_taken(fd, effort):
+def test_without_a_free_descriptor_no_lease_is_taken(fd, effort):
     before = counts()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     lowest = os.dup(fd)
@@ -112,8 +112,8 @@ def test_without_a_descriptor_nothing_is_taken(fd, effort):
     assert counts() == before
 
 
-def test_without_a_mapping_nothing_is_taken(fd):
-    """The last moment at which a take can fail: the byte is locked already."""
+def test_without_a_mapping_no_lease_is_taken(fd):
+    """This is the last point at which taking a lease can fail: the byte is locked already."""
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (1, hard))
     try:
@@ -131,7 +131,7 @@ def test_without_a_mapping_nothing_is_taken(fd):
 # Several processes
 
 
-def test_another_process_sees_it_and_cannot_take_it(fd, start, holder):
+def test_another_process_sees_a_lease_and_cannot_take_it(fd, start, holder):
     child = start(holder(fd))
     assert child.hear() == "taken"
     assert is_taken(fd, 1)
@@ -140,7 +140,7 @@ def test_another_process_sees_it_and_cannot_take_it(fd, start, holder):
     assert start(holder(fd, 2)).hear() == "taken"
 
 
-def test_it_is_gone_when_its_process_exits(fd, start, holder):
+def test_a_lease_ends_when_its_process_exits(fd, start, holder):
     child = start(holder(fd))
     child.hear()
     child.say("go")
@@ -148,7 +148,7 @@ def test_it_is_gone_when_its_process_exits(fd, start, holder):
     assert not is_taken(fd, 1)
 
 
-def test_it_is_gone_when_its_process_is_killed(fd, start, holder):
+def test_a_lease_ends_when_its_process_is_killed(fd, start, holder):
     child = start(holder(fd))
     child.hear()
     assert child.kill() == -signal.SIGKILL
@@ -156,7 +156,7 @@ def test_it_is_gone_when_its_process_is_killed(fd, start, holder):
     assert start(holder(fd)).hear() == "taken"
 
 
-def test_a_zombie_has_none(fd, start, holder):
+def test_a_zombie_has_no_lease(fd, start, holder):
     child = start(holder(fd))
     child.hear()
     os.kill(child.pid, signal.SIGKILL)
@@ -165,7 +165,7 @@ def test_a_zombie_has_none(fd, start, holder):
     assert not is_taken(fd, 1)
 
 
-def test_a_stopped_process_keeps_it(fd, start, holder):
+def test_a_stopped_process_keeps_its_lease(fd, start, holder):
     child = start(holder(fd))
     child.hear()
     os.kill(child.pid, signal.SIGSTOP)
@@ -173,7 +173,7 @@ def test_a_stopped_process_keeps_it(fd, start, holder):
     assert is_taken(fd, 1)
 
 
-def test_it_is_gone_when_its_process_calls_exec(fd, start):
+def test_a_lease_ends_when_its_process_calls_exec(fd, start):
     def part(child):
         take(fd, 1)
         child.say("taken")
@@ -193,7 +193,7 @@ def test_it_is_gone_when_its_process_calls_exec(fd, start):
     assert child.hear() == "alive"
 
 
-def test_it_stays_when_every_descriptor_is_closed(fd, start):
+def test_a_lease_stays_when_every_descriptor_is_closed(fd, start):
     def part(child):
         take(fd, 1)
         keep = child.pipes()
@@ -212,7 +212,7 @@ def test_it_stays_when_every_descriptor_is_closed(fd, start):
     assert not is_taken(fd, 1)
 
 
-def test_it_stays_when_its_memory_is_closed(medium, start):
+def test_a_lease_stays_when_its_memory_is_closed(medium, start):
     file = os.dup(medium.fileno())
     taken = take(medium.fileno(), 1)
     medium.close()
@@ -223,7 +223,7 @@ def test_it_stays_when_its_memory_is_closed(medium, start):
 
 
 @pytest.mark.skipif(platform.machine() not in THREAD_EXIT, reason="call number unknown here")
-def test_it_stays_when_the_first_thread_ends(fd, start):
+def test_a_lease_stays_when_the_first_thread_ends(fd, start):
     def part(child):
         take(fd, 1)
 
@@ -239,7 +239,7 @@ def test_it_stays_when_the_first_thread_ends(fd, start):
     child = start(part)
     assert child.hear() == "second"
     while state_of(child.pid) != "Z":
-        # The thread says that it starts, and nobody says that the first one has ended.
+        # The thread reports that it starts, but nothing reports that the first thread has ended.
         os.sched_yield()
     assert is_taken(fd, 1)
     child.say("go on")
@@ -256,7 +256,7 @@ def state_of(pid):
 
 
 def with_grandchild(fd, inherited):
-    """A part: take the lease and fork; the grandchild waits in the child's stead."""
+    """Make a part: take the lease and fork; the grandchild waits instead of the child."""
 
     def part(child):
         taken = take(fd, 1, inherited=inherited)
@@ -271,7 +271,7 @@ def with_grandchild(fd, inherited):
     return part
 
 
-def test_a_child_that_lives_on_does_not_keep_it(fd, start):
+def test_a_child_does_not_keep_its_parents_lease(fd, start):
     child = start(with_grandchild(fd, inherited=False))
     assert child.hear() == "forked"
     assert is_taken(fd, 1)
@@ -280,7 +280,7 @@ def test_a_child_that_lives_on_does_not_keep_it(fd, start):
     child.say("end")
 
 
-def test_a_child_keeps_what_it_inherited(fd, start):
+def test_a_child_keeps_an_inherited_lease(fd, start):
     child = start(with_grandchild(fd, inherited=True))
     assert child.hear() == "forked"
     child.kill()
@@ -291,7 +291,7 @@ def test_a_child_keeps_what_it_inherited(fd, start):
     child.say("end")
 
 
-def test_a_lease_is_made_for_a_child_before_the_fork(fd, start):
+def test_a_lease_can_be_taken_for_a_child_before_the_fork(fd, start):
     for_child = take(fd, 5, inherited=True)
 
     def part(child):
@@ -311,13 +311,13 @@ def test_a_lease_is_made_for_a_child_before_the_fork(fd, start):
     child.say("end")
 
 
-def test_a_lease_for_a_child_that_never_came_is_released(fd):
+def test_a_lease_for_a_child_that_was_not_forked_is_released(fd):
     for_child = take(fd, 5, inherited=True)
     for_child.release()
     assert not is_taken(fd, 5)
 
 
-def test_a_lease_becomes_inherited_for_want_of_a_slot(fd, start):
+def test_a_lease_can_become_inherited_before_a_fork(fd, start):
     mine = take(fd, 1)
     mine.set_inherited(True)
     child = start(lambda child: (child.say("forked"), child.hear()))

@@ -1,4 +1,4 @@
-"""Processes that share an arena against the naive model; and that the machine finds what is wrong."""
+"""Processes that share an arena agree with the naive model; the machine finds deliberate faults."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def is_compiled():
     ],
     ids=["compiled", "compiled, by file", "uncompiled", "of both engines"],
 )
-def test_processes_do_as_the_model(engines, lock, effort):
+def test_processes_agree_with_the_model(engines, lock, effort):
     if "compiled" in engines and not is_compiled():
         pytest.skip("the engine was not compiled here, or shall not be used")
     with ExitStack() as nurseries:
@@ -53,7 +53,7 @@ def test_processes_do_as_the_model(engines, lock, effort):
 
 
 @pytest.mark.parametrize("flaw", FLAWS)
-def test_a_flaw_is_found_out(flaw):
+def test_the_machine_finds_a_deliberate_fault(flaw):
     few = settings(
         max_examples=200,
         stateful_step_count=40,

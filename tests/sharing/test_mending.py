@@ -1,4 +1,4 @@
-"""The directory after a death or a power cut: of two entries for one thing the newer stays."""
+"""The directory after a death or a power cut. Of two entries for one key or buffer, the newer stays."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def arena(Arena):
 
 
 def entries_of(arena):
-    """The words of all entries, one after another."""
+    """Return the words of all entries, one after the other."""
     attachment = arena._attachment
     start = attachment.layout.entries_at
     ends = range(start, start + attachment.layout.n_entries * ENTRY_WORDS, ENTRY_WORDS)
@@ -34,7 +34,7 @@ def entries_of(arena):
 
 
 def entry_of(arena, key):
-    """The entry of a key."""
+    """Return the entry of a key."""
     return next(entry for entry in entries_of(arena) if entry[ENTRY_STATE] and key_of(entry) == key)
 
 
@@ -43,24 +43,24 @@ def key_of(entry):
 
 
 def give_key(entry, key):
-    """Store a key in an entry, wherever the search for it begins."""
+    """Store a key in an entry, ignoring where the search for it begins."""
     words = memoryview(key.encode().ljust(8 * KEY_WORDS, b"\0")).cast("Q")
     entry[ENTRY_KEY : ENTRY_KEY + KEY_WORDS] = words
 
 
 def swap_states(one, other):
-    """Let the older entry be the newer one."""
+    """Make the older entry the newer one."""
     one[ENTRY_STATE], other[ENTRY_STATE] = other[ENTRY_STATE], one[ENTRY_STATE]
 
 
 def take_over(arena):
-    """Let the next operation find that somebody died at work."""
+    """Make the next operation find that a process died inside an operation."""
     arena._attachment.memory[A_BUSY] = 2 << 32 | 1
     arena.verify()
 
 
 @pytest.mark.parametrize("newer", ["first", "second"])
-def test_of_two_entries_of_one_key_the_newer_stays(arena, newer):
+def test_of_two_entries_with_one_key_the_newer_stays(arena, newer):
     first, second = (arena.alloc(1, keep=key) for key in ("first", "second"))
     entries = entry_of(arena, "first"), entry_of(arena, "second")
     give_key(entries[1], "first")
@@ -74,11 +74,11 @@ def test_of_two_entries_of_one_key_the_newer_stays(arena, newer):
 
 
 @pytest.mark.parametrize("newer", ["first", "second"])
-def test_of_two_entries_of_one_buffer_the_newer_stays(arena, newer):
+def test_of_two_entries_for_one_buffer_the_newer_stays(arena, newer):
     first, second = (arena.alloc(1, keep=key) for key in ("first", "second"))
     entries = [entry_of(arena, "first"), entry_of(arena, "second")]
     told = entries if newer == "second" else entries[::-1]
-    # As where a kept buffer got another key, and its old entry was not freed yet.
+    # As if a kept buffer got another key, and its old entry was not freed yet.
     for word in ENTRY_NODE, ENTRY_GENERATION:
         told[0][word] = told[1][word]
     if newer == "first":
@@ -98,14 +98,14 @@ def test_an_entry_whose_buffer_is_gone_is_freed_and_ends_searches(arena):
     assert arena.stats().used == 0
 
 
-def test_buffers_that_are_kept_without_a_key_stay(arena):
+def test_buffers_kept_without_a_key_stay(arena):
     buffers = [arena.alloc(1, keep=True) for _ in range(50)]
     take_over(arena)
     assert all(buffer.kept for buffer in buffers)
 
 
 def passed_over(arena):
-    """Which entries searches go past, and whether of those behind the first that tells ends them."""
+    """Yield each free entry that searches pass, and whether the next decisive entry ends them."""
     entries = entries_of(arena)
     in_use = [entry[ENTRY_STATE] != 0 for entry in entries]
     ending = [
@@ -120,7 +120,7 @@ def passed_over(arena):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_whatever_is_in_a_full_directory_the_newest_of_each_key_is_found(arena, seed):
+def test_in_any_full_directory_the_newest_entry_of_each_key_is_found(arena, seed):
     chance = random.Random(seed)
     entries = entries_of(arena)
     n = len(entries)
@@ -135,7 +135,7 @@ def test_whatever_is_in_a_full_directory_the_newest_of_each_key_is_found(arena, 
         give_key(entry, key)
         entry[ENTRY_STATE] = state
         if chance.random() < 0.3:
-            # Free again, or never used.
+            # Freed, or never used.
             entry[ENTRY_STATE] = 0
             entry[ENTRY_NODE] *= chance.randrange(2)
         elif state > newest.get(key, (0, 0))[0]:
@@ -152,7 +152,7 @@ def test_whatever_is_in_a_full_directory_the_newest_of_each_key_is_found(arena, 
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_searches_end_where_nothing_behind_is_in_use(arena, seed):
+def test_searches_end_if_no_entry_behind_is_in_use(arena, seed):
     chance = random.Random(seed)
     entries = entries_of(arena)
     for number in range(len(entries)):
@@ -162,7 +162,7 @@ def test_searches_end_where_nothing_behind_is_in_use(arena, seed):
         entry[ENTRY_STATE] = 0
         if chance.random() < 0.2:
             entry[ENTRY_NODE] = 0
-    # From the last entry searches go on with the first.
+    # Searches continue from the last entry with the first.
     entries[0][ENTRY_STATE] = entries[0][ENTRY_NODE] = entries[-1][ENTRY_STATE] = 0
     take_over(arena)
     assert not any(ends for _, ends in passed_over(arena))

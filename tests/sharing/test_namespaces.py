@@ -1,4 +1,4 @@
-"""Other pid namespaces: refused under the mutex, served by a lock on the file."""
+"""Processes in other pid namespaces are refused with a mutex, and accepted with a file lock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NEW_PIDS = 0x20000000
 
 
 def unshare():
-    """Let the children of this process be in a new pid namespace."""
+    """Put the future children of this process into a new pid namespace."""
     if ctypes.CDLL(None, use_errno=True).unshare(NEW_PIDS):
         raise PermissionError(ctypes.get_errno(), "no right to a new pid namespace")
 
@@ -30,14 +30,14 @@ def may_unshare():
 
 
 @pytest.mark.parametrize("which", ["first", "second"])
-def test_a_child_born_into_another_keeps_its_views(arena, start, lock, which):
+def test_a_child_forked_into_another_pid_namespace_keeps_its_views(arena, start, lock, which):
     buffer = arena.alloc(4096)
     buffer.view[:5] = b"hello"
 
     def part(child):
         unshare()
         if which == "second":
-            # The first one is number 1, and must live on for others to be born there.
+            # The first process has number 1 there. No other process can start there once it has ended.
             waiting, never = os.pipe()
             if os.fork() == 0:
                 os.close(never)
@@ -66,7 +66,9 @@ def test_a_child_born_into_another_keeps_its_views(arena, start, lock, which):
     assert child.wait() == 0
 
 
-def test_attaching_from_another_is_refused_under_the_mutex(silent, start, Arena, lock, name):
+def test_attaching_from_another_pid_namespace_is_refused_with_a_mutex(
+    silent, start, Arena, lock, name
+):
     arena = Arena.create(name, "1 MiB", lock=lock)
     arena.alloc(4096).keep("weights")
 

@@ -1,4 +1,4 @@
-"""What people have suffered from crashes of others, each as a test. Numbers are issues."""
+"""Problems of other projects after crashes, each as a test. Numbers are their issues."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def used(arena):
     return arena.stats().used
 
 
-def test_the_survivors_of_a_killed_holder_go_on(arena, start):
-    """birdnet 73; boostorg/interprocess 128, 163: at any moment."""
+def test_survivors_keep_working_when_the_lock_holder_is_killed(arena, start):
+    """birdnet 73; boostorg/interprocess 128, 163. The holder is killed at any moment."""
 
     def part(child):
         child.say("at work")
@@ -43,10 +43,10 @@ def test_the_survivors_of_a_killed_holder_go_on(arena, start):
 
 
 @pytest.mark.parametrize("stores", [1, 3, 5])
-def test_who_waits_when_the_holder_is_killed_goes_on(
+def test_waiting_processes_get_the_lock_when_its_holder_is_killed(
     arena, start, stopped_in, until_waiting, stores
 ):
-    """birdnet 73, LightRAG 3413: those who were waiting already hung for ever."""
+    """birdnet 73, LightRAG 3413: processes that already waited for the lock hung for ever."""
 
     def part(child):
         child.hear()
@@ -78,11 +78,11 @@ OPERATIONS = {
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("stores", [1, 2])
-def test_the_lock_of_the_memory_itself_outlives_its_holder(arena, die_in, operation, stores):
+def test_the_lock_of_the_memory_itself_survives_its_holder(arena, die_in, operation, stores):
     """boostorg/interprocess 65, eclipse-score/baselibs 348: the lock inside the segment has no owner."""
     kept = [arena.alloc(PAGE) for _ in range(3)]
     kept[1].keep("key")
-    # What is to be imported is now, and not an instruction at a time.
+    # Import everything now, and not while the process is run one instruction at a time.
     pickle.loads(pickle.dumps(kept[2]))
     die_in(arena, OPERATIONS[operation], stores)
     kept.append(arena.alloc(PAGE, timeout=60))
@@ -103,8 +103,8 @@ READING = {
 
 
 @pytest.mark.parametrize("operation", READING)
-def test_a_reader_that_is_killed_keeps_no_writer_out(arena, die_in, operation):
-    """apcu 632: the count of readers was never taken back, so each writer waited for ever."""
+def test_a_killed_reader_does_not_block_writers(arena, die_in, operation):
+    """apcu 632: the count of readers was never decremented, so every writer waited for ever."""
     arena.alloc(5, keep="key").view[:] = b"hello"
     die_in(arena, READING[operation], 1)
     arena.alloc(PAGE, timeout=60)
@@ -115,8 +115,10 @@ def test_a_reader_that_is_killed_keeps_no_writer_out(arena, die_in, operation):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_who_waits_for_the_lock_can_be_ended(arena, start, stopped_in, until_waiting, number):
-    """apcu 632: who waited was deaf to SIGTERM, so it was killed, and its lock with it."""
+def test_a_process_that_waits_for_the_lock_can_be_terminated(
+    arena, start, stopped_in, until_waiting, number
+):
+    """apcu 632: a waiting process ignored SIGTERM, so it was killed while it had another lock."""
     child = start(lambda child: (child.hear(), arena.alloc(PAGE)))
     pid = stopped_in(arena, lambda arena: arena.alloc(3 * PAGE), 3)
     child.say("go")
@@ -131,7 +133,7 @@ def test_who_waits_for_the_lock_can_be_ended(arena, start, stopped_in, until_wai
 
 
 @pytest.mark.parametrize("stores", [1, 4, 6, 8, 10])
-def test_a_key_whose_writer_is_killed_is_the_old_or_the_new(arena, die_in, stores):
+def test_a_key_has_its_old_or_new_value_if_its_writer_is_killed(arena, die_in, stores):
     """LightRAG 3413: a worker was killed while it had the lock of a key."""
     arena.alloc(3, keep="key").view[:] = b"old"
     new = arena.alloc(3)
@@ -147,10 +149,10 @@ def test_a_key_whose_writer_is_killed_is_the_old_or_the_new(arena, die_in, store
 
 
 @pytest.mark.parametrize("stores", [1, 3, 5])
-def test_after_a_crash_of_all_the_next_one_goes_on(
+def test_the_next_process_can_attach_after_all_have_crashed(
     silent, start, Arena, lock, name, die_in, stores
 ):
-    """boostorg/interprocess 56: a named lock remained acquired after a crash, until it was removed."""
+    """boostorg/interprocess 56: after a crash a named lock stayed locked until it was removed."""
 
     def part(child):
         arena = Arena.create(name, "1 MiB", lock=lock)
@@ -169,8 +171,8 @@ def test_after_a_crash_of_all_the_next_one_goes_on(
     arena.verify()
 
 
-def test_who_is_killed_while_making_one_leaves_no_half_of_it(silent, start, name):
-    """FairMQ 278, boostorg/interprocess 65: what a crash left half made was waited for by everybody."""
+def test_a_process_killed_while_creating_an_arena_leaves_no_half_made_one(silent, start, name):
+    """FairMQ 278, boostorg/interprocess 65: processes waited for a segment that was only half made."""
 
     def making(stores):
         def part(child):
@@ -193,7 +195,7 @@ def test_who_is_killed_while_making_one_leaves_no_half_of_it(silent, start, name
     assert set(there) == {os.getpid()}
 
 
-def test_a_name_is_used_again_after_ctrl_c(silent, engine, name):
+def test_a_name_can_be_used_again_after_ctrl_c(silent, engine, name):
     """posix_ipc 6: a stale name after Ctrl-C."""
     program = f"""if True:
         import pagebuddy

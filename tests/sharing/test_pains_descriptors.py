@@ -1,6 +1,6 @@
-"""What people have suffered from descriptors and from slow memory, each as a test. Numbers are issues.
+"""Problems of other projects with descriptors and slow memory, each as a test. Numbers are their issues.
 
-Nothing is timed here: how long things take is what the benchmarks are for.
+No times are measured here; the benchmarks do that.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def test_buffers_cost_no_descriptors(arena):
     assert descriptors() == before
 
 
-def test_all_that_a_worker_sent_is_kept(run):
+def test_everything_that_a_worker_sent_arrives(run):
     """pytorch 973, 11201: "received 0 items of ancdata", "too many open files", with `ulimit -n 64`."""
     said = run(
         """
@@ -63,7 +63,7 @@ def test_all_that_a_worker_sent_is_kept(run):
 
 
 def test_a_pool_returns_many_small_arrays(run):
-    """pytorch 11899: a hundred of them from each of ten jobs."""
+    """pytorch 11899: ten jobs returned a hundred arrays each."""
     pytest.importorskip("numpy")
     said = run(
         """
@@ -86,7 +86,7 @@ def test_a_pool_returns_many_small_arrays(run):
 
 
 @pytest.mark.alone
-def test_coming_and_going_leaves_nothing_open(silent, Arena, lock, effort):
+def test_attaching_and_detaching_leave_no_open_files(silent, Arena, lock, effort):
     """pytorch 11201: too many open files."""
     before = None
     for _ in range(effort.pick(30, 200)):
@@ -98,8 +98,8 @@ def test_coming_and_going_leaves_nothing_open(silent, Arena, lock, effort):
 
 
 @pytest.mark.parametrize("kind", ["anonymous", "named", "file"])
-def test_making_a_large_one_writes_next_to_nothing(silent, Arena, name, tmp_path, kind):
-    """cpython 75102: 4 GB of zeros were written to a file first."""
+def test_creating_a_large_arena_writes_almost_nothing(silent, Arena, name, tmp_path, kind):
+    """cpython 75102: 4 GB of zeros were first written to a file."""
     arena = {
         "anonymous": Arena,
         "named": lambda size: Arena.create(name, size),
@@ -109,14 +109,14 @@ def test_making_a_large_one_writes_next_to_nothing(silent, Arena, name, tmp_path
 
 
 def faults_while(act):
-    """How many pages had to be mapped meanwhile."""
+    """Return the number of pages that had to be mapped during a call."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     act()
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
-def test_a_warm_buffer_is_the_same_pages_again(arena):
-    """sharedmem 15, spdl 1521, 1522, 1525: each new segment was slow to touch for the first time."""
+def test_a_buffer_allocated_again_has_the_same_mapped_pages(arena):
+    """sharedmem 15, spdl 1521, 1522, 1525: the first access to each new segment was slow."""
 
     def use(n_bytes=128 * PAGE):
         buffer = arena.alloc(n_bytes)
@@ -133,8 +133,8 @@ def test_a_warm_buffer_is_the_same_pages_again(arena):
     assert len(offsets) == 1
 
 
-def test_pages_go_back_with_the_last_view(arena):
-    """spdl 1521: a segment is reused once every view of it is gone, be it a slice of another."""
+def test_pages_are_freed_with_the_last_view(arena):
+    """spdl 1521: a segment may be reused only when every view of it is gone, also slices of views."""
     for _ in range(1000):
         view = arena.alloc(arena.size).view[100:200]
         view[0] = 1
@@ -143,8 +143,8 @@ def test_pages_go_back_with_the_last_view(arena):
     assert arena.stats().used == 0
 
 
-def test_large_pages_are_asked_for_or_refused(silent, Arena):
-    """numpy 27483: memory that missed out on them without a word."""
+def test_large_pages_are_requested_or_refused(silent, Arena):
+    """numpy 27483: memory silently got no large pages."""
     if not transparent_is_possible():
         with pytest.raises(ValueError, match="no effect on this machine"):
             Arena("4 MiB", lock="file", huge="transparent")
@@ -156,8 +156,8 @@ def test_large_pages_are_asked_for_or_refused(silent, Arena):
     assert "hg" in flags.split()
 
 
-def test_arrays_travel_out_of_band(arena):
-    """cpython 89467, joblib 1094, dask 7427: the bytes of arrays were pickled again and again."""
+def test_arrays_are_sent_without_copying_their_bytes(arena):
+    """cpython 89467, joblib 1094, dask 7427: pickling copied the bytes of arrays again and again."""
     np = pytest.importorskip("numpy")
     array = arena.full((100_000,), 7, "u1")
     before = arena.stats().used
@@ -170,7 +170,7 @@ def test_arrays_travel_out_of_band(arena):
     assert (loaded["rows"] == np.full((2, 1000), 8, "u1")).all()
 
 
-def test_a_handle_is_a_few_bytes_whatever_it_stands_for(arena):
-    """joblib 1094: what goes through the pipe."""
+def test_a_handle_is_small_whatever_the_size_of_its_buffer(arena):
+    """joblib 1094: the size of the data sent through the pipe."""
     lengths = {len(pickle.dumps(arena.alloc(n))) for n in (1, 100_000, arena.size // 2)}
     assert max(lengths) < 150

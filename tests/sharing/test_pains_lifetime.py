@@ -1,4 +1,4 @@
-"""What people have suffered from the lifetime of shared memory, each as a test. Numbers are issues."""
+"""Problems of other projects with the life of shared memory, each as a test. Numbers are issues."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def used(arena):
     return arena.stats().used
 
 
-def test_the_exit_of_an_attacher_unlinks_nothing(silent, Arena, run, name):
+def test_the_exit_of_an_attached_process_unlinks_nothing(silent, Arena, run, name):
     """cpython 82300, 129999."""
     arena = Arena.create(name, "1 MiB", lock="file")
     arena.alloc(5, keep="weights").view[:] = b"hello"
@@ -25,7 +25,7 @@ def test_the_exit_of_an_attacher_unlinks_nothing(silent, Arena, run, name):
     assert bytes(Arena.attach(name)["weights"].view) == b"hello"
 
 
-def test_an_exit_with_everything_still_in_use_is_silent(run, name):
+def test_an_exit_with_live_buffers_prints_nothing(run, name):
     """cpython 116849; vllm 8933, 8803; verl 2938; shared-memory-dict 26, 55."""
     said = run(
         """
@@ -47,8 +47,8 @@ def test_an_exit_with_everything_still_in_use_is_silent(run, name):
     assert said == "[]\n"
 
 
-def test_nothing_tracks_what_is_forked(arena, start):
-    """cpython 96971: a fork while the tracker's lock is held. There is no tracker, and no process."""
+def test_forks_do_not_involve_a_resource_tracker(arena, start):
+    """cpython 96971: a fork while the resource tracker's lock is held. Here there is no tracker."""
     buffer = arena.alloc(5000)
     child = start(lambda child: child.say(len(buffer.view)))
     assert child.hear() == "5000"
@@ -56,14 +56,14 @@ def test_nothing_tracks_what_is_forked(arena, start):
 
 
 def names_of(pid):
-    """The files in the folder of named memory that a process has mapped, or open."""
+    """Return the files in the folder of named memory that a process has mapped or opened."""
     opened = [os.readlink(fd.path) for fd in os.scandir(f"/proc/{pid}/fd")]
     mapped = Path(f"/proc/{pid}/maps").read_text().split()
     return {path for path in (*opened, *mapped) if path.startswith(FOLDER)}
 
 
 def test_killed_runs_leave_no_names(silent, start, Arena):
-    """joblib 198, 1091, 1829; sglang 28089: as they never had one."""
+    """joblib 198, 1091, 1829; sglang 28089. Anonymous arenas have no names."""
     before = names_of(os.getpid())
 
     def part(child):

@@ -1,6 +1,6 @@
-"""What people have suffered from too little room, each as a test. Numbers are issues.
+"""Problems of other projects with too little room, each as a test. Numbers are their issues.
 
-Small file systems, which are full, are in `tests/arena/test_full_file_system.py`.
+Full file systems are tested in `tests/arena/test_full_file_system.py`.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from pagebuddy.errors import CorruptMetadata, OutOfPages
 from pagebuddy.memory.named import FOLDER
 
 
-def test_too_much_is_an_error_and_no_signal(silent, Arena):
-    """cpython 114390; pytorch 5040, 108861; ray 14182, 15951: SIGBUS, later."""
+def test_a_size_without_room_is_an_error_and_not_a_signal(silent, Arena):
+    """cpython 114390; pytorch 5040, 108861; ray 14182, 15951: SIGBUS at a later access."""
     with pytest.raises(OutOfPages) as caught:
         Arena("7 TiB", lock="file", reserve=True)
     assert caught.value.requested >= 7 << 28
 
 
-def test_an_arena_cut_short_is_refused(silent, Arena, tmp_path):
-    """The same, from a file that somebody truncated."""
+def test_a_truncated_arena_is_refused(silent, Arena, tmp_path):
+    """The same, because the file was truncated."""
     path = tmp_path / "store"
     Arena.file(path, "1 MiB", lock="file").close()
     os.truncate(path, 300_000)
@@ -29,7 +29,7 @@ def test_an_arena_cut_short_is_refused(silent, Arena, tmp_path):
         Arena.file(path)
 
 
-def test_reserved_pages_are_there(silent, Arena):
+def test_reserved_pages_are_allocated_by_the_system(silent, Arena):
     """sglang 30602."""
     arena = Arena("4 MiB", lock="file", reserve=True)
     assert os.fstat(arena.fileno()).st_blocks * 512 >= 4 << 20
@@ -38,7 +38,7 @@ def test_reserved_pages_are_there(silent, Arena):
 
 
 def test_an_anonymous_arena_is_not_in_dev_shm(silent, Arena):
-    """triton-inference-server 5681, 4869, 6156, 6195: a /dev/shm of 64 MB. cpython 81366: memfd."""
+    """triton-inference-server 5681, 4869, 6156, 6195: /dev/shm had only 64 MB. cpython 81366: memfd."""
     arena = Arena("1 MiB", lock="file")
     assert os.fstat(arena.fileno()).st_dev != os.stat(FOLDER).st_dev
     assert os.readlink(f"/proc/self/fd/{arena.fileno()}").startswith("/memfd:")

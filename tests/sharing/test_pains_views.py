@@ -1,4 +1,4 @@
-"""What people have suffered from views of shared memory, each as a test. Numbers are issues."""
+"""Problems of other projects with views of shared memory, each as a test. Numbers are their issues."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ np = pytest.importorskip("numpy")
 
 
 def overwrite(arena):
-    """Take all that is free, and overwrite it."""
+    """Allocate all free pages, and overwrite them."""
     taken = []
     while arena.stats().free:
         taken.append(arena.alloc(arena.stats().largest_free_bytes))
@@ -31,7 +31,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_an_array_made_in_a_function_outlives_what_it_was_made_of(arena, engine, way):
+def test_an_array_made_in_a_function_outlives_its_local_variables(arena, engine, way):
     """numpy 23305, cpython 102349: a segmentation fault, or an error in `__del__`."""
     if engine == "uncompiled" and way == "ndarray of the buffer":
         pytest.skip("uncompiled, a Buffer cannot export itself")
@@ -55,7 +55,7 @@ def test_an_array_made_in_a_function_outlives_what_it_was_made_of(arena, engine,
     assert arena.stats().used == 0
 
 
-def test_a_variable_that_was_the_memory_becomes_an_array_of_it(arena):
+def test_a_variable_of_the_memory_can_be_rebound_to_its_array(arena):
     """numpy 22190."""
     memory = arena.alloc(8)
     memory = np.ndarray((1,), np.int64, buffer=memory.view)
@@ -65,8 +65,8 @@ def test_a_variable_that_was_the_memory_becomes_an_array_of_it(arena):
     assert len(taken) > 0
 
 
-def test_an_array_is_returned_by_who_attached(silent, run, Arena, lock, name):
-    """numpy 18294: the name was attached to in a function, and the array was all that it returned."""
+def test_a_function_can_attach_and_return_an_array(silent, run, Arena, lock, name):
+    """numpy 18294: a function attached by name and returned only an array."""
     run(
         """
         import sys, pagebuddy
@@ -89,8 +89,8 @@ def test_an_array_is_returned_by_who_attached(silent, run, Arena, lock, name):
     del taken, array
 
 
-def test_an_array_keeps_an_arena_that_was_closed(silent, Arena):
-    """cpython 102349: closed, and all else is gone."""
+def test_an_array_stays_valid_when_the_arena_is_closed(silent, Arena):
+    """cpython 102349: the arena is closed, and only the array is left."""
     arena = Arena("1 MiB", lock="file")
     array = np.frombuffer(arena.alloc(8192).view, "u1")
     array[:] = 7
@@ -99,8 +99,8 @@ def test_an_array_keeps_an_arena_that_was_closed(silent, Arena):
     assert (array == 7).all()
 
 
-def test_closing_hides_no_error(silent, Arena):
-    """cpython 115635: BufferError from close() in place of what went wrong."""
+def test_closing_does_not_hide_an_error(silent, Arena):
+    """cpython 115635: BufferError from close() replaced the original error."""
     views = []
 
     def fail():
@@ -113,8 +113,8 @@ def test_closing_hides_no_error(silent, Arena):
     views[0][:5] = b"hello"
 
 
-def test_memory_under_an_array_is_closed_and_made_longer(arena):
-    """cpython 115635: BufferError from `resize()` and from `close()`, "for no reason"."""
+def test_an_arena_with_an_array_can_be_closed_and_its_buffer_grown(arena):
+    """cpython 115635: `resize()` and `close()` raised BufferError without need."""
     buffer = arena.alloc(4096)
     array = np.frombuffer(buffer.view, "i8")
     array[:] = 7
@@ -129,8 +129,8 @@ def test_memory_under_an_array_is_closed_and_made_longer(arena):
     assert (longer == 8).all()
 
 
-def test_memory_under_an_array_is_not_made_shorter(arena):
-    """cpython 115635: this one is for a reason, which the error tells; nothing has changed then."""
+def test_a_buffer_with_an_array_cannot_shrink(arena):
+    """cpython 115635: here BufferError is needed. The message says why, and nothing has changed."""
     buffer = arena.alloc(20_000)
     array = np.frombuffer(buffer.view, "u1")
     with pytest.raises(BufferError, match=r"others may see the pages .* release those first"):
@@ -141,15 +141,15 @@ def test_memory_under_an_array_is_not_made_shorter(arena):
     assert arena.stats().used == 1
 
 
-def test_a_view_needs_nobody_to_remember_the_memory(silent, Arena, lock):
-    """cpython 155007: a view was of use only while somebody kept the object that it came from."""
+def test_a_view_keeps_its_memory_by_itself(silent, Arena, lock):
+    """cpython 155007: a view was valid only as long as the object was kept that it came from."""
     view = Arena("1 MiB", lock=lock).alloc(5).view
     view[:] = b"hello"
     assert bytes(view) == b"hello"
 
 
-def test_the_descriptor_is_passed_through_a_socket(silent, start, Arena, lock):
-    """cpython 155007: people passed a private attribute, there being no public way."""
+def test_the_descriptor_can_be_sent_through_a_socket(silent, start, Arena, lock):
+    """cpython 155007: there was no public way, so people sent a private attribute."""
     here, there = socket.socketpair()
 
     def part(child):
@@ -159,7 +159,7 @@ def test_the_descriptor_is_passed_through_a_socket(silent, start, Arena, lock):
         child.say(bytes(arena["it"].view))
         arena.alloc(3, keep="answer").view[:] = b"hey"
 
-    # Before there is an arena, so that it inherits none.
+    # Started before the arena exists, so that it does not inherit it.
     child = start(part)
     arena = Arena("1 MiB", lock=lock)
     arena.alloc(5, keep="it").view[:] = b"hello"
@@ -172,7 +172,7 @@ def test_the_descriptor_is_passed_through_a_socket(silent, start, Arena, lock):
 
 
 def test_a_buffer_grows_and_shrinks(arena):
-    """cpython 155007: grown by hand, with ftruncate, and mapped anew."""
+    """cpython 155007: people used ftruncate and mapped the memory again."""
     buffer = arena.alloc(5000)
     assert buffer.resize(500_000)
     assert buffer.resize(100)

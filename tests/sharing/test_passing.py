@@ -1,10 +1,10 @@
-"""Buffers and arenas on their way: pipes, queues, pools, sockets, and every way to start a process."""
+"""Buffers and arenas sent through pipes, queues and pools, with every method to start a process."""
 
 from __future__ import annotations
 
 import pytest
 
-# How the arena is found, and how processes are started.
+# How the arena is attached to, and how processes are started.
 WAYS = [
     ("anonymous", "fork"),
     ("anonymous", "spawn"),
@@ -76,7 +76,7 @@ PARTS = """
 
 @pytest.fixture(params=WAYS, ids=" by ".join)
 def passed(request, run, name, tmp_path):
-    """Run what passes buffers of an arena, and leaves nothing in it."""
+    """Run a program that sends buffers of an arena, and check that it leaves nothing behind."""
 
     def passed(main):
         kind, method = request.param
@@ -87,7 +87,7 @@ def passed(request, run, name, tmp_path):
     return passed
 
 
-def test_by_a_pipe(passed):
+def test_buffers_can_be_sent_through_a_pipe(passed):
     passed("""
         here, there = start.Pipe()
         process = start.Process(target=from_pipe, args=(arena, there))
@@ -100,7 +100,7 @@ def test_by_a_pipe(passed):
     """)
 
 
-def test_by_queues(passed):
+def test_buffers_can_be_sent_through_queues(passed):
     passed("""
         asked, answered = start.Queue(), start.Queue()
         process = start.Process(target=from_queue, args=(arena, asked, answered))
@@ -115,7 +115,7 @@ def test_by_queues(passed):
     """)
 
 
-def test_by_a_pool(passed):
+def test_buffers_can_be_sent_through_a_pool(passed):
     passed("""
         with start.Pool(2, initializer=remember, initargs=(arena,)) as pool:
             for buffer in pool.imap(double, [numbered(arena) for _ in range(20)]):
@@ -128,7 +128,7 @@ def test_by_a_pool(passed):
     """)
 
 
-def test_by_an_executor(passed):
+def test_buffers_can_be_sent_through_an_executor(passed):
     passed("""
         options = dict(mp_context=start, initializer=remember, initargs=(arena,))
         with ProcessPoolExecutor(2, **options) as pool:
@@ -139,7 +139,7 @@ def test_by_an_executor(passed):
     """)
 
 
-def test_as_arguments_behind_their_arena(passed):
+def test_buffers_can_be_arguments_of_a_process(passed):
     passed("""
         buffers = [numbered(arena) for _ in range(3)]
         process = start.Process(target=double_all, args=(arena, buffers))

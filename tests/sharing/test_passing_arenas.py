@@ -1,4 +1,4 @@
-"""One arena passed on, told, or attached to twice; and buffers through bare sockets."""
+"""Sending an arena, attaching to it twice, and sending buffers through plain sockets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from pagebuddy.errors import StaleHandle
 
 
-def test_attached_twice_it_is_one_attachment(arena, Arena):
+def test_attaching_twice_by_descriptor_gives_one_attachment(arena, Arena):
     again = Arena.attach(arena.fileno())
     assert len(arena.processes()) == 1
     assert again.processes()[0].slot == arena.processes()[0].slot
@@ -26,14 +26,14 @@ def test_attached_twice_it_is_one_attachment(arena, Arena):
     assert arena.stats().used == 0
 
 
-def test_a_name_attached_twice_is_one_attachment(silent, Arena, lock, name):
+def test_attaching_twice_by_name_gives_one_attachment(silent, Arena, lock, name):
     arena = Arena.create(name, "1 MiB", lock=lock)
     again, third = Arena.attach(name), Arena.open(name, "1 MiB")
     assert len({one.processes()[0].slot for one in (arena, again, third)}) == 1
     assert len(arena.processes()) == 1
 
 
-def test_threads_that_attach_at_once_are_one_process(silent, Arena, lock, name):
+def test_threads_that_attach_at_the_same_time_are_one_process(silent, Arena, lock, name):
     Arena.create(name, "1 MiB", lock=lock).close()
     ready = threading.Barrier(8)
     arenas = []
@@ -51,7 +51,7 @@ def test_threads_that_attach_at_once_are_one_process(silent, Arena, lock, name):
     assert len(arenas[0].processes()) == 1
 
 
-def test_by_a_socket_between_strangers(silent, start, Arena, lock, name):
+def test_unrelated_processes_can_exchange_buffers_by_socket(silent, start, Arena, lock, name):
     here, there = socket.socketpair()
 
     def part(child):
@@ -77,7 +77,7 @@ def test_by_a_socket_between_strangers(silent, start, Arena, lock, name):
     arena.verify()
 
 
-def test_an_anonymous_arena_by_descriptor_over_a_socket(silent, start, Arena, lock):
+def test_an_anonymous_arena_can_be_sent_as_a_descriptor(silent, start, Arena, lock):
     here, there = socket.socketpair()
 
     def part(child):
@@ -99,7 +99,7 @@ def test_an_anonymous_arena_by_descriptor_over_a_socket(silent, start, Arena, lo
     assert len(arena.processes()) == 1
 
 
-def test_a_named_arena_travels_as_its_name(run, name, lock):
+def test_a_named_arena_is_sent_as_its_name(run, name, lock):
     said = run(
         """
         import pickle, sys, pagebuddy
@@ -124,7 +124,7 @@ def test_a_named_arena_travels_as_its_name(run, name, lock):
     assert said.splitlines() == ["True 1 True", "1048576", "gone True"]
 
 
-def test_an_arena_of_one_process_is_not_passed_on(silent, Arena):
+def test_an_arena_of_one_process_cannot_be_sent(silent, Arena):
     arena = Arena.over(bytearray(1 << 20))
     with pytest.raises((ValueError, TypeError)):
         pickle.dumps(arena)
@@ -134,7 +134,7 @@ def test_an_arena_of_one_process_is_not_passed_on(silent, Arena):
     arena.verify()
 
 
-def test_a_closed_arena_is_not_passed_on(arena, Arena):
+def test_a_closed_arena_cannot_be_sent(arena, Arena):
     closed = Arena.attach(arena.fileno())
     closed.close()
     with pytest.raises(ValueError, match="closed"):

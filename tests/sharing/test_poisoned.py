@@ -1,4 +1,4 @@
-"""An arena whose truth contradicts itself, and one whose high-water mark is wrong."""
+"""An arena whose records contradict each other, and one whose high-water mark is wrong."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ def arena(Arena):
 
 
 def words_of(arena):
-    """The arena's words, the engine's, and where its links start in them."""
+    """Return the arena's words, the engine's words, and the position of its links."""
     attachment = arena._attachment
     engine = attachment.words_of_engine()
     return attachment.memory, engine, attachment.layout.geometry.links_at
 
 
-def test_overlapping_buffers_poison_an_arena_that_can_still_be_looked_at(arena):
+def test_overlapping_buffers_poison_an_arena_that_can_still_be_read(arena):
     words, engine, links = words_of(arena)
     first = N_HEADS + arena.held[0].offset // 4096
-    # The first buffer now ends inside the second, as after a power cut; nobody has attached since.
+    # The first buffer now ends inside the second, as after a power cut. No process has attached since.
     engine[links + first] = record(9, 1)
     words[A_BUSY] = 1 << 32 | OP_ATTACH
     with pytest.raises(CorruptMetadata, match="no two live buffers share a page"):
@@ -41,7 +41,7 @@ def test_overlapping_buffers_poison_an_arena_that_can_still_be_looked_at(arena):
         arena.verify()
 
 
-def test_recovery_finds_what_lies_above_a_high_water_that_is_wrong(arena):
+def test_recovery_finds_buffers_above_a_wrong_high_water_mark(arena):
     _, engine, _ = words_of(arena)
     held = [(row.offset, row.n_pages) for row in arena.buffers()]
     engine[H_HIGH_WATER] = N_HEADS + 2

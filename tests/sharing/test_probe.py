@@ -1,4 +1,4 @@
-"""Whether there can be leases at all: what the system must offer, and other namespaces."""
+"""Whether the system supports leases, and what other namespaces see."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ def test_leases_are_possible_here(fd, start):
     assert not lease._is_locked(fd, lease.PROBED_BYTE)
 
 
-def test_several_may_probe_at_once(fd, start):
+def test_several_processes_can_probe_at_the_same_time(fd, start):
     other = lease._kept(fd, lease.fcntl.F_RDLCK, lease.PROBED_BYTE, os.O_RDWR, False)
     assert probe(fd) is None
     other.release()
 
 
-def test_what_cannot_be_opened_afresh_has_no_leases():
+def test_a_file_that_cannot_be_reopened_has_no_leases():
     here, there = socket.socketpair()
     with here, there:
         assert "has no open file description locks for this file" in probe(here.fileno())
 
 
 def run_apart(flags, shell, script, *arguments):
-    """Run a script in a Python of its own, apart from the system by `unshare`; what it printed."""
+    """Run a script in another Python, isolated by `unshare`. Return its output."""
     if shutil.which("unshare") is None:
         pytest.skip("no unshare here")
     command = ["unshare", "--user", "--map-root-user", *flags, "sh", "-c", shell]
@@ -80,14 +80,14 @@ print(os.getpid() < 10, is_taken(fd, 1), take(fd, 1), is_taken(fd, 2))
 """
 
 
-def test_another_pid_namespace_sees_the_same(fd, start, holder):
+def test_another_pid_namespace_sees_the_same_leases(fd, start, holder):
     child = start(holder(fd))
     assert child.hear() == "taken"
     told = run_apart(["--pid", "--fork"], 'exec "$0" -c "$@"', ELSEWHERE, fd)
     assert told == "True True None False"
 
 
-def test_memory_of_large_pages_can_be_leased_where_there_are_some():
+def test_memory_of_large_pages_supports_leases():
     try:
         fd = Anonymous.make("2 MiB", Options(huge="2 MiB")).fileno()
     except (OutOfPages, ValueError) as refused:

@@ -1,4 +1,4 @@
-"""What a process tells of itself, whatever it is called."""
+"""What a process reports about itself, whatever its name is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COMM = Path("/proc/self/comm")
 
 @pytest.fixture
 def called():
-    """Has the system call this process something else for a while."""
+    """Give this process another name for a while."""
     if not COMM.exists():
         pytest.skip("nothing tells what a process is called")
     before = COMM.read_bytes().rstrip(b"\n")
@@ -23,9 +23,9 @@ def called():
     COMM.write_bytes(before)
 
 
-# The system cuts a name after 15 bytes, in the middle of a letter if need be.
+# The system cuts a name after 15 bytes, possibly inside a character.
 @pytest.mark.parametrize("name", [b"\xff", "äöüäöüäö".encode(), b"a) R 1 2", b"\x1b[31m"])
-def test_when_it_started_is_told_whatever_it_is_called(called, name):
+def test_the_start_time_is_read_whatever_the_process_is_called(called, name):
     before = start_time()
     called(name)
     assert start_time() == before > 0
@@ -40,7 +40,7 @@ def test_when_it_started_is_told_whatever_it_is_called(called, name):
         ("\udcff", "?"),
     ],
 )
-def test_no_name_commands_the_terminal_that_it_is_shown_in(monkeypatch, script, told):
+def test_names_contain_no_terminal_control_characters(monkeypatch, script, told):
     monkeypatch.setattr(sys, "argv", [script])
     slot = memoryview(bytearray(8 * SLOT_WORDS)).cast("Q")
     describe(slot)

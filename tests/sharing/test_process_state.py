@@ -1,4 +1,4 @@
-"""One interpreter can play several processes, by switching between their states."""
+"""One interpreter can act as several processes by switching between their states."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from pagebuddy.sharing.process_state import ProcessState, current, switch_to
 
 @pytest.fixture
 def other():
-    """A second process; the first runs again at the end."""
+    """A second process. The first is active again at the end."""
     state = ProcessState()
     state.engine = uncompiled
     first = current()

@@ -1,4 +1,4 @@
-"""Who is told of as alive and as dead, and who is reaped: running, stopped, zombie, exec'ed, killed."""
+"""Which processes count as alive, and which as dead: running, stopped, zombie, exec'ed, killed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 
 def hold(arena, n_pages):
-    """A part: hold so many pages until told something."""
+    """Make a part: hold so many pages until told to end."""
 
     def part(child):
         buffer = arena.alloc(n_pages * 4096)
@@ -21,14 +21,14 @@ def hold(arena, n_pages):
 
 
 def become_cat(child):
-    """Exec what says back all that it hears."""
+    """Exec a program that echoes its input."""
     to_us, from_us = child.pipes()
     os.dup2(from_us, 0)
     os.dup2(to_us, 1)
     os.execv("/bin/cat", ["cat"])
 
 
-def test_each_is_told_as_it_is(arena, start):
+def test_processes_are_reported_as_alive_or_dead(arena, start):
     def execs(child):
         buffer = arena.alloc(4 * 4096)
         child.say(buffer.nbytes)
@@ -63,7 +63,7 @@ def test_each_is_told_as_it_is(arena, start):
         assert arena.reap() == reaped
         assert {row.pid for row in arena.processes()} == {os.getpid(), running.pid, stopped.pid}
         assert arena.stats().used == used
-    # Exec'ed and waited for by nobody, they still are what they were: nothing of the arena.
+    # The exec'ed process still runs, but is not attached to the arena.
     execed.say("still?")
     assert execed.hear() == "still?"
     os.kill(stopped.pid, signal.SIGCONT)
@@ -73,8 +73,8 @@ def test_each_is_told_as_it_is(arena, start):
     assert arena.stats().used == 1
 
 
-def test_a_table_full_of_the_dead_is_no_full_table(silent, start, Arena, lock, name):
-    """Who attaches, who forks, and who allocates finds what it needs."""
+def test_slots_of_dead_processes_are_available(silent, start, Arena, lock, name):
+    """Attaching, forking and allocating all succeed."""
 
     def stranger(child):
         child.hear()
@@ -107,8 +107,8 @@ def test_a_table_full_of_the_dead_is_no_full_table(silent, start, Arena, lock, n
     assert arena.stats().used == 5
 
 
-def test_an_exec_while_other_threads_are_at_work(arena, start):
-    """It ends them wherever they are, one perhaps with the lock: whoever comes next takes over."""
+def test_the_arena_survives_an_exec_while_threads_use_it(arena, start):
+    """Exec ends the other threads anywhere, perhaps with the lock. The next process takes over."""
     kept = arena.alloc(5)
     kept.view[:] = b"hello"
 
@@ -137,8 +137,8 @@ def test_an_exec_while_other_threads_are_at_work(arena, start):
 
 
 @pytest.mark.parametrize("reaps", [1, 4])
-def test_several_reap_at_once(arena, start, reaps):
-    """Each of the dead is counted by one of them, and ended once."""
+def test_several_processes_can_reap_at_the_same_time(arena, start, reaps):
+    """Each dead process is counted by one of them, and reaped once."""
     dead = [start(hold(arena, 2)) for _ in range(10)]
     for child in dead:
         child.hear()

@@ -1,4 +1,4 @@
-"""What `verify` proves of an arena, and that it sees what is wrong."""
+"""What `verify` checks in an arena, and that it finds what is wrong."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pagebuddy.sharing.words import (
 
 
 @pytest.mark.parametrize("max_order", range(8))
-def test_blocks_of_any_size_used_up_to_any_page(Arena, max_order):
+def test_an_arena_with_any_max_order_filled_up_to_any_page_is_valid(Arena, max_order):
     arena = Arena(96 * 64, page_size=64, max_order=max_order, lock="file")
     buffers = []
     for _ in range(96):
@@ -39,7 +39,7 @@ def entry_in_use(words, layout):
 
 
 @pytest.mark.parametrize("wrong", [0, 4097, 1 << 63])
-def test_bytes_of_a_kept_buffer_that_it_cannot_have(Arena, wrong):
+def test_an_impossible_size_of_a_kept_buffer_is_found_and_repaired(Arena, wrong):
     arena = Arena("1 MiB", lock="file")
     arena.alloc(100, keep="key")
     words, layout = words_of(arena)
@@ -53,7 +53,7 @@ def test_bytes_of_a_kept_buffer_that_it_cannot_have(Arena, wrong):
 
 
 @pytest.mark.parametrize("wrong", [0, 4097, 1 << 63])
-def test_bytes_of_a_ticket_that_its_buffer_cannot_have(Arena, wrong):
+def test_an_impossible_size_of_a_ticket_is_found_and_repaired(Arena, wrong):
     arena = Arena("1 MiB", lock="file")
     handle = pickle.dumps(arena.alloc(100))
     words, layout = words_of(arena)
@@ -68,14 +68,14 @@ def test_bytes_of_a_ticket_that_its_buffer_cannot_have(Arena, wrong):
 
 @pytest.mark.parametrize("word", [TICKET_NODE, TICKET_GENERATION])
 @pytest.mark.parametrize("wrong", [1, 1 << 20, 1 << 63])
-def test_a_ticket_of_a_buffer_that_is_not_there(Arena, word, wrong):
+def test_a_ticket_of_a_missing_buffer_is_found_and_dropped(Arena, word, wrong):
     arena = Arena("1 MiB", lock="file")
     handle = pickle.dumps(arena.alloc(100))
     words, layout = words_of(arena)
     words[layout.tickets_at + word] ^= wrong
     with pytest.raises(CorruptMetadata, match="every ticket names a live buffer"):
         pickle.loads(handle)
-    # Mended: it has no holder and no ticket.
+    # Repaired: the buffer had no holder and no ticket.
     assert (arena.stats().used, arena.stats().tickets) == (0, 0)
     with pytest.raises(StaleHandle):
         pickle.loads(handle)
@@ -84,21 +84,21 @@ def test_a_ticket_of_a_buffer_that_is_not_there(Arena, word, wrong):
 
 @pytest.mark.parametrize("word", [ENTRY_NODE, ENTRY_GENERATION])
 @pytest.mark.parametrize("wrong", [1, 1 << 20, 1 << 63])
-def test_an_entry_of_a_buffer_that_is_not_there(Arena, word, wrong):
+def test_an_entry_of_a_missing_buffer_is_found_and_dropped(Arena, word, wrong):
     arena = Arena("1 MiB", lock="file")
     arena.alloc(100, keep="key")
     words, layout = words_of(arena)
     words[entry_in_use(words, layout) + word] ^= wrong
     with pytest.raises(CorruptMetadata, match="every entry of the directory"):
         arena["key"]
-    # Mended: it has no holder, and is kept no longer.
+    # Repaired: the buffer had no holder, and is no longer kept.
     assert (arena.stats().used, arena.stats().kept) == (0, 0)
     with pytest.raises(KeyError):
         arena["key"]
     arena.verify()
 
 
-def test_a_buffer_is_as_long_as_the_pages_that_it_was_made_over(Arena):
+def test_a_buffer_keeps_the_capacity_that_it_was_made_with(Arena):
     arena = Arena("1 MiB", lock="file")
     buffer = arena.alloc(100)
     words, layout = words_of(arena)
@@ -108,7 +108,7 @@ def test_a_buffer_is_as_long_as_the_pages_that_it_was_made_over(Arena):
     words[record] ^= 8 << 32
 
 
-def test_recovery_ends_where_something_like_a_record_lies_behind_the_last(Arena):
+def test_recovery_ends_if_stray_bytes_look_like_a_record(Arena):
     arena = Arena("1 MiB", lock="file")
     buffer = arena.alloc(100)
     words, layout = words_of(arena)

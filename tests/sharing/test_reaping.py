@@ -1,4 +1,4 @@
-"""What the dead held goes back: on request, when somebody attaches, and when it is needed."""
+"""Buffers of dead processes are freed on request, when a process attaches, and when memory runs out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pagebuddy.sharing.words import A_BUSY, OP_ALLOC
 
 
 def hold(arena, n_bytes):
-    """A part: hold so many bytes until killed."""
+    """Make a part: hold so many bytes until killed."""
 
     def part(child):
         buffer = arena.alloc(n_bytes)
@@ -25,14 +25,14 @@ def hold(arena, n_bytes):
 
 @pytest.fixture
 def dead(arena, start):
-    """A process that died with a quarter of the arena in its hands."""
+    """A process that died while it held a quarter of the arena."""
     child = start(hold(arena, arena.size // 4))
     child.hear()
     child.kill()
     return child
 
 
-def test_nothing_is_freed_before_it_is_asked_for(arena, dead):
+def test_nothing_is_freed_before_a_reap(arena, dead):
     assert arena.stats().used == arena.n_pages // 4
     assert [row.alive for row in arena.processes() if not row.me] == [False]
     assert arena.reap() == 1
@@ -40,11 +40,11 @@ def test_nothing_is_freed_before_it_is_asked_for(arena, dead):
     assert arena.reap() == 0
 
 
-def test_an_allocation_that_would_fail_reaps(arena, dead):
+def test_an_allocation_that_would_fail_reaps_first(arena, dead):
     assert arena.alloc(arena.size).nbytes == arena.size
 
 
-def test_an_allocation_that_fails_all_the_same_tells_what_there_is(arena, dead):
+def test_an_allocation_that_fails_after_reaping_reports_the_figures(arena, dead):
     mine = arena.alloc(4096)
     with pytest.raises(OutOfPages) as caught:
         arena.alloc(arena.size)
@@ -52,7 +52,7 @@ def test_an_allocation_that_fails_all_the_same_tells_what_there_is(arena, dead):
     assert mine.nbytes == 4096
 
 
-def test_whoever_attaches_reaps(silent, start, Arena, lock, name):
+def test_attaching_reaps(silent, start, Arena, lock, name):
     arena = Arena.create(name, "1 MiB", lock=lock)
     child = start(hold(arena, 8192))
     child.hear()
@@ -66,7 +66,7 @@ def test_whoever_attaches_reaps(silent, start, Arena, lock, name):
     assert len(arena.processes()) == 1
 
 
-def test_the_living_keep_what_they_share_with_the_dead(arena, start):
+def test_living_processes_keep_what_they_share_with_the_dead(arena, start):
     mine = arena.alloc(5)
     mine.view[:] = b"hello"
     child = start(lambda child: (child.say("held"), child.hear()))
@@ -77,7 +77,7 @@ def test_the_living_keep_what_they_share_with_the_dead(arena, start):
     assert len(next(arena.buffers()).holders) == 1
 
 
-def test_kept_and_sent_buffers_outlive_their_dead(arena, start):
+def test_kept_and_sent_buffers_outlive_dead_processes(arena, start):
     def part(child):
         kept = arena.alloc(10_000)
         kept.keep("weights")
@@ -100,7 +100,7 @@ def test_kept_and_sent_buffers_outlive_their_dead(arena, start):
     assert arena.stats().n_spans == 0
 
 
-def test_many_dead_at_once(arena, start):
+def test_one_reap_ends_many_dead_processes(arena, start):
     children = [start(hold(arena, 4096)) for _ in range(46)]
     assert len({child.hear() for child in children}) == 46
     assert arena.stats().processes == 47
@@ -111,9 +111,7 @@ def test_many_dead_at_once(arena, start):
     assert arena.stats().used == 0
 
 
-def test_the_dead_of_every_word_of_holds_end_and_the_living_between_them_stay(
-    silent, start, Arena, lock
-):
+def test_dead_slots_in_every_word_of_holds_end_and_living_ones_stay(silent, start, Arena, lock):
     arena = Arena("1 MiB", slots=112, lock=lock)
     shared = arena.alloc(4096)
     children = [start(hold(arena, 4096)) for _ in range(70)]
@@ -133,7 +131,7 @@ def test_the_dead_of_every_word_of_holds_end_and_the_living_between_them_stay(
     arena.verify()
 
 
-def test_who_is_stopped_is_alive(arena, start):
+def test_a_stopped_process_is_not_reaped(arena, start):
     child = start(hold(arena, 4096))
     child.hear()
     os.kill(child.pid, signal.SIGSTOP)
@@ -144,7 +142,7 @@ def test_who_is_stopped_is_alive(arena, start):
     assert arena.reap() == 1
 
 
-def test_slots_of_the_living_run_out(silent, start, Arena, lock, name):
+def test_out_of_slots_if_all_slots_belong_to_living_processes(silent, start, Arena, lock, name):
     def stranger(child):
         child.hear()
         try:
@@ -165,13 +163,13 @@ def test_slots_of_the_living_run_out(silent, start, Arena, lock, name):
     assert second.hear() == "47"
 
 
-def test_first_attach_after_all_are_gone(silent, start, Arena, lock, name):
+def test_the_first_attachment_after_a_crash_recovers_and_reaps(silent, start, Arena, lock, name):
     def part(child):
         arena = Arena.create(name, "1 MiB", lock=lock)
         kept = arena.alloc(5, keep="weights")
         kept.view[:] = b"hello"
         lost = arena.alloc(4096)
-        # As if it were at work when it is killed.
+        # As if it were inside an operation when it is killed.
         arena._attachment.memory[A_BUSY] = 2 << 32 | OP_ALLOC
         child.say(lost.offset)
         child.hear()

@@ -1,4 +1,4 @@
-"""A user without the right to an arena: refused with the system's error, and nothing is changed."""
+"""A user without permission for an arena gets the system's error, and nothing is changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def as_root():
 
 
 def be_nobody():
-    """Be another user, whose own /proc is open to itself."""
+    """Become another user, who can still read its own /proc."""
     os.setgroups([])
     os.setgid(NOBODY)
     os.setuid(NOBODY)
@@ -39,7 +39,7 @@ def test_attaching_by_name_is_refused(silent, start, Arena, lock, name):
             except PermissionError as error:
                 child.say(error)
 
-    # Before there is an arena, so that it inherits none.
+    # Started before the arena exists, so that it does not inherit it.
     child = start(part)
     arena = Arena.create(name, "1 MiB", lock=lock)
     assert stat.S_IMODE(os.fstat(arena.fileno()).st_mode) == 0o600
@@ -73,7 +73,7 @@ def test_a_file_in_a_closed_folder_is_refused(silent, start, Arena, lock, tmp_pa
     assert Arena.file(path).keys() == ["it"]
 
 
-def test_a_handle_is_refused_and_stays_good(silent, start, Arena, lock, name):
+def test_a_handle_refused_for_lack_of_permission_stays_valid(silent, start, Arena, lock, name):
     def part(child):
         be_nobody()
         try:
@@ -92,8 +92,8 @@ def test_a_handle_is_refused_and_stays_good(silent, start, Arena, lock, name):
     assert pickle.loads(data).nbytes == 5
 
 
-def test_the_arenas_of_others_are_not_trusted(silent, start, Arena, lock, name):
-    """Its owner could cut it short, and end every process that has it: root's alone are trusted."""
+def test_arenas_of_other_users_are_not_trusted(silent, start, Arena, lock, name):
+    """Another owner could truncate the file and crash the processes that map it. Root is trusted."""
 
     def part(child):
         be_nobody()
@@ -112,8 +112,8 @@ def test_the_arenas_of_others_are_not_trusted(silent, start, Arena, lock, name):
     assert child.wait() == 0
 
 
-def test_who_gives_up_its_rights_keeps_what_it_has(silent, start, Arena, lock, name):
-    """As servers do that start as root: attached before, at work afterwards, and so are its children."""
+def test_a_process_that_drops_privileges_keeps_its_arena(silent, start, Arena, lock, name):
+    """Servers start as root, attach, and then drop their privileges; their children must work too."""
     arena = Arena.create(name, "1 MiB", lock=lock)
     mine = arena.alloc(5)
     mine.view[:] = b"hello"
@@ -136,7 +136,7 @@ def test_who_gives_up_its_rights_keeps_what_it_has(silent, start, Arena, lock, n
         child.say(bytes(arena.alloc(5, zero=True).view))
 
     child = start(part)
-    # A child needs an open file of its own for a lock on it, and may not open it any more.
+    # For a file lock the child would have to open the file again, which it is not permitted to do.
     assert child.hear().startswith(
         "5" if lock == "mutex" else "the system refuses the arena's lock"
     )

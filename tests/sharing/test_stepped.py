@@ -1,4 +1,4 @@
-"""A process killed between any two machine instructions: what it leaves is mended, nothing is lost."""
+"""A process killed between any two machine instructions: the arena is repaired, nothing is lost."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PAGE = 4096
 
 @pytest.fixture
 def arena(engine, Arena):
-    """Buffers of many lengths, some of them gone, one aside, one kept, one with a ticket."""
+    """An arena with buffers of many lengths, some freed, one cached, one kept, one with a ticket."""
     if engine == "uncompiled":
         pytest.skip("uncompiled every store is a crash point in other tests, and steps are many")
     arena = Arena(256 * PAGE)
@@ -51,20 +51,20 @@ def arena(engine, Arena):
 
 
 def dropping(arena):
-    """Drop what becomes a round, have it again, and drop it."""
+    """Free a buffer, which becomes a round, allocate it again, and free it."""
     for _ in range(2):
         arena.alloc(3 * PAGE)
 
 
 def dropping_many(arena):
-    """Drop more than a magazine holds."""
+    """Free more buffers than a magazine holds."""
     buffers = [arena.alloc(PAGE) for _ in range(MAGAZINE_WORDS + 1)]
     while buffers:
         del buffers[0]
 
 
 def fork():
-    """Have a child that ends at once."""
+    """Fork a child that exits at once."""
     pid = os.fork()
     if pid == 0:
         os._exit(0)
@@ -95,7 +95,7 @@ OPERATIONS = {
     "fork": lambda arena: fork(),
 }
 
-# How often the truth changes, where that is not once at most.
+# The number of commits of an operation, if not 0 or 1.
 CHANGES = {
     "alloc and drop": 2,
     "join and drop": 0,
@@ -107,11 +107,11 @@ CHANGES = {
     "recover": 0,
     "drop and draw": 4,
     "drop more than a magazine holds": 2 * (MAGAZINE_WORDS + 1),
-    # A child holds what its parent holds, one after the other.
+    # A child gets its parent's holds one after the other.
     "fork": 6,
 }
 
-# Of these another process has a few rounds, and they are taken out of its magazine.
+# Another process has a few rounds, which these operations take out of its magazine.
 TAKING = {
     "stats": lambda arena: arena.stats(),
     "alloc a round": lambda arena: arena.held.append(arena.alloc(2 * PAGE)),
@@ -129,7 +129,7 @@ def joining_none(arena, offset):
 
 @pytest.fixture
 def rounds(arena, start):
-    """The same, full, but for a few rounds in the magazine of another process."""
+    """The same arena, full, except for a few rounds in the magazine of another process."""
 
     def part(child):
         buffers = [arena.alloc(n * PAGE) for n in (1, 1, 2)]
@@ -155,7 +155,7 @@ def rounds(arena, start):
 
 
 def truth_of(arena, words):
-    """What is there once a copy of the words is mended: every buffer, with holders, tickets and key."""
+    """Repair a copy of the words. Return every buffer with its holders, tickets and key."""
     copy = copy_of(arena, words)
     rows = [
         (row.offset, row.n_pages, row.holders, row.tickets, row.key)
@@ -169,7 +169,7 @@ def truth_of(arena, words):
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_the_truth_changes_at_once(arena, name):
+def test_a_process_killed_at_any_instruction_leaves_whole_commits(arena, name):
     truths = []
     words = steps_of(arena, lambda: OPERATIONS[name](arena))
     for state in words:
@@ -177,7 +177,7 @@ def test_the_truth_changes_at_once(arena, name):
         if not truths or truth != truths[-1]:
             truths.append(truth)
     assert len(truths) - 1 <= CHANGES.get(name, 1)
-    # Whatever the dead had begun, its parent holds what it held, and goes on.
+    # Whatever the dead process had begun, its parent still holds what it held.
     held = {buffer.offset for buffer in arena.held}
     for truth in truths:
         me = {row[0] for row in truth if 1 in row[2]}
@@ -188,7 +188,7 @@ def test_the_truth_changes_at_once(arena, name):
 
 
 @pytest.mark.parametrize("name", TAKING)
-def test_who_is_killed_taking_rounds_leaves_them_or_their_pages(rounds, name):
+def test_a_process_killed_while_taking_rounds_leaves_them_or_their_pages(rounds, name):
     arena = rounds
     held = {buffer.offset for buffer in arena.held}
     if name.startswith("reap"):
@@ -198,7 +198,7 @@ def test_who_is_killed_taking_rounds_leaves_them_or_their_pages(rounds, name):
     marked = 0
     for state in words:
         rows = truth_of(arena, state)
-        # To all who look a round is free, and who holds something goes on holding it.
+        # Rounds are free to all observers, and other holds stay.
         free = arena.dropped not in {row[0] for row in rows}
         assert free or name in ("alloc a round", "reap its process")
         assert held <= {row[0] for row in rows if 1 in row[2]}
@@ -210,7 +210,7 @@ def test_who_is_killed_taking_rounds_leaves_them_or_their_pages(rounds, name):
 
 
 def is_any_taken(arena, words):
-    """Whether a round is marked as being taken."""
+    """Return whether a round is marked as being taken."""
     layout = arena._attachment.layout
     view = memoryview(words).cast("Q")
     magazines = (
@@ -219,13 +219,13 @@ def is_any_taken(arena, words):
     return any(word >> 63 for at in magazines for word in view[at : at + MAGAZINE_WORDS])
 
 
-def test_the_words_change_more_often_than_the_truth(arena):
+def test_an_operation_has_more_stores_than_commits(arena):
     words = steps_of(arena, lambda: OPERATIONS["alloc"](arena))
     assert len(words) > 10
 
 
 @pytest.mark.parametrize("n_instructions", [1, 7, 20])
-def test_who_is_killed_at_work_has_the_lock_and_the_next_takes_over(arena, n_instructions):
+def test_the_next_process_takes_over_the_lock_of_a_killed_one(arena, n_instructions):
     held = {row.offset for row in arena.buffers()}
     assert kill_at_work(arena, lambda: arena.alloc(PAGE), n_instructions)
     assert arena._attachment.memory[A_BUSY]
@@ -237,20 +237,20 @@ def test_who_is_killed_at_work_has_the_lock_and_the_next_takes_over(arena, n_ins
     assert {row.offset for row in arena.buffers()} == held
 
 
-def test_who_does_little_is_not_killed_at_work(arena):
+def test_kill_at_work_reports_an_operation_that_ends_first(arena):
     assert not kill_at_work(arena, lambda: arena.alloc(PAGE), 1_000_000)
     assert arena._attachment.memory[A_BUSY] == 0
     assert arena.reap() == 1
 
 
-def test_an_operation_that_fails_is_told(arena, capfd):
+def test_an_operation_that_fails_is_reported(arena, capfd):
     with pytest.raises(RuntimeError, match="ended with 3"):
         steps_of(arena, lambda: 1 / 0)
 
 
 @pytest.fixture
 def left(engine, Arena, name):
-    """The name of an arena whose processes were killed: kept, sent, and held by the dead."""
+    """The name of an arena whose processes were killed, with kept, sent and held buffers."""
     if engine == "uncompiled":
         pytest.skip("uncompiled every store is a crash point in other tests, and steps are many")
     for key in ("one", "two"):
@@ -260,7 +260,7 @@ def left(engine, Arena, name):
             buffers = [arena.alloc(n * PAGE) for n in (2, 3, 1, 4)]
             buffers[0].keep(key)
             handles = [pickle.dumps(buffer) for buffer in buffers[:2]]
-            # What it leaves that dies while it recovers: counts are cache, and made anew.
+            # As left by a death during recovery: counts are derived, and are rebuilt.
             arena._attachment.words_of_engine()[H_COUNTS] = 99
             arena._attachment.memory[A_BUSY] = 2 << 32 | OP_REPAIR
             os.kill(os.getpid(), signal.SIGKILL if handles else 0)
@@ -269,7 +269,7 @@ def left(engine, Arena, name):
 
 
 @pytest.mark.soak
-def test_the_first_attachment_leaves_the_same_to_the_next(Arena, left):
+def test_a_first_attachment_killed_at_any_store_can_be_repeated(Arena, left):
     medium = Named.open(left)
     layout = Layout.read(medium.memory[: ARENA_WORDS * WORD].cast("Q").tolist(), medium.size)
     unattached = attaching.adopted(Arena._engine, layout, medium)

@@ -1,7 +1,7 @@
-"""A process that is stopped while it has the lock: others wait, are told who it is, and lose nothing.
+"""A process is stopped while it has the lock. Others wait, learn which process it is, and lose nothing.
 
-Compiled, the holder is a forked process, run an instruction at a time until it is stopped. Uncompiled
-it is this file as a script, which stops itself in place of a store:
+With the compiled engine, the holder is a forked process, run one instruction at a time until it is
+stopped. With the uncompiled engine it is this file as a script, which stops itself before a store:
 
     python tests/sharing/test_stopped_holder.py NAME STORES
 """
@@ -31,25 +31,25 @@ def stop_myself():
 
 
 def hold(name, stores):
-    """Stop inside of an allocation; when let go on, finish it, and tell."""
+    """Stop inside an allocation. When continued, complete it and report."""
     budget = Budget(end=stop_myself)
     own = {"_engine": engine_of_the_mortal(budget)}
     arena = type("Arena", (ChosenArena,), own).attach(name)
-    # The first time a process allocates, it tries twice: the tables that it needs are not there yet.
+    # A process's first allocation tries twice, because its tables do not exist yet.
     arena.alloc(PAGE).release()
     budget.left = budget.spent + stores
     allocate(arena, 0, 1)
 
 
 def allocate(arena, hear, say):
-    """Allocate, tell where, and hold it until told to end."""
+    """Allocate, report the offset, and hold the buffer until told to end."""
     buffer = arena.alloc(3 * PAGE)
     os.write(say, f"{buffer.offset}\n".encode())
     os.read(hear, 1)
 
 
 class Holder:
-    """Stopped inside of an allocation, so many stores after it took the lock."""
+    """A process stopped inside an allocation, a number of stores after it took the lock."""
 
     def __init__(self, arena, stores):
         hear, self.to_it = os.pipe()
@@ -68,7 +68,7 @@ class Holder:
         os.close(say)
 
     def go_on(self):
-        """Let it go on; the offset of its buffer."""
+        """Continue the process. Return the offset of its buffer."""
         os.kill(self.pid, signal.SIGCONT)
         return int(os.read(self.from_it, 20))
 
@@ -96,7 +96,7 @@ def arena(silent, Arena, engine, lock, name):
 
 @pytest.fixture
 def stop(arena):
-    """Have a process be stopped inside of an allocation."""
+    """Stop a process inside an allocation."""
     holders = []
 
     def stop(stores):
@@ -111,7 +111,7 @@ def stop(arena):
 @pytest.mark.parametrize(
     "stores", [1, *(pytest.param(n, marks=pytest.mark.soak) for n in (2, 5)), 3]
 )
-def test_who_waits_is_told_whom_for(arena, stop, stores):
+def test_a_timeout_names_the_process_that_has_the_lock(arena, stop, stores):
     holder = stop(stores)
     for timeout in (0, 0.01):
         with pytest.raises(TimeoutError, match=f"process {holder.pid} has it"):
@@ -122,7 +122,7 @@ def test_who_waits_is_told_whom_for(arena, stop, stores):
 
 
 @pytest.mark.parametrize("timeout", [pytest.param(1e300, marks=pytest.mark.soak), float("inf")])
-def test_a_time_without_end_is_waited_for_until_a_signal(arena, stop, timeout):
+def test_a_wait_without_timeout_ends_by_a_signal(arena, stop, timeout):
     class Struck(Exception):
         pass
 
@@ -144,7 +144,9 @@ def test_a_time_without_end_is_waited_for_until_a_signal(arena, stop, timeout):
     holder.go_on()
 
 
-def test_who_wants_to_attach_is_told_whom_for(silent, start, Arena, engine, lock, name):
+def test_a_timeout_while_attaching_names_the_process_that_has_the_lock(
+    silent, start, Arena, engine, lock, name
+):
     def part(child):
         child.hear()
         attaching.ATTACH_PATIENCE_S = 0.05
@@ -155,7 +157,7 @@ def test_who_wants_to_attach_is_told_whom_for(silent, start, Arena, engine, lock
         child.hear()
         child.say(Arena.attach(name).size)
 
-    # As one that is forked later would be attached as its parent is.
+    # Started first, because a process forked later would share its parent's attachment.
     child = start(part)
     arena = Arena.create(name, 32 * PAGE, lock=lock)
     arena.engine, arena.name = engine, name
@@ -168,7 +170,7 @@ def test_who_wants_to_attach_is_told_whom_for(silent, start, Arena, engine, lock
     holder.close()
 
 
-def test_a_buffer_that_ends_meanwhile_ends_later(arena, stop):
+def test_a_buffer_dropped_while_the_lock_is_taken_is_freed_later(arena, stop):
     mine = arena.alloc(5 * PAGE)
     holder = stop(3)
     del mine
@@ -183,7 +185,7 @@ def test_a_buffer_that_ends_meanwhile_ends_later(arena, stop):
 @pytest.mark.parametrize(
     "stores", [1, *(pytest.param(n, marks=pytest.mark.soak) for n in (2, 5)), 3]
 )
-def test_who_is_killed_where_it_was_stopped_is_taken_over(arena, stop, stores):
+def test_the_lock_of_a_stopped_process_is_taken_over_when_it_is_killed(arena, stop, stores):
     holder = stop(stores)
     with pytest.raises(TimeoutError):
         arena.alloc(PAGE, timeout=0)
@@ -194,7 +196,9 @@ def test_who_is_killed_where_it_was_stopped_is_taken_over(arena, stop, stores):
     assert [row.offset for row in arena.buffers()] == [buffer.offset]
 
 
-def test_who_forks_meanwhile_shares_its_slot(arena, start, stop, engine, lock, monkeypatch):
+def test_a_fork_while_the_lock_is_taken_shares_the_slot(
+    arena, start, stop, engine, lock, monkeypatch
+):
     if engine == "uncompiled":
         monkeypatch.setattr(fork, "FORK_PATIENCE_MS", 50)
     elif lock == "file":
@@ -222,7 +226,7 @@ def test_who_forks_meanwhile_shares_its_slot(arena, start, stop, engine, lock, m
     assert child.wait() == 0
 
 
-# Who waits, watched from outside
+# Waiting processes, observed from outside
 
 
 OPERATIONS = {
@@ -240,7 +244,7 @@ OPERATIONS = {
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_who_waits_hears_ctrl_c(arena, start, stop, until_waiting, operation):
+def test_a_waiting_process_reacts_to_ctrl_c(arena, start, stop, until_waiting, operation):
     def part(child):
         signal.signal(signal.SIGINT, signal.default_int_handler)
         child.hear()
@@ -267,7 +271,9 @@ def test_who_waits_hears_ctrl_c(arena, start, stop, until_waiting, operation):
     arena.verify()
 
 
-def test_who_waits_lets_other_threads_run_and_signals_be_handled(arena, start, stop, until_waiting):
+def test_a_waiting_thread_lets_other_threads_run_and_signals_be_handled(
+    arena, start, stop, until_waiting
+):
     def part(child):
         def echo():
             for _ in range(3):
@@ -297,8 +303,8 @@ def test_who_waits_lets_other_threads_run_and_signals_be_handled(arena, start, s
     assert child.wait() == 0
 
 
-def test_who_waits_may_be_ended(arena, start, stop, until_waiting):
-    """By SIGTERM, and by SIGKILL: neither needs the lock, nor leaves anything of it behind."""
+def test_a_waiting_process_can_be_ended(arena, start, stop, until_waiting):
+    """By SIGTERM and by SIGKILL. Neither needs the lock, and nothing of the process is left."""
     children = [start(lambda child: (child.hear(), arena.alloc(PAGE))) for _ in range(2)]
     holder = stop(3)
     for child, number in zip(children, (signal.SIGTERM, signal.SIGKILL), strict=True):

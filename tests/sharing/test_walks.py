@@ -1,4 +1,4 @@
-"""What a walk through an arena reads: little, where little is live."""
+"""A walk through an arena reads little if few buffers are live."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WALKS = {
 
 
 @pytest.mark.parametrize("walk", WALKS)
-def test_what_is_aside_is_not_walked_through(Arena, engine, walk, counted):
+def test_a_walk_skips_the_cached_run(Arena, engine, walk, counted):
     if engine == "compiled":
         pytest.skip("reads are counted uncompiled")
     arena = Arena("64 MiB")

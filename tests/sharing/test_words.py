@@ -1,4 +1,4 @@
-"""The numbers of the protocol keep apart what must be kept apart."""
+"""The numbers of the protocol are distinct where they must be."""
 
 from pagebuddy.core.words import N_HEADS
 from pagebuddy.sharing import words
@@ -9,11 +9,11 @@ NAMES = list(CONSTANTS)
 ANSWERS = NAMES[NAMES.index("DONE") : NAMES.index("SLICE_MS")]
 
 
-def test_the_magic_number_is_a_word_of_text():
+def test_the_magic_number_is_readable_text():
     assert int.from_bytes(b"PBARENA1", "little") == words.ARENA_MAGIC
 
 
-def test_no_two_answers_operations_or_faults_are_the_same():
+def test_answers_operations_and_faults_are_distinct():
     for names in (
         ANSWERS,
         [name for name in NAMES if name.startswith("OP_")],
@@ -23,7 +23,7 @@ def test_no_two_answers_operations_or_faults_are_the_same():
         assert len({CONSTANTS[name] for name in names}) == len(names)
 
 
-def test_an_answer_is_not_a_node():
+def test_answers_are_distinct_from_nodes():
     assert len(ANSWERS) > 10
     assert all(CONSTANTS[name] < N_HEADS for name in ANSWERS)
 
@@ -33,7 +33,7 @@ def test_every_fault_has_a_name():
     assert faults <= set(OF_ARENAS)
 
 
-def test_slots_have_their_own_bits_beside_the_count_of_tickets():
+def test_slot_bits_do_not_overlap_the_ticket_count():
     seen = set()
     for slot in range(48 + 64 + 64):
         place = words.hold_word(slot), words.hold_bit(slot)

@@ -1,4 +1,4 @@
-"""Random calls against the naive model; and that the machine finds what it is there to find."""
+"""Random calls are compared with the naive model, and the machine finds deliberate faults."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_the_allocator_does_as_the_model(Buddy):
 
 
 class KeepsAPage(BuddyAllocator):
-    """Trims to one page more than it was asked for."""
+    """Shrinks to one page more than requested."""
 
     def resize(self, page, n_pages):
         if n_pages < self.size_of(page):
@@ -24,14 +24,14 @@ class KeepsAPage(BuddyAllocator):
 
 
 class Forgets(BuddyAllocator):
-    """Frees all of a batch but its last page."""
+    """Frees all pages of a batch except the last one."""
 
     def free_many(self, pages):
         super().free_many(list(pages)[:-1])
 
 
 class Misaligns(BuddyAllocator):
-    """Takes an alignment for a wish."""
+    """Ignores a requested alignment."""
 
     def alloc(self, n_pages, **limits):
         limits.pop("align", None)

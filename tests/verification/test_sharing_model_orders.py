@@ -1,8 +1,8 @@
-"""Orders of two stores that no search tells apart: a death under either ends the same.
+"""Orders of two stores that the search cannot distinguish: a kill in either order has the same result.
 
-Whoever comes next recovers before it looks, and nobody else stores while the lock is held. So it is
-enough that whatever the words are after each store of the other order, once recovered and reaped, they
-are what they would be after some store of the order that the rule has.
+A process that gets the lock after a kill recovers before it reads, and no other process stores while
+the lock is held. So it is enough to compare the words after recovery and reaping: after each store of
+the wrong order they must equal the words after some store of the right order.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ ORDERS = {
     Flaw.COMMIT_BEFORE_HOLD: ("alloc", {**ALONE, "pages": 2}),
     Flaw.CLAIM_TICKET_FIRST: ("claim", LENDERS),
     Flaw.REPLACED_HOLD_FIRST: ("keep", KEEPERS),
-    # One that the search tells apart: this test must too.
+    # The search finds this one, so this test must find it too.
     Flaw.UNKEEP_HOLD_FIRST: ("unkeep", KEEPERS),
 }
 
 
 def about_to(operation: str, configuration: Configuration) -> set[tuple[State, int]]:
-    """Every state that the sound protocol comes to in which a process may lock for an operation."""
+    """Return every reachable state in which a process may get the lock for an operation."""
     first = first_state(configuration)
     seen, waiting = {first}, [first]
     found = set()
@@ -51,9 +51,9 @@ def recovered(words: Words) -> Words:
 
 
 def settled(state: State, i: int) -> Words:
-    """What is left of a process that dies now: recovered, and its slot reaped.
+    """Return the words after process `i` dies now, the words are recovered, and its slot is reaped.
 
-    Where a free entry is, and what the holds of a free page say, nobody asks.
+    The positions of free entries and the holds of free pages do not matter.
     """
     mine = state.processes[i].slot
     words = recovered(state.words)
@@ -67,7 +67,7 @@ def settled(state: State, i: int) -> Words:
 
 
 def ends(state: State, i: int, flaw: Flaw | None) -> tuple[set[Words], State]:
-    """What is left by a death before any store of an operation or after the last; and who lives on."""
+    """Return the words after a kill at any store of an operation, and the state without a kill."""
     state = after(state, Move("locks", i), flaw)
     left = {settled(state, i)}
     while state.lock != UNLOCKED:
@@ -77,7 +77,7 @@ def ends(state: State, i: int, flaw: Flaw | None) -> tuple[set[Words], State]:
 
 
 def told_apart(flaw: Flaw) -> bool:
-    """Whether a death, or none, ends otherwise anywhere than it could by the rule."""
+    """Return whether the flaw has a result, with or without a kill, that the right order cannot have."""
     operation, bounds = ORDERS[flaw]
     places = about_to(operation, Configuration(**bounds))
     assert places

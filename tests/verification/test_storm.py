@@ -1,4 +1,4 @@
-"""Short storms kill processes at random, and no survivor notices; `make storm` raises long ones."""
+"""Short storms: processes are killed at random, and nothing is lost. `make storm` runs long ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from verification.storm import pattern
 
 
 def storm(*options, **environment):
-    """Raise a storm in a process of its own; what it ends with, and what it says."""
+    """Run a storm in its own process. Return the completed process."""
     return subprocess.run(
         [sys.executable, "-m", "verification.storm", "--limit", "10", *options],
         env=os.environ | environment,

@@ -1,13 +1,16 @@
-"""Hypothesis state machines that hold an arena to a naive model, call after call.
+"""A Hypothesis state machine that compares an arena with a naive model after each call. One process.
 
     run_state_machine_as_test(arena_machine_for(Arena), settings=settings())
 
-model      who holds what, said with sets and counts of names
-place      where an arena of each kind is made, and found again
-reference  one object of this process that leads to a buffer's bytes
-ground     what all rules stand on: the arena, its model, and what is compared after each of them
-having     rules of having buffers: allocating, viewing, letting go, resizing
-keeping    rules of keeping them under keys
-sending    rules of handles, and of objects that are dumped and loaded
-machine    rules of the arena as a whole, and all others: one process does all that there is to do
+Used by tests/arena/test_machine.py; the processes machine also uses `model` and `place`.
+
+- `model`: the naive model: which process holds what, in sets and counts.
+- `place`: creates an arena of each kind and attaches to it again.
+- `reference`: an object of this process that refers to a buffer's bytes.
+- `refusal`: a block that must raise an error.
+- `ground`: the base of all rules: the arena, its model, and the comparison after each rule.
+- `having`: rules that allocate, view, release and resize buffers.
+- `keeping`: rules that keep buffers under keys.
+- `sending`: rules of handles, and of objects that are dumped and loaded.
+- `machine`: rules of the whole arena; the complete machine.
 """

@@ -1,4 +1,4 @@
-"""What all rules stand on: the arena, its model, and what is compared after each of them."""
+"""The base of all rules: the arena, its model, and the comparison after each rule."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ sizes = st.one_of(st.integers(1, 400), st.integers(1, 2000), st.integers(1, 100_
 
 
 class Ground(RuleBasedStateMachine):
-    """An arena of any kind, with several objects for it that take turns, and what leads into it.
+    """An arena of any kind, the `Arena` objects for it, which take turns, and the references into it.
 
-    What is aside in the engine is settled by whoever looks. So that it can be taken back as well, there
-    are steps after which nobody does: see `look_away`.
+    Looking at an arena returns its cached run to the free lists. The rule `look_away` leaves out the
+    comparison after a few steps, so that the cached run is also used.
     """
 
     arena_class: ClassVar[type[Arena]] = Arena
@@ -52,7 +52,7 @@ class Ground(RuleBasedStateMachine):
         options: dict[str, Any] = {"page_size": page_size, "max_order": max_order}
         size = page_size * n_pages
         if kind == "given":
-            # The tables lie in it, and are as large as little memory allows.
+            # The memory also contains the tables, at their smallest size.
             size += 16_384
         else:
             options |= {"slots": slots, "lock": "file" if file_lock else None}
@@ -69,43 +69,43 @@ class Ground(RuleBasedStateMachine):
 
     @property
     def arena(self) -> Any:
-        """The object whose turn it is."""
+        """The `Arena` object to use next."""
         self.turn += 1
         return self.arenas[self.turn % len(self.arenas)]
 
     def own_slot(self) -> int:
-        """This process's slot."""
+        """Return this process's slot."""
         slot: int = next(row.slot for row in self.arena.processes() if row.me)
         return slot
 
-    # What rules share
+    # Used by all rules
 
     def pages_for(self, nbytes: int) -> int:
-        """How many pages so many bytes need."""
+        """Return the number of pages for a number of bytes."""
         return -(-nbytes // self.page_size)
 
     def page_of(self, buffer: Any) -> int:
-        """Where a Buffer starts."""
+        """Return the first page of a Buffer."""
         assert buffer.offset % self.page_size == 0
         page: int = buffer.offset // self.page_size
         return page
 
     def pick(self, pick: int, among: list[Any]) -> Any:
-        """One of them."""
+        """Choose an element by a number."""
         return among[pick % len(among)]
 
     @property
     def shown(self) -> list[Reference]:
-        """The references whose bytes can be had."""
+        """The references that are not released."""
         return [reference for reference in self.references if reference.shows]
 
     @property
     def buffers(self) -> list[Reference]:
-        """The Buffers that were not released."""
+        """The Buffers that are not released."""
         return [reference for reference in self.shown if reference.is_buffer]
 
     def out_of_pages(self, requested: int) -> Refusal:
-        """The block is refused for want of pages, and the error tells the figures."""
+        """The block must raise `OutOfPages`, with the figures of the model."""
 
         def check(error: OutOfPages) -> None:
             pages = self.model.pages
@@ -115,24 +115,24 @@ class Ground(RuleBasedStateMachine):
         return Refusal(OutOfPages, check=check)
 
     def refused(self, *errors: type[Exception]) -> Refusal:
-        """The block raises one of these errors."""
+        """The block must raise one of these errors."""
         return Refusal(*errors)
 
     def refer(self, reference: Reference) -> Reference:
-        """There is one more object that leads to a buffer."""
+        """Add a reference to a buffer."""
         self.model.hold(reference.page, ME)
         self.references.append(reference)
         return reference
 
     def refer_to_buffer(self, buffer: Any) -> Reference:
-        """There is one more Buffer for a live buffer."""
+        """Add a Buffer for a live buffer."""
         assert buffer.capacity == self.model.buffers[self.page_of(buffer)].n_pages * self.page_size
         return self.refer(
             Reference(self.page_of(buffer), buffer, range(buffer.nbytes), is_buffer=True)
         )
 
     def own(self, reference: Reference, n_pages: int, seed: int | None) -> None:
-        """There is an object that leads to a new buffer; by a seed, it is written to all over."""
+        """Add the first reference to a new buffer. With a seed, fill the buffer."""
         self.model.alloc(reference.page, n_pages, ME)
         self.references.append(reference)
         if seed is not None:
@@ -141,12 +141,12 @@ class Ground(RuleBasedStateMachine):
             reference.write(content, self.model.buffers[reference.page].contents)
 
     def forget(self, reference: Reference) -> None:
-        """There is one object less, which was the machine's last reference to it."""
+        """Remove a reference, the only one to its object."""
         self.references.remove(reference)
         if reference.holds:
             self.model.let_go(reference.page, ME)
 
-    # Looking
+    # Comparing
 
     @rule(steps=st.integers(1, 6))
     @precondition(lambda self: not self.steps_unseen)
@@ -169,7 +169,7 @@ class Ground(RuleBasedStateMachine):
             self.compare()
 
     def compare(self) -> None:
-        """Hold everything that the arena tells to the model."""
+        """Compare everything that the arena reports with the model."""
         arena = self.arena
         arena.verify()
         rows = {
@@ -194,6 +194,6 @@ class Ground(RuleBasedStateMachine):
 
 
 def pattern(seed: int, n_bytes: int) -> bytes:
-    """Bytes that tell whose they are."""
+    """Return bytes that depend on a seed."""
     block = Random(seed).randbytes(min(n_bytes, 1021))
     return (block * (n_bytes // max(len(block), 1) + 1))[:n_bytes]

@@ -1,4 +1,4 @@
-"""Rules of having buffers: allocating, viewing, writing, letting go, resizing."""
+"""Rules that allocate, view, write, release and resize buffers."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _shapes = st.one_of(
 
 
 class Having(Ground):
-    """What a process does with buffers of its own."""
+    """Operations of a process on its own buffers."""
 
     def why_not_kept(self, page: int | None, key: str, replace: bool) -> type[Exception] | None:
-        """What `keep` must raise."""
+        """Return the error that `keep` must raise, or None."""
         buffer = None if page is None else self.model.buffers[page]
         if buffer is not None and buffer.key is not None and key in ("", buffer.key):
             return None
@@ -34,7 +34,7 @@ class Having(Ground):
             return ValueError
         return OutOfSlots if len(self.model.kept) == self.n_entries else None
 
-    # Taking
+    # Allocating
 
     @rule(
         nbytes=sizes,
@@ -115,7 +115,7 @@ class Having(Ground):
         self.own(reference, n_pages, None)
         self.model.buffers[reference.page].contents[:] = content
 
-    # Looking at what is there
+    # Viewing and writing
 
     @precondition(lambda self: self.shown)
     @rule(pick=picks, cut=_cuts)
@@ -131,7 +131,7 @@ class Having(Ground):
     @precondition(lambda self: self.buffers)
     @rule(pick=picks, by_numpy=st.booleans())
     def serve(self, pick: int, by_numpy: bool) -> None:
-        """By the buffer protocol, which uncompiled Buffers do not have before Python 3.12."""
+        """Use the buffer protocol, which uncompiled Buffers lack before Python 3.12."""
         reference = self.pick(pick, self.buffers)
         try:
             export = memoryview(reference.thing)
@@ -175,7 +175,7 @@ class Having(Ground):
         content = pattern(seed, len(reference.places))
         reference.write(content, self.model.buffers[reference.page].contents)
 
-    # Letting go
+    # Releasing
 
     @precondition(lambda self: self.references)
     @rule(pick=picks)
@@ -214,7 +214,7 @@ class Having(Ground):
         n, own = self.pages_for(nbytes), buffer.capacity // self.page_size
         asks = n != own or there.key is not None
         if asks and n < there.n_pages:
-            # Another object for the same pages may have made them more than this one knows of.
+            # Another object may have grown the same buffer since this one last looked.
             unseen = not reference.served and self.model.is_held_by_one_object(page)
             if n >= own or not unseen:
                 with self.refused(BufferError):

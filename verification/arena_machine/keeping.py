@@ -1,4 +1,4 @@
-"""Rules of keeping: under a key, without one, and finding again."""
+"""Rules that keep buffers, with and without a key, and find them again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from verification.arena_machine.having import Having
 
 
 class Keeping(Having):
-    """What a process does that buffers shall outlive it."""
+    """Operations by which buffers outlive a process."""
 
     @precondition(lambda self: self.buffers)
     @rule(pick=picks, key=st.one_of(st.just(True), KEYS), replace=st.booleans())

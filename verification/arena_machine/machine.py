@@ -1,4 +1,4 @@
-"""One process does with one arena all that there is to do, in any order."""
+"""The complete machine: one process performs all operations on one arena, in any order."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ MOST_DEAD = 4
 
 
 class ArenaMachine(Sending):
-    """The rules of the other files, and those of the arena as a whole: closing, forking, reaping."""
+    """The rules of the other files, and rules of the whole arena: closing, forking, reaping."""
 
     @property
     def is_shared(self) -> bool:
-        """Whether processes can share it."""
+        """Whether other processes can attach to the arena."""
         return self.place.kind != "given"
 
-    # Keeping it in order
+    # Maintenance
 
     @rule(tickets=st.booleans())
     def reap(self, tickets: bool) -> None:
@@ -51,12 +51,12 @@ class ArenaMachine(Sending):
     def flush(self) -> None:
         self.arena.flush()
 
-    # Coming and going
+    # Attaching, forking and closing
 
     @precondition(lambda self: self.is_shared and len(self.model.dead) < MOST_DEAD)
     @rule(killed=st.booleans())
     def fork_and_die(self, killed: bool) -> None:
-        """A child holds what this process holds, and goes on doing so when it is dead."""
+        """A child holds what this process holds, also after its death until it is reaped."""
         before = {row.slot for row in self.arena.processes()}
         pid = os.fork()
         if pid == 0:
@@ -87,13 +87,13 @@ class ArenaMachine(Sending):
     @precondition(lambda self: self.is_shared)
     @rule(by_handle=st.booleans(), pick=picks)
     def close_and_attach_again(self, by_handle: bool, pick: int) -> None:
-        """Without any object that leads into it the process is no longer attached at all."""
+        """Without a reference into the arena, closing detaches the process."""
         self.close_all()
         if not self.references:
             self.model.detach(ME)
         found = [handle for handle in self.handles if self.model.page_of(handle) is not None]
         claimed = None
-        # A handle makes the process attach by the engine in use, wherever the arena has a name.
+        # If the arena has a name, a handle attaches the process, with the engine in use.
         by_handle = by_handle and self.place.kind != "anonymous"
         if by_handle and found and self.arena_class._engine is ENGINE:
             handle = self.pick(pick, found)
@@ -108,7 +108,7 @@ class ArenaMachine(Sending):
         self.slots[self.own_slot()] = ME
 
     def close_all(self) -> None:
-        """Nothing but references leads into the arena any more."""
+        """Close all `Arena` objects; only the references remain."""
         for arena in self.arenas:
             arena.close()
         self.arenas.clear()
@@ -117,7 +117,7 @@ class ArenaMachine(Sending):
 
     def teardown(self) -> None:
         try:
-            # Not after a failure, which would be hidden by another.
+            # Not after a failure: a second failure would hide it.
             if self.arenas and sys.exc_info()[1] is None:
                 self.leave_nothing()
         finally:
@@ -125,7 +125,7 @@ class ArenaMachine(Sending):
                 self.place.remove()
 
     def leave_nothing(self) -> None:
-        """What is left is what was kept, and what is on its way; and then nothing."""
+        """Release everything: kept and sent buffers remain. Then end these; nothing remains."""
         while self.references:
             self.forget(self.references[-1])
         self.compare()
@@ -147,6 +147,6 @@ class ArenaMachine(Sending):
 
 
 def arena_machine_for(arena: type[Arena]) -> type[ArenaMachine]:
-    """The machine over a given class of arenas."""
+    """Return the machine for a class of arenas."""
     own: dict[str, Any] = {"arena_class": arena}
     return type(f"{arena.__name__}Machine", (ArenaMachine,), own)

@@ -1,4 +1,4 @@
-"""The naive model of an arena: its pages, and by name who needs which buffer."""
+"""The naive model of an arena: its pages, and the names of the processes that hold each buffer."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pagebuddy.testing.model import NaiveAllocator
 class NaiveBuffer:
     """A live buffer.
 
-    `holders` counts the objects of each process, `tickets` the bytes that each handle on its way shows.
-    `key` is None where it is not kept, and "" where it is kept without a key; `nbytes` is what the
-    directory tells of a kept one. `contents` are its first bytes, as far as they are known.
+    `holders` counts the objects of each process. `tickets` has the size in bytes that each outstanding
+    handle shows. `key` is None if the buffer is not kept, and "" if it is kept without a key. `nbytes`
+    is the size in the directory if it is kept. `contents` are its first bytes, as far as they are known.
     """
 
     n_pages: int
@@ -28,15 +28,15 @@ class NaiveBuffer:
 
     @property
     def is_needed(self) -> bool:
-        """Whether anybody holds it, it is kept, or a handle to it is on its way."""
+        """Whether the buffer has a holder or a ticket, or is kept."""
         return bool(self.holders or self.tickets or self.key is not None)
 
 
 class NaiveArena:
-    """What an arena must do, said with names of processes: who is alive, and who holds what.
+    """The specification of an arena, with named processes: which are alive, and what each holds.
 
-    It chooses neither pages nor handles: it is told them. The following holds: a buffer is live as long
-    as somebody holds it, dead or alive, it is kept, or a ticket names it.
+    The caller tells the model which pages and handles the arena chose. A buffer is live as long as a
+    process holds it (dead or alive), it is kept, or a ticket names it.
 
     >>> arena = NaiveArena(8)
     >>> arena.attach("me")
@@ -58,29 +58,29 @@ class NaiveArena:
     # Processes
 
     def attach(self, who: str) -> None:
-        """A process is there; it has found the dead."""
+        """Add a process. Attaching reaps the dead."""
         self.reap()
         self.alive.add(who)
 
     def fork(self, parent: str, child: str) -> None:
-        """A process is there that holds what its parent holds, object by object."""
+        """Add a process that holds what its parent holds, object by object."""
         self.alive.add(child)
         for buffer in self.buffers.values():
             if parent in buffer.holders:
                 buffer.holders[child] = buffer.holders[parent]
 
     def detach(self, who: str) -> None:
-        """A process leaves in order: its holds end."""
+        """Remove a process that detaches, and end its holds."""
         self.alive.remove(who)
         self._end_holds({who})
 
     def die(self, who: str) -> None:
-        """A process is killed: what it held is held until somebody finds out."""
+        """Kill a process. Its holds stay until it is reaped."""
         self.alive.remove(who)
         self.dead.add(who)
 
     def reap(self) -> int:
-        """Somebody finds out who is dead; how many."""
+        """End the holds of all dead processes. Return how many there were."""
         n_dead = len(self.dead)
         self._end_holds(self.dead)
         self.dead.clear()
@@ -95,7 +95,7 @@ class NaiveArena:
     # Buffers
 
     def has_room(self, n_pages: int, align: int = 1) -> bool:
-        """Whether an allocation must succeed; where it cannot at once, the dead are reaped for it."""
+        """Return whether an allocation must succeed. If there is no room, reap the dead first."""
         if n_pages > len(self.pages.pages):
             return False
         if not self.pages.fits(n_pages, align=align):
@@ -103,16 +103,16 @@ class NaiveArena:
         return self.pages.fits(n_pages, align=align)
 
     def alloc(self, page: int, n_pages: int, who: str) -> None:
-        """A process has a new buffer. `AssertionError` where its pages were not free."""
+        """Add a buffer of a process. Raises `AssertionError` if its pages are not free."""
         self.pages.take(page, n_pages)
         self.buffers[page] = NaiveBuffer(n_pages, Counter([who]))
 
     def hold(self, page: int, who: str) -> None:
-        """A process has one more object for a buffer."""
+        """Add one object of a process for a buffer."""
         self.buffers[page].holders[who] += 1
 
     def let_go(self, page: int, who: str) -> None:
-        """A process has one object less for a buffer."""
+        """Remove one object of a process for a buffer."""
         holders = self.buffers[page].holders
         holders[who] -= 1
         if not holders[who]:
@@ -120,12 +120,12 @@ class NaiveArena:
         self._settle(page)
 
     def is_held_by_one_object(self, page: int) -> bool:
-        """Whether nobody but the one object that some process has can see a buffer."""
+        """Return whether a single object of one process is all that refers to a buffer."""
         buffer = self.buffers[page]
         return buffer.holders.total() == 1 and not buffer.tickets and buffer.key is None
 
     def resize(self, page: int, n_pages: int) -> None:
-        """A buffer is that long now."""
+        """Change a buffer's number of pages."""
         buffer = self.buffers[page]
         if n_pages != buffer.n_pages:
             self.pages.resize(page, n_pages)
@@ -134,44 +134,44 @@ class NaiveArena:
     # Handles and keys
 
     def send(self, page: int, handle: Hashable, nbytes: int) -> None:
-        """A handle to a buffer is on its way, and shows so many bytes of it."""
+        """Add a handle that shows `nbytes` bytes of a buffer."""
         self.buffers[page].tickets[handle] = nbytes
 
     def page_of(self, handle: Hashable) -> int | None:
-        """The buffer that a handle names; None where it was claimed or ended."""
+        """Return the page of a handle's buffer, or None if the handle was claimed or has ended."""
         return next((page for page, b in self.buffers.items() if handle in b.tickets), None)
 
     def claim(self, handle: Hashable, who: str) -> int:
-        """A process has one more object, and the handle is done for; the buffer's page."""
+        """End a handle and add an object of a process. Return the buffer's page."""
         page = self.page_of(handle)
         if page is None:
-            raise AssertionError(f"{handle!r} was claimed, or ended")
+            raise AssertionError(f"{handle!r} was claimed or has ended")
         self.hold(page, who)
         del self.buffers[page].tickets[handle]
         return page
 
     def end_handles(self) -> None:
-        """All handles on their way end."""
+        """End all outstanding handles."""
         for page, buffer in list(self.buffers.items()):
             buffer.tickets.clear()
             self._settle(page)
 
     @property
     def n_tickets(self) -> int:
-        """How many handles are on their way."""
+        """The number of outstanding handles."""
         return sum(len(buffer.tickets) for buffer in self.buffers.values())
 
     @property
     def kept(self) -> dict[int, str]:
-        """The keys of kept buffers by page, "" for none."""
+        """The key of each kept buffer, by page; "" without a key."""
         return {page: b.key for page, b in self.buffers.items() if b.key is not None}
 
     def page_under(self, key: str) -> int | None:
-        """The buffer that is kept under a key."""
+        """Return the page of the buffer that is kept under a key, or None."""
         return next((page for page, other in self.kept.items() if key and other == key), None)
 
     def keep(self, page: int, key: str, nbytes: int) -> None:
-        """A buffer is kept, so many bytes of it; whatever had the key is kept no longer."""
+        """Keep `nbytes` bytes of a buffer under a key. The buffer that had the key is unkept."""
         buffer = self.buffers[page]
         again = buffer.key is not None and key in ("", buffer.key)
         buffer.nbytes = nbytes
@@ -183,7 +183,7 @@ class NaiveArena:
             self.unkeep(former)
 
     def unkeep(self, page: int) -> None:
-        """A buffer is kept no longer."""
+        """Stop keeping a buffer."""
         self.buffers[page].key = None
         self._settle(page)
 
@@ -195,7 +195,7 @@ class NaiveArena:
     # Comparing
 
     def rows(self) -> set[tuple[Any, ...]]:
-        """Page, pages, key, bytes if kept, holders and number of tickets of each buffer."""
+        """Return page, pages, key, bytes if kept, holders and number of tickets of each buffer."""
         return {
             (
                 page,
@@ -209,7 +209,7 @@ class NaiveArena:
         }
 
     def figures(self) -> dict[str, Any]:
-        """What `Arena.stats` must tell."""
+        """Return what `Arena.stats` must report."""
         orders = Counter(order for _, order in self.pages.free_blocks())
         return {
             "n_pages": len(self.pages.pages),
@@ -225,14 +225,14 @@ class NaiveArena:
         }
 
     def check(self, stats: Any, rows: set[tuple[Any, ...]]) -> None:
-        """Compare with what an arena tells: `AssertionError` where they differ."""
+        """Compare with what an arena reports. Raises `AssertionError` if they differ."""
         expected = self.rows()
         if rows != expected:
             raise AssertionError(
-                f"buffers are {sorted(rows - expected, key=str)}, and must be "
-                f"{sorted(expected - rows, key=str)}, besides those that agree"
+                f"the arena reports buffers {sorted(rows - expected, key=str)}, expected "
+                f"{sorted(expected - rows, key=str)}; all other buffers agree"
             )
         for name, figure in self.figures().items():
             found = getattr(stats, name)
             if found != figure:
-                raise AssertionError(f"{name} is {found}, and must be {figure}")
+                raise AssertionError(f"{name} is {found}; expected {figure}")

@@ -1,4 +1,4 @@
-"""Where an arena of each kind is made, and found again."""
+"""Create an arena of each kind, and attach to it again. Used by both machines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHARED_KINDS = KINDS[:3]
 
 
 class Place:
-    """One arena to be: of a kind, under a name, in a folder or behind a descriptor of its own."""
+    """The location of one arena: its kind, and its name, folder or file descriptor."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -25,11 +25,11 @@ class Place:
 
     @property
     def path(self) -> str:
-        """Where the file is."""
+        """The path of the file."""
         return os.path.join(self.folder.name if self.folder else "", "store")
 
     def make(self, cls: Any, size: int, **options: Any) -> Any:
-        """Make the arena; `size` is that of the memory where it is given."""
+        """Create the arena. For the kind "given", `size` is the size of the memory."""
         if self.kind == "named":
             return cls.create(self.name, size, **options)
         if self.kind == "file":
@@ -41,13 +41,13 @@ class Place:
         return arena
 
     def find(self, cls: Any) -> Any:
-        """Attach to it."""
+        """Attach to the arena."""
         if self.kind == "named":
             return cls.attach(self.name)
         return cls.file(self.path) if self.kind == "file" else cls.attach(self.fd)
 
     def remove(self) -> None:
-        """Leave nothing behind."""
+        """Remove the name, the file and the descriptor."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1

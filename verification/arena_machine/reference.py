@@ -1,4 +1,4 @@
-"""One object of this process that leads to a buffer's bytes."""
+"""An object of this process that refers to a buffer's bytes. Used by the rules."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 
 class Reference:
-    """A Buffer, a view or an array: of the buffer at a page it shows the bytes at `places`.
+    """A Buffer, view or array that shows the bytes at `places` of the buffer at `page`.
 
-    Views and arrays are of single bytes and in one dimension, and may step. A Buffer that was released
-    shows nothing, and holds its pages only if it was served: if its buffer protocol was used.
+    Views and arrays have one dimension and single-byte elements, and may have a step. A released Buffer
+    shows nothing; it holds its pages only if its buffer protocol was used (`served`).
     """
 
     def __init__(self, page: int, thing: Any, places: range, *, is_buffer: bool = False) -> None:
@@ -27,35 +27,35 @@ class Reference:
 
     @property
     def shows(self) -> bool:
-        """Whether its bytes can be had."""
+        """Whether its bytes are accessible."""
         return not self.released
 
     @property
     def cut(self) -> slice:
-        """Its places, of a buffer that may be shorter."""
+        """Its places as a slice, which also fits a buffer that is shorter by now."""
         places = self.places
         return slice(places.start, max(places.stop, places.start), places.step)
 
     @property
     def view(self) -> Any:
-        """What has the bytes."""
+        """The object with the bytes."""
         return self.thing.view if self.is_buffer else self.thing
 
     def read(self) -> bytes:
-        """The bytes that it shows."""
+        """Return the bytes that it shows."""
         return bytes(self.view.tobytes())
 
     def write(self, content: bytes, contents: bytearray) -> None:
-        """Write as many of these bytes as it shows, and note them where the contents are known."""
+        """Write as many of these bytes as it shows, and update `contents` as far as it is known."""
         self.view[:] = memoryview(content)[: len(self.places)]
         known = range(len(contents))[self.cut]
         contents[self.cut] = content[: len(known)]
 
     def part(self, cut: slice) -> Reference:
-        """A view of a part of it; of a Buffer, one of its own."""
+        """Return a reference to a view of a part of it."""
         return Reference(self.page, self.view[cut], self.places[cut])
 
     def is_sound(self, contents: bytearray) -> bool:
-        """Whether it shows what was written, as far as that is known."""
+        """Return whether it shows what was written, as far as that is known."""
         expected = contents[self.cut]
         return self.read()[: len(expected)] == bytes(expected)

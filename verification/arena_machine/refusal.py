@@ -1,4 +1,4 @@
-"""A block that must be refused."""
+"""A block that must raise an error. Used by the rules."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 
 
 class Refusal:
-    """The block raises one of these errors, of which `check` holds.
+    """The block must raise one of these errors; `check` is called with the error.
 
-    Not made of a generator: from Python 3.13 on what a generator swallows stays in a cycle with the
-    frame that threw it in, and so does what the block had, until the garbage is collected.
+    This is not a generator-based context manager. From Python 3.13 on, an error swallowed by a generator
+    stays in a reference cycle with the frame that raised it; so the frame's buffers would stay alive
+    until the next garbage collection.
     """
 
     def __init__(
@@ -24,7 +25,7 @@ class Refusal:
 
     def __exit__(self, kind: type[BaseException] | None, error: Any, traceback: object) -> bool:
         if kind is None:
-            raise AssertionError(f"none of {self.errors} was raised")
+            raise AssertionError(f"expected one of {self.errors}, but no error was raised")
         if not issubclass(kind, self.errors):
             return False
         if self.check is not None:

@@ -1,4 +1,4 @@
-"""Rules of sending: handles, and objects that are dumped and loaded."""
+"""Rules of handles, and of objects that are dumped and loaded."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from verification.arena_machine.reference import Reference
 
 @dataclass
 class Sent:
-    """A dumped object: what it was made of, and which of its handles is for which page.
+    """A dumped object: its parts, and the page of each of its handles.
 
-    `copied` is where an array went that was none of the arena's, or None.
+    `copied` is the page of the copy of an array that is not in the arena, or None.
     """
 
     data: bytes
@@ -31,7 +31,7 @@ class Sent:
 
 
 class Sending(Keeping):
-    """What a process does so that another can have what it has; here it is that other itself."""
+    """Operations that pass buffers to another process. Here the same process receives them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class Sending(Keeping):
         self.sent: list[Sent] = []
 
     def has_tickets(self, n: int) -> bool:
-        """Whether so many handles can be made; where they cannot at once, the dead are reaped."""
+        """Return whether `n` handles can be made. If there are too few tickets, reap the dead first."""
         if self.model.n_tickets + n > self.n_tickets:
             self.model.reap()
         return self.model.n_tickets + n <= self.n_tickets
@@ -63,7 +63,7 @@ class Sending(Keeping):
         handle = self.pick(pick, self.handles)
         page = self.model.page_of(handle)
         if page is None or self.place.kind == "given":
-            # Nothing tells others of an arena of one process.
+            # Handles of an arena that is not shared cannot be claimed.
             with self.refused(StaleHandle):
                 pickle.loads(handle)
             return
@@ -76,14 +76,14 @@ class Sending(Keeping):
     # Whole objects
 
     def may_travel(self, reference: Reference) -> bool:
-        """Whether it travels as a handle: no view without bytes, nor one that steps and is no array."""
+        """Return whether it is sent as a handle. Empty views and memoryviews with a step are not."""
         if reference.is_buffer:
             return True
         if not len(reference.places):
             return False
         if reference.places.step == 1:
             return True
-        # What was made shorter since may be too short for a view that steps.
+        # The buffer may have been shortened, and be too short for a view with a step.
         buffer = self.arena.buffer_of(reference.thing)
         fits: bool = reference.places[-1] < buffer.nbytes
         return fits and not isinstance(reference.thing, memoryview)
@@ -149,7 +149,7 @@ class Sending(Keeping):
         if sent.copied is None:
             assert array.tobytes() == sent.foreign
         else:
-            # Somebody may have found the buffer on its way, and written to it.
+            # Another rule may have opened the buffer by its offset and written to it.
             self.refer(Reference(sent.copied, array, range(len(sent.foreign))))
         for handle, page in sent.handles:
             self.model.claim(handle, ME)

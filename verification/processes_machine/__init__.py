@@ -1,10 +1,13 @@
-"""A Hypothesis state machine that holds processes which share an arena to the naive model.
+"""A Hypothesis state machine that compares processes which share an arena with the naive model.
 
     with Nursery("compiled") as compiled, Nursery("uncompiled") as uncompiled:
         run_state_machine_as_test(processes_machine_for([compiled, uncompiled], "file"))
 
-wire     messages between the machine and its workers, with descriptors
-worker   a process that does with the arena what it is told
-nursery  a process that bears workers: each begins without any arena
-machine  tells the workers what to do, kills them, and compares what they see with the model
+Used by tests/sharing/test_machine.py.
+
+- `wire`: messages, with file descriptors, between the machine and its workers.
+- `worker`: a process that performs operations on request.
+- `nursery`: a process that forks workers; each starts without an arena.
+- `crew`: the workers of one machine, and the comparison with the model.
+- `machine`: the rules: requests operations, kills workers, and compares the results.
 """

@@ -1,4 +1,4 @@
-"""The workers of one machine, and what is compared of what they see."""
+"""The workers of one machine, and the comparison of what they see with the model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ sizes = st.one_of(st.integers(1, 600), st.integers(1, 20_000))
 
 @dataclass
 class Object:
-    """An object that a worker has: of which buffer, and how many bytes and pages of it it knows of."""
+    """An object of a worker: the page of its buffer, and the size that the object knows."""
 
     page: int
     nbytes: int
@@ -32,7 +32,7 @@ class Object:
 
 
 class Crew(RuleBasedStateMachine):
-    """Workers by name, the objects that each has, and the model of the arena that they share."""
+    """The workers by name, the objects of each, and the model of the arena that they share."""
 
     nurseries: ClassVar[list[Nursery]]
     lock: ClassVar[str | None] = None
@@ -60,7 +60,7 @@ class Crew(RuleBasedStateMachine):
             Arena, self.page_size * n_pages, page_size=self.page_size, slots=slots, lock=self.lock
         )
         self.model = NaiveArena(n_pages)
-        # From here on whoever attaches may be the first to.
+        # From now on, the next process that attaches may be the first.
         arena.close()
         for i in range(n_workers):
             self.attach(self.nurseries[i % len(self.nurseries)].bear())
@@ -69,11 +69,11 @@ class Crew(RuleBasedStateMachine):
 
     @property
     def at_work(self) -> list[str]:
-        """The workers that are attached."""
+        """The names of the attached workers."""
         return list(self.workers)
 
     def attach(self, pupil: Pupil) -> str:
-        """Let a worker that has nothing attach; its name from now on."""
+        """Attach a worker that has nothing. Return its new name."""
         assert self.place is not None
         kind, path = self.place.kind, self.place.path
         if kind == "anonymous":
@@ -85,7 +85,7 @@ class Crew(RuleBasedStateMachine):
         return name
 
     def named(self, pupil: Pupil, slot: int) -> str:
-        """The name of a worker that has just got a slot."""
+        """Name a worker that just got a slot. Return the name."""
         self.numbers += 1
         name = f"{pupil.engine} {self.numbers}"
         self.workers[name] = pupil
@@ -93,7 +93,7 @@ class Crew(RuleBasedStateMachine):
         return name
 
     def fork(self, parent: str) -> str:
-        """Let a worker be forked; the child's name."""
+        """Fork a worker. Return the child's name."""
         ours, theirs = Wire.pair()
         self.workers[parent].call("fork", fds=(theirs.fileno(),))
         theirs.close()
@@ -108,7 +108,7 @@ class Crew(RuleBasedStateMachine):
         return name
 
     def forget(self, name: str) -> Pupil:
-        """A worker has nothing any more; it."""
+        """Remove a worker and its objects. Return the worker."""
         for key in [key for key in self.objects if key[0] == name]:
             del self.objects[key]
         return self.workers.pop(name)
@@ -116,31 +116,31 @@ class Crew(RuleBasedStateMachine):
     # Objects
 
     def of(self, name: str) -> dict[int, Object]:
-        """The objects of a worker by their numbers."""
+        """Return the objects of a worker by their numbers."""
         return {number: thing for (who, number), thing in self.objects.items() if who == name}
 
     def number(self) -> int:
-        """A number for an object."""
+        """Return a new number for an object."""
         self.numbers += 1
         return self.numbers
 
     def has(self, name: str, number: int, thing: Object) -> None:
-        """A worker has one more object."""
+        """Add an object of a worker."""
         self.objects[name, number] = thing
         self.model.hold(thing.page, name)
 
     def page(self, offset: int) -> int:
-        """The page that starts there."""
+        """Return the page at an offset."""
         assert offset % self.page_size == 0
         return offset // self.page_size
 
     def pick(self, pick: int, among: list[Any]) -> Any:
-        """One of them."""
+        """Choose an element by a number."""
         return among[pick % len(among)]
 
     @contextmanager
     def refused(self, *kinds: str) -> Iterator[None]:
-        """The block is refused with an error of this name."""
+        """The block must raise an error with one of these names."""
         kind = "nothing"
         try:
             yield
@@ -163,7 +163,7 @@ class Crew(RuleBasedStateMachine):
 
     @invariant()
     def all_see_the_same(self) -> None:
-        """One of each engine looks, not always the same one."""
+        """Compare what one worker of each engine sees; take turns among them."""
         self.numbers += 1
         for nursery in self.nurseries:
             names = [name for name in self.workers if self.workers[name].engine == nursery.engine]
@@ -171,7 +171,7 @@ class Crew(RuleBasedStateMachine):
                 self.compare(self.pick(self.numbers, names))
 
     def compare(self, name: str) -> None:
-        """Hold all that a worker is told to the model."""
+        """Compare all that a worker reports with the model."""
         stats, rows, processes = self.workers[name].call("look")
         self.model.check(stats, self.rows(rows))
         for process in processes:
@@ -182,7 +182,7 @@ class Crew(RuleBasedStateMachine):
             assert not process.sticky
 
     def rows(self, rows: list[Any]) -> set[tuple[Any, ...]]:
-        """Rows of buffers as the model has them."""
+        """Convert rows of buffers to those of the model."""
         return {
             (
                 self.page(row.offset),
@@ -197,5 +197,5 @@ class Crew(RuleBasedStateMachine):
 
 
 def pattern(seed: int, n_bytes: int) -> bytes:
-    """Bytes that tell whose they are."""
+    """Return bytes that depend on a seed."""
     return Random(seed).randbytes(n_bytes)

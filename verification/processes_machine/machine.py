@@ -1,4 +1,4 @@
-"""Processes that share an arena, of both engines, are told what to do, and killed."""
+"""The complete machine: processes of both engines share an arena, perform operations, and are killed."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ _keys = st.sampled_from(["a", "b", "c"])
 
 
 class ProcessesMachine(Crew):
-    """What processes do with an arena, in any order, each step by one of them."""
+    """Operations of processes on an arena, in any order, one process at a time."""
 
     def __init__(self) -> None:
         super().__init__()
         self.handles: list[bytes] = []
 
     def some_object(self, pick: int, *, views: bool = False) -> tuple[str, int, Object]:
-        """An object that somebody has: who, its number, and it."""
+        """Return an object of any worker: the worker's name, the object's number, and the object."""
         among = [key for key, thing in self.objects.items() if views or not thing.is_view]
         name, number = self.pick(pick, among)
         return name, number, self.objects[name, number]
 
     @property
     def there_are_buffers(self) -> bool:
-        """Whether anybody has a buffer, and not only views."""
+        """Whether any worker has a buffer, and not only views."""
         return any(not thing.is_view for thing in self.objects.values())
 
-    # Coming and going
+    # Attaching, forking and ending
 
     @precondition(lambda self: len(self.workers) < MOST_AT_WORK)
     @rule(pick=picks)
@@ -73,12 +73,12 @@ class ProcessesMachine(Crew):
     @precondition(lambda self: self.workers)
     @rule(pick=picks, how=st.integers(0, 9))
     def exec(self, pick: int, how: int) -> None:
-        """Its process goes on, and is none of the arena's any more."""
+        """The process continues as another program, and is no longer attached to the arena."""
         name = self.pick(pick, self.at_work)
         pupil = self.forget(name)
         self.model.die(name)
         if how == 0:
-            # It takes as long as all other rules together.
+            # Rare, because it takes as long as all other rules together.
             pupil.wire.say(("begin_anew", ()))
             pupil.answer()
             self.idle.append(pupil)
@@ -100,7 +100,7 @@ class ProcessesMachine(Crew):
     def tend(self, pick: int, what: str) -> None:
         self.workers[self.pick(pick, self.at_work)].call("tend", what)
 
-    # Having
+    # Using buffers
 
     @precondition(lambda self: self.workers)
     @rule(pick=picks, nbytes=sizes, key=st.one_of(st.none(), st.just(True), _keys), seed=picks)
@@ -124,7 +124,7 @@ class ProcessesMachine(Crew):
         self.write_to(name, asked[0], seed)
 
     def write_to(self, name: str, number: int, seed: int) -> None:
-        """Let a worker write a pattern to all that one of its objects shows."""
+        """Let a worker write a pattern to all bytes of one of its objects."""
         thing = self.objects[name, number]
         content = pattern(seed, thing.nbytes)
         self.workers[name].call("write", number, content)
@@ -217,7 +217,7 @@ class ProcessesMachine(Crew):
     # Keeping and sending
 
     def may_keep(self, page: int, key: str, replace: bool) -> bool:
-        """Whether a buffer can be kept under a key."""
+        """Return whether a buffer can be kept under a key."""
         return replace or self.model.page_under(key) in (None, page)
 
     @precondition(lambda self: self.there_are_buffers)
@@ -262,7 +262,7 @@ class ProcessesMachine(Crew):
         self.model.claim(handle, name)
         self.objects[name, number] = Object(page, nbytes, there.n_pages)
 
-    # Dying at work
+    # Killed inside an operation
 
     @precondition(lambda self: len(self.workers) > 1 and self.there_are_buffers)
     @rule(
@@ -275,7 +275,7 @@ class ProcessesMachine(Crew):
         stores=st.one_of(st.integers(0, 9), st.integers(0, 40)),
     )
     def die_at_work(self, pick: int, what: str, nbytes: int, key: str, stores: int) -> None:
-        """Killed before a store, a worker has done what it was about, or nothing; then it is reaped."""
+        """A worker killed before a store has completed its operation, or not begun it."""
         name, number, thing = self.some_object(pick)
         pupil = self.workers[name]
         if pupil.engine != "uncompiled" or (what == "claim" and not self.handles):
@@ -305,20 +305,20 @@ class ProcessesMachine(Crew):
         other.call("reap", None)
         rows = self.rows(other.call("look")[1])
         found = [world for world in worlds if world.rows() == rows]
-        assert found, f"{what} left {sorted(rows, key=str)}: neither done nor not begun"
+        assert found, f"{what} left {sorted(rows, key=str)}: neither completed nor not begun"
         self.model = found[0]
 
     def outcomes(
         self, name: str, thing: Object, what: str, nbytes: int, key: str, handle: bytes
     ) -> list[NaiveArena]:
-        """What there may be after something was begun: nothing of it, or all."""
+        """Return the allowed models after an interrupted operation: not begun, or completed."""
         n = -(-nbytes // self.page_size)
         worlds = [deepcopy(self.model), deepcopy(self.model)]
         done = worlds[1]
         there = done.buffers[thing.page]
         if what == "resize" and n > there.n_pages and done.pages.can_resize(thing.page, n):
             done.resize(thing.page, n)
-            # The bytes that a key tells are stored by themselves.
+            # The size of a kept buffer is a separate store.
             worlds.append(deepcopy(done))
         if what == "resize" and n >= there.n_pages:
             there.nbytes = nbytes
@@ -338,7 +338,7 @@ class ProcessesMachine(Crew):
 
     def teardown(self) -> None:
         try:
-            # Not after a failure, which would be hidden by another.
+            # Not after a failure: a second failure would hide it.
             if self.place is not None and sys.exc_info()[1] is None:
                 self.leave_nothing()
         finally:
@@ -348,7 +348,7 @@ class ProcessesMachine(Crew):
                 self.place.remove()
 
     def leave_nothing(self) -> None:
-        """All are killed. Who comes next finds what was kept, and what is on its way; then nothing."""
+        """Kill all workers. The next process finds what was kept and sent; then nothing is left."""
         while self.workers:
             self.be_killed(0)
         last = self.pick(self.numbers, self.nurseries).bear()
@@ -367,6 +367,6 @@ class ProcessesMachine(Crew):
 
 
 def processes_machine_for(nurseries: list[Nursery], lock: str | None) -> type[ProcessesMachine]:
-    """The machine with workers of these nurseries, on arenas with this lock."""
+    """Return the machine with workers of these nurseries, on arenas with this lock."""
     own: dict[str, Any] = {"nurseries": nurseries, "lock": lock}
     return type("WorkersMachine", (ProcessesMachine,), own)

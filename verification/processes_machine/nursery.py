@@ -1,6 +1,8 @@
-"""A process that bears workers: each begins without any arena, as if it had been started by itself.
+"""A process that forks workers. Each starts without an arena, as if started by itself.
 
-python -m verification.processes_machine.nursery DESCRIPTOR
+    python -m verification.processes_machine.nursery DESCRIPTOR
+
+Used by the machine and by tests/sharing.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ _PROGRAM = ("-m", "verification.processes_machine.nursery")
 
 
 class Refused(Exception):
-    """A worker raised an error; `kind` is its name."""
+    """A worker raised an error; `kind` is the error's name."""
 
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(f"{kind}: {text}")
@@ -31,7 +33,7 @@ class Refused(Exception):
 
 
 class Pupil:
-    """A worker as the machine sees it: call what it shall do."""
+    """A worker as the machine sees it. `call` requests an operation."""
 
     def __init__(self, engine: str, wire: Wire) -> None:
         self.engine = engine
@@ -39,23 +41,23 @@ class Pupil:
         self.pidfd = -1
 
     def known_as(self, pid: int) -> None:
-        """From now on its end is noticed."""
+        """Store the worker's process id, so that its end can be awaited."""
         self.pidfd = os.pidfd_open(pid)
 
     def call(self, name: str, *asked: Any, fds: tuple[int, ...] = ()) -> Any:
-        """Tell it what to do; what it returned. Raises `Refused`, EOFError where it died of it."""
+        """Request an operation and return its result. Raises `Refused`; EOFError if it died."""
         self.wire.say((name, asked), *fds)
         return self.answer()
 
     def answer(self) -> Any:
-        """What it says. Raises as `call` does."""
+        """Return the worker's answer. Raises as `call` does."""
         (done, told), _ = self.wire.hear()
         if not done:
             raise Refused(*told)
         return told
 
     def end(self) -> None:
-        """Kill it, if it lives, and wait until it is gone; also until its leases are."""
+        """Kill the worker if it is alive, and wait until it is gone and its leases have ended."""
         if self.pidfd >= 0:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
@@ -65,20 +67,20 @@ class Pupil:
         self.wire.close()
 
     def wait(self) -> None:
-        """Wait until it has ended: no sooner than its address space."""
+        """Wait until the worker has ended, and with it its address space."""
         select.select([self.pidfd], [], [])
 
 
 class Nursery:
-    """Bears workers of an engine, "compiled" or "uncompiled". What they say on stderr is `said`.
+    """Forks workers of one engine, "compiled" or "uncompiled". `said` is their output on stderr.
 
-    `program` is what the interpreter runs instead of this file, to bear workers that do something wrong.
+    `program` is run by the interpreter instead of this file, for workers with a deliberate fault.
     """
 
     def __init__(self, engine: str, program: Sequence[str] = _PROGRAM) -> None:
         self.engine = engine
         self.wire, other = Wire.pair()
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115  # until `close`
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115  # open until `close`
         environment = dict(os.environ)
         environment.pop("PAGEBUDDY_PURE", None)
         if engine == "uncompiled":
@@ -94,7 +96,7 @@ class Nursery:
         other.close()
 
     def bear(self) -> Pupil:
-        """A new worker, which has nothing."""
+        """Return a new worker, without an arena."""
         ours, theirs = Wire.pair()
         self.wire.say(None, theirs.fileno())
         theirs.close()
@@ -104,7 +106,7 @@ class Nursery:
 
     @property
     def said(self) -> str:
-        """What has been said on stderr."""
+        """The output on stderr so far."""
         self._said.seek(0)
         return self._said.read().decode()
 
@@ -118,8 +120,8 @@ class Nursery:
 
 
 def bear_workers(wire: Wire) -> None:
-    """Bear a worker for each message: what a nursery's process does."""
-    # Nobody waits for them but by descriptors.
+    """Fork a worker for each message: the main loop of a nursery's process."""
+    # No zombies: the machine awaits the ends of workers through pidfds.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Messages between the machine and its workers, with descriptors."""
+"""Messages, with file descriptors, between the machine and its workers."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ _MOST_DESCRIPTORS = 2
 
 
 class Wire:
-    """One end of a connection. Whoever is at the other end is trusted: messages are pickles."""
+    """One end of a connection. Messages are pickles, so the other end must be trusted."""
 
     def __init__(self, end: socket.socket) -> None:
         self.end = end
 
     @classmethod
     def pair(cls) -> tuple[Wire, Wire]:
-        """Both ends of a new connection."""
+        """Return both ends of a new connection."""
         one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         return cls(one), cls(other)
 
     @classmethod
     def of(cls, fd: int) -> Wire:
-        """The end that a descriptor stands for, which is then this object's."""
+        """Return the end for a descriptor, and own the descriptor."""
         return cls(socket.socket(fileno=fd))
 
     def fileno(self) -> int:
-        """The descriptor."""
+        """Return the descriptor."""
         return self.end.fileno()
 
     def say(self, message: Any, *descriptors: int) -> None:
-        """Send a message, with copies of these descriptors."""
+        """Send a message with copies of these descriptors."""
         socket.send_fds(self.end, [pickle.dumps(message)], descriptors)
 
     def hear(self) -> tuple[Any, list[int]]:
-        """Wait for a message; it and its descriptors. Raises EOFError where the other end is gone."""
+        """Return the next message and its descriptors. Raises EOFError if the other end is gone."""
         try:
             data, descriptors, _, _ = socket.recv_fds(self.end, _MOST_BYTES, _MOST_DESCRIPTORS)
         except ConnectionResetError:

@@ -1,9 +1,9 @@
-"""A process that does with an arena what it is told.
+"""A process that performs operations on an arena on request. Started by `nursery`.
 
     python -m verification.processes_machine.worker DESCRIPTOR
 
-Every message is the name of a method with its arguments; every answer is what it returned, or the name
-of the error that it raised and its text.
+A request is the name of a method and its arguments. The answer is the method's result, or the name and
+text of the error that it raised.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import pagebuddy
 import pagebuddy.buffers.uncompiled
 
-# Here and not where they are needed: a nursery has them for all its workers.
+# Imported here, so that the nursery imports them once for all its workers.
 import pagebuddy.memory.anonymous
 import pagebuddy.memory.file
 import pagebuddy.memory.named
@@ -28,17 +28,17 @@ from verification.processes_machine.wire import Wire
 
 
 class Worker:
-    """Has an arena, and objects that lead into it, by the numbers that it was told to give them."""
+    """Has an arena and objects that refer to it, by the numbers given in requests."""
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
         self.arena: Any = None
         self.things: dict[int, Any] = {}
-        # Uncompiled, it may be told to die before a store.
+        # In the uncompiled engine, the process can be made to die before a store.
         self.budget = Budget(end=_die)
 
     def serve(self) -> None:
-        """Do what is told until nobody is there to tell."""
+        """Answer requests until the other end is gone."""
         while True:
             try:
                 (name, asked), descriptors = self.wire.hear()
@@ -53,10 +53,10 @@ class Worker:
             self.wire.say(answer)
             del answer
 
-    # Coming and going
+    # Attaching, forking and ending
 
     def attach(self, place: str | None = None, fd: int = -1) -> int:
-        """Attach to the arena of that name, in that file, or behind that descriptor; the slot."""
+        """Attach to the arena with this name, file or descriptor. Return the slot."""
         arena: Any = pagebuddy.Arena
         if not pagebuddy.COMPILED:
             arena = type("Arena", (arena,), {"_engine": engine_of_the_mortal(self.budget)})
@@ -68,13 +68,13 @@ class Worker:
         return self.slot()
 
     def leave(self) -> None:
-        """Let go of everything, in order."""
+        """Release everything and close the arena."""
         self.things.clear()
         self.arena.close()
         self.arena = None
 
     def fork(self, fd: int) -> None:
-        """Let a child serve that descriptor, which tells its pid and slot first."""
+        """Fork a child that serves a descriptor. The child first sends its process id and slot."""
         if os.fork() == 0:
             self.wire.close()
             self.wire = Wire.of(fd)
@@ -83,18 +83,18 @@ class Worker:
         os.close(fd)
 
     def sleep_as_another_program(self) -> None:
-        """Become a program that sleeps, and says so through the wire."""
+        """Exec a program that reports through the wire and sleeps."""
         os.dup2(self.wire.fileno(), 1)
         os.execv("/bin/sh", ["sh", "-c", "echo; exec sleep 1000"])
 
     def begin_anew(self) -> None:
-        """Become a worker that has nothing, in a new interpreter, which says so through the wire."""
+        """Exec a new interpreter with a worker that has nothing. It reports through the wire."""
         os.set_inheritable(self.wire.fileno(), True)
         module = "verification.processes_machine.worker"
         os.execv(sys.executable, [sys.executable, "-m", module, str(self.wire.fileno())])
 
     def die_in(self, stores: int, name: str, *asked: Any) -> Any:
-        """Be told something, and die before the store after so many of it."""
+        """Run a method, and die before the store after its first `stores` stores."""
         self.budget.left = self.budget.spent + stores
         try:
             return getattr(self, name)(*asked)
@@ -102,34 +102,34 @@ class Worker:
             self.budget.left = None
 
     def slot(self) -> int:
-        """This process's slot."""
+        """Return this process's slot."""
         slot: int = self.arena._attachment.figures["slot"]
         return slot
 
-    # Having
+    # Using buffers
 
     def alloc(self, number: int, nbytes: int, key: str | bool | None) -> int:
-        """Have a new buffer; its offset."""
+        """Allocate a buffer. Return its offset."""
         return self._have(number, self.arena.alloc(nbytes, keep=key))
 
     def join(self, number: int, offset: int) -> int:
-        """Have the buffer at an offset; the offset."""
+        """Open the buffer at an offset. Return the offset."""
         return self._have(number, self.arena.buffer_at(offset))
 
     def find(self, number: int, key: str) -> int:
-        """Have the buffer under a key; its offset."""
+        """Open the buffer under a key. Return its offset."""
         return self._have(number, self.arena[key])
 
     def claim(self, number: int, handle: bytes) -> int:
-        """Have what a handle names; its offset."""
+        """Claim a handle. Return the buffer's offset."""
         return self._have(number, pickle.loads(handle))
 
     def copy(self, number: int, other: int) -> int:
-        """Have one more object for the same; its offset."""
+        """Make another object for the same buffer. Return its offset."""
         return self._have(number, copy(self.things[other]))
 
     def view(self, number: int, other: int) -> None:
-        """Have a view of a buffer or a view."""
+        """Make a view of a buffer or a view."""
         thing = self.things[other]
         self.things[number] = thing[:] if isinstance(thing, memoryview) else thing.view
 
@@ -139,7 +139,7 @@ class Worker:
         return offset
 
     def drop(self, number: int) -> None:
-        """Have one object less."""
+        """Drop an object."""
         del self.things[number]
 
     def write(self, number: int, content: bytes) -> None:
@@ -147,17 +147,17 @@ class Worker:
         self._bytes(number)[: len(content)] = content
 
     def read(self) -> dict[int, bytes]:
-        """All bytes of everything."""
+        """Return the bytes of every object."""
         return {number: bytes(self._bytes(number)) for number in self.things}
 
     def _bytes(self, number: int) -> memoryview:
         thing = self.things[number]
         return thing if isinstance(thing, memoryview) else thing.view
 
-    # Doing
+    # Other operations
 
     def resize(self, number: int, nbytes: int) -> bool:
-        """Resize a buffer; whether that could be done."""
+        """Resize a buffer. Return whether there was room."""
         done: bool = self.things[number].resize(nbytes)
         return done
 
@@ -166,15 +166,15 @@ class Worker:
         self.things[number].keep(key, replace=replace)
 
     def unkeep(self, number: int) -> None:
-        """Keep it no longer."""
+        """Unkeep a buffer."""
         self.things[number].unkeep()
 
     def send(self, number: int) -> bytes:
-        """A handle to a buffer."""
+        """Return a handle to a buffer."""
         return pickle.dumps(self.things[number])
 
     def reap(self, unclaimed_after: float | None) -> int:
-        """Reap; how many were dead."""
+        """Reap. Return the number of dead processes."""
         n_dead: int = self.arena.reap(unclaimed_after=unclaimed_after)
         return n_dead
 
@@ -183,7 +183,7 @@ class Worker:
         getattr(self.arena, what)()
 
     def look(self) -> tuple[Any, list[Any], list[Any]]:
-        """Prove every invariant; figures, buffers and processes."""
+        """Verify the arena. Return its figures, buffers and processes."""
         self.arena.verify()
         return self.arena.stats(), list(self.arena.buffers()), self.arena.processes()
 

@@ -1,17 +1,19 @@
-"""A model of how processes share an arena, small enough to be searched to the end.
+"""A model of the sharing protocol, small enough to search every state.
 
-- `flaws`: the rules that can be broken on purpose, by name.
-- `configuration`: how large the searched world is.
-- `words`: the shared words, and what stands in them.
-- `state`: the words, what the system keeps, what each process has for itself.
-- `plans`: each operation as a tuple of single stores.
-- `magazines`: what a process does without the lock, and how others take from it.
+The tests search small models; `make hunt` searches larger ones. Design note 0013 explains the model.
+
+- `flaws`: rules of the protocol that can be broken on purpose.
+- `configuration`: the bounds of a search.
+- `words`: the shared words and what they contain.
+- `state`: the complete state: shared words, leases, and the private state of each process.
+- `plans`: each operation as a sequence of single stores.
+- `magazines`: what a process does without the lock, and how others take rounds from its magazine.
 - `effects`: what one step of a plan changes.
-- `moves`: what can happen next, in every state.
+- `moves`: everything that can happen next in a state.
 - `checks`: what must hold in every state.
-- `search`: breadth-first, with a trace of the shortest violation.
+- `search`: breadth-first search; returns the shortest trace to a violation.
 
-From a shell: `python -m verification.sharing_model --procs 2 --slots 2 --deaths 1`.
+Command line: `python -m verification.sharing_model --procs 2 --slots 2 --deaths 1`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Search from a shell: `python -m verification.sharing_model --procs 2 --slots 2 --deaths 1`."""
+"""Command line: `python -m verification.sharing_model --procs 2 --slots 2 --deaths 1`."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from verification.sharing_model.search import MAX_STATES, search
 BOUNDS = {field.name: field.default for field in fields(Configuration) if field.type == "int"}
 
 SWITCHES = {
-    "withdraw": "tickets end unclaimed",
-    "resize": "buffers grow and shrink",
-    "detach": "processes detach",
-    "join": "buffers are asked for by their place",
-    "magazines": "processes have magazines",
-    "lingering": "leases outlast the locks of the killed",
+    "withdraw": "tickets can be withdrawn or expire",
+    "resize": "buffers can grow and shrink",
+    "detach": "processes can detach and attach again",
+    "join": "processes can open a buffer by its offset",
+    "magazines": "processes use magazines",
+    "lingering": "leases of a killed process end later than its lock",
 }
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return what reads the arguments: one for each field of `Configuration`."""
+    """Return the argument parser; it has one option for each field of `Configuration`."""
     options = argparse.ArgumentParser(
         prog="python -m verification.sharing_model",
-        description="Search every interleaving of the sharing protocol, with deaths before any store.",
-        epilog="Flaws:\n" + "\n".join(f"  {flaw.value}: not that {flaw.rule}" for flaw in Flaw),
+        description="Search every interleaving of the sharing protocol, with a kill before any store.",
+        epilog="Flaws, with the rule that each breaks:\n"
+        + "\n".join(f"  {flaw.value}: {flaw.rule}" for flaw in Flaw),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     for name, default in BOUNDS.items():
@@ -38,13 +39,13 @@ def parser() -> argparse.ArgumentParser:
     for name, what in SWITCHES.items():
         options.add_argument(f"--{name}", action="store_true", help=what)
     names = [flaw.value for flaw in Flaw]
-    options.add_argument("--flaw", choices=names, metavar="NAME", help="a rule to break, see below")
-    options.add_argument("--max", type=int, default=MAX_STATES, help="states to stop after")
+    options.add_argument("--flaw", choices=names, metavar="NAME", help="break a rule; see below")
+    options.add_argument("--max", type=int, default=MAX_STATES, help="stop after this many states")
     return options
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Search, print what was found, and return 1 if a promise does not hold, else 0."""
+    """Search and print the result. Return 1 if an invariant is violated, else 0."""
     options = parser()
     given = options.parse_args(arguments)
     try:

@@ -1,4 +1,4 @@
-"""What must hold in every state, and what recovery must make of it."""
+"""The invariants of every state, and the checks of recovery. Used by `search`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Checks:
-    """All checks; shared words that were recovered once are not recovered again."""
+    """All checks. Shared words that were checked for recovery once are not checked again."""
 
     def __init__(self, flaw: Flaw | None = None, *, in_vain: bool = False) -> None:
         self.flaw = flaw
@@ -30,7 +30,7 @@ class Checks:
         self.recovered: set[tuple[Words, tuple[int, ...], tuple[Kept, ...]]] = set()
 
     def all(self, state: State) -> None:
-        """Raise `Violation` for the first promise that does not hold."""
+        """Raise `Violation` for the first invariant that does not hold."""
         living_are_safe(state)
         if state.lock == UNLOCKED:
             words_agree(state)
@@ -38,7 +38,7 @@ class Checks:
             if self.in_vain:
                 nothing_is_held_in_vain(state)
             if self.recover(state.words) != state.words:
-                raise Violation("recover changes words that nobody is about")
+                raise Violation("recovery changes words although no operation is in progress")
         known = (state.words, state.slots, state.kept)
         if known not in self.recovered:
             self.recovered.add(known)
@@ -46,24 +46,24 @@ class Checks:
             self.nothing_is_lost(state)
 
     def recover(self, words: Words) -> Words:
-        """Return the words after a recovery that nobody interrupts."""
+        """Return the words after a complete recovery."""
         for step in recovery(words, self.flaw):
             words = words.after(step)
         return words
 
     def recovery_works(self, words: Words) -> None:
-        """Twice is once; killed after any store and begun again, it ends the same."""
+        """Check that recovery is idempotent, and ends the same after an interruption at any store."""
         whole = self.recover(words)
         if self.recover(whole) != whole:
-            raise Violation("recover is not idempotent")
+            raise Violation("recovery is not idempotent")
         partial = words
         for step in recovery(words, self.flaw):
             partial = partial.after(step)
             if self.recover(partial) != whole:
-                raise Violation("interrupted recover ends elsewhere")
+                raise Violation("an interrupted recovery ends in a different state")
 
     def nothing_is_lost(self, state: State) -> None:
-        """If everybody died now, and tickets were given up, what is kept would be left alone."""
+        """Check that if all processes died now and tickets expired, only kept buffers would remain."""
         live = sum(1 << slot for slot, word in enumerate(state.slots) if word == LIVE)
         words = self.recover(state.words)
         kept_are_there(words, state.kept)
@@ -77,14 +77,14 @@ class Checks:
         kept = {entry.buffer.page for entry in words.directory if entry.number}
         lost = any(record and page not in kept for page, record in enumerate(words.records))
         if lost or sum(words.listed) + len(words.taken()) != len(words.listed):
-            raise Violation("page lost after everyone is dead and reaped")
+            raise Violation("page lost after all processes are dead and reaped")
 
 
 def kept_are_there(words: Words, kept: tuple[Kept, ...]) -> None:
-    """Recovered, the directory says what was kept; it is live, and the arena holds it."""
+    """Check after recovery that the directory matches what was kept, and that each buffer is held."""
     entries = [entry for entry in words.directory if entry.number]
     if tuple(sorted(Kept(entry.key, *entry.buffer[:2]) for entry in entries)) != kept:
-        raise Violation("the directory is not what was kept")
+        raise Violation("the directory differs from what was kept")
     for entry in entries:
         record = words.live(entry.buffer)
         if not record or not words.holds[entry.buffer.page] & ARENA:
@@ -94,7 +94,7 @@ def kept_are_there(words: Words, kept: tuple[Kept, ...]) -> None:
 
 
 def living_are_safe(state: State) -> None:
-    """What a living process views is live and held by its slot; it has its lease and its slot."""
+    """Check that each view of a living process is live and held, and that it has its lease and slot."""
     words = state.words
     for i, process in enumerate(state.processes):
         if process.life != ALIVE:
@@ -105,7 +105,7 @@ def living_are_safe(state: State) -> None:
             if not record:
                 raise Violation(f"P{i} has a view of page {page}, whose block is gone")
             if record.n_pages < buffer.n_pages:
-                raise Violation(f"P{i} has a view of more of page {page}'s block than it is")
+                raise Violation(f"P{i} has a view that is longer than the block at page {page}")
             if slot >= 0 and not words.holds[page] >> slot & 1:
                 raise Violation(f"P{i} has a view of page {page} without a hold")
         if slot >= 0 and not state.leases[slot] >> i & 1:
@@ -115,7 +115,7 @@ def living_are_safe(state: State) -> None:
 
 
 def words_agree(state: State) -> None:
-    """Nobody is about anything: lists, counts, holds and slots agree with the records."""
+    """Check that lists, counts, holds and slots agree with the records while the lock is free."""
     words = state.words
     named = [ticket.buffer.page for ticket in words.tickets if ticket]
     taken = words.taken()
@@ -126,27 +126,28 @@ def words_agree(state: State) -> None:
         if words.ticket_counts[page] != named.count(page):
             raise Violation("ticket count wrong")
         if record and not words.holds[page] and not words.ticket_counts[page]:
-            raise Violation("live block that nobody holds")
+            raise Violation("live block without a holder or ticket")
         if record and words.holds[page] & free_slots:
             raise Violation("hold bit of a free slot")
 
 
 def rounds_are_held(state: State) -> None:
-    """Nobody is about anything with the lock: a magazine has what its slot holds."""
+    """Check that each round in a magazine is live and held by its slot while the lock is free."""
     words = state.words
     for slot, round_ in enumerate(words.magazines):
         if round_ and round_.taken:
-            raise Violation("a round is marked, and nobody takes it")
+            raise Violation("a round is marked as taken, but no process is taking it")
         if round_ and not (
             words.live(round_.buffer) and words.holds[round_.buffer.page] >> slot & 1
         ):
-            raise Violation("a round that its slot does not hold")
+            raise Violation("a magazine contains a round that its slot does not hold")
 
 
 def nothing_is_held_in_vain(state: State) -> None:
-    """What the slot of a process at rest holds it has a view of, or in its magazine.
+    """Check that a process at rest holds only what it views or has in its magazine.
 
-    Not so where processes fork, as a child may hold what only a thread had which it has not.
+    Not checked if processes fork: a child can hold a buffer that only another thread of its parent
+    viewed.
     """
     words = state.words
     for i, process in enumerate(state.processes):
@@ -158,4 +159,4 @@ def nothing_is_held_in_vain(state: State) -> None:
             known.add(round_.buffer.page)
         for page, record in enumerate(words.records):
             if record and words.holds[page] >> slot & 1 and page not in known:
-                raise Violation(f"P{i} holds page {page} for nothing")
+                raise Violation(f"P{i} holds page {page} without using it")

@@ -1,4 +1,4 @@
-"""How large the searched world is, and which rule is broken in it."""
+"""The bounds of a search and the rule that is broken. Made by the tests and the command line."""
 
 from __future__ import annotations
 
@@ -24,55 +24,55 @@ LEAST = {
 
 @dataclass(frozen=True)
 class Configuration:
-    """The bounds of a search. The number of states grows by about ten with each of them.
+    """The bounds of a search. Raising one of them by one makes the search about ten times as large.
 
-    ValueError for a bound that is too small, more than two threads, or more processes at the start than
-    there are processes or slots.
+    Raises ValueError if a bound is too small, if there are more than two threads, or if more processes
+    are attached at the start than there are processes or slots.
 
     >>> Configuration(procs=2, slots=2, deaths=1).born
     2
     """
 
     procs: int = 3
-    """Processes that may ever live."""
+    """Maximum number of processes, including those that start or are forked later."""
     born: int = 2
-    """Processes attached at the start; the others are forked, or start and attach."""
+    """Processes attached at the start. The others are forked, or start and attach."""
     pages: int = 1
-    """Pages of the arena; each buffer is one page until it grows."""
+    """Pages of the arena. Each buffer is one page until it grows."""
     slots: int = 3
     """Slots for processes."""
     ticks: int = 1
     """Entries for tickets."""
     sends: int = 2
-    """Sends, all processes together."""
+    """Maximum number of sends by all processes together."""
     allocs: int = 2
-    """Allocations, all processes together."""
+    """Maximum number of allocations by all processes together."""
     deaths: int = 2
-    """Processes killed."""
+    """Maximum number of processes that are killed."""
     entries: int = 0
-    """Entries of the directory; without any, nothing is kept."""
+    """Entries of the directory. With 0, nothing is kept."""
     keys: int = 1
-    """Keys beside the empty one."""
+    """Number of keys besides the empty one."""
     threads: int = 1
-    """Threads of each process that is attached at the start: one or two."""
+    """Threads of each process that is attached at the start: 1 or 2."""
     replacements: int = 1
-    """How often a key or a buffer is kept anew without a break."""
+    """How often in a row a key or a buffer may be kept again."""
     fork: bool = True
     """Whether processes fork."""
     withdraw: bool = False
-    """Whether tickets end unclaimed, one at a time and all at once."""
+    """Whether tickets are withdrawn one by one and expire all at once."""
     resize: bool = False
-    """Whether buffers grow and shrink, a page at a time."""
+    """Whether buffers grow and shrink, one page at a time."""
     detach: bool = False
-    """Whether processes detach, and attach again."""
+    """Whether processes detach and attach again."""
     join: bool = False
-    """Whether processes ask for a buffer by its place."""
+    """Whether processes open a buffer by its offset."""
     magazines: bool = False
-    """Whether a process drops into its magazine, and allocates from it, without the lock."""
+    """Whether a process frees into its magazine and allocates from it, without the lock."""
     lingering: bool = False
-    """Whether a killed process has its leases a little longer than the lock."""
+    """Whether the leases of a killed process end a little later than its lock."""
     flaw: Flaw | None = None
-    """The rule that is broken, if one is."""
+    """The rule that is broken, or None."""
 
     def __post_init__(self) -> None:
         for name, least in LEAST.items():

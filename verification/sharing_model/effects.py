@@ -1,4 +1,4 @@
-"""What one step of a plan changes: a store in shared words, or something beside them."""
+"""The effects of a plan's steps: stores to shared words and changes of other state. Used by `moves`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PLAN = Step("plan")
-"""The lock is mine and the words are sound: now the operation is planned."""
+"""The first step under the lock: plan the operation, now that the words are sound."""
 
 UNSEEN = {
     "plan",
@@ -37,7 +37,7 @@ UNSEEN = {
     "missing",
     "resized",
 }
-"""What no other process can see when it happens; it is one with the store before it."""
+"""Steps that no other process can observe. Each is done together with the store before it."""
 
 WORDS = frozenset(Words._fields)
 
@@ -45,8 +45,8 @@ WORDS = frozenset(Words._fields)
 def perform(state: State, i: int, flaw: Flaw | None) -> State:
     """Return the state after the next step of process `i`'s plan.
 
-    `Violation` if it hands out a page that is in use, gives a view of a page that is not the buffer it
-    was, or claims a handle twice.
+    Raises `Violation` if the step hands out a page in use, makes a view of a page that now belongs to
+    another buffer, or claims a handle twice.
     """
     process = state.processes[i]
     step = process.plan[0]
@@ -78,7 +78,7 @@ def store_sticky(state: State, i: int, step: Step) -> State:
 
 def take_lease(state: State, i: int, step: Step) -> State:
     if state.leases[step.at]:
-        raise Violation("a lease is taken that another process has")
+        raise Violation("a process takes a lease that another process has")
     return state._replace(leases=put(state.leases, step.at, step.value))
 
 
@@ -88,7 +88,7 @@ def end_lease(state: State, i: int, step: Step) -> State:
 
 
 def take_page(state: State, i: int, step: Step) -> State:
-    """Unlink a page from the free lists: no living process views it, no ticket or entry names it."""
+    """Unlink a page from the free lists. Check that no view, ticket or directory entry uses it."""
     page = step.at
     for process in state.processes:
         if process.life == ALIVE and any(view.buffer.has(page) for view in process.views):
@@ -121,7 +121,7 @@ def note_claim(state: State, i: int, step: Step) -> State:
 
 def note_withdrawal(state: State, i: int, step: Step) -> State:
     if state.words.tickets[step.at] != step.value:
-        raise Violation("another ticket withdrawn than was meant")
+        raise Violation("the wrong ticket is withdrawn")
     return state
 
 
@@ -144,7 +144,7 @@ def note_missing(state: State, i: int, step: Step) -> State:
 
 def gain_view(state: State, i: int, step: Step) -> State:
     if not state.words.live(step.value):
-        raise Violation("view of a page that is not the block it was")
+        raise Violation("view of a page that belongs to another block by now")
     process = state.processes[i]
     views = views_changed(process.views, step.value, 1)
     return state.with_process(i, process._replace(views=views))
@@ -161,7 +161,7 @@ def gain_slot(state: State, i: int, step: Step) -> State:
 
 
 def split_process(state: State, i: int, step: Step) -> State:
-    """Fork: the child gets all views, and what is mapped of the lease of its slot."""
+    """Fork: the child gets all views, and the lease of its slot if the parent has mapped it."""
     slot, child = step.at, step.value
     state = state.with_process(child, Process(ALIVE, slot, state.processes[i].views))
     if slot >= 0 and state.leases[slot] >> i & 1:
@@ -183,7 +183,7 @@ def unlock(state: State, i: int, step: Step) -> State:
 
 
 def pause(state: State, i: int, step: Step) -> State:
-    """Let the lock go, to do the rest of the operation later."""
+    """Release the lock, to do the rest of the operation later."""
     process = state.processes[i]._replace(plan=(), operation=step.value)
     return unlock_early(state, i, step).with_process(i, process)
 

@@ -1,9 +1,12 @@
-"""The flaws that the model can be given: each breaks one rule, and the search must find the damage.
+"""Flaws that the model can be given. Each breaks one rule of the protocol; used to test the search.
 
-Six do none. Of `COMMIT_BEFORE_HOLD`, `CLAIM_TICKET_FIRST` and `REPLACED_HOLD_FIRST` every death ends
-as one by the rule does, as nobody reads between the two stores but recovery; `NO_ENTRY_SWEEP` leaves
-out what no death makes necessary; and what is loaded under `LOAD_SHARED` and `LOAD_IGNORES_TICKETS` is
-not drawn as long as another holds it, or a ticket names it.
+For all but six flaws the search finds a violation. The six exceptions:
+
+- `COMMIT_BEFORE_HOLD`, `CLAIM_TICKET_FIRST`, `REPLACED_HOLD_FIRST`: a kill between the two stores has
+  the same result in either order, because only recovery reads between them.
+- `NO_ENTRY_SWEEP`: the omitted step is not needed after any kill.
+- `LOAD_SHARED`, `LOAD_IGNORES_TICKETS`: a round is not drawn while another process holds it or a
+  ticket names it.
 """
 
 from __future__ import annotations
@@ -12,10 +15,10 @@ from enum import Enum
 
 
 class Flaw(Enum):
-    """A deliberate breach of one rule; its value is its name on the command line.
+    """A rule that is broken on purpose. The value is its name on the command line.
 
     >>> Flaw("no_serial").rule
-    'a claim compares the serial: a used handle never fits a later ticket'
+    'a claim compares the serial, so a used handle never matches a later ticket'
     """
 
     NO_ORPHAN_SWEEP = "no_orphan_sweep"
@@ -81,58 +84,58 @@ class Flaw(Enum):
 
 
 RULES = {
-    Flaw.NO_ORPHAN_SWEEP: "recovery frees a live buffer that has neither holder nor ticket",
+    Flaw.NO_ORPHAN_SWEEP: "recovery frees live buffers without a holder or ticket",
     Flaw.COMMIT_BEFORE_HOLD: "an allocation stores its hold before its record",
     Flaw.DROP_IGNORES_TICKETS: "the last holder frees a buffer only if no ticket names it",
-    Flaw.NO_SERIAL: "a claim compares the serial: a used handle never fits a later ticket",
+    Flaw.NO_SERIAL: "a claim compares the serial, so a used handle never matches a later ticket",
     Flaw.CLAIM_TICKET_FIRST: "a claim stores its hold before it clears the ticket",
-    Flaw.CHILD_REGISTERS_ITSELF: "the parent gives the child slot, lease and holds before the fork",
+    Flaw.CHILD_REGISTERS_ITSELF: "the parent gives the child its slot, lease and holds before the fork",
     Flaw.SHARE_SLOT_NOT_STICKY: "a slot that parent and child share becomes sticky before the fork",
     Flaw.BITS_BEFORE_SLOT: "a slot is live before it gets a hold",
-    Flaw.UNLEASE_BEFORE_FORK: "the parent keeps the child's lease until the fork is over",
-    Flaw.FORK_UNLOCKED: "the parent keeps the lock over the fork",
+    Flaw.UNLEASE_BEFORE_FORK: "the parent keeps the child's lease until the fork is done",
+    Flaw.FORK_UNLOCKED: "the parent holds the lock during the fork",
     Flaw.FREE_SLOT_FIRST: "a slot loses its last hold before it becomes free",
-    Flaw.CHUNKED: "a reap in pieces asks again, after each relock, whether the slot is a dead one",
+    Flaw.CHUNKED: "a reap in pieces checks again, after each relock, that the slot is dead",
     Flaw.CHUNKED_RECHECK: "a reap in pieces also compares the slot's generation after each relock",
     Flaw.BUSY_CLEARED_BEFORE_RECOVER: "recovery clears busy last",
-    Flaw.ALLOC_ADDS_HOLD: "an allocation stores its holds whole, as a reap walks live buffers alone",
-    Flaw.WITHDRAW_NO_SERIAL: "a ticket that is withdrawn, or too old, is compared by its serial",
-    Flaw.WITHDRAW_IGNORES_HOLDERS: "a ticket's end frees a buffer only if nobody holds it",
-    Flaw.WITHDRAW_LEAVES_BUFFER: "a ticket's end frees a buffer that nobody holds",
+    Flaw.ALLOC_ADDS_HOLD: "an allocation overwrites its holds: a reap walks live buffers only",
+    Flaw.WITHDRAW_NO_SERIAL: "withdrawing or expiring a ticket compares its serial",
+    Flaw.WITHDRAW_IGNORES_HOLDERS: "ending a ticket frees the buffer only if it has no holder",
+    Flaw.WITHDRAW_LEAVES_BUFFER: "ending a ticket frees the buffer if it has no holder",
     Flaw.KEEP_STATE_BEFORE_FIELDS: "an entry's fields are stored before its state",
-    Flaw.KEEP_STATE_BEFORE_HOLD: "the arena holds a buffer before an entry keeps it",
-    Flaw.REPLACE_OLD_FIRST: "the new entry stands before the old one is cleared",
+    Flaw.KEEP_STATE_BEFORE_HOLD: "the arena's hold is stored before the entry that keeps the buffer",
+    Flaw.REPLACE_OLD_FIRST: "the new entry is stored before the old one is cleared",
     Flaw.REPLACED_HOLD_FIRST: "a replaced entry is cleared before the arena's hold of its buffer",
     Flaw.UNKEEP_HOLD_FIRST: "an entry is cleared before the arena's hold ends",
     Flaw.DROP_IGNORES_KEPT: "the last holder frees a buffer only if it is not kept",
     Flaw.FIND_BEFORE_LOCK: "a key is looked up under the lock under which the hold is gained",
-    Flaw.LOOKUP_STOPS_AT_FREE: "the search for a key passes over entries that are free again",
-    Flaw.FORGETTING_ENDS_SEARCHES: "a freed entry ends searches only if none behind it is in use",
-    Flaw.OLDER_ENTRY_WINS: "of two entries of one key, or of one buffer, recovery drops the older",
+    Flaw.LOOKUP_STOPS_AT_FREE: "the search for a key continues past entries that are free again",
+    Flaw.FORGETTING_ENDS_SEARCHES: "a freed entry ends searches only if no entry behind it is in use",
+    Flaw.OLDER_ENTRY_WINS: "of two entries with the same key or buffer, recovery drops the older",
     Flaw.EMPTY_KEYS_CONFLICT: "any number of entries may have the empty key",
-    Flaw.MOVED_KEY_STAYS: "recovery leaves a buffer only one entry",
-    Flaw.NO_KEPT_SWEEP: "recovery ends the arena's hold of a buffer that no entry keeps",
+    Flaw.MOVED_KEY_STAYS: "recovery leaves at most one entry for a buffer",
+    Flaw.NO_KEPT_SWEEP: "recovery ends the arena's hold of a buffer without an entry",
     Flaw.NO_ENTRY_SWEEP: "recovery drops an entry whose buffer is gone",
-    Flaw.SWEEP_BEFORE_DIRECTORY: "recovery ends the arena's stray holds before it frees what nobody has",
-    Flaw.GROW_CUTS: "a buffer that another holder grew further is not cut by growing it",
+    Flaw.SWEEP_BEFORE_DIRECTORY: "recovery ends the arena's stray holds before it frees unused buffers",
+    Flaw.GROW_CUTS: "growing never cuts a buffer that another holder grew further",
     Flaw.GROW_ENTRY_FIRST: "a kept buffer's record grows before its entry",
-    Flaw.SHRINK_IGNORES_HOLDERS: "a buffer shrinks only if nobody else holds it",
+    Flaw.SHRINK_IGNORES_HOLDERS: "a buffer shrinks only if it has no other holder",
     Flaw.SHRINK_IGNORES_TICKETS: "a buffer shrinks only if no ticket names it",
-    Flaw.SHRINK_IGNORES_STICKY: "a buffer shrinks only if its holder's slot is nobody else's",
+    Flaw.SHRINK_IGNORES_STICKY: "a buffer shrinks only if its holder's slot is not shared",
     Flaw.SHRINK_IGNORES_VIEWS: "a buffer shrinks only if it has a single view",
     Flaw.SHRINK_VIEW_LAST: "a view is shortened before the record",
-    Flaw.SIZE_BEFORE_LOCK: "who keeps or sends a buffer reads its size under the lock",
-    Flaw.DETACH_LEAVES_HOLDS: "who detaches ends every hold of its slot, even without a view",
-    Flaw.DETACH_FREES_STICKY: "a slot that others share is not freed by who detaches",
-    Flaw.DETACH_LEASE_FIRST: "a slot is freed while its lease is there",
-    Flaw.LEASE_IGNORED: "a free slot whose lease is still there is passed over",
-    Flaw.LOAD_SHARED: "a process loads its magazine only with what nobody else holds",
-    Flaw.LOAD_IGNORES_TICKETS: "a process loads its magazine only with what no ticket names",
-    Flaw.LOAD_STICKY: "a process that shares its slot loads no magazine",
-    Flaw.LOAD_BESIDE_OPERATION: "nothing is loaded while another thread is in an operation",
-    Flaw.DRAW_LOOKS_ONCE: "who drew a round looks again whether anybody joined meanwhile",
-    Flaw.GAIN_LEAVES_ROUND: "who gains a view of a round of its own takes it out first",
-    Flaw.TAKE_UNSWAPPED: "a round is taken out of another's magazine by comparing and swapping",
+    Flaw.SIZE_BEFORE_LOCK: "keeping or sending a buffer reads its size under the lock",
+    Flaw.DETACH_LEAVES_HOLDS: "detaching ends every hold of the slot, even without a view",
+    Flaw.DETACH_FREES_STICKY: "detaching does not free a slot that is shared",
+    Flaw.DETACH_LEASE_FIRST: "a slot is freed before its lease ends",
+    Flaw.LEASE_IGNORED: "a free slot whose lease has not ended is skipped",
+    Flaw.LOAD_SHARED: "a process loads only buffers without another holder into its magazine",
+    Flaw.LOAD_IGNORES_TICKETS: "a process loads only buffers without a ticket into its magazine",
+    Flaw.LOAD_STICKY: "a process that shares its slot does not load its magazine",
+    Flaw.LOAD_BESIDE_OPERATION: "a thread does not load while another thread is in an operation",
+    Flaw.DRAW_LOOKS_ONCE: "after drawing a round, a process checks again for other holders",
+    Flaw.GAIN_LEAVES_ROUND: "gaining a view of one's own round removes it from the magazine first",
+    Flaw.TAKE_UNSWAPPED: "taking a round from another process's magazine uses compare-and-swap",
     Flaw.TAKE_UNMARKED: "a round is marked as taken until its hold has ended",
     Flaw.TAKEN_STAYS: "recovery ends the holds of rounds that are marked as taken",
     Flaw.REAP_LEAVES_ROUNDS: "a slot's magazine is emptied before its holds end",

@@ -1,7 +1,8 @@
-"""Magazines: what a process does with its own without the lock, and how who has the lock empties all.
+"""Magazines: how a process uses its own without the lock, and how the lock owner empties any of them.
 
-A process drops into its magazine, and allocates from it, by comparing and swapping one word. While it
-does so no other thread of it is in an operation, except that a thread may fork it.
+A process frees into its magazine and allocates from it by compare-and-swap of one word. Meanwhile no
+other thread of the process is in an operation, except that a thread may fork. Used by `moves` and
+`effects`.
 """
 
 from __future__ import annotations
@@ -30,17 +31,17 @@ UNLOCKED = {"look", "load", "see", "draw", "see_again", "handed_out"}
 
 
 def goes_on_unlocked(thread: Thread) -> bool:
-    """Return whether a thread is about to load or to draw."""
+    """Return whether a thread is about to load or draw."""
     return bool(thread.plan) and thread.plan[0].what in UNLOCKED
 
 
 def loading(buffer: Buffer, flaw: Flaw | None) -> tuple[Step, ...]:
-    """Return the steps by which a buffer is dropped into its process's magazine, as far as it goes."""
+    """Return the steps that put a buffer into the magazine of its process, if that is allowed."""
     return (Step("look", value=(buffer, flaw)), Step("load", value=buffer))
 
 
 def is_mine_alone(state: State, i: int, buffer: Buffer, flaw: Flaw | None = None) -> bool:
-    """Return whether process `i` holds a buffer, and nobody else has anything to do with it."""
+    """Return whether process `i` holds a buffer that has no other user."""
     words, me = state.words, state.processes[i]
     mine = 1 << me.slot
     holds = words.holds[buffer.page]
@@ -58,7 +59,7 @@ def is_mine_alone(state: State, i: int, buffer: Buffer, flaw: Flaw | None = None
 
 
 def changed(state: State, i: int, operation: Operation | None, *plan: Step) -> State:
-    """Return the state in which process `i` goes on with that; without a plan it needs the lock."""
+    """Return the state in which process `i` continues with `plan`. Without one it needs the lock."""
     return state.with_process(i, state.processes[i]._replace(operation=operation, plan=plan))
 
 
@@ -67,7 +68,7 @@ def stored(state: State, slot: int, round_: Round | None) -> State:
 
 
 def look(state: State, i: int, step: Step) -> State:
-    """Is it mine alone? Else it is dropped under the lock."""
+    """Check that the buffer has no other user. Otherwise it is dropped under the lock."""
     buffer, flaw = step.value
     if is_mine_alone(state, i, buffer, flaw):
         return state
@@ -75,7 +76,7 @@ def look(state: State, i: int, step: Step) -> State:
 
 
 def load(state: State, i: int, step: Step) -> State:
-    """Compare and swap: an empty word for the buffer."""
+    """Compare and swap the empty word for the buffer."""
     me = state.processes[i]
     if state.words.magazines[me.slot] is not None:
         return changed(state, i, me.operation)
@@ -83,7 +84,7 @@ def load(state: State, i: int, step: Step) -> State:
 
 
 def see(state: State, i: int, step: Step) -> State:
-    """Is there a round, and is it still mine alone?"""
+    """Check that there is a round and that it still has no other user."""
     round_ = state.words.magazines[state.processes[i].slot]
     operation = state.processes[i].operation
     if round_ is None or round_.taken or not is_mine_alone(state, i, round_.buffer):
@@ -92,7 +93,7 @@ def see(state: State, i: int, step: Step) -> State:
 
 
 def draw(state: State, i: int, step: Step) -> State:
-    """Compare and swap: the round for an empty word."""
+    """Compare and swap the round for the empty word."""
     me, round_ = state.processes[i], step.value
     if state.words.magazines[me.slot] != round_:
         return changed(state, i, None)
@@ -101,7 +102,7 @@ def draw(state: State, i: int, step: Step) -> State:
 
 
 def see_again(state: State, i: int, step: Step) -> State:
-    """If somebody joined before the round was out, its hold ends; else it is the new buffer."""
+    """Use the round as the new buffer, or drop it if another process joined before it was out."""
     buffer = step.value
     if not is_mine_alone(state, i, buffer):
         return changed(state, i, Operation("drop", buffer))
@@ -109,7 +110,7 @@ def see_again(state: State, i: int, step: Step) -> State:
 
 
 def handed_out(state: State, i: int, step: Step) -> State:
-    """The round is a new buffer: nobody else has it in view or in hand."""
+    """Check that the round, now a new buffer, has no other view, ticket or directory entry."""
     buffer = step.value
     for process in state.processes:
         if process.life == ALIVE and any(view.buffer.has(buffer.page) for view in process.views):
@@ -125,7 +126,7 @@ def handed_out(state: State, i: int, step: Step) -> State:
 
 
 def draw_at_once(state: State, i: int, step: Step) -> State:
-    """`draw` without a second look: only a flaw does this."""
+    """`draw` without the second check; used only by a flaw."""
     state = draw(state, i, step)
     me = state.processes[i]
     if not me.plan:
@@ -134,9 +135,9 @@ def draw_at_once(state: State, i: int, step: Step) -> State:
 
 
 def take_round(state: State, i: int, step: Step) -> State:
-    """Compare and swap: a round for the same, marked as taken; then its hold ends, and the mark goes.
+    """Compare and swap a round for the same, marked as taken; then end its hold and clear the mark.
 
-    This is done with the lock, whoever's the magazine is.
+    Done under the lock, for the magazine of any process.
     """
     slot, flaw = step.at, step.value
     round_ = state.words.magazines[slot]

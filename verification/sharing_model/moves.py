@@ -1,4 +1,4 @@
-"""What can happen next: in every state, any process may take its next step, want something, or die."""
+"""All moves in a state: a process takes a step, begins an operation, or is killed. Used by `search`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ IN_PIECES = (Flaw.CHUNKED, Flaw.CHUNKED_RECHECK)
 
 
 class Move(NamedTuple):
-    """Something that one process does, or that is done to it."""
+    """Something that a process does, or that happens to it."""
 
     verb: str
     process: int
@@ -53,10 +53,10 @@ def moves(state: State, configuration: Configuration) -> Iterator[Move]:
         if state.deaths < configuration.deaths:
             yield Move("is killed", i)
         if process.other is not None and state.lock != i:
-            yield Move("turns to its other thread", i)
+            yield Move("switches to its other thread", i)
         beside = configuration.flaw is Flaw.LOAD_BESIDE_OPERATION
         if process.other is not None and goes_on_unlocked(process.other) and not beside:
-            # It loads or draws, and no other operation is under way meanwhile, except a fork.
+            # While that thread loads or draws, the only other operation in progress can be a fork.
             if process.operation is None and process.slot != NO_SLOT:
                 yield from forks(state, i, configuration)
             elif state.lock == i:
@@ -77,7 +77,10 @@ def moves(state: State, configuration: Configuration) -> Iterator[Move]:
 
 
 def wishes(state: State, i: int, configuration: Configuration) -> Iterator[Move]:
-    """Yield what an attached process at rest may want; to fork alone, while another thread detaches."""
+    """Yield the operations that an idle attached process may begin.
+
+    While another thread detaches, only a fork is possible.
+    """
     me = state.processes[i]
     yield from forks(state, i, configuration)
     if me.other is not None and me.other.operation == DETACH:
@@ -97,7 +100,7 @@ def wishes(state: State, i: int, configuration: Configuration) -> Iterator[Move]
 
 
 def forks(state: State, i: int, configuration: Configuration) -> Iterator[Move]:
-    """Yield the fork that a process may want."""
+    """Yield the fork that a process may begin."""
     for child, other in enumerate(state.processes):
         if configuration.fork and other.life == UNBORN:
             yield Move("wants", i, Operation("fork", child))
@@ -114,11 +117,11 @@ def goes_unlocked(state: State, i: int, configuration: Configuration) -> bool:
 
 
 def wishes_of_buffers(state: State, i: int, configuration: Configuration) -> Iterator[Move]:
-    """Yield what a process may want of what it views, and of handles."""
+    """Yield the operations on the buffers that a process views and on handles."""
     unlocked = goes_unlocked(state, i, configuration)
     if unlocked and state.words.magazines[state.processes[i].slot]:
         yield Move("draws", i, Operation("alloc"))
-    # A second object is counted when it is made; here views are, and the pending end of one is not.
+    # The engine counts a second object when it is made. The model counts views, and not a pending drop.
     ending = (me := state.processes[i]).other and me.other.operation and not me.other.plan
     if configuration.join and not ending:
         for page, record in enumerate(state.words.records):
@@ -140,7 +143,7 @@ def wishes_of_buffers(state: State, i: int, configuration: Configuration) -> Ite
 
 
 def wishes_of_keys(state: State, i: int, configuration: Configuration) -> Iterator[Move]:
-    """Yield what a process may want of the directory. Nobody gathers views, so that it ends."""
+    """Yield the operations on the directory. The number of views is limited, so that the search ends."""
     words, views = state.words, state.processes[i].views
     number = max(entry.number for entry in words.directory)
     for buffer, _ in views:
@@ -159,13 +162,13 @@ def wishes_of_keys(state: State, i: int, configuration: Configuration) -> Iterat
 
 
 def after(state: State, move: Move, flaw: Flaw | None, lingering: bool = False) -> State:
-    """Return the state after a move. `Violation` if it does what the protocol rules out."""
+    """Return the state after a move. Raise `Violation` if the protocol forbids its result."""
     i, process = move.process, state.processes[move.process]
     if move.verb == "is killed":
         return killed(state, i, lingering)
     if move.verb == "is gone":
         return gone(state, i).with_process(i, Process(DEAD, NO_SLOT))
-    if move.verb == "turns to its other thread":
+    if move.verb == "switches to its other thread":
         return state.with_process(i, process.turned())
     if move.verb == "steps":
         return on_to_the_next_seen(perform(state, i, flaw), i, flaw)
@@ -184,21 +187,21 @@ def after(state: State, move: Move, flaw: Flaw | None, lingering: bool = False) 
 
 
 def on_to_the_next_seen(state: State, i: int, flaw: Flaw | None) -> State:
-    """Perform the steps that need no state of their own."""
+    """Perform the steps that no other process can observe."""
     while (plan := state.processes[i].plan) and plan[0].what in UNSEEN:
         state = perform(state, i, flaw)
     return state
 
 
 def locked(state: State, i: int, flaw: Flaw | None) -> State:
-    """Give process `i` the lock; recovery is first in its plan if the owner before it died."""
+    """Give process `i` the lock. If the previous owner died, its plan begins with recovery."""
     first = takeover(state, flaw) if state.lock == OWNER_DIED else []
     process = state.processes[i]._replace(plan=(*first, PLAN))
     return state._replace(lock=i).with_process(i, process)
 
 
 def killed(state: State, i: int, lingering: bool) -> State:
-    """End a process: a lock that it has says so, the shared words stay; its leases end, now or later."""
+    """Kill a process. Its lock records the death, shared words stay, and its leases end now or later."""
     state = state._replace(
         lock=OWNER_DIED if state.lock == i else state.lock, deaths=state.deaths + 1
     )
@@ -213,12 +216,12 @@ def gone(state: State, i: int) -> State:
 
 
 def described(state: State, move: Move) -> str:
-    """Return a move in words, as it is made in this state."""
+    """Return a description of a move in this state, for the trace."""
     who, process = f"P{move.process}", state.processes[move.process]
     if move.verb == "steps":
         name = process.operation.name if process.operation else ""
         return f"{who} {name}: {process.plan[0]}"
     if move.verb == "locks":
-        died = ", whose owner died" if state.lock == OWNER_DIED else ""
-        return f"{who} gets the lock{died}, for {process.operation}"
+        died = " from a dead owner" if state.lock == OWNER_DIED else ""
+        return f"{who} gets the lock{died} for {process.operation}"
     return f"{who} {move.verb}" + (f" {move.what}" if move.what else "")

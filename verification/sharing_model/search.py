@@ -1,4 +1,4 @@
-"""Breadth-first search of all states, so that the first violation found is a shortest one."""
+"""Breadth-first search of all states. The first violation found has a shortest trace."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ MAX_STATES = 8_000_000
 
 @dataclass(frozen=True)
 class Result:
-    """What a search found."""
+    """The result of a search."""
 
     states: int
     transitions: int
     complete: bool
-    """Whether every state was seen."""
+    """Whether every state was visited."""
     violation: str | None = None
     trace: tuple[str, ...] = ()
     """The moves from the first state to the violation."""
 
 
 def search(configuration: Configuration, max_states: int = MAX_STATES) -> Result:
-    """Search until a violation, the end, or more than `max_states` states.
+    """Search until a violation, the last state, or more than `max_states` states.
 
-    Some 30,000 states a second, some 600 bytes each.
+    Visits about 30,000 states per second and uses about 600 bytes per state.
 
     >>> from verification.sharing_model.configuration import Configuration
     >>> result = search(Configuration(procs=1, born=1, slots=1, deaths=1))
@@ -68,7 +68,7 @@ def search(configuration: Configuration, max_states: int = MAX_STATES) -> Result
 def trace_to(
     state: State, came_from: dict[State, tuple[State, Move] | None], last: str
 ) -> tuple[str, ...]:
-    """Return the moves that led to a state, and one more."""
+    """Return the moves that led to a state, followed by `last`."""
     trace = [last]
     while (step := came_from[state]) is not None:
         state, move = step

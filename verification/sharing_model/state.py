@@ -1,4 +1,4 @@
-"""A state of the model: a tuple of tuples, so that states can be compared and remembered."""
+"""A state of the model. It is a tuple of tuples, so that states can be compared and hashed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from verification.sharing_model.words import UNUSED, Buffer, Handle, Step, Words
 if TYPE_CHECKING:
     from verification.sharing_model.configuration import Configuration
 
-# Plain numbers, as states are hashed millions of times.
+# Plain numbers: states are hashed millions of times.
 UNBORN, ALIVE, DEAD, DYING = range(4)
 FREE, LIVE = range(2)
 UNLOCKED, OWNER_DIED = -1, -2
@@ -18,18 +18,18 @@ NO_SLOT = -1
 
 
 class Violation(Exception):
-    """A promise of the protocol does not hold; the message says which."""
+    """An invariant of the protocol does not hold. The message says which."""
 
 
 class View(NamedTuple):
-    """How many views a process has of one buffer."""
+    """The number of views that a process has of one buffer."""
 
     buffer: Buffer
     times: int
 
 
 class Operation(NamedTuple):
-    """What a process wants, or is about."""
+    """An operation that a process is about to do or is doing."""
 
     name: str
     first: Any = None
@@ -41,14 +41,14 @@ class Operation(NamedTuple):
 
 
 class Thread(NamedTuple):
-    """What one thread is about."""
+    """The operation of one thread and the rest of its plan."""
 
     plan: tuple[Step, ...] = ()
     operation: Operation | None = None
 
 
 class Process(NamedTuple):
-    """What one process has for itself; it goes with it."""
+    """The private state of one process. It ends with the process."""
 
     life: int
     slot: int
@@ -56,10 +56,10 @@ class Process(NamedTuple):
     plan: tuple[Step, ...] = ()
     operation: Operation | None = None
     other: Thread | None = None
-    """Another thread, which waits; it sees the same views, and has the same slot."""
+    """Another thread, which waits. It has the same views and the same slot."""
 
     def turned(self) -> Process:
-        """Return the process with its other thread at work, and this one waiting."""
+        """Return the process with its other thread running and this one waiting."""
         assert self.other is not None
         return self._replace(
             plan=self.other.plan,
@@ -68,18 +68,18 @@ class Process(NamedTuple):
         )
 
     def has(self, buffer: Buffer, flaw: Flaw | None) -> bool:
-        """Return whether there is a view of a buffer, as long as given: another thread may shrink it."""
+        """Return whether there is a view of a buffer with this size; a thread may have shrunk it."""
         if flaw is Flaw.SIZE_BEFORE_LOCK:
             return self.views_of(buffer) > 0
         return any(view.buffer == buffer for view in self.views)
 
     def views_of(self, buffer: Buffer) -> int:
-        """Return how many views of a buffer there are, of whatever size."""
+        """Return the number of views of a buffer, of any size."""
         return sum(view.times for view in self.views if view.buffer.same(buffer))
 
 
 class Kept(NamedTuple):
-    """That a buffer is kept under a key, as its last commit has it."""
+    """A buffer that is kept under a key, as of the last commit."""
 
     key: int
     page: int
@@ -87,17 +87,19 @@ class Kept(NamedTuple):
 
 
 class State(NamedTuple):
-    """Everything. Shared words outlive their writers; leases and private state do not.
+    """The complete state. Shared words outlive their writers; leases and private state do not.
 
     While the lock is free:
-    - a page is a live buffer's or in a free list, and not both;
+
+    - a page is in a live buffer or in a free list, and not in both;
     - a buffer's ticket count is the number of tickets that name it;
-    - a live buffer has a holder or a ticket, and its holders' slots are live;
-    - the arena holds a buffer if an entry keeps it, and no two entries have one key or one buffer;
-    - what is in a magazine is live, and its slot holds it.
+    - a live buffer has a holder or a ticket, and the slots of its holders are live;
+    - the arena holds a buffer if an entry keeps it, and no two entries have the same key or buffer;
+    - a buffer in a magazine is live, and the magazine's slot holds it.
 
     Always:
-    - what a living process views is live, and its slot holds it;
+
+    - each buffer that a living process views is live, and its slot holds it;
     - an attached living process has its lease, and its slot is live.
     """
 
@@ -107,7 +109,7 @@ class State(NamedTuple):
     words: Words
     slots: tuple[int, ...]
     leases: tuple[int, ...]
-    """Of each slot: a bit for each process that keeps its lease. Nobody stores here but the system."""
+    """For each slot, a bit for each process that has its lease. Only the system changes this."""
     sticky: tuple[int, ...]
     processes: tuple[Process, ...]
     next_incarnation: int = 1
@@ -115,16 +117,16 @@ class State(NamedTuple):
     deaths: int = 0
     handles: tuple[Handle, ...] = ()
     claimed: tuple[int, ...] = ()
-    """The serials claimed so far: known to the model alone."""
+    """The serials claimed so far; known only to the model."""
     kept: tuple[Kept, ...] = ()
-    """What the directory must say: known to the model alone."""
+    """What the directory must contain; known only to the model."""
 
     def with_process(self, i: int, process: Process) -> State:
-        """Return the state with process `i` as given."""
+        """Return the state with process `i` replaced."""
         return self._replace(processes=put(self.processes, i, process))
 
     def dead_slots(self) -> list[int]:
-        """Return the slots that are live without a lease: the proof of death."""
+        """Return the live slots without a lease: their processes are dead."""
         return [
             slot
             for slot, (state, lease) in enumerate(zip(self.slots, self.leases, strict=True))
@@ -133,7 +135,7 @@ class State(NamedTuple):
 
 
 def views_changed(views: tuple[View, ...], buffer: Buffer, by: int) -> tuple[View, ...]:
-    """Return the views with `by` more of one buffer, in order; none is not kept.
+    """Return the sorted views with `by` added to the count of one buffer. Counts of 0 are removed.
 
     >>> views_changed((View(Buffer(page=0, incarnation=1), 1),), Buffer(0, 1), -1)
     ()

@@ -1,4 +1,4 @@
-"""The shared words, and what stands in them: buffers, records, tickets."""
+"""The shared words and what they contain: buffers, records, tickets. Used by the whole model."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any, NamedTuple, TypeVar
 T = TypeVar("T")
 
 ARENA = 1 << 30
-"""The arena's own bit among a buffer's holds: the buffer is kept."""
+"""The arena's own bit in a buffer's holds: the buffer is kept."""
 
 
 class Buffer(NamedTuple):
-    """What a view, a ticket or an entry names: a first page, which of its lives, how many pages."""
+    """What a view, a ticket or an entry names: first page, incarnation and number of pages."""
 
     page: int
     incarnation: int
@@ -21,50 +21,50 @@ class Buffer(NamedTuple):
         return f"buffer {self.incarnation} of {self.n_pages} at page {self.page}"
 
     def same(self, other: Buffer) -> bool:
-        """Return whether both are one buffer, whatever their sizes."""
+        """Return whether both are the same buffer, whatever their sizes."""
         return self[:2] == other[:2]
 
     def has(self, page: int) -> bool:
-        """Return whether a page is among its pages."""
+        """Return whether the buffer contains a page."""
         return self.page <= page < self.page + self.n_pages
 
 
 class Record(NamedTuple):
-    """What a live buffer's first page says."""
+    """The record at a live buffer's first page."""
 
     incarnation: int
     n_pages: int = 1
 
 
 class Ticket(NamedTuple):
-    """What an entry for tickets says."""
+    """The contents of a ticket's entry."""
 
     serial: int
     buffer: Buffer
 
 
 class Entry(NamedTuple):
-    """What an entry of the directory says of a kept buffer."""
+    """The directory entry of a kept buffer."""
 
     number: int
-    """0 if the entry is free; of two entries for one key, or for one buffer, the higher is true."""
+    """0 if the entry is free. Of two entries with the same key or buffer, the higher number is valid."""
     key: int
     buffer: Buffer
 
 
 class Handle(NamedTuple):
-    """What was pickled: the entry, and what stood in it. Anybody may claim it, at any time."""
+    """What was pickled: the entry and its contents. Any process may claim it, at any time."""
 
     entry: int
     ticket: Ticket
 
 
 class Round(NamedTuple):
-    """What a word of a magazine says: a buffer that its process dropped, and may have again."""
+    """The contents of a magazine's word: a buffer that its process dropped and may allocate again."""
 
     buffer: Buffer
     taken: bool = False
-    """Whoever has the lock takes it out, and ends the hold."""
+    """The owner of the lock is taking the round out, and will end its hold."""
 
     def __str__(self) -> str:
         return f"{self.buffer}{', taken' if self.taken else ''}"
@@ -84,29 +84,29 @@ class Step(NamedTuple):
 class Words(NamedTuple):
     """The shared words that recovery reads or writes.
 
-    Records, holds, tickets and entries are the truth; lists and counts are made from them.
+    Records, holds, tickets and entries are the source of truth. Lists and counts are derived from them.
     """
 
     records: tuple[Record | None, ...]
-    """Of each page: the record of the buffer that begins there, if one does."""
+    """For each page: the record of the buffer that begins there, or None."""
     listed: tuple[int, ...]
-    """Of each page: whether it is in a free list."""
+    """For each page: whether it is in a free list."""
     holds: tuple[int, ...]
-    """Of each page: a bit for each slot that holds the buffer that begins there."""
+    """For each page: a bit for each slot that holds the buffer that begins there."""
     ticket_counts: tuple[int, ...]
-    """Of each page: how many tickets name the buffer that begins there."""
+    """For each page: the number of tickets that name the buffer that begins there."""
     tickets: tuple[Ticket | None, ...]
     directory: tuple[Entry, ...]
     magazines: tuple[Round | None, ...]
-    """Of each slot: the magazine, which has one word here. Its process stores there without the lock."""
+    """For each slot: its magazine, here of one word. Its process stores there without the lock."""
 
     def after(self, step: Step) -> Words:
-        """Return the words after one store in them."""
+        """Return the words after one store."""
         changed: dict[str, Any] = {step.what: put(getattr(self, step.what), step.at, step.value)}
         return self._replace(**changed)
 
     def after_all(self, steps: list[Step]) -> Words:
-        """Return the words after those of the steps that are stores in them."""
+        """Return the words after those steps that are stores to shared words."""
         words = self
         for step in steps:
             if step.what in self._fields:
@@ -114,19 +114,19 @@ class Words(NamedTuple):
         return words
 
     def entry_of(self, buffer: Buffer) -> int | None:
-        """Return the index of the entry that keeps a buffer, if one does."""
+        """Return the index of the entry that keeps a buffer, or None."""
         for index, entry in enumerate(self.directory):
             if entry.number and entry.buffer.same(buffer):
                 return index
         return None
 
     def live(self, buffer: Buffer) -> Record | None:
-        """Return the record of a buffer, if it is live."""
+        """Return the record of a buffer if it is live, else None."""
         record = self.records[buffer.page]
         return record if record and record.incarnation == buffer.incarnation else None
 
     def taken(self) -> list[int]:
-        """Return the pages of all live buffers; a page of two of them is there twice."""
+        """Return the pages of all live buffers. A page in two buffers appears twice."""
         return [
             taken
             for page, record in enumerate(self.records)
@@ -136,11 +136,11 @@ class Words(NamedTuple):
 
 
 UNUSED = Entry(0, 0, Buffer(page=0, incarnation=0, n_pages=0))
-"""An entry that was never used: no buffer's first incarnation is 0."""
+"""An entry that was never used. No buffer has incarnation 0."""
 
 
 def put(values: tuple[T, ...], index: int, value: T) -> tuple[T, ...]:
-    """Return the values with one of them replaced.
+    """Return a copy of the values with one of them replaced.
 
     >>> put((1, 2, 3), 1, 9)
     (1, 9, 3)

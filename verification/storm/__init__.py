@@ -1,8 +1,10 @@
-"""A storm: processes share an arena while one after the other is killed, and nothing may go wrong.
+"""A storm: processes share an arena while one after the other is killed. The survivors must not notice.
 
-python -m verification.storm --seconds 60
+    python -m verification.storm --seconds 60
 
-pattern    bytes that tell whether they are those that were written
-worker     one process: allocates, writes, hands over, claims, resizes, forks, frees
-weather    starts the workers, kills them at random, reaps, and looks at what is left
+Run by `make storm`, and for a few seconds by tests/verification/test_storm.py.
+
+- `pattern`: bytes that can be checked for changes.
+- `worker`: a process that allocates, writes, sends, claims, resizes, forks and frees.
+- `weather`: starts workers, kills them at random, reaps, and checks what is left.
 """

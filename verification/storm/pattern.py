@@ -1,29 +1,29 @@
-"""Bytes that tell whether they are those that were written."""
+"""Bytes that can be checked for changes. Used by the workers of a storm."""
 
 from __future__ import annotations
 
 import struct
 from random import Random
 
-# The seed of the pattern, and how many bytes of it there are, header included.
+# The seed of the pattern, and its length in bytes including this header.
 _HEADER = struct.Struct("<QQ")
 
 LEAST = _HEADER.size
 
 
 def write(view: memoryview, seed: int) -> None:
-    """Fill a buffer of at least `LEAST` bytes."""
+    """Fill a buffer of at least `LEAST` bytes with the pattern of a seed."""
     view[:] = _pattern(seed, len(view))
 
 
 def is_sound(view: memoryview) -> bool:
-    """Whether a buffer, perhaps one that grew since, has the bytes that were written."""
+    """Return whether a buffer still contains its pattern. It may have grown since."""
     seed, n_bytes = _HEADER.unpack_from(view)
     return LEAST <= n_bytes <= len(view) and view[:n_bytes] == _pattern(seed, n_bytes)
 
 
 def _pattern(seed: int, n_bytes: int) -> bytes:
-    """What belongs into n_bytes.
+    """Return the pattern for a buffer of `n_bytes` bytes.
 
     >>> view = memoryview(bytearray(100))
     >>> write(view, 7)

@@ -1,4 +1,4 @@
-"""What happens to the processes of a storm, and what is left of it."""
+"""Start and kill the processes of a storm, and check what is left. Used by `__main__`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNCLAIMED_AFTER = 5.0
 
 @dataclass
 class Aftermath:
-    """What a storm left: how many were killed, what the workers said, and what the arena tells."""
+    """The result of a storm: the kills, what the workers printed, and figures of the arena."""
 
     killed: int
     reaped: int
@@ -33,12 +33,12 @@ class Aftermath:
 
     @property
     def is_calm(self) -> bool:
-        """Whether nothing went wrong and nothing is left."""
+        """Whether nothing went wrong and every page was freed."""
         return not self.said and not self.used and set(self.ends) <= {-signal.SIGKILL}
 
 
 class Storm:
-    """Workers that are killed and replaced at random, on one arena."""
+    """Workers that share one arena, and are killed and replaced at random."""
 
     def __init__(self, arena: Any, processes: int, limit: float) -> None:
         self.arena = arena
@@ -47,13 +47,13 @@ class Storm:
         self.sending, self.receiving = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         for end in (self.sending, self.receiving):
             end.setblocking(False)
-        self.said = tempfile.TemporaryFile()  # noqa: SIM115  # until the storm ends
+        self.said = tempfile.TemporaryFile()  # noqa: SIM115  # open until the storm ends
         self.ends: dict[int, int] = {}
         self.killed = 0
         self.pids = [self.begin() for _ in range(processes)]
 
     def begin(self) -> int:
-        """Start one worker; its process number."""
+        """Start one worker. Return its process id."""
         pid = os.fork()
         if pid == 0:
             os.setpgid(0, 0)
@@ -62,7 +62,7 @@ class Storm:
         return pid
 
     def end(self, i: int) -> None:
-        """Kill a worker with the children that it forked, and wait until it has ended."""
+        """Kill a worker and the children that it forked. Wait until the worker has ended."""
         pid = self.pids[i]
         for kill in (os.killpg, os.kill):
             try:
@@ -75,7 +75,7 @@ class Storm:
         self.killed += 1
 
     def rage(self, seconds: float, every: float, tell: Callable[[float, int], None]) -> Aftermath:
-        """Kill one worker after the other and replace it; then all, and see what is left."""
+        """Kill and replace one worker after the other, then kill all. Return what is left."""
         begun = time.monotonic()
         next_reap, reaped, most, longest = begun + 1, 0, 0, 0.0
         while time.monotonic() - begun < seconds and not self.is_over():
@@ -108,17 +108,17 @@ class Storm:
         )
 
     def is_over(self) -> bool:
-        """Whether a worker ended by itself, as it found something wrong."""
+        """Whether a worker found something wrong and ended by itself."""
         return os.fstat(self.said.fileno()).st_size > 0
 
 
 def adopt_orphans() -> None:
-    """Be the parent of the children of those that are killed, to know when they too are gone."""
+    """Become the parent of the children of killed workers, to be able to wait for them."""
     _PRCTL(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def wait_for_all() -> None:
-    """Wait until every process is gone: one that was killed holds what it held until it is."""
+    """Wait until every child process is gone. A killed process keeps its holds until then."""
     with suppress(ChildProcessError):
         while True:
             os.waitpid(-1, 0)

@@ -1,4 +1,4 @@
-"""One process of a storm."""
+"""One worker process of a storm. Started by `weather`."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from verification.storm import pattern
 MOST_PAGES = 64
 MOST_HELD = 24
 
-# How a worker ends that found something wrong.
+# The exit status of a worker that found something wrong.
 WRONG = 3
 
 
 class Worker:
-    """Does at random what processes do with an arena, until it is killed.
+    """Performs random operations on an arena until it is killed.
 
-    Whatever it holds it can check at any time: buffers are written once, before anybody else can have
-    them.
+    It can check any buffer it holds at any time: a buffer is written once, before another process can
+    get it.
     """
 
     def __init__(self, arena: Any, sending: socket.socket, receiving: socket.socket) -> None:
@@ -38,7 +38,7 @@ class Worker:
         self.longest = 0.0
 
     def work(self, limit: float) -> None:
-        """Work for ever. A wait of more than `limit` seconds is something wrong."""
+        """Work for ever. Report an operation that takes longer than `limit` seconds."""
         actions = (
             [self.allocate] * 6
             + [self.check] * 4
@@ -53,21 +53,21 @@ class Worker:
             begun = time.monotonic()
             self.random.choice(actions)()
             if time.monotonic() - begun > limit:
-                self.wrong(f"waited {time.monotonic() - begun:.2f} seconds")
+                self.wrong(f"an operation took {time.monotonic() - begun:.2f} seconds")
             if self.random.random() < 0.002:
                 self.fork()
 
     def wrong(self, what: str) -> None:
-        """End with a complaint."""
+        """Print what is wrong and exit."""
         print(f"storm: process {os.getpid()}: {what}", file=sys.stderr, flush=True)
         os._exit(WRONG)
 
     def some(self) -> Any:
-        """A buffer that is held, or None."""
+        """Return one of the held buffers, or None."""
         return self.random.choice(self.held) if self.held else None
 
     def allocate(self) -> None:
-        """Have one more buffer."""
+        """Allocate a buffer."""
         if len(self.held) >= MOST_HELD:
             self.let_go()
         n_bytes = self.random.randrange(pattern.LEAST, MOST_PAGES * self.arena.page_size)
@@ -80,26 +80,26 @@ class Worker:
         self.held.append(buffer)
 
     def check(self) -> None:
-        """Look at a buffer that is held."""
+        """Check a held buffer."""
         buffer = self.some()
         if buffer is not None and not pattern.is_sound(buffer.view):
             self.wrong(f"wrong bytes in {buffer}")
 
     def hand_over(self) -> None:
-        """Send a handle to whoever takes it, and perhaps let go of the buffer."""
+        """Send a handle of a buffer to any other worker, and sometimes release the buffer."""
         buffer = self.some()
         if buffer is None:
             return
         try:
             self.sending.send(pickle.dumps(buffer))
         except (BlockingIOError, OutOfTickets):
-            # Nobody claims it: it ends with the others that nobody claimed.
+            # It is not sent. The ticket is ended later by a reap.
             return
         if self.random.random() < 0.7:
             self.held.remove(buffer)
 
     def claim(self) -> None:
-        """Take a handle that somebody sent."""
+        """Receive a handle and claim its buffer."""
         try:
             data = self.receiving.recv(4096)
         except BlockingIOError:
@@ -107,7 +107,7 @@ class Worker:
         try:
             buffer = pickle.loads(data)
         except StaleHandle:
-            # It lay there for longer than handles last.
+            # The handle waited too long, and a reap ended it.
             return
         if not pattern.is_sound(buffer.view):
             self.wrong(f"wrong bytes in {buffer}, just claimed")
@@ -116,7 +116,7 @@ class Worker:
             self.let_go()
 
     def resize(self) -> None:
-        """Make a buffer longer, or, with nobody else there, shorter and write it anew."""
+        """Lengthen a buffer; or, if it has no other user, shorten it and write it again."""
         buffer = self.some()
         if buffer is None:
             return
@@ -127,20 +127,20 @@ class Worker:
         try:
             done = buffer.resize(n_bytes)
         except BufferError:
-            # Another object for the same buffer made it longer than that.
+            # Another object for the same buffer made it longer.
             return
         if done and shorter:
             pattern.write(buffer.view, self.random.getrandbits(64))
 
     def is_alone(self, buffer: Any) -> bool:
-        """Whether nobody else has a buffer, or can come to have it."""
+        """Return whether a buffer has no other holder and no ticket."""
         if sum(other.offset == buffer.offset for other in self.held) > 1:
             return False
         row = next(row for row in self.arena.buffers() if row.offset == buffer.offset)
         return len(row.holders) == 1 and not row.tickets
 
     def copy(self) -> None:
-        """Have an equal buffer."""
+        """Copy a buffer."""
         buffer = self.some()
         if buffer is not None and len(self.held) < MOST_HELD:
             view = buffer.view
@@ -152,7 +152,7 @@ class Worker:
             self.held.append(new)
 
     def join(self) -> None:
-        """Hold what begins at some place for a moment; its bytes may be in the making."""
+        """Hold the buffer at some offset for a moment. It may not be written yet."""
         some = self.some()
         page = self.random.randrange(self.arena.n_pages)
         offset = some.offset if some is not None and page % 2 else page * self.arena.page_size
@@ -160,14 +160,14 @@ class Worker:
             self.arena.buffer_at(offset)
 
     def let_go(self) -> None:
-        """Hold one buffer less, having checked it."""
+        """Check one of the held buffers and release it."""
         if self.held:
             buffer = self.held.pop(self.random.randrange(len(self.held)))
             if not pattern.is_sound(buffer.view):
-                self.wrong(f"wrong bytes in {buffer}, about to be let go of")
+                self.wrong(f"wrong bytes in {buffer}, about to be released")
 
     def fork(self) -> None:
-        """Let a child check everything that it inherits, and end."""
+        """Fork a child that checks all inherited buffers, allocates a few, and exits."""
         pid = os.fork()
         if pid == 0:
             for buffer in self.held:
@@ -179,7 +179,7 @@ class Worker:
             self.wrong("a child found something wrong")
 
     def in_child(self, action: Callable[[], None]) -> None:
-        """A child works like its parent."""
+        """Repeat an action a few times in the child."""
         for _ in range(5):
             action()
         self.held.clear()

@@ -1,4 +1,4 @@
-"""An arena whose processes have magazines, and how to see what is in them."""
+"""Fixtures: an arena whose processes have magazines, and functions that read the magazines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAGE = 4096
 
 @pytest.fixture
 def arena(silent, Arena, engine):
-    """A small arena whose processes have magazines; it is sound when all is over."""
+    """A small arena whose processes have magazines. It is verified at the end of the test."""
     if engine == "uncompiled":
         pytest.skip("the uncompiled engine has no mutex, and no magazines")
     arena = Arena("1 MiB")
@@ -26,19 +26,19 @@ def arena(silent, Arena, engine):
 
 @pytest.fixture
 def slot_words():
-    """How to see the words of a slot, as they are."""
+    """Return a function that reads the words of a slot without changing them."""
     return _slot_words
 
 
 @pytest.fixture
 def rounds_of():
-    """How to see the rounds in a slot's magazine: their offsets, in order. Nobody notices."""
+    """Return a function that lists the offsets of the rounds in a slot's magazine, unnoticed."""
     return _rounds_of
 
 
 @pytest.fixture
 def words_but_magazines():
-    """How to see all words before the pages, without the magazines."""
+    """Return a function that reads all words before the pages, except the magazines."""
     return _words_but_magazines
 
 

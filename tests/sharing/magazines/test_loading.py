@@ -1,4 +1,4 @@
-"""Small buffers are dropped and had again without the lock; to all who look they are free."""
+"""Small buffers are freed and allocated again without the lock. To all observers they are free."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAGE = 4096
 
 
 @pytest.mark.parametrize("n", [1, 3, MOST_ROUND_PAGES])
-def test_a_small_buffer_is_had_again_without_any_store_but_in_the_magazine(
+def test_a_small_buffer_is_allocated_again_with_stores_to_the_magazine_only(
     arena, n, rounds_of, words_but_magazines
 ):
     offset = arena.alloc(n * PAGE).offset
@@ -35,7 +35,7 @@ def test_a_small_buffer_is_had_again_without_any_store_but_in_the_magazine(
     assert words_but_magazines(arena) == before
 
 
-def test_the_last_that_was_dropped_is_the_first_that_is_had_again(arena, rounds_of):
+def test_the_buffer_freed_last_is_allocated_first(arena, rounds_of):
     buffers = [arena.alloc(PAGE) for _ in range(MAGAZINE_WORDS)]
     offsets = [buffer.offset for buffer in buffers]
     while buffers:
@@ -45,7 +45,7 @@ def test_the_last_that_was_dropped_is_the_first_that_is_had_again(arena, rounds_
     assert [buffer.offset for buffer in again] == offsets[::-1]
 
 
-def test_a_round_of_another_length_is_left_alone(arena, rounds_of):
+def test_a_round_of_another_length_is_not_used(arena, rounds_of):
     longer, shorter = arena.alloc(2 * PAGE), arena.alloc(PAGE)
     first, second = longer.offset, shorter.offset
     del longer, shorter
@@ -54,7 +54,7 @@ def test_a_round_of_another_length_is_left_alone(arena, rounds_of):
     assert rounds_of(arena) == [second]
 
 
-def test_arrays_are_had_again_as_well(arena, rounds_of):
+def test_arrays_also_go_through_the_magazine(arena, rounds_of):
     pytest.importorskip("numpy")
     offset = arena.alloc(PAGE).offset
     array = arena.empty((64, 64), "u1")
@@ -63,14 +63,14 @@ def test_arrays_are_had_again_as_well(arena, rounds_of):
     assert rounds_of(arena) == [offset]
 
 
-def test_more_than_a_magazine_holds_is_freed(arena, rounds_of):
+def test_buffers_that_do_not_fit_the_magazine_are_freed(arena, rounds_of):
     buffers = [arena.alloc(PAGE) for _ in range(3 * MAGAZINE_WORDS)]
     del buffers
     assert len(rounds_of(arena)) <= MAGAZINE_WORDS
     assert arena.stats().used == 0
 
 
-def test_what_is_not_small_or_somebody_else_needs_is_no_round(arena, start, rounds_of):
+def test_large_and_shared_buffers_do_not_become_rounds(arena, start, rounds_of):
     def joining(child):
         other = arena.buffer_at(int(child.hear()))
         child.say("joined")
@@ -94,17 +94,17 @@ def test_what_is_not_small_or_somebody_else_needs_is_no_round(arena, start, roun
     assert pickle.loads(handle).nbytes == PAGE
 
 
-def test_arenas_with_another_lock_have_none(Arena, engine, silent, rounds_of):
+def test_arenas_with_a_file_lock_have_no_magazines(Arena, engine, silent, rounds_of):
     arena = Arena("1 MiB", lock="file")
     buffer = arena.alloc(PAGE)
     del buffer
     assert rounds_of(arena) == []
 
 
-# -- to all who look they are free -----------------------------------------------------------------
+# -- rounds are free to all observers --------------------------------------------------------------
 
 
-def test_figures_and_walks_have_no_rounds(arena, rounds_of):
+def test_stats_and_walks_empty_the_magazines(arena, rounds_of):
     held = arena.alloc(PAGE)
     for look in (
         lambda: (arena.stats().used, arena.stats().n_spans, arena.stats().largest_free),
@@ -120,9 +120,7 @@ def test_figures_and_walks_have_no_rounds(arena, rounds_of):
     assert held.offset == 0
 
 
-def test_who_looks_from_outside_sees_them_as_free_and_leaves_them(
-    Arena, engine, name, silent, rounds_of
-):
+def test_a_snapshot_shows_rounds_as_free_and_leaves_them(Arena, engine, name, silent, rounds_of):
     if engine == "uncompiled":
         pytest.skip("the uncompiled engine has no mutex, and no magazines")
     arena = Arena.create(name, "1 MiB")
@@ -135,7 +133,7 @@ def test_who_looks_from_outside_sees_them_as_free_and_leaves_them(
     assert held.offset == 0
 
 
-def test_another_process_sees_them_as_free(arena, start, rounds_of):
+def test_another_process_sees_rounds_as_free(arena, start, rounds_of):
     def dropping(child):
         buffers = [arena.alloc(n * PAGE) for n in range(1, 6)]
         del buffers
@@ -151,7 +149,7 @@ def test_another_process_sees_them_as_free(arena, start, rounds_of):
     assert other.wait() == 0
 
 
-def test_a_buffer_that_was_dropped_is_not_found_by_its_place(arena, rounds_of):
+def test_a_freed_buffer_is_not_found_by_its_offset(arena, rounds_of):
     offset = arena.alloc(PAGE).offset
     assert rounds_of(arena) == [offset]
     with pytest.raises(BadFree, match="there is no buffer at page 0"):
@@ -159,7 +157,7 @@ def test_a_buffer_that_was_dropped_is_not_found_by_its_place(arena, rounds_of):
     assert rounds_of(arena) == []
 
 
-def test_what_another_process_dropped_is_not_found_by_its_place(arena, start, rounds_of):
+def test_a_buffer_freed_by_another_process_is_not_found_by_its_offset(arena, start, rounds_of):
     def dropping(child):
         child.say(arena.alloc(PAGE).offset)
         child.hear()
@@ -171,11 +169,11 @@ def test_what_another_process_dropped_is_not_found_by_its_place(arena, start, ro
         arena.buffer_at(0)
 
 
-# -- where pages are short -------------------------------------------------------------------------
+# -- when pages are scarce -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("options", [{}, {"align": PAGE}, {"zero": True}])
-def test_another_process_cannot_make_an_allocation_fail(arena, start, options, rounds_of):
+def test_rounds_of_another_process_cannot_make_an_allocation_fail(arena, start, options, rounds_of):
     def dropping(child):
         buffers = [arena.alloc(MOST_ROUND_PAGES * PAGE) for _ in range(MAGAZINE_WORDS)]
         del buffers
@@ -191,7 +189,7 @@ def test_another_process_cannot_make_an_allocation_fail(arena, start, options, r
         arena.alloc(1)
 
 
-def test_single_pages_are_had_from_other_magazines(arena, start):
+def test_single_pages_are_taken_from_other_magazines(arena, start):
     def dropping(child):
         buffers = [arena.alloc(PAGE) for _ in range(MAGAZINE_WORDS)]
         del buffers
@@ -206,7 +204,7 @@ def test_single_pages_are_had_from_other_magazines(arena, start):
         arena.alloc(1)
 
 
-def test_a_buffer_grows_into_what_is_in_a_magazine(arena, rounds_of):
+def test_a_buffer_grows_into_pages_of_a_round(arena, rounds_of):
     first, second = arena.alloc(PAGE), arena.alloc(PAGE)
     assert second.offset == PAGE
     del second

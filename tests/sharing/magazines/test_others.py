@@ -1,4 +1,4 @@
-"""Magazines, and whoever else comes near: children, the dead, threads, and flipped bits."""
+"""Magazines together with forks, dead processes, threads and flipped bits."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="robust mutexes 
 PAGE = 4096
 
 
-def test_a_child_holds_nothing_that_was_dropped(arena, start, rounds_of):
+def test_a_child_does_not_hold_its_parents_rounds(arena, start, rounds_of):
     def waiting(child):
         child.say(rounds_of(arena, 2))
         child.say(arena.processes()[1].buffers)
@@ -93,7 +93,7 @@ def test_a_shared_slot_has_no_magazine(Arena, engine, silent, start, slot_words,
         lease.release()
 
 
-def test_what_the_dead_had_in_their_magazines_is_reaped(arena, start, rounds_of):
+def test_rounds_of_dead_processes_are_reaped(arena, start, rounds_of):
     def dropping(child):
         buffers = [arena.alloc(PAGE) for _ in range(4)]
         del buffers[2:]
@@ -110,7 +110,7 @@ def test_what_the_dead_had_in_their_magazines_is_reaped(arena, start, rounds_of)
     assert start(lambda child: child.say(rounds_of(arena, 2))).hear() == "[]"
 
 
-def test_an_arena_that_is_closed_leaves_nothing(run, engine):
+def test_closing_an_arena_empties_the_magazine(run, engine):
     if engine == "uncompiled":
         pytest.skip("the uncompiled engine has no mutex, and no magazines")
     printed = run(
@@ -134,7 +134,7 @@ def test_an_arena_that_is_closed_leaves_nothing(run, engine):
 # -- damage ----------------------------------------------------------------------------------------
 
 
-def test_every_flipped_bit_of_a_round_is_found_or_does_nothing(arena, slot_words, rounds_of):
+def test_every_flipped_bit_of_a_round_is_found_or_harmless(arena, slot_words, rounds_of):
     held = [arena.alloc(PAGE) for _ in range(40)]
     for buffer in held:
         buffer.view[:] = b"\x11" * PAGE
@@ -149,14 +149,14 @@ def test_every_flipped_bit_of_a_round_is_found_or_does_nothing(arena, slot_words
         new.view[:] = b"\xff" * PAGE
         del new
         if rounds_of(arena):
-            # Not a word of it was believed; the first who empties the magazines says so, and mends.
+            # The damaged word was not used. The next process that empties magazines repairs it.
             with suppress(CorruptMetadata):
                 arena.stats()
         arena.verify()
     assert all(bytes(buffer.view) == b"\x11" * PAGE for buffer in held)
 
 
-def test_words_in_the_magazine_of_a_free_slot_are_forgotten(arena, start, slot_words, rounds_of):
+def test_words_in_the_magazine_of_a_free_slot_are_ignored(arena, start, slot_words, rounds_of):
     words = slot_words(arena, 2)
     words[SLOT_MAGAZINE] = 0x1234_5678_9ABC_DEF0
     arena.verify()
@@ -165,11 +165,11 @@ def test_words_in_the_magazine_of_a_free_slot_are_forgotten(arena, start, slot_w
     assert other.wait() == 0
 
 
-# -- at once ---------------------------------------------------------------------------------------
+# -- at the same time ------------------------------------------------------------------------------
 
 
-def test_who_joins_a_buffer_has_it_before_it_is_handed_out_again(arena, start, effort):
-    """The other process counts up before and after it holds something, so that this one can tell."""
+def test_a_buffer_that_another_process_joined_is_not_allocated_again(arena, start, effort):
+    """The other process increments a counter before and after it holds a buffer."""
     told = arena.alloc(PAGE)
     epoch = told.view.cast("Q")
 
@@ -200,7 +200,7 @@ def test_who_joins_a_buffer_has_it_before_it_is_handed_out_again(arena, start, e
 
 @pytest.mark.parametrize("lockless", [True, False], ids=["forks of C", "forks"])
 def test_forks_while_threads_load_and_draw(arena, effort, lockless):
-    """A fork of C needs no interpreter, and comes between any two instructions of other threads."""
+    """A fork in C does not need the interpreter's lock: other threads may be at any instruction."""
     over, errors = threading.Event(), []
 
     def dropping(number):
@@ -225,7 +225,7 @@ def test_forks_while_threads_load_and_draw(arena, effort, lockless):
     for _ in range(effort.pick(30, 100)):
         pid = fork()
         if not pid:
-            # The interpreter's lock may be nobody's here: then this is never come to.
+            # In the child no thread may have the interpreter's lock; then this line is not reached.
             os._exit(0)
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
@@ -240,7 +240,7 @@ def test_forks_while_threads_load_and_draw(arena, effort, lockless):
     assert arena.stats().used == 0
 
 
-def test_a_recording_has_every_buffer_that_was_had_again(arena, tmp_path, rounds_of):
+def test_a_recording_contains_every_buffer_despite_magazines(arena, tmp_path, rounds_of):
     held = arena.alloc(PAGE)
     arena.alloc(2 * PAGE)
     assert len(rounds_of(arena)) == 1

@@ -1,10 +1,15 @@
-"""Each operation as a tuple of single stores; its process may be killed before any of them.
+"""Each operation as a sequence of single stores. The process may be killed before any of them.
 
-The shared words change only under the lock, so an operation is planned when it gets the lock.
+The shared words change only under the lock, so an operation is planned when it gets the lock. Used by
+`effects` and `checks`.
 
-- `spans`, `sizes`, `tickets`, `directory`, `slots`: the operations, by what they are about.
-- `recovery`: what comes first for who gets the lock from an owner that died.
-- `steps`: what most plans have in common.
+- `spans`: allocate, join and drop a buffer.
+- `sizes`: grow and shrink a buffer.
+- `tickets`: send, claim, withdraw and expire.
+- `directory`: keep, unkeep and find.
+- `slots`: attach, detach, fork and reap.
+- `recovery`: what a process does first if the previous owner of the lock died.
+- `steps`: steps that most plans share.
 """
 
 from __future__ import annotations
@@ -36,14 +41,14 @@ PLANS: dict[str, Plan] = {
         *(alloc, join, drop, grow, shrink),
         *(send, claim, withdraw, expire),
         *(keep, unkeep, find),
-        *(reap_page, free_slot),  # only the flaws do these
+        *(reap_page, free_slot),  # used only by flaws
         *(attach, detach, fork, reap),
     )
 }
 
 
 def plan_of(state: State, i: int, flaw: Flaw | None) -> tuple[Step, ...]:
-    """Return the steps of process `i`'s operation, begun in this state, under the lock."""
+    """Return the steps of process `i`'s operation, planned in this state, under the lock."""
     operation = state.processes[i].operation
     assert operation is not None
     return tuple(PLANS[operation.name](state, i, operation, flaw))

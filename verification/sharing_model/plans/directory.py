@@ -1,4 +1,4 @@
-"""The directory: buffers kept under a key, found by it, and kept no longer."""
+"""Plans of the directory: keep a buffer under a key, find it by key, and unkeep it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def index_of(words: Words, key: int, flaw: Flaw | None) -> int | None:
-    """Return where a key stands: the search passes over entries that are free again."""
+    """Return the index of a key. The search continues past entries that are free again."""
     for index, entry in enumerate(words.directory):
         if entry == UNUSED or (not entry.number and flaw is Flaw.LOOKUP_STOPS_AT_FREE):
             return None
@@ -31,9 +31,9 @@ def index_of(words: Words, key: int, flaw: Flaw | None) -> int | None:
 
 
 def searches_ended(words: Words, index: int) -> list[Step]:
-    """Return the stores that let searches end at an entry that is free again, and at those before it.
+    """Return the stores that let searches end at a freed entry and at the free entries before it.
 
-    None if one behind it is in use: all of them up to the next that was never used must be free.
+    Empty if an entry behind it, up to the next unused one, is in use.
     """
     entries = words.directory
     behind = [entries[(index + n) % len(entries)] for n in range(len(entries))]
@@ -46,7 +46,7 @@ def searches_ended(words: Words, index: int) -> list[Step]:
 
 
 def cleared(words: Words, index: int, flaw: Flaw | None) -> list[Step]:
-    """Return the stores that free an entry: its state first; the fields stay, if searches need them."""
+    """Return the stores that free an entry: its state first. The fields stay if searches need them."""
     free = Step("directory", index, words.directory[index]._replace(number=0))
     if flaw is Flaw.FORGETTING_ENDS_SEARCHES:
         return [free, Step("directory", index, UNUSED)]
@@ -62,10 +62,10 @@ def cleared_all(words: Words, indices: list[int], flaw: Flaw | None) -> list[Ste
 
 
 def keep(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
-    """Keep a buffer under a key: the fields, the arena's hold, then the entry's state, the commit.
+    """Keep a buffer under a key: fields, the arena's hold, then the entry's state, which is the commit.
 
-    What the new entry displaces, the buffer's old key or the key's old buffer, has a lower number and
-    is cleared after it. The key 0 is the empty one: any number of buffers may have it.
+    The new entry displaces the buffer's old key and the key's old buffer. Their entries have lower
+    numbers and are cleared afterwards. Key 0 is the empty key, which any number of buffers may have.
     """
     words, buffer, key = state.words, operation.first, operation.second
     index = next((at for at, entry in enumerate(words.directory) if not entry.number), None)
@@ -97,7 +97,7 @@ def keep(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[
 
 
 def unkeep(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
-    """Keep a buffer no longer: the entry's state, which is the commit, then the arena's hold."""
+    """Stop keeping a buffer: clear the entry's state, which is the commit, then the arena's hold."""
     words, buffer = state.words, operation.first
     index = words.entry_of(buffer)
     if index is None:

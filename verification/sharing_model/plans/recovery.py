@@ -1,4 +1,4 @@
-"""What recovery makes of the words that a dead owner of the lock left."""
+"""The plan of recovery: how a process repairs the words after the previous owner of the lock died."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def entries_dropped(words: Words, flaw: Flaw | None) -> list[int]:
-    """Return the entries whose buffer is gone, or whose key or buffer has one with a higher number."""
+    """Return the entries to drop: their buffer is gone, or another entry has a higher number."""
     numbered = [
         (entry.number, index) for index, entry in enumerate(words.directory) if entry.number
     ]
@@ -35,9 +35,9 @@ def entries_dropped(words: Words, flaw: Flaw | None) -> list[int]:
 def recovery(words: Words, flaw: Flaw | None) -> list[Step]:
     """Return the stores that rebuild lists and counts from records, holds, tickets and entries.
 
-    What was being taken out of a magazine is out first. Tickets and entries of buffers that are gone
-    are dropped, and entries with a lower number than another for their key or buffer; the arena's hold
-    ends where no entry is left; then live buffers are freed that have neither holder nor ticket.
+    Rounds that were being taken out of magazines are finished first. Then recovery drops tickets and
+    entries whose buffer is gone, and the lower-numbered entries of a key or buffer. Then it ends the
+    arena's hold of buffers without an entry, and frees live buffers without a holder or ticket.
     """
     steps = [] if flaw is Flaw.TAKEN_STAYS else finished(words)
     words = words.after_all(steps)
@@ -69,7 +69,7 @@ def recovery(words: Words, flaw: Flaw | None) -> list[Step]:
 
 
 def finished(words: Words) -> list[Step]:
-    """Return the stores that end the holds of what was being taken out of magazines."""
+    """Return the stores that finish taking out the rounds that are marked as taken."""
     steps = []
     for slot, round_ in enumerate(words.magazines):
         if round_ and round_.taken:
@@ -82,7 +82,7 @@ def finished(words: Words) -> list[Step]:
 
 
 def takeover(state: State, flaw: Flaw | None) -> list[Step]:
-    """Return what comes first for who gets the lock from an owner that died."""
+    """Return the first steps of a process that gets the lock from a dead owner."""
     steps = recovery(state.words, flaw) if state.busy else []
     if flaw is Flaw.BUSY_CLEARED_BEFORE_RECOVER:
         return [DONE, *steps]

@@ -1,4 +1,4 @@
-"""Buffers grown and shrunk in place, a page at a time."""
+"""Plans that resize a buffer in place, one page at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def resized(record: Record, buffer: Buffer) -> list[Step]:
-    """Return the stores that make a buffer as long as given: the record, which is the commit; lists."""
+    """Return the stores that resize a buffer. The record is the commit; then freed pages are listed."""
     page, was, n_pages = buffer.page, record.n_pages, buffer.n_pages
     return [
         *(Step("take", page + at) for at in range(was, n_pages)),
@@ -23,10 +23,10 @@ def resized(record: Record, buffer: Buffer) -> list[Step]:
 
 
 def grow(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
-    """Lengthen a buffer: pages behind, then the record, then its entry, if it is kept.
+    """Lengthen a buffer: the pages behind it, then the record, then its entry if it is kept.
 
-    Where another holder has grown it as far already, nothing is stored: a record never gets shorter
-    here, whatever my own view knows of it.
+    If another holder grew it as far already, nothing is stored. A record never gets shorter here, even
+    if this process's view is out of date.
     """
     words, old = state.words, operation.first
     record, new = words.live(old), old._replace(n_pages=old.n_pages + 1)
@@ -48,9 +48,10 @@ def grow(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[
 
 
 def shrink(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
-    """Shorten a buffer that nobody else can see: my own view first, then the record.
+    """Shorten a buffer without other users: this process's view first, then the record.
 
-    I am the only holder, my slot is nobody else's, no ticket names it, and I have one view.
+    The process is the only holder, its slot is not shared, no ticket names the buffer, and it has one
+    view.
     """
     words, me, old = state.words, state.processes[i], operation.first
     record, new = words.live(old), old._replace(n_pages=max(1, old.n_pages - 1))

@@ -1,4 +1,4 @@
-"""Slots: taken, given to a forked child, given back, and freed of the dead."""
+"""Plans of slots: attach, fork, detach, and reap the slots of dead processes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from verification.sharing_model.words import Step, Words
 
 
 def free_slot_of(state: State, flaw: Flaw | None) -> int | None:
-    """Return a free slot whose lease can be had: who left it or died may have it a little longer."""
+    """Return a free slot whose lease is available. A lease can end a little later than its slot."""
     for slot, (word, lease) in enumerate(zip(state.slots, state.leases, strict=True)):
         if word == FREE and (not lease or flaw is Flaw.LEASE_IGNORED):
             return slot
@@ -42,10 +42,10 @@ def attach(state: State, i: int, operation: Operation, flaw: Flaw | None) -> lis
 
 
 def fork(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
-    """Give the child lease, slot and holds, then fork under the lock; or share a sticky slot."""
+    """Give the child a lease, a slot and holds, then fork under the lock; or share a sticky slot."""
     child, mine = operation.first, state.processes[i].slot
     if mine == NO_SLOT or flaw is Flaw.CHILD_REGISTERS_ITSELF:
-        return [Step("fork", NO_SLOT, child), UNLOCK]  # another thread may have detached meanwhile
+        return [Step("fork", NO_SLOT, child), UNLOCK]  # another thread may have detached
     if state.words.magazines[mine] and operation.second is None:
         again = Operation("fork", child, "the magazine was emptied")
         return [BUSY, Step("take_round", mine, flaw), Step("plan_again", value=again)]
@@ -71,14 +71,14 @@ def fork(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[
 
 
 def emptied(words: Words, slots: Sequence[int], flaw: Flaw | None) -> list[Step]:
-    """Return the stores that empty magazines of some slots, and end their holds of a buffer at once."""
+    """Return the stores that empty the magazines of some slots and end their holds, buffer by buffer."""
     bits = sum(1 << slot for slot in slots)
     steps: list[Step] = []
     for slot in slots:
         if words.magazines[slot] and flaw is not Flaw.REAP_LEAVES_ROUNDS:
             steps.append(Step("magazines", slot, None))
     for page, record in enumerate(words.records):
-        # An arena's own reap walks live buffers alone; that does as well, unless the flaw is there.
+        # The engine's reap walks live buffers only. That is the same, except with this flaw.
         passed_over = flaw is Flaw.ALLOC_ADDS_HOLD and not record
         if words.holds[page] & bits and not passed_over:
             steps += losing(words, page, bits)
@@ -86,10 +86,10 @@ def emptied(words: Words, slots: Sequence[int], flaw: Flaw | None) -> list[Step]
 
 
 def detach(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
-    """Give my slot back, without its holds; then, the lock let go, its lease.
+    """Give the slot back without its holds, release the lock, then end the lease.
 
-    There may be holds without a view: a child has those of objects that only a thread had which it has
-    not. A slot that others share stays as it is until all of them are gone.
+    The slot may have holds without a view: a child inherits holds for objects that only another thread
+    of its parent had. A shared slot stays until all processes that share it are gone.
     """
     mine = state.processes[i].slot
     left, end_lease = Step("mine", NO_SLOT), Step("end_lease", mine, i)
@@ -102,12 +102,12 @@ def detach(state: State, i: int, operation: Operation, flaw: Flaw | None) -> lis
 
 
 def free_slot(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
-    """Free a slot whose lease ended before: only a flaw does this."""
+    """Free a slot whose lease has ended already; used only by a flaw."""
     return [BUSY, Step("slots", operation.first, FREE), DONE, UNLOCK]
 
 
 def reap(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
-    """End the holds of all dead slots, buffer by buffer, then free the slots: each may be repeated."""
+    """End the holds of all dead slots, buffer by buffer, then free the slots. Stores can be repeated."""
     dead = state.dead_slots()
     if not dead:
         return REFUSED
@@ -123,7 +123,7 @@ def reap(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[
 
 
 def reap_page(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
-    """Reap one slot with the lock let go after each page: only the flaws do this."""
+    """Reap one slot and release the lock after each page; used only by flaws."""
     words, slot, page = state.words, operation.first, operation.second
     gone = state.slots[slot] != LIVE or state.leases[slot]
     if flaw is Flaw.CHUNKED_RECHECK and gone:

@@ -1,4 +1,4 @@
-"""Buffers: allocated and dropped."""
+"""Plans of buffers: allocate, join by page, and drop."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def alloc(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
-    """Take the first free page: the hold, then the record, which is the commit."""
+    """Allocate the first free page: the hold, then the record, which is the commit."""
     words, mine = state.words, state.processes[i].slot
     if 1 not in words.listed and operation.first is None and any(words.magazines):
         again = Step("plan_again", value=Operation("alloc", "the magazines were emptied"))
@@ -46,7 +46,7 @@ def alloc(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list
 
 
 def join(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
-    """Hold the buffer that begins at a page, whoever allocated it; what is in a magazine is none."""
+    """Hold the buffer that begins at a page. A buffer in a magazine counts as free."""
     words, page, mine = state.words, operation.first, state.processes[i].slot
     if operation.second is None and any(words.magazines):
         again = Step("plan_again", value=Operation("join", page, "the magazines were emptied"))
@@ -64,7 +64,7 @@ def join(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[
 
 
 def drop(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
-    """End my hold, unless views are left or the slot is shared; free the pages if nobody is left."""
+    """End this process's hold unless it has other views or a shared slot. Free the buffer if unused."""
     words, me = state.words, state.processes[i]
     buffer = operation.first
     if state.sticky[me.slot] or me.views_of(buffer):

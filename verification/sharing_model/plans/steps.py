@@ -1,4 +1,4 @@
-"""The steps that most plans have in common."""
+"""Steps that most plans share."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def freeing(words: Words, page: int) -> list[Step]:
 
 
 def emptying(words: Words, flaw: Flaw | None) -> list[Step]:
-    """Return the steps that take every round out of its magazine, whoever's it is."""
+    """Return the steps that take every round out of every magazine."""
     return [Step("take_round", slot, flaw) for slot, it in enumerate(words.magazines) if it]
 
 
 def unloading(words: Words, slot: int, page: int, flaw: Flaw | None) -> list[Step]:
-    """Return the store by which the hold of a slot's own round becomes that of a view of it.
+    """Return the store that removes a slot's own round, so that its hold becomes the hold of a view.
 
-    There may be a round of a buffer that others have: somebody joined it just before it became one.
+    A buffer in a magazine can have other holders: one may have joined just before it was loaded.
     """
     round_ = words.magazines[slot]
     if round_ and round_.buffer.page == page and flaw is not Flaw.GAIN_LEAVES_ROUND:
@@ -49,7 +49,7 @@ def unloading(words: Words, slot: int, page: int, flaw: Flaw | None) -> list[Ste
 
 
 def losing(words: Words, page: int, bit: int) -> list[Step]:
-    """Return the stores that end one hold of a buffer, and free it if nobody is left."""
+    """Return the stores that end one hold of a buffer, and free the buffer if it is unused then."""
     left = words.holds[page] & ~bit
     steps = [Step("holds", page, left)] if left != words.holds[page] else []
     if words.records[page] and not left and not words.ticket_counts[page]:

@@ -1,4 +1,4 @@
-"""Tickets: sent, claimed and withdrawn."""
+"""Plans of tickets: send, claim, withdraw and expire."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def send(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
-    """Write a ticket; the handle leaves when it stands."""
+    """Write a ticket. The handle is sent after that."""
     words, buffer = state.words, operation.first
     if None not in words.tickets or not state.processes[i].has(buffer, flaw):
         return REFUSED
@@ -38,7 +38,7 @@ def send(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[
 
 
 def fits(words: Words, entry: int, ticket: Ticket, by_page: bool) -> bool:
-    """Return whether a ticket still stands; by its page alone if a flaw has it so."""
+    """Return whether a ticket is still valid. With a flaw, only its page is compared."""
     standing = words.tickets[entry]
     if by_page:
         return standing is not None and standing.buffer.page == ticket.buffer.page
@@ -46,7 +46,7 @@ def fits(words: Words, entry: int, ticket: Ticket, by_page: bool) -> bool:
 
 
 def claim(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
-    """Turn a ticket into a hold: the hold first, then the ticket's end, which is the commit."""
+    """Turn a ticket into a hold: store the hold, then end the ticket, which is the commit."""
     words, mine = state.words, state.processes[i].slot
     entry, ticket = operation.first, operation.second
     if not fits(words, entry, ticket, flaw is Flaw.NO_SERIAL):
@@ -68,7 +68,7 @@ def claim(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list
 
 
 def ending(words: Words, entry: int, ticket: Ticket, flaw: Flaw | None) -> list[Step]:
-    """Return the stores that end a ticket unclaimed; without any hold left the buffer is freed."""
+    """Return the stores that end an unclaimed ticket, and free the buffer if it has no holder."""
     page = ticket.buffer.page
     left = words.ticket_counts[page] - 1
     steps = [
@@ -83,7 +83,7 @@ def ending(words: Words, entry: int, ticket: Ticket, flaw: Flaw | None) -> list[
 
 
 def withdraw(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
-    """End one ticket unclaimed: one that its sender takes back, or that is too old."""
+    """End one unclaimed ticket: its sender takes it back, or it is too old."""
     entry, ticket = operation.first, operation.second
     if not fits(state.words, entry, ticket, flaw is Flaw.WITHDRAW_NO_SERIAL):
         return REFUSED
@@ -91,7 +91,7 @@ def withdraw(state: State, i: int, operation: Operation, flaw: Flaw | None) -> l
 
 
 def expire(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
-    """End all tickets, as a reap does for which every age is too old."""
+    """End all tickets, as a reap with an age limit of 0 does."""
     words, steps = state.words, [BUSY]
     for entry, ticket in enumerate(words.tickets):
         if ticket:
