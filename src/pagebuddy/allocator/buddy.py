@@ -715,9 +715,10 @@ if not cython.compiled:
     serialize_calls(
         BuddyAllocator,
         (
-            *("alloc", "alloc_order", "alloc_at", "alloc_many", "free", "free_many"),
-            *("resize", "run", "__contains__", "size_of", "generation_of", "stats", "verify"),
+            *("alloc", "alloc_order", "alloc_at", "alloc_many", "free", "resize"),
+            *("__contains__", "size_of", "generation_of", "stats", "verify"),
             *("recover", "_span_from", "_block_from", "__reduce__"),
         ),
+        batches=("free_many", "run"),
         repair=lambda buddy: rebuild(buddy, buddy.n_nodes, False),
     )

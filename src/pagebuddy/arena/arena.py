@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pagebuddy.exchange.queue import ArenaQueue
 
 # How many bytes `trim` takes out of use at a time to give them back to the system.
-_TRIM_BYTES = 16 << 20
+_TRIM_BYTES = 1 << 20
 
 
 class Arena(ArenaView):
@@ -1043,7 +1043,8 @@ class Arena(ArenaView):
         Notes
         -----
         Takes a few microseconds a page, now and when the page is used again. Other processes can
-        allocate meanwhile.
+        allocate meanwhile: an allocation that finds too few free pages waits for those that are just
+        being returned.
 
         Examples
         --------
@@ -1055,12 +1056,12 @@ class Arena(ArenaView):
         """
         a = self._whole
         at, freed = 0, 0
-        while (taken := a.take_free(at, max(_TRIM_BYTES // a.layout.page_size, 1))) is not None:
-            freed += a.medium.trim(a.layout.data_at + taken.offset, taken.capacity)
-            at = taken.offset + taken.capacity
-            taken.release()
-            if at >= a.layout.data_bytes:
-                break
+        # Only whole pages of the system can be returned, and a piece may start anywhere in a large one.
+        n_bytes = max(_TRIM_BYTES, 8 * getattr(a.medium, "grain", 1))
+        n_pages = max(n_bytes // a.layout.page_size, 1)
+        while at < a.layout.data_bytes and (done := a.trim_piece(at, n_pages)) is not None:
+            n_bytes, at = done
+            freed += n_bytes
         return freed
 
     def record(self, path: str | os.PathLike[str]) -> ArenaRecording:

@@ -60,6 +60,12 @@ if TYPE_CHECKING:
     from pagebuddy.sharing.attached import Figures
 
 
+# How long an allocation waits for a process that trims and does not continue, and how long one that
+# trims waits for an allocation.
+TRIM_PATIENCE_S = 0.1
+TRIM_PAUSE_S = 0.001
+
+
 # The garbage collector would clear the owners of the memory first, but detaching stores to that memory.
 # Untracked, this object ends with its last reference, and then they end.
 @cython.no_gc
@@ -291,6 +297,8 @@ class Attachment(ArenaState):
         if answer == NO_PAGES:
             self.perform(Request(), OP_REAP, wait)
             answer = self.perform(request, OP_ALLOC, wait)
+        if answer == NO_PAGES and request.n_pieces:
+            answer = self._alloc_beside_trims(request, wait)
         if answer == NO_PAGES:
             raise self._no_pages(request)
         pages = filled(self, pages, request.node, n, n_bytes)
@@ -309,6 +317,17 @@ class Attachment(ArenaState):
             buffer.release()
             raise
         return buffer
+
+    def _alloc_beside_trims(self, request: Request, wait: Any) -> u64:
+        """`_alloc_slowly` while a process holds pages that it returns to the system."""
+        answer: u64 = NO_PAGES
+        end = time.monotonic() + TRIM_PATIENCE_S
+        while answer == NO_PAGES and request.n_pieces and time.monotonic() < end:
+            time.sleep(TRIM_PAUSE_S / 10)
+            answer = self.perform(request, OP_ALLOC, wait)
+        if answer == NO_PAGES and self.perform(Request(), OP_REAP, wait) == DONE:
+            answer = self.perform(request, OP_ALLOC, wait)
+        return answer
 
     def _request(self, n_bytes: int, align: Any) -> Request:
         """Return the request for an allocation."""
@@ -347,12 +366,26 @@ class Attachment(ArenaState):
         self.perform(request, OP_CLAIM)
         return self.made(request, request.n_bytes)
 
-    def take_free(self, offset: int, n_pages: int) -> Any:
-        """Return a buffer of the first free pages from an offset on that were used before, or None."""
+    def trim_piece(self, offset: int, n_pages: int) -> Any:
+        """Return the first free pages from an offset on that were used before to the system.
+
+        Returns how many bytes this freed and where these pages end; None if there are no such pages.
+        """
         request: Request = Request(N_HEADS + (offset >> self.page_bits), n_pages)
         if self.perform(request, OP_TAKE_FREE) == NO_PAGES:
             return None
-        return self.made(request, request.n_pages << self.page_bits)
+        try:
+            taken: Buffer = self.made(request, request.n_pages << self.page_bits)
+            try:
+                end = taken.offset + taken.capacity
+                freed = self.medium.trim(self.layout.data_at + taken.offset, taken.capacity)
+            finally:
+                taken.release()
+        finally:
+            if self.perform(Request(), OP_TAKE_FREE) == NO_PAGES:
+                # Another process tries again: let it find all pages free.
+                time.sleep(TRIM_PAUSE_S)
+        return freed, end
 
     def made(self, request: Request, n_bytes: u64) -> Buffer:
         """Return a buffer object for the pages of a request, which this process now holds."""

@@ -6,6 +6,7 @@ import builtins
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from traceback import clear_frames
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
@@ -22,6 +23,9 @@ _T = TypeVar("_T")
 _A = TypeVar("_A")
 _B = TypeVar("_B")
 _C = TypeVar("_C")
+
+# A fork server runs the main module, like a worker, from Python 3.14 on.
+_SERVER_DIED = "the fork server died when a worker was to be started; see its output for the cause"
 
 # The arena of the pool that this process is a worker of.
 _POOL_ARENA: list[Any] = []
@@ -139,12 +143,24 @@ class ArenaExecutor(ProcessPoolExecutor):
         6
         """
         call = Parcel(self._arena, (fn, args, kwargs))
-        future: Any = super().submit(_answer, call)
+        try:
+            future: Any = super().submit(_answer, call)
+        except (ConnectionError, EOFError) as error:
+            self._fork_server_died(call)
+            raise BrokenProcessPool(_SERVER_DIED) from error
         # The pool makes futures of its own kind. Nobody else has seen this one yet.
         future.__class__ = ArenaFuture
         future.arena = self._arena
         future.add_done_callback(partial(_tidy, call.sent))
         return future  # type: ignore[no-any-return]
+
+    def _fork_server_died(self, call: Parcel) -> None:
+        """Accept no more calls, and end what was sent to a worker that could not be started."""
+        self._broken = _SERVER_DIED  # type: ignore[assignment]
+        call.sent.end()
+        if self._executor_manager_thread is None:
+            # `shutdown` has nothing to wait for, and no worker has begun.
+            self._sent_first.end()
 
     if TYPE_CHECKING:
         # As for the built-in `map`: the items must be what the function takes.
@@ -347,6 +363,18 @@ class ArenaFuture(Future[_T]):
             return error
         parcel: Any = super().result()
         return parcel.failure()  # type: ignore[no-any-return]
+
+    def _get_snapshot(self) -> tuple[bool, bool, Any, BaseException | None]:
+        """Return whether it is done, whether it was cancelled, its result and its exception.
+
+        `asyncio` asks for all of these at once, from Python 3.15 on.
+        """
+        if not self.done():
+            return False, False, None, None
+        if self.cancelled():
+            return True, True, None, None
+        error = self.exception()
+        return True, False, None if error is not None else self.result(), error
 
 
 def _begin_worker(arena: Any, first: Parcel) -> None:

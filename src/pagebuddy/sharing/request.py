@@ -58,6 +58,7 @@ class Request:
     n_ended: u64  # dead processes, or tickets
     n_buffers: u64
     n_kept: u64
+    n_pieces: u64  # held by trims while an allocation failed
     n_tickets: u64
     free_pages: u64
     longest_run: u64
