@@ -787,6 +787,11 @@ class Arena(ArenaView):
         [4, 6]
         """
         np = numpy()
+        if hasattr(array, "__dataframe__"):
+            raise TypeError(
+                f"array is a {type(array).__name__}, not an array; arena.dumps puts whole data frames "
+                "into the arena, and arena.copy takes their columns, as arrays"
+            )
         given = np.asanyarray(array)
         order = "F" if given.flags.f_contiguous and not given.flags.c_contiguous else "C"
         copied: NDArray[Any] = self._open.array(given.shape, given.dtype, order, False, True)

@@ -170,6 +170,9 @@ class Attachment(ArenaState):
         def __dealloc__(self) -> None:
             detach(self)
 
+    def __reduce__(self) -> Any:
+        raise TypeError("an attachment cannot be copied or pickled; pickle its Arena")
+
     # -- operations ------------------------------------------------------------------------------
 
     def perform(self, request: Request, operation: u64, timeout: Any = None) -> u64:
@@ -398,7 +401,7 @@ class Attachment(ArenaState):
         if isinstance(pages, Buffer):
             # A consumer of the buffer protocol kept only the Buffer object.
             buffer: Buffer = pages
-            pages = buffer.pages
+            pages, _ = buffer._taken_if_any()
         node: u64 = node_of_pages(self, pages)
         if node == 0:
             return None

@@ -1,6 +1,21 @@
 """The compiled BufferHold, and exports of its bytes."""
 
 
+cdef extern from *:
+    """
+    /* Python code cannot make such an object: it would lack what its methods rely on. */
+    static PyObject *pb_not_made(PyTypeObject *type, PyObject *args, PyObject *names) {
+        (void)args; (void)names;
+        PyErr_Format(PyExc_TypeError, "a %s is made by an arena: call arena.alloc(nbytes)",
+                     strrchr(type->tp_name, '.') ? strrchr(type->tp_name, '.') + 1 : type->tp_name);
+        return NULL; }
+    #define pb_made_by_arenas(type) do { \
+        ((PyTypeObject *)(type))->tp_new = pb_not_made; \
+        ((PyTypeObject *)(type))->tp_vectorcall = NULL; } while (0)
+    """
+    void made_by_arenas "pb_made_by_arenas"(object type)
+
+
 cdef int fill_buffer(Py_buffer *view, object owner, u64 address, u64 n_bytes, int flags) except -1:
     """Export bytes; the consumer keeps their owner alive, and nothing else for certain."""
     return PyBuffer_FillInfo(view, owner, at_address(address), n_bytes, 0, flags)
@@ -94,3 +109,5 @@ cdef bint mind_forks(ArenaState a, u64 high, u64 low_) noexcept:
 
 begin_presence()
 handle_forks(<on_attachment> prepare_fork, <on_attachment> resume_parent, <on_attachment> begin_child)
+made_by_arenas(BufferHold)
+made_by_arenas(Buffer)

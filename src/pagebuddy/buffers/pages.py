@@ -66,6 +66,12 @@ if cython.compiled:
             if self.node:
                 drop(self.attachment, self.node)
 
+        def __reduce__(self) -> Any:
+            raise TypeError(
+                "the pages of a buffer cannot be copied or pickled; copy or pickle the buffer, "
+                "or an array over it"
+            )
+
         def __getbuffer__(self, view: cython.pointer(Py_buffer), flags: cython.int) -> None:  # type: ignore  # noqa: F821
             fill_buffer(  # type: ignore  # noqa: F821
                 view, self, address_of_node(self.attachment, self.node), self.n_bytes, flags
@@ -80,7 +86,8 @@ else:
         """
         array = untracked((c_char * n_bytes).from_address(address_of_node(a, node)))
         array.attachment, array.node, array.asked = a, node, asked
-        weakref.finalize(array, drop, a, node).atexit = False
+        array.end = weakref.finalize(array, drop, a, node)
+        array.end.atexit = False
         return array
 
     def tell_asked(pages: Any, asked: int) -> None:
@@ -101,7 +108,11 @@ else:
 
     def node_of_pages(a: ArenaState, pages: Any) -> int:
         """Return the node of an object that exports pages of this arena; 0 for anything else."""
-        return pages.node if getattr(pages, "attachment", None) is a else 0
+        if getattr(pages, "attachment", None) is not a:
+            return 0
+        # `copy.copy` of a ctypes array copies these attributes to an array of other memory.
+        alive = pages.end.peek()
+        return pages.node if alive is not None and alive[0] is pages else 0
 
     def zero_out(view: memoryview) -> None:
         """Fill a view with zeros."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def key_words(key: str) -> memoryview:
     """Return a key of at most 47 ASCII characters as words, padded with zeros."""
-    return memoryview(key.encode("ascii").ljust(KEY_WORDS * 8, b"\0")).cast("Q")
+    return memoryview(str.encode(key, "ascii").ljust(KEY_WORDS * 8, b"\0")).cast("Q")
 
 
 # Shared by the many requests that have no key or no rows: nothing is stored there.
@@ -108,6 +108,9 @@ class Request:
         self.rows_owner = memoryview(array("Q", bytes(8 * rows))) if rows else NO_ROWS
         self.key = words_of(self.key_owner)
         self.rows = words_of(self.rows_owner)
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a request cannot be copied or pickled; make another")
 
     @property
     def answer(self) -> "Answer":

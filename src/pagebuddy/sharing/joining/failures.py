@@ -146,6 +146,8 @@ def checked_key(key: object) -> str:
     """A checked key of a kept buffer. Raises TypeError and ValueError."""
     if not isinstance(key, str):
         raise TypeError(f"key is {key!r}; it must be text")
+    # A subclass could say something else about itself each time.
+    key = str.__str__(key)
     if not 1 <= len(key) <= MAX_KEY or not key.isascii() or "\0" in key:
         raise ValueError(f"key is {key!r}; it must have 1 to {MAX_KEY} ASCII characters, not NUL")
     return key
