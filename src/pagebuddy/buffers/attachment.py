@@ -404,7 +404,7 @@ if not cython.compiled:
         if finalizing() or a.fd < 0:
             return
         if a.slot and not a.medium.is_cut():
-            run_operation(a, Request(), OP_DETACH, LOCK_PATIENCE_MS)
+            run_operation(a, Request(), OP_DETACH, 0 if a.deferred else LOCK_PATIENCE_MS)
         if a.lease is not None:
             a.lease.release()
         if a.lock_fd >= 0:

@@ -65,7 +65,7 @@ cdef void detach(ArenaState a) noexcept:
     cdef u64 n_bytes = a.data_address - <u64> <size_t> a.base + (a.total << a.page_bits)
     if a.slot and a.fd >= 0 and not is_cut(a.fd, a.device, a.inode, n_bytes):
         answer = run_operation(a, request, OP_DETACH, 0)
-        if answer == LOCKED:
+        if answer == LOCKED and not a.deferred:
             # If a stopped process has the lock, the slot remains to be reaped.
             with nogil:
                 run_operation(a, request, OP_DETACH, LOCK_PATIENCE_MS)

@@ -36,7 +36,8 @@ def drop(a: ArenaState, node: u64) -> cython.void:
     if load(a, node):
         return
     answer: u64 = drop_pages(a, node, 0)
-    if answer == LOCKED:
+    # If a hold is deferred, an object has waited for the lock in vain before.
+    if answer == LOCKED and not a.deferred:
         if cython.compiled:
             a.away += 1
             with cython.nogil:  # type: ignore[attr-defined]
