@@ -240,8 +240,8 @@ def _let_go_if_it_fails(medium: Medium) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        # So that an attachment in a frame ends first, while its medium is open. Not by `traceback`, whose
-        # import fails if no descriptor is left.
+        # So that an attachment in a frame ends first, while its medium is open. Not by `traceback`: its
+        # import would fail if no descriptor is left.
         trace = error.__traceback__
         while trace is not None:
             with suppress(RuntimeError):
