@@ -115,8 +115,26 @@ class Mapped:
         return self._open.identity
 
     def fileno(self) -> int:
-        """Return the file descriptor."""
-        return self._open.fd
+        """Return the file descriptor, after checking that it still refers to the file.
+
+        If the program closed it, the file is opened again if it can be found; otherwise raises OSError.
+        """
+        mapping = self._open
+        if not mapping.is_open():
+            mapping.use_descriptor(self._opened_again(mapping))
+        return mapping.fd
+
+    def _opened_again(self, mapping: Mapping) -> int:
+        """Open the file again after its descriptor was lost, or raise an error that says why not."""
+        raise descriptor_lost(self.KIND, mapping, "it has no name by which it can be opened again")
+
+    def leads_here(self) -> bool:
+        """Return whether others find this file at `place`: not without a name."""
+        return False
+
+    def take_over(self, other: Mapped) -> None:
+        """Use the mapping of another medium of the same file instead of this medium's own."""
+        self._mapping = other._open
 
     def is_cut(self) -> bool:
         """Return whether the file is known to be shorter than before; accessing the rest is fatal."""
@@ -174,14 +192,14 @@ class Mapped:
         offset = whole(offset, "offset", most=mapping.n_bytes)
         end = offset + whole(length, "length", most=mapping.n_bytes - offset)
         first, end = rounded_up(offset, self.grain), end // self.grain * self.grain
-        before = os.fstat(mapping.fd).st_blocks
+        before = os.fstat(self.fileno()).st_blocks
         if first < end:
             try:
                 system.advise(mapping.address + first, end - first, system.REMOVE)
             except OSError as error:
                 if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
                     raise
-        return max(before - os.fstat(mapping.fd).st_blocks, 0) * 512
+        return max(before - os.fstat(self.fileno()).st_blocks, 0) * 512
 
     def flush(self) -> None:
         """Do nothing: this memory is lost at a power cut anyway."""
@@ -193,6 +211,16 @@ class Mapped:
     def __repr__(self) -> str:
         state = "closed" if self._mapping is None else f"{self._mapping.n_bytes} bytes"
         return f"<{self.KIND}, {state}>"
+
+
+def descriptor_lost(kind: str, mapping: Mapping, why: str) -> OSError:
+    """Return the error for a descriptor that was closed, when the file cannot be opened again."""
+    return OSError(
+        errno.EBADF,
+        f"the program closed file descriptor {mapping.fd} of {kind}, or uses the number for another "
+        f"file now, and {why}; existing buffers stay valid; keep the descriptors of arenas open, or "
+        "create arenas after closing all others",
+    )
 
 
 def resize(fd: int, n_bytes: int, kind: str) -> None:

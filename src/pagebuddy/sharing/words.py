@@ -117,8 +117,9 @@ if not cython.compiled:
     # One wait for the lock: signals are handled after each.
     SLICE_MS = 100
     # How long the end of an object waits for the lock, whose owner may be stopped. After that, the next
-    # operation of this process ends its hold.
-    LOCK_PATIENCE_MS = 1000
+    # operation of this process ends its hold, and no object waits before that. Signals are not handled
+    # during this wait.
+    LOCK_PATIENCE_MS = 50
     # How long a fork waits for the lock; after that, the child shares its parent's slot.
     FORK_PATIENCE_MS = 10000
 
