@@ -100,10 +100,12 @@ class Parcel:
 def _arrived(arena_id: int, data: bytes) -> Parcel:
     parcel = Parcel(None, None)
     try:
-        a = attaching.known_by_id(arena_id)
+        a = cast("Attachment | None", attaching.known_by_id(arena_id))
         if a is None:
             raise StaleHandle("this process is no longer attached to the arena of this object")
-        parcel._delivery = Delivery(cast("Attachment", a), data)
+        unclaimed = a.unclaimed()
+        unclaimed.take(data)
+        parcel._delivery = Delivery(a, unclaimed)
     except Exception as error:
         parcel._failure = error.with_traceback(None)
     return parcel

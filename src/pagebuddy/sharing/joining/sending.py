@@ -26,7 +26,11 @@ def send(a: Attached, node: int, n_bytes: int) -> bytes:
     except OutOfTickets:
         a.perform(a.request(), OP_REAP)
         a.perform(request, OP_SEND)
-    index, serial = request.ticket
+    return handle_of(a, *request.ticket)
+
+
+def handle_of(a: Attached, index: int, serial: int) -> bytes:
+    """Return the handle of a ticket."""
     return bytes(Handle(a.layout.arena_id, index, serial, attaching.place_of(a)))
 
 
