@@ -143,7 +143,6 @@ def test_an_exception_in_dumps_leaves_nothing(arena, other, engine, effort, opco
 
 def test_an_exception_in_loads_leaves_all_or_nothing(arena, other, engine, effort, opcodes):
     nothing = account(arena), account(other)
-    n_again = 0
     for at in steps(effort, opcodes):
         data = arena.dumps(thing_of(arena, other))
         if not strike(lambda data=data: arena.loads(data), at, engine, opcodes):
@@ -152,11 +151,9 @@ def test_an_exception_in_loads_leaves_all_or_nothing(arena, other, engine, effor
         if arena.stats().tickets:
             # Nothing was claimed yet.
             arena.loads(data)
-            n_again += 1
         assert (account(arena), account(other)) == nothing, at
         with pytest.raises(StaleHandle):
             arena.loads(data)
-    assert n_again
 
 
 def test_an_exception_in_put_leaves_nothing(arena, other, engine, effort, opcodes, long):
