@@ -91,6 +91,16 @@ class Parcel:
                 self._delivery = None
             return self._failure
 
+    def forget(self) -> None:
+        """Refer to the object no more."""
+        with self._lock:
+            self._contents = self._delivery = None
+
+    def drop(self) -> None:
+        """Refer to the object no more, and end the handles that nobody claimed."""
+        self.forget()
+        self.sent.end()
+
     def __reduce__(self) -> Any:
         data = dump(self._arena, self._contents, most=SMALL)
         self.sent.add(data)
