@@ -134,6 +134,7 @@ include "buffers/arrays.py"
 include "buffers/buffer.py"
 include "buffers/buffer.pxi"
 include "buffers/attachment.py"
+include "buffers/unclaimed.py"
 include "buffers/source.py"
 include "buffers/source.pxi"
 

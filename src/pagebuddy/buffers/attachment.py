@@ -78,6 +78,9 @@ class Attachment(ArenaState):
 
     __weakref__: object
 
+    # Index and serial of tickets that are to be withdrawn, when the lock is available.
+    late_tickets: list[Any]
+
     if cython.compiled:
 
         def __cinit__(self) -> None:
@@ -90,6 +93,7 @@ class Attachment(ArenaState):
         geometry = layout.geometry
         metadata = words[layout.metadata_at : layout.holds_at]
         table = memoryview(geometry.table())
+        self.late_tickets = []
         self.owners = (memory.obj, table.obj, local_memory.obj)
         self._layout = layout
         self._medium = medium
@@ -395,6 +399,12 @@ class Attachment(ArenaState):
         request: Request = Request(ticket_index=index, serial=serial)
         self.perform(request, OP_CLAIM)
         return self.made(request, request.n_bytes)
+
+    def unclaimed(self) -> Any:
+        """Return an `Unclaimed`, for tickets of one message."""
+        if not cython.compiled:
+            from pagebuddy.buffers.unclaimed import Unclaimed
+        return Unclaimed(self)
 
     def trim_piece(self, offset: int, n_pages: int) -> Any:
         """Return the first free pages from an offset on that were used before to the system.

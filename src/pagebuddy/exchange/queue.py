@@ -10,8 +10,8 @@ from queue import Empty, Full
 from typing import Any
 
 from pagebuddy.exchange.cargo import SMALL
-from pagebuddy.exchange.delivery import load
-from pagebuddy.exchange.dumping import call_back, dump
+from pagebuddy.exchange.delivery import load_received
+from pagebuddy.exchange.dumping import packed
 from pagebuddy.sharing.joining import failures
 
 # More than any message: one that would be longer than `SMALL` is a handle, with at most a path in it.
@@ -101,20 +101,19 @@ class ArenaQueue:
         """
         end = None if block and timeout is None else _end(block, timeout)
         self._check()
-        data = dump(self._arena, obj, most=SMALL)
-        while not self._sends(data):
-            try:
-                ready = _waited(self._entrance, select.POLLOUT, end)
-            except BaseException:
-                call_back(self._arena._open, data)
-                raise
-            if ready:
-                continue
-            # `poll` says ready only if three quarters of the room are free; there may still be some.
-            if self._sends(data):
-                return
-            call_back(self._arena._open, data)
-            raise Full
+        unclaimed = packed(self._arena, obj, most=SMALL)
+        try:
+            while not self._sends(unclaimed):
+                if _waited(self._entrance, select.POLLOUT, end):
+                    continue
+                # `poll` says ready only if three quarters of the room are free; some may be.
+                if self._sends(unclaimed):
+                    return
+                raise Full
+        except BaseException:
+            # The exception refers to it.
+            unclaimed.end()
+            raise
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         """Take the next object out of the queue.
@@ -156,15 +155,17 @@ class ArenaQueue:
         end = None if block and timeout is None else _end(block, timeout)
         self._check()
         a = self._arena._open
+        unclaimed = a.unclaimed()
         while True:
             try:
                 # Without a deadline, one system call waits and receives.
-                data = self._exit.recv(_MOST_RECEIVED, 0 if end is None else _AT_ONCE)
+                flags = 0 if end is None else _AT_ONCE
+                unclaimed.receive_by(self._exit.recv, _MOST_RECEIVED, flags)
             except BlockingIOError:
                 if not _waited(self._exit, select.POLLIN, end):
                     raise Empty from None
                 continue
-            return load(a, data)
+            return load_received(a, unclaimed)
 
     def put_nowait(self, obj: Any) -> None:
         """Put an object into the queue without waiting.
@@ -265,15 +266,12 @@ class ArenaQueue:
         if self._exit.fileno() < 0:
             raise ValueError("this queue was closed; make another with arena.queue()")
 
-    def _sends(self, data: bytes) -> bool:
+    def _sends(self, unclaimed: Any) -> bool:
         """Send a message; return whether there was room for it."""
         try:
-            self._entrance.send(data, _AT_ONCE)
+            unclaimed.send_by(self._entrance.send, _AT_ONCE)
         except BlockingIOError:
             return False
-        except OSError:
-            call_back(self._arena._open, data)
-            raise
         return True
 
     def __reduce__(self) -> Any:

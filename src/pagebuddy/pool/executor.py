@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from pagebuddy.arena.arena import Arena
 from pagebuddy.pool.breaking import break_apart
+from pagebuddy.pool.ending import at_end_of_workers
+from pagebuddy.pool.idle import LastFailure
 from pagebuddy.pool.parcel import Parcel, Sent
 
 if TYPE_CHECKING:
@@ -29,6 +32,8 @@ _SERVER_DIED = "the fork server died when a worker was to be started; see its ou
 
 # The arena of the pool that this process is a worker of.
 _POOL_ARENA: list[Any] = []
+
+_LAST_FAILURE = LastFailure()
 
 
 class ArenaExecutor(ProcessPoolExecutor):
@@ -100,12 +105,13 @@ class ArenaExecutor(ProcessPoolExecutor):
             raise TypeError("initializer must be a callable")
         first = Parcel(arena, (initializer, tuple(initargs)))
         self._arena = arena
-        self._sent_first = first.sent
+        self._first = first
         super().__init__(max_workers, mp_context, _begin_worker, (arena, first), **options)
 
     def _start_executor_manager_thread(self) -> None:
         super()._start_executor_manager_thread()
         break_apart(self)
+        at_end_of_workers(self, self._first.drop)
 
     @property
     def arena(self) -> Arena:
@@ -275,11 +281,13 @@ class ArenaExecutor(ProcessPoolExecutor):
         >>> pool.shutdown()
         """
         # None after a call that did not wait: nothing waits any more, and workers may still begin.
-        awaited = wait and self._executor_manager_thread is not None
+        thread = self._executor_manager_thread
+        # Without a thread, no worker was ever started, or this is a later call.
+        ended = self._processes == {} if thread is None else wait
         super().shutdown(wait, cancel_futures=cancel_futures)
-        if awaited:
+        if ended:
             # Calls end with their futures.
-            self._sent_first.end()
+            self._first.drop()
 
 
 class ArenaFuture(Future[_T]):
@@ -380,18 +388,22 @@ class ArenaFuture(Future[_T]):
 def _begin_worker(arena: Any, first: Parcel) -> None:
     _POOL_ARENA[:] = [arena]
     initializer, initargs = first.opened()
+    first.forget()
     if initializer is not None:
         initializer(*initargs)
 
 
 def _answer(call: Parcel) -> Parcel:
     """In a worker: unpack a call, execute it, and pack what it returns."""
+    loop = sys._getframe(1)
+    _LAST_FAILURE.release(loop)
     fn, args, kwargs = call.opened()
     try:
         return Parcel(_POOL_ARENA[0], fn(*args, **kwargs))
     except BaseException as error:
         _empty_frames(error)
         del call, fn, args, kwargs
+        _LAST_FAILURE.keep_a_second(loop)
         raise
 
 
