@@ -25,7 +25,7 @@ from pagebuddy.sharing.system.process import now
 from pagebuddy.sharing.words import OP_REAP, OP_REAP_TICKETS, OP_REPAIR
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Self
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -607,27 +607,18 @@ class Arena(ArenaView):
         """
         return self._open.found(failures.checked_key(key))
 
-    def __contains__(self, key: str) -> bool:
+    def __contains__(self, key: object) -> bool:
         """Return whether a buffer is kept under a key, without holding the buffer.
 
         Parameters
         ----------
-        key : str
-            1 to 47 ASCII characters.
+        key : object
+            A key has 1 to 47 ASCII characters.
 
         Returns
         -------
         bool
-            True if there is one.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If this cannot be a key.
-
-        Notes
-        -----
-        Goes through the directory of kept buffers; `__getitem__` searches in it.
+            True if there is one. False also for objects that cannot be a key.
 
         Examples
         --------
@@ -636,7 +627,29 @@ class Arena(ArenaView):
         >>> "note" in arena, "nothing" in arena
         (True, False)
         """
-        return self._open.has_key(failures.checked_key(key))
+        a = self._open
+        return failures.is_key(key) and a.has_key(key)
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the keys of all kept buffers that have one, as `keys` returns them.
+
+        Yields
+        ------
+        str
+            A key that existed when the iteration began.
+
+        Notes
+        -----
+        An arena has no length, so that it is true also if it has no keys.
+
+        Examples
+        --------
+        >>> arena = Arena("1 MiB")
+        >>> arena.alloc(5, keep="note").release()
+        >>> list(arena)
+        ['note']
+        """
+        return iter(self.keys())
 
     # -- arrays ----------------------------------------------------------------------------------
 
