@@ -56,7 +56,9 @@ def test_letters_are_powers_of_1024_and_letters_with_b_are_powers_of_1000(size, 
 
 
 def test_the_error_lists_the_units_that_are_allowed():
-    with pytest.raises(ValueError, match="size is '5 XB'; .*MiB.* or K, M, G.*1024.; KB, MB.*1000"):
+    with pytest.raises(
+        ValueError, match=r"size is '5 XB'; .*MiB.* or K, M, G.*1024.; KB, MB.*1000"
+    ):
         bytes_of("5 XB")
 
 
