@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from pagebuddy.arguments import whole
-
-UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
-"""Names of 1024**0, 1024**1 … bytes."""
+from pagebuddy.arguments import UNITS, whole
 
 LARGEST_SIZE = 1 << 61
 """The largest size in bytes. Offsets from 2**62 on, in the file of an arena, are used for leases."""

@@ -2,21 +2,7 @@
 
 from __future__ import annotations
 
-from pagebuddy.memory.sizes import UNITS
-
-
-def in_bytes(n: int) -> str:
-    """A number of bytes as text: in the largest unit that fits, three digits.
-
-    >>> in_bytes(512), in_bytes(4096), in_bytes(1_085_767_680), in_bytes(2**44), in_bytes(2**30 - 1)
-    ('512 bytes', '4 KiB', '1.01 GiB', '16 TiB', '1 GiB')
-    """
-    exponent = max(min((n.bit_length() - 1) // 10, len(UNITS) - 1), 0)
-    value = n / (1 << 10 * exponent)
-    if f"{value:.0f}" == "1024" and exponent < len(UNITS) - 1:
-        # It would print as 1024 of this unit: use 1 of the next.
-        exponent, value = exponent + 1, 1.0
-    return f"{value:.0f} {UNITS[exponent]}" if value >= 1000 else f"{value:.3g} {UNITS[exponent]}"
+from pagebuddy.arguments import in_bytes as in_bytes
 
 
 def in_percent(share: float) -> str:
