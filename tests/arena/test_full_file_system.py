@@ -370,7 +370,7 @@ def test_the_error_says_which_file_system_is_full_and_three_ways_out(in_small, k
     """
     told = in_small(16 << 10, program)
     assert told.startswith("no room for "), told
-    assert "the file system at /dev/shm is full: it has 16 MiB, of which " in told
+    assert "the file system at /dev/shm has too little room: it has 16 MiB, of which " in told
     for way in ("--shm-size", "Arena(size)", "Arena.file(path, size)"):
         assert way in told
 

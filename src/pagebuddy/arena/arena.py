@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 
 from pagebuddy.arena import making
 from pagebuddy.arena.view import ArenaView
-from pagebuddy.arguments import whole
+from pagebuddy.arguments import in_bytes, whole
 from pagebuddy.buffers.arrays import numpy, pages_of
 from pagebuddy.buffers.closing import arena_was_closed
 from pagebuddy.engine import ENGINE
@@ -1216,6 +1216,14 @@ class Arena(ArenaView):
             # For those who saved the bound `alloc`.
             self._source.close()
 
+    def __copy__(self) -> Self:
+        """Return another `Arena` that uses the same attachment, as `attach` does."""
+        return self._of(self._open)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return another `Arena` that uses the same attachment: the memory is not copied."""
+        return self.__copy__()
+
     def __reduce__(self) -> Any:
         """Travel as a name or path; an anonymous arena as a descriptor, between running processes."""
         from pagebuddy.sharing.joining.passing import arena_found, descriptor_of
@@ -1233,7 +1241,7 @@ class Arena(ArenaView):
         if self._attachment is None:
             return "<Arena, closed>"
         kind = self._attachment.medium.KIND
-        return f"<Arena of {self.size} bytes in pages of {self.page_size}, {kind}>"
+        return f"<Arena of {in_bytes(self.size)} in pages of {in_bytes(self.page_size)}, {kind}>"
 
 
 # The method for which `_begin` has a shortcut: a subclass that has its own is left alone.

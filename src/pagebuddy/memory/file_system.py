@@ -41,8 +41,8 @@ def why_full(folder: str, n_bytes: int) -> str:
         return ""
     size = figures.f_blocks * figures.f_frsize
     return (
-        f"the file system at {mount} is full: it has {in_bytes(size)}, of which {in_bytes(free)} are "
-        f"free; {_WAYS[mount == '/dev/shm']}"
+        f"the file system at {mount} has too little room: it has {in_bytes(size)}, of which "
+        f"{in_bytes(free)} are free; ask for less, or {_WAYS[mount == '/dev/shm']}"
     )
 
 
