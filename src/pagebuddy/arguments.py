@@ -90,3 +90,12 @@ def in_bytes(n: int) -> str:
         # It would print as 1024 of this unit: use 1 of the next.
         exponent, value = exponent + 1, 1.0
     return f"{value:.0f} {UNITS[exponent]}" if value >= 1000 else f"{value:.3g} {UNITS[exponent]}"
+
+
+def counted(n: int, what: str) -> str:
+    """A number and a noun, in the plural unless it is 1.
+
+    >>> counted(1, "page"), counted(258857, "page")
+    ('1 page', '258,857 pages')
+    """
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pagebuddy.arguments import counted as counted
 from pagebuddy.arguments import in_bytes as in_bytes
 
 
@@ -18,12 +19,3 @@ def in_percent(share: float) -> str:
     if share > 0.999:
         return "> 99.9 %"
     return f"{100 * share:.1f} %"
-
-
-def counted(n: int, what: str) -> str:
-    """A number and a noun, in the plural unless it is 1.
-
-    >>> counted(1, "page"), counted(258857, "page")
-    ('1 page', '258,857 pages')
-    """
-    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
