@@ -107,6 +107,7 @@ def build() -> typer.Typer:
     from typer.core import TyperGroup
 
     from pagebuddy.tools.arenas.check_command import check_command
+    from pagebuddy.tools.arenas.keys_command import keys_command
     from pagebuddy.tools.arenas.ls_command import ls_command
     from pagebuddy.tools.arenas.map_command import map_command
     from pagebuddy.tools.arenas.reap_command import reap_command
@@ -147,6 +148,7 @@ def build() -> typer.Typer:
     app.command("ls")(ls_command)
     app.command("stat")(stat_command)
     app.command("map")(map_command)
+    app.command("keys")(keys_command)
     app.command("check")(check_command)
     app.command("reap")(reap_command)
     app.command("rm")(rm_command)

@@ -10,6 +10,7 @@ from textwrap import fill
 from typing import NoReturn
 
 from pagebuddy.errors import ArenaNotFound, CorruptMetadata, PageBuddyError
+from pagebuddy.tools.terminal.units import shown
 
 WRONG_INSIDE = 1
 WRONG_INPUT = 2
@@ -32,7 +33,7 @@ class MissingExtra(Exception):
 
 def refuse(message: str, code: int) -> NoReturn:
     """Print a message on stderr, wrapped to the width of a terminal, and exit with this code."""
-    told = f"pagebuddy: {' '.join(message.split())}"
+    told = f"pagebuddy: {shown(' '.join(message.split()))}"
     # None if the caller closed stderr.
     if sys.stderr is not None:
         if columns := _columns():

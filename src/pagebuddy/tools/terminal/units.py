@@ -6,6 +6,19 @@ from pagebuddy.arguments import counted as counted
 from pagebuddy.arguments import in_bytes as in_bytes
 
 
+def shown(text: str) -> str:
+    r"""A name that others chose, without characters that a terminal would interpret.
+
+    >>> shown("frames"), shown("a\x1b[2Jb\nc"), shown("gr\xfcn"), shown("a\u202eb")
+    ('frames', 'a\\x1b[2Jb\\nc', 'grün', 'a\\u202eb')
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
 def in_percent(share: float) -> str:
     """A share from 0 to 1 as percent; only exact values print as 0 % and 100 %.
 
