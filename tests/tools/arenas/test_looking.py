@@ -44,9 +44,9 @@ def test_ls_as_json(busy, name, pagebuddy_command):
 
 
 def test_ls_of_nothing(name, pagebuddy_command):
-    assert pagebuddy_command("ls", name)[:2] == (0, "")
+    assert pagebuddy_command("ls", name)[:2] == (1, "")
     code, text, _ = pagebuddy_command("ls", name, "--json")
-    assert (code, json.loads(text)) == (0, [])
+    assert (code, json.loads(text)) == (1, [])
 
 
 def test_ls_tells_what_is_damaged(arena, name, pagebuddy_command):
