@@ -420,7 +420,8 @@ class BuddyAllocator(Inspection):
             raise out_of_pages(self, self.geometry, many << k, 0, LAST_PAGE, where)
         # This runs Python code, and so perhaps another thread: count the free blocks afterwards.
         pages = new_vector(many)
-        words = words_from(pages, "pages")
+        words = words_of_vector(pages)
+        assert words is not None
         if many:
             settle(self)
             if many > blocks_free(self, k):
@@ -665,7 +666,10 @@ class BuddyAllocator(Inspection):
                 raise ValueError(
                     f"operation {stopped} names slot {slot}; pages has slots 0 to {len(slots) - 1}"
                 )
-            live_node(self, self.geometry, slots[slot], None, None)
+            page = slots[slot]
+            live_node(self, self.geometry, page, None, None)
+            # It is live now: another thread or process has stored it since.
+            raise refusals.changed(page)
         return failed
 
     # -- repairing and pickling ------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 
 from pagebuddy.arena import making
 from pagebuddy.arena.view import ArenaView
-from pagebuddy.arguments import whole
+from pagebuddy.arguments import in_bytes, whole
 from pagebuddy.buffers.arrays import numpy, pages_of
 from pagebuddy.buffers.closing import arena_was_closed
 from pagebuddy.engine import ENGINE
@@ -25,7 +25,7 @@ from pagebuddy.sharing.system.process import now
 from pagebuddy.sharing.words import OP_REAP, OP_REAP_TICKETS, OP_REPAIR
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Self
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -607,27 +607,18 @@ class Arena(ArenaView):
         """
         return self._open.found(failures.checked_key(key))
 
-    def __contains__(self, key: str) -> bool:
+    def __contains__(self, key: object) -> bool:
         """Return whether a buffer is kept under a key, without holding the buffer.
 
         Parameters
         ----------
-        key : str
-            1 to 47 ASCII characters.
+        key : object
+            A key has 1 to 47 ASCII characters.
 
         Returns
         -------
         bool
-            True if there is one.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If this cannot be a key.
-
-        Notes
-        -----
-        Goes through the directory of kept buffers; `__getitem__` searches in it.
+            True if there is one. False also for objects that cannot be a key.
 
         Examples
         --------
@@ -636,7 +627,29 @@ class Arena(ArenaView):
         >>> "note" in arena, "nothing" in arena
         (True, False)
         """
-        return self._open.has_key(failures.checked_key(key))
+        a = self._open
+        return failures.is_key(key) and a.has_key(key)
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the keys of all kept buffers that have one, as `keys` returns them.
+
+        Yields
+        ------
+        str
+            A key that existed when the iteration began.
+
+        Notes
+        -----
+        An arena has no length, so that it is true also if it has no keys.
+
+        Examples
+        --------
+        >>> arena = Arena("1 MiB")
+        >>> arena.alloc(5, keep="note").release()
+        >>> list(arena)
+        ['note']
+        """
+        return iter(self.keys())
 
     # -- arrays ----------------------------------------------------------------------------------
 
@@ -1209,6 +1222,14 @@ class Arena(ArenaView):
             # For those who saved the bound `alloc`.
             self._source.close()
 
+    def __copy__(self) -> Self:
+        """Return another `Arena` that uses the same attachment, as `attach` does."""
+        return self._of(self._open)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return another `Arena` that uses the same attachment: the memory is not copied."""
+        return self.__copy__()
+
     def __reduce__(self) -> Any:
         """Travel as a name or path; an anonymous arena as a descriptor, between running processes."""
         from pagebuddy.sharing.joining.passing import arena_found, descriptor_of
@@ -1226,7 +1247,7 @@ class Arena(ArenaView):
         if self._attachment is None:
             return "<Arena, closed>"
         kind = self._attachment.medium.KIND
-        return f"<Arena of {self.size} bytes in pages of {self.page_size}, {kind}>"
+        return f"<Arena of {in_bytes(self.size)} in pages of {in_bytes(self.page_size)}, {kind}>"
 
 
 # The method for which `_begin` has a shortcut: a subclass that has its own is left alone.

@@ -340,9 +340,10 @@ class Attachment(ArenaState):
         del pages
         try:
             if zero:
+                # The caller will store to all: a full file system is an error here, not a SIGBUS.
+                backing.back_bytes(self, buffer.offset, n_bytes)
                 # Pages that were never used are zero already, and stay untouched.
                 used = min(n_bytes, (n - request.n_untouched) << self.page_bits)
-                backing.back_bytes(self, buffer.offset, used)
                 zero_out(buffer.view[:used])
             if key is not None:
                 buffer.keep(keep)

@@ -71,12 +71,12 @@ class Unclaimed:
         `OutOfTickets` if no ticket is free even after reaping, and ValueError for a released buffer.
         """
         held: Buffer = buffer
-        held._check()
         a: Attachment = held._allocator
         # This reference keeps the hold.
-        pages = held.pages
+        pages, n_bytes = held._taken()
         node: u64 = node_of_pages(a, pages)
-        n_bytes = held.nbytes if nbytes is None else nbytes
+        if nbytes is not None:
+            n_bytes = nbytes
         request: Request = Request(node, 0, n_bytes, now_ms=now())
         self._rows.append(None)
         try:

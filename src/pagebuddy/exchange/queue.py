@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import select
 import socket
+import sys
 import time
+from contextlib import suppress
 from queue import Empty, Full
 from typing import Any
 
@@ -22,6 +24,10 @@ _LONGEST_WAIT = 1 << 20
 
 # A plain number: combining a member of an enumeration takes longer, at every call.
 _AT_ONCE = int(socket.MSG_DONTWAIT)
+
+
+# SO_PEEK_OFF of Linux, which `socket` lacks: peeking continues behind what was peeked at.
+_PEEK_OFFSET = 42
 
 
 class ArenaQueue:
@@ -79,7 +85,8 @@ class ArenaQueue:
         Raises
         ------
         queue.Full
-            If the queue is still full. The system has room for a few hundred messages.
+            If the queue is still full. The system has room for a few hundred messages. The error says
+            how many there are, and how many bytes.
         ValueError
             If this queue object was closed.
         Exception
@@ -88,7 +95,8 @@ class ArenaQueue:
 
         Notes
         -----
-        Takes as long as `Arena.dumps` and a system call.
+        Takes as long as `Arena.dumps` and a system call. `queue.Full` takes up to a millisecond more,
+        because the messages are counted.
 
         Examples
         --------
@@ -109,7 +117,7 @@ class ArenaQueue:
                 # `poll` says ready only if three quarters of the room are free; some may be.
                 if self._sends(unclaimed):
                     return
-                raise Full
+                raise Full(self._full(unclaimed.message, block, timeout))
         except BaseException:
             # The exception refers to it.
             unclaimed.end()
@@ -150,7 +158,7 @@ class ArenaQueue:
         ...     queue.get(timeout=0.01)
         Traceback (most recent call last):
             ...
-        _queue.Empty
+        _queue.Empty: the queue has 0 messages (0 bytes), and none came within 0.01 seconds; ...
         """
         end = None if block and timeout is None else _end(block, timeout)
         self._check()
@@ -163,7 +171,7 @@ class ArenaQueue:
                 unclaimed.receive_by(self._exit.recv, _MOST_RECEIVED, flags)
             except BlockingIOError:
                 if not _waited(self._exit, select.POLLIN, end):
-                    raise Empty from None
+                    raise Empty(_empty(block, timeout)) from None
                 continue
             return load_received(a, unclaimed)
 
@@ -266,6 +274,16 @@ class ArenaQueue:
         if self._exit.fileno() < 0:
             raise ValueError("this queue was closed; make another with arena.queue()")
 
+    def _full(self, data: bytes, block: bool, timeout: float | None) -> str:
+        """The message for a queue that has no room for these bytes."""
+        limit = self._entrance.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        waited = f", and none was received within {timeout} seconds" if block else ""
+        return (
+            f"the queue has {_waiting(self._exit)}, and no room for another of {len(data)} bytes"
+            f"{waited}; the system has room for {limit} bytes, and needs several hundred more for each "
+            "message: receive some with get(), or wait longer"
+        )
+
     def _sends(self, unclaimed: Any) -> bool:
         """Send a message; return whether there was room for it."""
         try:
@@ -310,6 +328,37 @@ def _end(block: bool, timeout: float | None) -> float | None:
     if not block:
         return 0.0
     return None if seconds is None else time.monotonic() + seconds
+
+
+def _empty(block: bool, timeout: float | None) -> str:
+    """The message for a queue without a message."""
+    waited = f"none came within {timeout} seconds" if block else "get() was not to wait for one"
+    return (
+        f"the queue has 0 messages (0 bytes), and {waited}; put one into it in any "
+        "process, or wait longer"
+    )
+
+
+def _waiting(exit_: socket.socket) -> str:
+    """How many messages and bytes wait at this end, for a message.
+
+    The messages are counted by looking at each. If another process receives or counts meanwhile, the
+    number is that of no moment.
+    """
+    import fcntl
+    from termios import FIONREAD
+
+    found = fcntl.ioctl(exit_, FIONREAD, bytes(4))
+    n_bytes = int.from_bytes(found, sys.byteorder)
+    try:
+        exit_.setsockopt(socket.SOL_SOCKET, _PEEK_OFFSET, 0)
+    except OSError:
+        return f"{n_bytes} bytes waiting"
+    n, space = 0, bytearray(_MOST_RECEIVED)
+    with suppress(BlockingIOError):
+        while n < n_bytes and exit_.recv_into(space, 0, _AT_ONCE | socket.MSG_PEEK):
+            n += 1
+    return f"{n} {'message' if n == 1 else 'messages'} ({n_bytes} bytes) waiting"
 
 
 def _waited(end: socket.socket, event: int, until: float | None) -> bool:

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from pagebuddy.errors import ArenaNotFound
-from pagebuddy.memory import room
+from pagebuddy.memory import file_system, room
 from pagebuddy.memory.draft import Draft
 from pagebuddy.memory.huge import Huge
 from pagebuddy.memory.mapped import Mapped, closed_if_it_fails, descriptor_lost, resize
@@ -35,6 +35,8 @@ class Linked(Mapped):
         """Create a file that gets this path at `publish`."""
         n_bytes = rounded_up(bytes_of(size), mmap.PAGESIZE)
         huge = options.check(cls.KIND, cls.SUPPORTS)
+        if not (options.reserve or options.populate):
+            file_system.warn_if_too_small(os.path.dirname(path) or ".", n_bytes)
         draft = Draft(os.path.dirname(path), options.permissions, nameless=nameless)
         try:
             with closed_if_it_fails(draft.fd):
@@ -70,6 +72,9 @@ class Linked(Mapped):
 
     def _room(self, fd: int) -> int | None:
         return room.in_file_system(fd)
+
+    def _reason(self, n_bytes: int) -> str:
+        return file_system.why_full(os.path.dirname(self.path) or ".", n_bytes)
 
     def _allocate_unseen(self, fd: int, offset: int, length: int) -> None:
         if self._draft is not None:

@@ -58,9 +58,9 @@ class Mapped:
     def _reserve(self, fd: int, n_bytes: int, options: Options) -> None:
         """Reserve the memory, or check that there is enough, before there is a mapping to access."""
         if options.reserve:
-            reserve(fd, n_bytes, self._room(fd), f"in {self.KIND}")
+            reserve(fd, n_bytes, self._room(fd), f"in {self.KIND}", self._reason(n_bytes))
         elif options.populate:
-            check_room(fd, n_bytes, self._room(fd), f"in {self.KIND}")
+            check_room(fd, n_bytes, self._room(fd), f"in {self.KIND}", self._reason(n_bytes))
 
     def _prepare(self, mapping: Mapping, options: Options) -> None:
         # A process that crashes holds its locks until its core file is written.
@@ -68,11 +68,16 @@ class Mapped:
         if options.huge == "transparent":
             system.advise(mapping.address, mapping.n_bytes, system.HUGE_PAGES)
         if options.populate:
-            populate(mapping, self._room(mapping.fd), f"in {self.KIND}")
+            room_left, reason = self._room(mapping.fd), self._reason(mapping.n_bytes)
+            populate(mapping, room_left, f"in {self.KIND}", reason)
 
     def _room(self, fd: int) -> int | None:
         """How many bytes are available for this medium."""
         return room.in_memory()
+
+    def _reason(self, n_bytes: int) -> str:
+        """Return which file system has no room for n_bytes, and what to do; "" if there is none."""
+        return ""
 
     def _refused(self, error: OSError, fd: int, n_bytes: int) -> Exception:
         """The error to raise if the system refused the mapping."""
@@ -154,7 +159,8 @@ class Mapped:
             except OSError as error:
                 if error.errno not in NO_ROOM:
                     raise
-                raise out_of_pages(length, self._room(fd), f"in {self.KIND}") from error
+                reason = self._reason(length)
+                raise out_of_pages(length, self._room(fd), f"in {self.KIND}", reason) from error
 
     def _allocate(self, fd: int, offset: int, length: int) -> None:
         try:
@@ -238,25 +244,25 @@ def resize(fd: int, n_bytes: int, kind: str) -> None:
         raise
 
 
-def populate(mapping: Mapping, room: int | None, where: str) -> None:
+def populate(mapping: Mapping, room: int | None, where: str, reason: str = "") -> None:
     """Map every page now, writable. Raises `OutOfPages`, caused by the system's error."""
     try:
         system.advise(mapping.address, mapping.n_bytes, system.POPULATE_WRITE)
     except OSError as error:
         if error.errno == errno.EINVAL:
-            touch(mapping, room, where)
+            touch(mapping, room, where, reason)
         elif error.errno in (errno.EFAULT, *NO_ROOM):
-            raise out_of_pages(mapping.n_bytes, room, where) from error
+            raise out_of_pages(mapping.n_bytes, room, where, reason) from error
         else:
             raise
 
 
-def touch(mapping: Mapping, room: int | None, where: str) -> None:
+def touch(mapping: Mapping, room: int | None, where: str, reason: str = "") -> None:
     """Map every page by reading a byte of it, for Linux before 5.14.
 
     The pages are reserved first, as accessing a page that is not available kills the process.
     """
-    reserve(mapping.fd, mapping.n_bytes, room, where)
+    reserve(mapping.fd, mapping.n_bytes, room, where, reason)
     bytes(mapping.memory[:: mmap.PAGESIZE])
 
 
