@@ -1,4 +1,4 @@
-"""An exception at any step of dumps, loads, put and get leaves no ticket, no hold and no page (S11).
+"""An exception at any step of dumps, loads, put, get and submit leaves no ticket, hold or page (S11).
 
 A trace function raises at the k-th step within the package, for every k. The everyday run takes every
 seventh step, from a random first one on.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dis
 import gc
+import multiprocessing
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -196,5 +197,25 @@ def test_an_exception_in_get_leaves_all_or_nothing(arena, other, engine, effort,
         if not queue.empty():
             queue.get()
         assert (account(arena), account(other)) == nothing, at
+        if not reached:
+            break
+
+
+@pytest.fixture
+def pool(arena):
+    with pagebuddy.ArenaExecutor(1, multiprocessing.get_context("fork"), arena=arena) as pool:
+        # The worker is forked now: a fork later would hold what this process holds then.
+        pool.submit(len, "").result()
+        yield pool
+
+
+def test_an_exception_in_submit_leaves_nothing(arena, pool, engine, effort, opcodes):
+    array = arena.zeros(3000)
+    before = account(arena)
+    for at in steps(effort, opcodes):
+        reached = strike(lambda: pool.submit(np.copy, array), at, engine, opcodes)
+        # Calls are answered in order.
+        pool.submit(len, "").result()
+        assert account(arena) == before, at
         if not reached:
             break

@@ -5,6 +5,7 @@ are recorded here by the method that makes or receives them, and end when nothin
 any more. Compiled, no Python code runs in between.
 """
 
+import os
 from contextlib import suppress
 from typing import Any
 
@@ -47,11 +48,13 @@ class Unclaimed:
     attachment: Attachment
     _message: Any
     _rows: Any
+    _pid: Any  # a child of a fork is responsible for nothing
 
     def __init__(self, attachment: Attachment) -> None:
         self.attachment = attachment
         self._message = None
         self._rows = []
+        self._pid = os.getpid()
         if attachment.late_tickets:
             late, attachment.late_tickets = attachment.late_tickets, []
             for index, serial in late:
@@ -161,6 +164,8 @@ def end_all(unclaimed: Unclaimed) -> Any:
     message = unclaimed._message
     unclaimed._rows = []
     unclaimed._message = None
+    if rows == [] or unclaimed._pid != os.getpid():
+        return
     a: Attachment = unclaimed.attachment
     if rows is None:
         rows = handles_in(message) if is_made_by(a, message) else []
