@@ -12,6 +12,7 @@ from pagebuddy.core import stand_in as cython
 from pagebuddy.errors import OutOfPages
 from pagebuddy.memory import sizes
 from pagebuddy.sharing.joining import backing, failures
+from pagebuddy.sharing.system import descriptors
 
 if not cython.compiled:
     from pagebuddy.allocator.buddy import small
@@ -33,8 +34,9 @@ if not cython.compiled:
     from pagebuddy.sharing.operations.dispatch import alloc_pages, run_operation
     from pagebuddy.sharing.request import Request
     from pagebuddy.sharing.state import ArenaState, magazine_at
+    from pagebuddy.sharing.system.alive import locks_the_arena
     from pagebuddy.sharing.system.child import drop_own_lease, take_own_lease
-    from pagebuddy.sharing.system.gate import Gate
+    from pagebuddy.sharing.system.gate import Gate, gate_give, gate_take
     from pagebuddy.sharing.words import (
         DONE,
         LOCK_MUTEX,
@@ -52,6 +54,7 @@ if not cython.compiled:
         OP_TAKE_FREE,
         SLICE_MS,
         UNBACKED,
+        UNLOCKABLE,
         hold_bit,
         hold_word,
     )
@@ -138,7 +141,7 @@ class Attachment(ArenaState):
         self.my_bit = hold_bit(slot)
 
     def take_lease(self, slot: int) -> bool:
-        """Take the lease of a slot; return False if another process has it."""
+        """Take the lease of a slot; return False if a process has it. Raises OSError."""
         return bool(take_own_lease(self, slot))
 
     def drop_lease(self) -> None:
@@ -159,6 +162,23 @@ class Attachment(ArenaState):
         """Use this descriptor for the arena's file lock, and own it."""
         self.lock_fd = fd
 
+    def has_lost_lock(self) -> bool:
+        """Whether the descriptor for the file lock was closed, or its number means another file."""
+        return not locks_the_arena(self)
+
+    def lock_again_through(self, fd: int) -> bool:
+        """Own this descriptor if the one for the file lock was closed; return whether that was so.
+
+        Not while another thread is in an operation: its descriptor is the one that it must unlock.
+        """
+        if gate_take(self.gate, 0) != DONE:
+            return False
+        lost = not locks_the_arena(self)
+        if lost:
+            self.lock_fd = fd
+        gate_give(self.gate)
+        return bool(lost)
+
     if cython.compiled:
 
         def __dealloc__(self) -> None:
@@ -174,12 +194,19 @@ class Attachment(ArenaState):
         has no room for words that the operation needs.
         """
         answer: u64 = UNBACKED
+        tries: u64 = 3
+        if operation == OP_REAP:
+            descriptors.look_again(self)
         while answer == UNBACKED:
             answer = run_operation(self, request, operation, 0)
             if answer == LOCKED:
                 answer = self._perform_later(request, operation, timeout)
             if answer == UNBACKED:
                 backing.back(self, request.missing)
+            elif answer == UNLOCKABLE and tries:
+                tries -= 1
+                if descriptors.lock_again(self):
+                    answer = UNBACKED
         if answer > NO_PAGES:
             raise failures.error_for(self, answer, request)
         return answer
@@ -407,7 +434,8 @@ if not cython.compiled:
             run_operation(a, Request(), OP_DETACH, 0 if a.deferred else LOCK_PATIENCE_MS)
         if a.lease is not None:
             a.lease.release()
-        if a.lock_fd >= 0:
+        # Its number may refer to another file of the program's.
+        if locks_the_arena(a):
             os.close(a.lock_fd)
         # A finalizer may still call this object, when the number of its descriptor means another file.
         a.lock_kind = LOCK_MUTEX

@@ -69,17 +69,24 @@ cdef void detach(ArenaState a) noexcept:
             # If a stopped process has the lock, the slot remains to be reaped.
             with nogil:
                 run_operation(a, request, OP_DETACH, LOCK_PATIENCE_MS)
-    let_go(at_address(a.lease_address), a.lease_bytes, a.lock_fd)
+    # The number of the lock's descriptor may refer to another file of the program's.
+    let_go(at_address(a.lease_address), a.lease_bytes, a.lock_fd if locks_the_arena(a) else -1)
     while next_deferred(a):
         pass
     free(a.gate)
     a.gate = NULL
 
 
-cdef bint take_own_lease(ArenaState a, u64 slot) noexcept:
-    """Take the lease of a free slot, without a fork in between."""
+cdef int take_own_lease(ArenaState a, u64 slot) except -1:
+    """Take the lease of a free slot, without a fork in between; 0 if a process has it."""
     a.lease_address = attached_lease(a.fd, slot, &a.lease_bytes)
-    return a.lease_address != 0
+    if a.lease_address:
+        return 1
+    failed = a.lease_bytes
+    a.lease_bytes = 0
+    if failed:
+        raise OSError(failed, os.strerror(failed))
+    return 0
 
 
 cdef void drop_own_lease(ArenaState a) noexcept:

@@ -18,7 +18,7 @@ if not cython.compiled:
     from pagebuddy.sharing.operations.dispatch import drop_pages
     from pagebuddy.sharing.state import ArenaState
     from pagebuddy.sharing.system.deferred import defer
-    from pagebuddy.sharing.words import LOCK_PATIENCE_MS, LOCKED, OWN_LOCK
+    from pagebuddy.sharing.words import LOCK_PATIENCE_MS, LOCKED, OWN_LOCK, UNLOCKABLE
 
 
 @cython.nogil
@@ -45,7 +45,7 @@ def drop(a: ArenaState, node: u64) -> cython.void:
             a.away -= 1
         else:
             answer = drop_pages(a, node, LOCK_PATIENCE_MS)
-    if answer in (LOCKED, OWN_LOCK):
+    if answer in (LOCKED, OWN_LOCK, UNLOCKABLE):
         defer(a, node)
 
 
