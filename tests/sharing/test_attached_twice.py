@@ -57,15 +57,6 @@ def test_a_handle_of_it_leads_to_its_name(Arena, made):
     del first, second
 
 
-def test_a_file_that_was_renamed_is_found_by_its_new_name(silent, Arena, lock, tmp_path):
-    first = Arena.file(tmp_path / "old", "1 MiB", lock=lock)
-    os.rename(tmp_path / "old", tmp_path / "new")
-    second = Arena.file(tmp_path / "new")
-    assert second._attachment is first._attachment
-    assert second.unlink()
-    assert not (tmp_path / "new").exists()
-
-
 def test_a_name_is_not_exchanged_for_another_one_that_is_as_good(silent, Arena, lock, name):
     first = Arena.create(name, "1 MiB", lock=lock)
     assert Arena.file(f"/dev/shm/{name}")._attachment.medium is first._attachment.medium

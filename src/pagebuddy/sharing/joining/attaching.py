@@ -141,12 +141,9 @@ def _attached(engine: Engine, medium: Mapped) -> Attached:
 
 
 def _improve(known: Attached, medium: Mapped) -> None:
-    """Let an attachment be found where this process found it again, if others cannot find it otherwise.
-
-    It was attached by descriptor first, or its file was renamed.
-    """
+    """Let what was attached by descriptor be found by the place by which it was opened now."""
     before = cast("Mapped", known.medium)
-    if medium.leads_here() and not before.leads_here():
+    if not before.place and medium.leads_here():
         medium.take_over(before)
         known.use_medium(medium)
         current().by_handle[known.layout.arena_id, place_of(known)] = known
@@ -175,16 +172,10 @@ def attach_place(place: str) -> Attached:
     from pagebuddy.memory.file import File
     from pagebuddy.memory.named import Named
 
-    return attach_medium(
-        Named.open(place[1:]) if place[:1] == Named.FOUND_BY else File.open(place[1:])
-    )
-
-
-def attach_medium(medium: Mapped) -> Attached:
-    """Attach the arena in a medium, by the engine in use."""
     engine = current().engine
     if engine is None:
         raise RuntimeError("no engine is in use yet; import pagebuddy first")
+    medium = Named.open(place[1:]) if place[:1] == Named.FOUND_BY else File.open(place[1:])
     return attach(engine, medium)
 
 
