@@ -628,7 +628,9 @@ class Arena(ArenaView):
         (True, False)
         """
         a = self._open
-        return failures.is_key(key) and a.has_key(key)
+        # A subclass of `str` could say something else about itself each time.
+        text = str.__str__(key) if isinstance(key, str) else ""
+        return failures.is_key(text) and a.has_key(text)
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the keys of all kept buffers that have one, as `keys` returns them.

@@ -172,10 +172,16 @@ def attach_place(place: str) -> Attached:
     from pagebuddy.memory.file import File
     from pagebuddy.memory.named import Named
 
+    return attach_medium(
+        Named.open(place[1:]) if place[:1] == Named.FOUND_BY else File.open(place[1:])
+    )
+
+
+def attach_medium(medium: Mapped) -> Attached:
+    """Attach the arena in a medium, by the engine in use."""
     engine = current().engine
     if engine is None:
         raise RuntimeError("no engine is in use yet; import pagebuddy first")
-    medium = Named.open(place[1:]) if place[:1] == Named.FOUND_BY else File.open(place[1:])
     return attach(engine, medium)
 
 
