@@ -303,7 +303,7 @@ def test_what_is_refused_first(tmp_path):
         (("-o", tmp_path / "t.csv", "--buffer", "much", "true"), "buffer is 'much'"),
         (("-o", tmp_path / "t.csv", "--buffer", "0", "true"), "buffer is 0"),
         (("-o", tmp_path / "t.csv"), "missing argument 'COMMAND"),
-        (("true",), "Missing option '--output'"),
+        (("true",), "missing option '--output'"),
     ):
         code, text, told = record(*arguments)
         assert (code, text) == (2, "")
