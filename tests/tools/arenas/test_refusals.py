@@ -11,6 +11,8 @@ import pytest
 from pagebuddy.sharing.system import lease
 from pagebuddy.sharing.words import SLOT_STATE, SLOT_WORDS
 
+pytestmark = pytest.mark.soak  # each test starts programs
+
 SECONDS = 120
 
 

@@ -13,6 +13,8 @@ from pagebuddy.tools.replaying.replay import compare
 from pagebuddy.tools.replaying.variant import Policy, Variant
 from pagebuddy.tools.traces.trace import Trace
 
+pytestmark = pytest.mark.soak  # each test starts programs
+
 VARIANTS = [Variant(PageRanges([(0, 4096)]), policy=policy) for policy in Policy]
 N_LIVE = 100
 
