@@ -347,6 +347,9 @@ def _has_taken_lease(a: Attached, slot: int) -> bool:
     """Take the lease of a slot; False if a process has it. Raises OSError, which says why."""
     try:
         return a.take_lease(slot)
+    except InterruptedError:
+        # Raised by a signal handler, not by the system.
+        raise
     except OSError as error:
         raise lease.refused(error, a.fileno()) from error
 
