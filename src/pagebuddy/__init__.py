@@ -39,7 +39,6 @@ from pagebuddy.errors import (
     ArenaClosed,
     ArenaExists,
     ArenaNotFound,
-    ArenaSizeWarning,
     BadFree,
     CorruptMetadata,
     OutOfPages,
@@ -75,7 +74,6 @@ __all__ = [
     "ArenaExists",
     "ArenaNotFound",
     "ArenaClosed",
-    "ArenaSizeWarning",
     "__version__",
 ]
 

@@ -7,8 +7,6 @@ import pickle
 
 import pytest
 
-pytestmark = pytest.mark.soak  # each test starts programs
-
 HEADER = "event,pfn,order\n"
 
 

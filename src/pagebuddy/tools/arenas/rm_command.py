@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Annotated
 
@@ -13,7 +12,6 @@ from pagebuddy.memory.mapping import identity_of
 from pagebuddy.tools.arenas.lookup import complete, opened, path_of, told
 from pagebuddy.tools.arenas.snapshot import Snapshot
 from pagebuddy.tools.terminal.refusal import plain_refusals
-from pagebuddy.tools.terminal.units import shown
 
 
 def rm_command(
@@ -25,12 +23,6 @@ def rm_command(
             autocompletion=complete,
         ),
     ],
-    as_json: Annotated[
-        bool,
-        typer.Option(
-            "--json", help="Print what was removed as JSON, with the processes that still use it."
-        ),
-    ] = False,
 ) -> None:
     """Remove arenas, including their kept buffers.
 
@@ -47,28 +39,21 @@ def rm_command(
         paths = [path_of(name) for name in names]
         for path in paths:
             os.close(opened(path))
-        removed = []
         for path in paths:
-            alive = _still_used(path)
+            note = _still_used(path)
             _remove(path)
-            removed.append({"name": told(path), "path": os.path.abspath(path), "processes": alive})
-            if alive and not as_json:
-                typer.echo(f"{shown(told(path))}: {_note(alive)}", err=True)
-    if as_json:
-        typer.echo(json.dumps(removed, indent=2))
+            if note:
+                typer.echo(f"{told(path)}: {note}", err=True)
 
 
-def _still_used(path: str) -> int | None:
-    """How many live processes are attached; None if the arena is damaged."""
+def _still_used(path: str) -> str:
     try:
         with Snapshot(path) as snapshot:
-            stats = snapshot.stats()
+            alive = snapshot.stats().processes - snapshot.stats().dead
     except CorruptMetadata:
-        return None
-    return stats.processes - stats.dead
-
-
-def _note(alive: int) -> str:
+        return ""
+    if alive == 0:
+        return ""
     uses = "1 process still uses" if alive == 1 else f"{alive} processes still use"
     return f"removed; {uses} its memory, which is freed when the last one ends"
 
