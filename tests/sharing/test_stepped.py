@@ -244,7 +244,7 @@ def test_kill_at_work_reports_an_operation_that_ends_first(arena):
 
 
 def test_an_operation_that_fails_is_reported(arena, capfd):
-    with pytest.raises(RuntimeError, match="ended with 3"):
+    with pytest.raises(RuntimeError, match="ended with status 3"):
         steps_of(arena, lambda: 1 / 0)
 
 
