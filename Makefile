@@ -10,7 +10,7 @@ SOURCES := pyproject.toml setup.py $(EXTENSION) \
            $(addprefix src/pagebuddy/,$(filter-out %/words.pxi,$(shell sed -n 's/^include "\(.*\)"/\1/p' $(EXTENSION))))
 
 .DEFAULT_GOAL := help
-.PHONY: help run replay demo test soak hunt lint types tests together alone docs storm bench clean
+.PHONY: help run replay demo test soak hunt lint types tests together alone pythons docs storm bench clean
 
 help: ## say what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -47,6 +47,9 @@ together: $(VENV)/.dev-$(MODE)
 # These count descriptors, mappings or files, so that no other test may run beside them.
 alone: $(VENV)/.dev-$(MODE)
 	$(BIN)/python -m pytest -m alone
+
+pythons: ## run the everyday tests with every Python from 3.10 to 3.15 on this machine
+	@.ci/pythons
 
 docs: $(VENV)/.dev-$(MODE) ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

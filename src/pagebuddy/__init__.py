@@ -39,6 +39,7 @@ from pagebuddy.errors import (
     ArenaClosed,
     ArenaExists,
     ArenaNotFound,
+    ArenaSizeWarning,
     BadFree,
     CorruptMetadata,
     OutOfPages,
@@ -74,6 +75,7 @@ __all__ = [
     "ArenaExists",
     "ArenaNotFound",
     "ArenaClosed",
+    "ArenaSizeWarning",
     "__version__",
 ]
 

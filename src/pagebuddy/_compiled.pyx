@@ -1,5 +1,6 @@
 # cython: language_level=3, binding=False, always_allow_keywords=False
 # cython: embedsignature=True, embedsignature.format=clinic
+# cython: auto_pickle=False
 # distutils: language=c
 """The engine and its public face, compiled: the same files that also run as they are.
 
@@ -133,6 +134,7 @@ include "buffers/arrays.py"
 include "buffers/buffer.py"
 include "buffers/buffer.pxi"
 include "buffers/attachment.py"
+include "buffers/unclaimed.py"
 include "buffers/source.py"
 include "buffers/source.pxi"
 

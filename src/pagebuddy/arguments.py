@@ -1,4 +1,4 @@
-"""Check arguments: convert them to plain ints, or raise an error that names them."""
+"""Check arguments: convert them to plain ints, or raise an error that names them. Numbers as text."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ LAST_PAGE = PAGE_NUMBERS - 1
 
 # Bits of the longest number that a message writes out in digits.
 LONGEST = 256
+
+
+UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+"""Names of 1024**0, 1024**1 … bytes."""
 
 
 def whole(value: object, name: str, *, least: int | None = 0, most: int | None = None) -> int:
@@ -72,3 +76,26 @@ def numeral(number: int) -> str:
     if abs(number) == 1 << (length - 1):
         return power
     return f"{'less' if number < 0 else 'more'} than {power}"
+
+
+def in_bytes(n: int) -> str:
+    """A number of bytes as text: in the largest unit that fits, three digits.
+
+    >>> in_bytes(512), in_bytes(4096), in_bytes(1_085_767_680), in_bytes(2**44), in_bytes(2**30 - 1)
+    ('512 bytes', '4 KiB', '1.01 GiB', '16 TiB', '1 GiB')
+    """
+    exponent = max(min((n.bit_length() - 1) // 10, len(UNITS) - 1), 0)
+    value = n / (1 << 10 * exponent)
+    if f"{value:.0f}" == "1024" and exponent < len(UNITS) - 1:
+        # It would print as 1024 of this unit: use 1 of the next.
+        exponent, value = exponent + 1, 1.0
+    return f"{value:.0f} {UNITS[exponent]}" if value >= 1000 else f"{value:.3g} {UNITS[exponent]}"
+
+
+def counted(n: int, what: str) -> str:
+    """A number and a noun, in the plural unless it is 1.
+
+    >>> counted(1, "page"), counted(258857, "page")
+    ('1 page', '258,857 pages')
+    """
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"

@@ -11,6 +11,8 @@
     ├── ArenaNotFound (FileNotFoundError) no arena has that name
     └── ArenaClosed (ValueError)          the arena object was closed
 
+    ArenaSizeWarning (UserWarning)        the file system is smaller than the new arena
+
 A wrong type raises a plain `TypeError`, a wrong value a plain `ValueError`. A call that raises any of
 these has changed nothing.
 """
@@ -53,6 +55,8 @@ class OutOfPages(PageBuddyError, MemoryError):
         Bytes in a page. Without it, the message gives pages only.
     where : str, optional
         Where the pages had to be, for the message: ``"below page 256"``.
+    reason : str, optional
+        What is full and what to do, for the message. By default the message gives the free pages.
 
     Attributes
     ----------
@@ -67,6 +71,8 @@ class OutOfPages(PageBuddyError, MemoryError):
         Bytes in a page; None if pages have no size.
     where : str
         Where the pages had to be; empty if they could be anywhere.
+    reason : str
+        What is full, if it is not the arena: a file system, with its size and what to do. Else empty.
 
     Examples
     --------
@@ -86,17 +92,21 @@ class OutOfPages(PageBuddyError, MemoryError):
         largest_free: int,
         page_size: int | None = None,
         where: str = "",
+        reason: str = "",
     ) -> None:
         self.requested = requested
         self.free = free
         self.largest_free = largest_free
         self.page_size = page_size
         self.where = where
-        super().__init__(requested, free, largest_free, page_size, where)
+        self.reason = reason
+        super().__init__(requested, free, largest_free, page_size, where, reason)
 
     def __str__(self) -> str:
         asked, free, largest = map(self._amount, (self.requested, self.free, self.largest_free))
         where = f" {self.where}" if self.where else ""
+        if self.reason:
+            return f"no room for {asked}{where}: {self.reason}"
         if self.largest_free >= self.requested:
             advice = "relax the alignment or the window"
         elif self.free >= self.requested:
@@ -286,4 +296,13 @@ class ArenaClosed(PageBuddyError, ValueError):
     ... except ArenaClosed:
     ...     print("closed")
     closed
+    """
+
+
+class ArenaSizeWarning(UserWarning):
+    """Shown if a new arena is larger than the whole file system that it lies in.
+
+    It is also a `UserWarning`, because Python does not show a `ResourceWarning` by default. It is shown
+    once for each place in a program. The arena works until the file system is full; then calls raise
+    `OutOfPages`.
     """

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import mmap
+import os
 import random
+import signal
 import subprocess
 import sys
 import tracemalloc
 from array import array
+from functools import partial
 
 import pytest
 
@@ -310,3 +314,97 @@ def test_run_refuses_bad_lists_and_counts_failures(Buddy, ops, pages, error):
             buddy.run(ops, pages)
     assert list(buddy.spans()) == []
     buddy.verify()
+
+
+def changed_at_each_line(prepare, act, change):
+    """Do something again and again, as if another thread ran once at each of its lines in turn.
+
+    A compiled engine has no lines, but the caller's array is read by it as well.
+    """
+    n_lines, before, at = 0, sys.gettrace(), 0
+
+    def trace(frame, event, _):
+        nonlocal n_lines
+        if event == "line" and "pagebuddy" in frame.f_code.co_filename:
+            n_lines += 1
+            if n_lines == at:
+                change()
+        return trace
+
+    while n_lines >= at:
+        n_lines, at = 0, at + 1
+        prepare()
+        sys.settrace(trace)
+        try:
+            act()
+        except (BadFree, ValueError):
+            pass
+        finally:
+            sys.settrace(before)
+        yield
+
+
+@pytest.mark.parametrize("changed", [1 << 40, 2, 12, NONE])
+def test_an_array_that_another_thread_changes_during_free_many_is_read_once(Buddy, changed):
+    """Whichever value was read: all of those spans are freed, or none."""
+    buddy = Buddy(16)
+    given = array("Q", bytes(32))
+
+    def prepare():
+        for page, _ in list(buddy.spans()):
+            buddy.free(page)
+        buddy.alloc_at(12, 1)
+        given[:] = array("Q", [buddy.alloc(1) for _ in given])
+
+    changes = changed_at_each_line(
+        prepare, lambda: buddy.free_many(given), lambda: given.__setitem__(2, changed)
+    )
+    for _ in changes:
+        assert buddy.stats().used in (1, 5)
+        buddy.verify()
+
+
+def test_an_array_that_another_process_changes_during_free_many_is_read_once(Buddy, effort):
+    """Compiled, only what runs without the GIL can change it meanwhile."""
+    shared = mmap.mmap(-1, 8 << 10)
+    given = memoryview(shared).cast("Q")
+    given[1000] = 1000
+    changing = os.fork()
+    if not changing:
+        while True:
+            # The largest page number behind the others ascends, and is not live.
+            given[1000] = 1 << 40
+            given[1000] = 1000
+    try:
+        buddy = Buddy(1024)
+        for _ in range(effort.pick(100, 10_000)):
+            pages = array("Q", buddy.alloc_many(0, 1001))
+            assert pages[1000] == 1000
+            given[:1000] = pages[:1000]
+            try:
+                buddy.free_many(given[:1001])
+            except BadFree:
+                buddy.free_many(pages)
+            assert buddy.stats().used == 0
+        buddy.verify()
+    finally:
+        os.kill(changing, signal.SIGKILL)
+        os.waitpid(changing, 0)
+
+
+@pytest.mark.parametrize("changed", [1 << 40, 9, 2, NONE])
+def test_slots_that_another_thread_changes_during_run_are_read_once(Buddy, changed):
+    """It frees what a slot contained, or refuses it."""
+    buddy = Buddy(16)
+    ops, slots = array("Q", [0]), array("Q", [0])
+
+    def prepare():
+        for page, _ in list(buddy.spans()):
+            buddy.free(page)
+        slots[0] = buddy.alloc(1)
+        ops[0] = 0
+
+    for array_ in (ops, slots):
+        change = partial(array_.__setitem__, 0, changed)
+        for _ in changed_at_each_line(prepare, lambda: buddy.run(ops, slots), change):
+            buddy.verify()

@@ -5,6 +5,7 @@ import random
 import signal
 import sys
 import threading
+from array import array
 from contextlib import suppress
 
 import pytest
@@ -200,15 +201,52 @@ def test_an_interrupted_call_is_recovered():
 
 @pytest.mark.parametrize("call", [lambda buddy: buddy.alloc(1), copy.copy], ids=["alloc", "copy"])
 def test_a_call_inside_a_call_is_refused(call):
+    """A signal handler, for example, can run between any two lines of a call."""
     buddy = Uncompiled(64)
     caught = []
 
-    class Meddler:
-        def __index__(self):
+    def meddle(frame, event, argument):
+        if buddy.in_call:
+            sys.settrace(None)
             with pytest.raises(RuntimeError, match="inside another call"):
                 call(buddy)
             caught.append(True)
-            return 2
 
-    assert buddy.size_of(buddy.alloc(Meddler())) == 2
+    before = sys.gettrace()
+    sys.settrace(meddle)
+    try:
+        page = buddy.alloc(2)
+    finally:
+        sys.settrace(before)
+    assert buddy.size_of(page) == 2
     assert caught
+
+
+def test_arguments_that_call_the_same_allocator_are_read_before_the_call(Buddy):
+    buddy = Buddy(64)
+
+    class Calling:
+        """A number that is found by allocating and freeing."""
+
+        def __init__(self, number):
+            self.number = number
+
+        def __index__(self):
+            buddy.free(buddy.alloc(1))
+            return self.number
+
+    for n in (1, 5, 2):
+        buddy.alloc(n)
+    buddy.free_many(page for page, n in buddy.spans() if n > 1)
+    assert [n for _, n in buddy.spans()] == [1]
+    page = buddy.alloc(Calling(3), align=Calling(4))
+    assert buddy.size_of(Calling(page)) == 3
+    assert Calling(page) in buddy
+    assert buddy.resize(Calling(page), Calling(2))
+    buddy.free_many([Calling(page)])
+    slots = array("Q", [0])
+    assert buddy.run((Calling(what << 32) for what in (0, 6)), slots) == 0
+    assert buddy.size_of(slots[0]) == 6
+    buddy.free(Calling(slots[0]), n_pages=Calling(6))
+    assert not list(buddy.spans())
+    buddy.verify()

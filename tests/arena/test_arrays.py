@@ -157,3 +157,25 @@ def test_without_numpy(engine):
     assert len(errors) == 3
     assert all("arrays need numpy: pip install 'pagebuddy[numpy]'" in line for line in errors)
     assert found == "b'hello' 1"
+
+
+@pytest.mark.one_engine
+@pytest.mark.parametrize("dtype", ["S", "U", ">U", "S3", str, bytes])
+def test_text_without_a_length_is_a_character_as_in_numpy(arena, dtype):
+    for make in ("empty", "zeros"):
+        array = getattr(arena, make)(3, dtype)
+        assert array.dtype == np.empty(3, dtype).dtype
+        assert array.nbytes == np.empty(3, dtype).nbytes
+    assert arena.alloc(100).array(3, dtype).dtype == np.empty(3, dtype).dtype
+
+
+@pytest.mark.one_engine
+@pytest.mark.parametrize("column", [[1, 2], ["a", "b"]])
+def test_a_data_frame_is_no_array_and_the_error_says_what_to_do(arena, column):
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(TypeError, match=r"DataFrame.*arena\.dumps"):
+        arena.copy(pandas.DataFrame({"x": column}))
+    assert arena.copy(pandas.DataFrame({"x": [1, 2]})["x"]).tolist() == [1, 2]
+    with pytest.raises(TypeError, match=r"arena\.dumps"):
+        arena.copy([{}, {}])
+    assert arena.stats().used == 0

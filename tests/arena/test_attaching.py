@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import threading
 
 import pytest
 
-from pagebuddy import ArenaNotFound
+from pagebuddy import ArenaClosed, ArenaNotFound
 
 VISIT = """
 arena = Arena.attach(sys.argv[1]) if not sys.argv[1].isdigit() else Arena.attach(int(sys.argv[1]))
@@ -141,3 +143,20 @@ def test_a_mutex_is_not_for_the_uncompiled(Arena, engine, name, start):
         "this arena's lock is a mutex, which only the compiled engine supports; compile the engine, "
         "or create the arena with lock='file'"
     )
+
+
+@pytest.mark.parametrize("kind", ["anonymous", "named", "file", "given"])
+@pytest.mark.parametrize("how", [copy.copy, copy.deepcopy])
+def test_a_copy_is_another_object_for_the_same_attachment(Arena, make, kind, how):
+    """It starts no thread or server: nothing is sent to another process."""
+    arena = Arena.over(bytearray(1 << 20)) if kind == "given" else make[kind]("1 MiB")
+    threads = threading.active_count()
+    other = how(arena)
+    assert type(other) is type(arena)
+    assert other is not arena
+    assert other._attachment is arena._attachment
+    assert threading.active_count() == threads
+    arena.close()
+    assert other.alloc(5).nbytes == 5
+    with pytest.raises(ArenaClosed):
+        how(arena)

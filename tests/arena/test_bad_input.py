@@ -12,7 +12,7 @@ BAD_SIZES = [
     (0, ValueError, "size is 0; it must be at least 1"),
     (-1, ValueError, "size is -1; it must be at least 1"),
     ("0 MiB", ValueError, "size is 0; it must be at least 1"),
-    ("-1 MiB", ValueError, "size is '-1 MiB'; write a number and a unit .bytes, KiB"),
+    ("-1 MiB", ValueError, "size is '-1 MiB'; write a number and a unit: bytes; KiB"),
     ("lots", ValueError, "size is 'lots'; write a number and a unit"),
     ("", ValueError, "size is ''; write a number and a unit"),
     ("1.0001 KiB", ValueError, "size is '1.0001 KiB', which is not a whole number of bytes"),
@@ -159,7 +159,7 @@ def test_looking_for_what_is_not_there(arena):
             arena[key]
         assert caught.value.args == (key,)
         assert key not in arena
-    for key in (True, 5, None):
+    for key in (True, 5, 0, None):
         with pytest.raises(TypeError, match=rf"key is {key}; it must be text"):
             arena[key]
     for offset, match in ((-1, "at least 0"), (1, "multiple of 4096"), (arena.size, "at most")):

@@ -15,12 +15,13 @@ import textwrap
 import pytest
 
 PRELUDE = """
-import contextlib, copy, errno, gc, os, pickle, signal, sys
-from pagebuddy import Arena, OutOfPages
+import contextlib, copy, errno, gc, os, pickle, signal, sys, warnings
+from pagebuddy import Arena, ArenaSizeWarning, OutOfPages
 from pagebuddy.memory.named import FOLDER
 from pagebuddy.sharing.words import A_BUSY, A_TOUCHED, OP_ALLOC
 
 PAGE = 4096
+warnings.simplefilter("ignore", ArenaSizeWarning)
 
 def made(kind, size, **options):
     if kind == "named":
@@ -345,3 +346,65 @@ def test_a_refused_dumps_leaves_no_cycle_with_an_exported_view(in_small, kind):
         kind,
     )
     assert said == "[]\n"
+
+
+@pytest.mark.parametrize("call", ["zeros", "full", "copy", "alloc", "dumps"])
+@pytest.mark.parametrize("kind", ["named", "file"])
+def test_the_error_says_which_file_system_is_full_and_three_ways_out(in_small, kind, call):
+    """As in a container, where /dev/shm has 64 MiB."""
+    program = f"""
+    arena = made({kind!r}, "1 GiB")
+    calls = {{
+        "zeros": lambda: arena.zeros(20 << 20, "u1"),
+        "full": lambda: arena.full(20 << 20, 7, "u1"),
+        "copy": lambda: arena.copy(bytearray(20 << 20)),
+        "alloc": lambda: arena.alloc(20 << 20, zero=True),
+        "dumps": lambda: arena.dumps(memoryview(bytes(20 << 20))),
+    }}
+    try:
+        calls[{call!r}]()
+    except OutOfPages as error:
+        assert error.__cause__.errno == errno.ENOSPC
+        print(pickle.loads(pickle.dumps(error)))
+    assert arena.stats().used == 0
+    """
+    told = in_small(16 << 10, program)
+    assert told.startswith("no room for "), told
+    assert "the file system at /dev/shm has too little room: it has 16 MiB, of which " in told
+    for way in ("--shm-size", "Arena(size)", "Arena.file(path, size)"):
+        assert way in told
+
+
+def test_an_arena_larger_than_its_file_system_warns_where_it_is_made(in_small):
+    program = """
+    warnings.simplefilter("always", ArenaSizeWarning)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default", ArenaSizeWarning)
+        for name in ("a", "b"):
+            Arena.create(name, "8 MiB")
+            Arena.create(name + "2", "64 MiB")
+        Arena.open("c", "64 MiB")
+        Arena.file(FOLDER + "/d", "64 MiB")
+        Arena("64 MiB")
+        assert [warning.filename for warning in caught] == ["<string>"] * 3
+    print(*(warning.message for warning in caught), sep="\\n")
+    """
+    told = in_small(16 << 10, program).splitlines()
+    assert len(told) == 3
+    for line in told:
+        assert "the file system at /dev/shm has only 16 MiB in all" in line
+        for way in ("--shm-size", "Arena(size)", "Arena.file(path, size)"):
+            assert way in line
+
+
+def test_an_arena_that_cannot_be_made_after_a_warning_leaves_nothing(in_small):
+    program = """
+    warnings.simplefilter("error", ArenaSizeWarning)
+    before = len(os.listdir("/proc/self/fd"))
+    try:
+        Arena.create("a", "64 MiB")
+    except ArenaSizeWarning:
+        gc.collect()
+        print(os.listdir(FOLDER), len(os.listdir("/proc/self/fd")) - before)
+    """
+    assert in_small(16 << 10, program) == "[] 0\n"

@@ -20,6 +20,40 @@ def test_it_outlives_its_holder(arena):
     arena.verify()
 
 
+def test_iterating_over_an_arena_yields_its_keys(arena):
+    held = [arena.alloc(5, keep=key) for key in ("b", "a", True)]
+    assert list(arena) == arena.keys() == ["a", "b"]
+    for key in arena:
+        assert arena[key].nbytes == 5
+        # The keys are those of the beginning.
+        arena.alloc(1, keep=f"{key} again").release()
+    assert [*arena] == ["a", "a again", "b", "b again"]
+    del held
+
+
+def test_an_arena_without_keys_is_true_and_has_no_length(arena):
+    assert list(arena) == []
+    assert arena
+    with pytest.raises(TypeError, match="len"):
+        len(arena)
+    with pytest.raises(TypeError, match=r"key is 0; it must be text"):
+        arena[0]
+
+
+@pytest.mark.parametrize("what", ["x" * 100, "", "ä", "a\0b", 5, True, None, b"it", ["it"], 1.5])
+def test_what_cannot_be_a_key_is_not_in_an_arena(arena, what):
+    arena.alloc(5, keep="it").release()
+    arena.alloc(5, keep=True).release()
+    assert what not in arena
+
+
+def test_asking_for_a_key_takes_no_hold(arena):
+    arena.alloc(5, keep="it").release()
+    assert "it" in arena
+    assert list(arena) == ["it"]
+    assert [row.holders for row in arena.buffers()] == [()]
+
+
 def test_it_ends_with_its_last_holder(arena):
     first = arena.alloc(5, keep="it")
     second = arena["it"]

@@ -108,3 +108,16 @@ def test_threads(arena):
     assert failures == []
     assert arena.stats().used == 0
     arena.verify()
+
+
+def test_figures_are_printed_for_people(Arena):
+    arena = Arena("1 GiB", page_size=4096)
+    held = [arena.alloc(1_519 * 4096 - 8192), arena.alloc(5000, keep="it")]
+    sent = arena.dumps(arena.alloc(1 << 20))
+    told = str(arena.stats())
+    assert told == (
+        "used 6.93 MiB (1,775 pages) of 1 GiB in 3 buffers; free 1017 MiB, the largest run 1017 MiB; "
+        "1 process; 1 handle not yet claimed; 1 buffer kept"
+    )
+    assert repr(arena.stats()).startswith("ArenaStats(n_pages=262144, used=1775, ")
+    del held, sent

@@ -77,7 +77,7 @@ def test_an_order_that_is_not_asked_for(Arena):
 def test_what_it_says_of_itself(make, kind):
     spelt = {"anonymous": "anonymous memory", "named": "named memory", "file": "a file"}[kind]
     arena = make[kind]("1 MiB")
-    assert repr(arena) == f"<Arena of 1048576 bytes in pages of 4096, {spelt}>"
+    assert repr(arena) == f"<Arena of 1 MiB in pages of 4 KiB, {spelt}>"
     arena.close()
     assert repr(arena) == "<Arena, closed>"
 

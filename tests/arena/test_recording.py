@@ -328,6 +328,82 @@ def test_it_ends_once(arena, path):
     assert repr(recording) == f"<ArenaRecording to '{path}', 0 events, stopped>"
 
 
+class Traced:
+    """Calls a function once, at the n-th line of the recording's code that this thread runs."""
+
+    def __init__(self, n, call):
+        self.left = n
+        self.call = call
+
+    def __call__(self, frame, event, _):
+        if frame.f_code.co_filename.endswith("arena/recording.py"):
+            if event == "line":
+                self.left -= 1
+                if self.left == 0:
+                    self.call()
+            return self
+        return None
+
+
+def test_it_ends_once_if_a_signal_handler_stops_it_at_any_line(Arena, path):
+    """The descriptor is closed once: its number may mean another file by then."""
+    n, reached = 0, True
+    while reached:
+        n, reached = n + 1, False
+        recording = Arena("1 MiB").record(path)
+        opened = []
+
+        def stop(recording=recording, opened=opened):
+            nonlocal reached
+            reached = True
+            recording.stop()
+            # These take the number as soon as it is free.
+            opened.extend(os.open(os.devnull, os.O_RDONLY) for _ in range(3))
+
+        before = sys.gettrace()
+        sys.settrace(Traced(n, stop))
+        try:
+            recording.stop()
+        finally:
+            sys.settrace(before)
+        for fd in opened:
+            os.close(fd)
+        assert recording.stopped
+        assert lines(path) == []
+
+
+def test_it_ends_once_if_threads_stop_it(Arena, path, effort):
+    """All of them return after the file is complete."""
+    arena = Arena("1 MiB")
+    failures = []
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(effort.pick(100, 3000)):
+            recording = arena.record(path)
+            arena.alloc(1).release()
+            together = threading.Barrier(3)
+
+            def stop(recording=recording, together=together):
+                together.wait()
+                try:
+                    recording.stop()
+                    # A descriptor that is closed twice is this one, sooner or later.
+                    with open(path) as file:
+                        assert len(file.readlines()) == 3
+                except BaseException as error:
+                    failures.append(error)
+
+            threads = [threading.Thread(target=stop) for _ in range(3)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert failures == []
+
+
 @pytest.mark.alone
 def test_it_outlives_the_arena_object_and_lets_the_arena_go_when_it_ends(Arena, path):
     gc.collect()

@@ -159,3 +159,56 @@ def test_a_row_knows_its_length(arena):
     assert buffer.resize(5001)
     assert arena["it"].nbytes == 5001
     assert next(arena.buffers()).nbytes == 5001
+
+
+LENGTHEN = """
+arena = Arena.attach(int(sys.argv[1]))
+buffer = arena.buffer_at(int(sys.argv[2]))
+say(buffer.resize(10 * 4096))
+hear()
+"""
+
+
+def test_the_size_in_the_arena_counts(arena, start):
+    buffer = arena.alloc(5 * 4096)
+    other = start(LENGTHEN, arena.fileno(), buffer.offset, fds=(arena.fileno(),))
+    assert other.hear() == "True"
+    with pytest.raises(BufferError, match="another process"):
+        buffer.resize(7 * 4096)
+    # Neither the size that this object has, nor that of the arena, takes a page from the other.
+    assert buffer.resize(buffer.nbytes)
+    assert buffer.resize(10 * 4096)
+    assert len(buffer.view) == buffer.capacity == 10 * 4096
+    other.say()
+    assert other.end() == 0
+    arena.reap()
+    for n in (7, 9, 10, 11, 11, 3):
+        assert buffer.resize(n * 4096)
+        assert len(buffer.view) == buffer.capacity == n * 4096
+        assert arena.stats().used == n
+
+
+@pytest.mark.parametrize("n", [5, 7, 9])
+def test_the_only_owner_of_a_lengthened_buffer_can_shorten_it(arena, start, n):
+    buffer = arena.alloc(5 * 4096)
+    other = start(LENGTHEN, arena.fileno(), buffer.offset, fds=(arena.fileno(),))
+    other.hear()
+    other.say()
+    assert other.end() == 0
+    arena.reap()
+    assert buffer.resize(n * 4096)
+    assert len(buffer.view) == buffer.capacity == n * 4096
+    assert arena.stats().used == n
+    arena.verify()
+
+
+def test_two_objects_for_the_same_pages_lengthen_them(arena):
+    first = arena.alloc(4096)
+    second = first.__copy__()
+    assert first.resize(3 * 4096)
+    assert second.resize(5 * 4096)
+    assert first.resize(5 * 4096)
+    assert len(first.view) == len(second.view) == 5 * 4096
+    del second
+    assert first.resize(4096)
+    assert arena.stats().used == 1

@@ -4,6 +4,8 @@ import ctypes
 
 import pytest
 
+pytestmark = pytest.mark.one_engine  # one code serves both engines
+
 np = pytest.importorskip("numpy")
 
 

@@ -5,7 +5,7 @@ import fcntl
 import os
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -139,3 +139,21 @@ def test_released_while_it_is_resized(arena, buffer, resized, overwrite, nbytes,
     with pytest.raises(ValueError, match="released"):
         _ = buffer.view
     arena.verify()
+
+
+@pytest.mark.soak  # the fork waits ten seconds for the lock
+def test_a_child_forked_while_it_is_made_shorter_can_use_it(buffer, resized):
+    children = []
+
+    def fork():
+        pid = os.fork()
+        if pid == 0:
+            with suppress(BaseException):
+                whole = bytes(buffer.view) in (PATTERN, PATTERN[:100])
+                if whole and bytes(buffer.array()[:90]) == PATTERN[:90] and buffer.resize(10_001):
+                    os._exit(0)
+            os._exit(1)
+        children.append(pid)
+
+    resized(100, fork)
+    assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0

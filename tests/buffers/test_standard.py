@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.one_engine  # one code serves both engines
+
 
 class Record(ctypes.Structure):
     """A hundred bytes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import pickle
 from multiprocessing.reduction import ForkingPickler
 from pickle import PickleBuffer
@@ -12,7 +13,7 @@ import pytest
 
 import pagebuddy
 from pagebuddy import OutOfPages, OutOfTickets
-from pagebuddy.exchange.dumping import dump
+from pagebuddy.exchange.dumping import dump, packed
 
 PAGES = 64
 
@@ -320,6 +321,16 @@ def test_what_cannot_be_pickled_leaves_nothing(arena, array):
             arena.dumps([array, np.zeros(10_000), strange])
         assert (used(arena), arena.stats().tickets) == (before, 0)
     del raised
+
+
+def test_a_child_of_a_fork_does_not_end_what_its_parent_is_sending(arena):
+    unclaimed = packed(arena, np.arange(5000))
+    pid = os.fork()
+    if not pid:
+        unclaimed.end()
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert arena.loads(unclaimed.handed())[-1] == 4999
 
 
 def test_a_buffer_that_was_released_is_refused_and_the_others_withdrawn(arena, array):

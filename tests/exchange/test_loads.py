@@ -176,13 +176,19 @@ def test_what_was_delivered_is_not_called_back(arena):
     assert loaded[1].sum() == 12497500
 
 
+def delivered(arena, thing):
+    unclaimed = arena._open.unclaimed()
+    unclaimed.take(arena.dumps(thing))
+    return Delivery(arena._open, unclaimed)
+
+
 def test_a_delivery_holds_until_it_is_unpacked_once(arena):
-    delivery = Delivery(arena._open, arena.dumps(np.arange(5000)))
+    delivery = delivered(arena, np.arange(5000))
     assert (arena.stats().used, arena.stats().tickets) == (10, 0)
     assert delivery.unpacked().sum() == 12497500
     assert nothing_left(arena)
     with pytest.raises(ValueError, match="before"):
         delivery.unpacked()
-    delivery = Delivery(arena._open, arena.dumps(np.arange(5000)))
+    delivery = delivered(arena, np.arange(5000))
     del delivery
     assert nothing_left(arena)

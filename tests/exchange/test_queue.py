@@ -62,10 +62,40 @@ def test_an_array_in_the_arena_is_not_copied(arena, queue):
 
 @pytest.mark.parametrize("how", [{"block": False}, {"timeout": 0}, {"timeout": 0.01}])
 def test_an_empty_queue(queue, how):
-    with pytest.raises(Empty):
+    why = f"within {how['timeout']} seconds" if "timeout" in how else "was not to wait"
+    with pytest.raises(Empty, match=rf"has 0 messages \(0 bytes\), and .*{why}"):
         queue.get(**how)
-    with pytest.raises(Empty):
+    with pytest.raises(Empty, match=r"has 0 messages \(0 bytes\), and .*was not to wait"):
         queue.get_nowait()
+
+
+def test_a_full_queue_says_how_many_messages_and_bytes_wait(arena, queue):
+    sent = []
+    with pytest.raises(Full) as caught:  # noqa: PT012
+        while True:
+            sent.append("x" * (len(sent) * 37 % 500))
+            queue.put_nowait(sent[-1])
+    sent.pop()
+    n_bytes = sum(len(arena.dumps(text)) for text in sent)
+    assert f"the queue has {len(sent)} messages ({n_bytes} bytes) waiting" in str(caught.value)
+    with pytest.raises(Full, match=rf"has {len(sent)} messages .* within 0.01 seconds"):
+        queue.put("x" * 500, timeout=0.01)
+    # Counting takes nothing out.
+    assert [queue.get() for _ in sent[:-1]] == sent[:-1]
+    assert queue.get() == sent[-1]
+    assert queue.empty()
+
+
+def test_what_was_counted_is_received_once_and_in_order(queue):
+    for round_ in range(3):
+        n = 0
+        with pytest.raises(Full):  # noqa: PT012
+            while True:
+                queue.put_nowait((round_, n))
+                n += 1
+        assert [queue.get_nowait() for _ in range(n)] == [(round_, i) for i in range(n)]
+        with pytest.raises(Empty):
+            queue.get_nowait()
 
 
 @pytest.mark.parametrize("how", [{"block": False}, {"timeout": 0}, {"timeout": 0.01}])

@@ -31,13 +31,47 @@ def test_sizes_are_read(size, n_bytes):
 
 
 @pytest.mark.parametrize(
+    ("size", "n_bytes"),
+    [
+        ("4K", 4 << 10),
+        ("512M", 512 << 20),
+        ("512m", 512 << 20),
+        ("512 Mi", 512 << 20),
+        ("512 MiB", 512 << 20),
+        ("1.5G", 3 << 29),
+        ("1T", 1 << 40),
+        ("1Pi", 1 << 50),
+        ("1E", 1 << 60),
+        ("4 KB", 4_000),
+        ("4 kB", 4_000),
+        ("1.5 MB", 1_500_000),
+        ("64 GB", 64 * 10**9),
+        ("1 TB", 10**12),
+        ("1PB", 10**15),
+        ("1 eb", 10**18),
+    ],
+)
+def test_letters_are_powers_of_1024_and_letters_with_b_are_powers_of_1000(size, n_bytes):
+    assert bytes_of(size) == n_bytes
+
+
+def test_the_error_lists_the_units_that_are_allowed():
+    with pytest.raises(
+        ValueError, match=r"size is '5 XB'; .*MiB.* or K, M, G.*1024.; KB, MB.*1000"
+    ):
+        bytes_of("5 XB")
+
+
+@pytest.mark.parametrize(
     "size",
     [
         "",
         "KiB",
         "four",
-        "4 KB",
-        "4 K",
+        "4 KiBytes",
+        "4 iB",
+        "4 Bi",
+        "4 kbit",
         "-4 KiB",
         "4 KiB 2",
         "1,5 MiB",
@@ -57,7 +91,7 @@ def test_text_that_is_not_a_size_is_refused(size):
         bytes_of(size)
 
 
-@pytest.mark.parametrize("size", ["0.3 KiB", "1.5", "1.0001 KiB"])
+@pytest.mark.parametrize("size", ["0.3 KiB", "1.5", "1.0001 KiB", "1.0001 KB"])
 def test_fractions_of_a_byte_are_refused(size):
     with pytest.raises(ValueError, match="not a whole number of bytes"):
         bytes_of(size)

@@ -6,6 +6,15 @@ import os
 import resource
 from contextlib import suppress
 
+from pagebuddy.sharing.words import (
+    SLOT_NAME,
+    SLOT_NAME_WORDS,
+    SLOT_NAMESPACE,
+    SLOT_START,
+    SLOT_WORDS,
+)
+
+NAME_OF_ANOTHER = memoryview(b"another".ljust(8 * SLOT_NAME_WORDS, b"\0")).cast("Q")
 PATTERN = bytes(range(256)) * 16
 
 
@@ -190,3 +199,28 @@ def test_dead_processes_give_their_slots_to_children(arena, start):
     for _ in range(60):
         assert start(lambda child: None).wait() == 0
     assert [row.sticky for row in arena.processes() if row.me] == [False]
+
+
+def test_a_child_has_the_name_of_its_parent(Arena):
+    """Not that of a process that had the slot before."""
+    arena = Arena("1 MiB")
+    layout, words = arena._open.layout, arena._open.memory
+    for slot in range(2, layout.n_slots):
+        at = layout.slots_at + slot * SLOT_WORDS
+        words[at + SLOT_NAME : at + SLOT_NAME + SLOT_NAME_WORDS] = NAME_OF_ANOTHER
+        words[at + SLOT_START] = words[at + SLOT_NAMESPACE] = 77
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(writing)
+        os.read(reading, 1)
+        os._exit(0)
+    os.close(reading)
+    (mine,) = (row for row in arena.processes() if row.me)
+    (theirs,) = rows(arena)
+    os.close(writing)
+    os.waitpid(child, 0)
+    assert theirs.name == mine.name
+    assert theirs.namespace == mine.namespace
+    assert theirs.pid in (0, child)
+    assert theirs.started == 0

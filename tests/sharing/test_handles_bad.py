@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 
@@ -110,7 +111,30 @@ def test_a_handle_of_an_earlier_buffer_at_the_same_offset_is_refused(arena):
     assert next(arena.buffers()).holders != ()
 
 
-def test_a_handle_of_an_unknown_anonymous_arena_is_refused(silent, start, Arena, lock):
+def test_an_anonymous_arena_whose_sender_has_it_no_more(silent, start, Arena, lock):
+    def part(child):
+        for _ in range(2):
+            try:
+                claim(bytes.fromhex(child.hear()))
+            except StaleHandle as error:
+                child.say(error)
+
+    child = start(part)
+    arena = Arena("1 MiB", lock=lock)
+    data = handle_of(arena.alloc(4096))
+    handle = Handle.read(data)
+    # As of an earlier version, which says nowhere.
+    child.say(bytes(handle._replace(place="-")).hex())
+    answer = child.hear()
+    assert "anonymous arena that this process does not have" in answer
+    assert "use a named arena, or pass the arena first" in answer
+    child.say(bytes(handle._replace(place=f"p{os.getpid()}/1000000")).hex())
+    assert "has ended, closed it, or is in another container" in child.hear()
+    assert arena.stats().tickets == 1
+
+
+@pytest.mark.parametrize("kind", ["file", "device", "pipe", "other"])
+def test_a_descriptor_that_now_refers_to_something_else(silent, start, Arena, lock, kind, tmp_path):
     def part(child):
         try:
             claim(bytes.fromhex(child.hear()))
@@ -119,9 +143,40 @@ def test_a_handle_of_an_unknown_anonymous_arena_is_refused(silent, start, Arena,
 
     child = start(part)
     arena = Arena("1 MiB", lock=lock)
-    child.say(handle_of(arena.alloc(4096)).hex())
-    assert "anonymous arena that this process does not have" in child.hear()
-    assert arena.stats().tickets == 1
+    data = handle_of(arena.alloc(4096))
+    other = Arena("1 MiB", lock=lock)
+    path = tmp_path / "file"
+    path.write_bytes(bytes(8192))
+    reader, writer = os.pipe()
+    file, device = os.open(path, os.O_RDWR), os.open("/dev/zero", os.O_RDWR)
+    fd = {"file": file, "device": device, "pipe": reader, "other": other.fileno()}[kind]
+    try:
+        place = f"p{os.getpid()}/{fd}"
+        child.say(bytes(Handle.read(data)._replace(place=place)).hex())
+        assert "refers to another file" in child.hear()
+        assert len(other.processes()) == 1
+    finally:
+        for fd in file, device, reader, writer:
+            os.close(fd)
+
+
+def test_an_anonymous_arena_is_attached_through_its_sender(silent, start, Arena, lock):
+    def part(child):
+        buffer = claim(bytes.fromhex(child.hear()))
+        child.say(bytes(buffer.view[:5]).decode())
+        # What was attached once is known: from a handle of an earlier version too.
+        claim(bytes.fromhex(child.hear()))
+        child.say("claimed")
+
+    child = start(part)
+    arena = Arena("1 MiB", lock=lock)
+    buffer = arena.alloc(4096)
+    buffer.view[:5] = b"hello"
+    child.say(handle_of(buffer).hex())
+    assert child.hear() == "hello"
+    child.say(bytes(Handle.read(handle_of(buffer))._replace(place="-")).hex())
+    assert child.hear() == "claimed"
+    assert arena.stats().tickets == 0
 
 
 def test_a_handle_of_an_earlier_arena_of_the_same_name_is_refused(silent, start, Arena, lock, name):

@@ -52,6 +52,11 @@ PARTS = """
         buffer.view[:] = bytes(range(8))
         return buffer
 
+    def look_at_both(*both):
+        buffer, arena = both if isinstance(both[0], pagebuddy.Buffer) else both[::-1]
+        assert bytes(buffer.view) == bytes(range(8)), both
+        assert next(arena.buffers()).offset == buffer.offset
+
     EXPECTED = bytes(range(0, 16, 2))
     METHOD, KIND, NAME = sys.argv[1:]
 
@@ -126,6 +131,37 @@ def test_buffers_can_be_sent_through_a_pool(passed):
             pool.close()
             pool.join()
     """)
+
+
+@pytest.mark.one_engine
+def test_by_a_pool_whose_workers_do_not_have_the_arena(passed):
+    passed("""
+        with start.Pool(2) as pool:
+            for buffer in pool.map(double, [numbered(arena) for _ in range(20)]):
+                assert bytes(buffer.view) == EXPECTED
+            buffer = None
+            pool.close()
+            pool.join()
+    """)
+
+
+@pytest.mark.one_engine
+@pytest.mark.parametrize("order", ["(buffer, arena)", "(arena, buffer)"])
+def test_an_arena_and_its_buffer_in_any_order(passed, order):
+    passed(
+        """
+        buffer = numbered(arena)
+        process = start.Process(target=look_at_both, args=ORDER)
+        process.start()
+        process.join()
+        assert process.exitcode == 0
+        with start.Pool(1) as pool:
+            pool.apply(look_at_both, ORDER)
+            pool.close()
+            pool.join()
+        buffer = None
+    """.replace("ORDER", order)
+    )
 
 
 def test_buffers_can_be_sent_through_an_executor(passed):

@@ -182,6 +182,37 @@ def test_a_buffer_dropped_while_the_lock_is_taken_is_freed_later(arena, stop):
     arena.verify()
 
 
+def test_of_many_buffers_that_end_meanwhile_only_the_first_waits(Arena, engine, lock, name):
+    """While one waits, the process hears no Ctrl-C. If all waited, this would take minutes."""
+
+    class TooLong(Exception):
+        pass
+
+    def strike(*_):
+        raise TooLong
+
+    arena = Arena.create(name, 4096 * PAGE, lock=lock)
+    arena.engine, arena.name = engine, name
+    # Too large for a magazine, for which no lock is needed.
+    mine = [arena.alloc(17 * PAGE) for _ in range(100)]
+    holder = Holder(arena, 3)
+    before = signal.signal(signal.SIGALRM, strike)
+    signal.setitimer(signal.ITIMER_REAL, 20)
+    try:
+        while mine:
+            mine.pop()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        holder.go_on()
+        holder.close()
+    me = next(row.slot for row in arena.processes() if row.me)
+    assert [row.n_pages for row in arena.buffers() if me in row.holders] == []
+    assert arena.reap() == 1
+    assert arena.stats().used == 0
+    arena.verify()
+
+
 @pytest.mark.parametrize(
     "stores", [1, *(pytest.param(n, marks=pytest.mark.soak) for n in (2, 5)), 3]
 )

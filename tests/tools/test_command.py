@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,11 +19,11 @@ PACKAGES = Path(pagebuddy.__file__).parents[1]
 
 
 def test_without_the_extras_it_names_them(tmp_path, refused):
-    told = refused("--version", python=["-S"], code=1)  # -S: nothing but the standard library
+    told = refused("--version", python=["-S"], code=3)  # -S: nothing but the standard library
     assert told.endswith("pip install 'pagebuddy[cli]'")
     (tmp_path / "matplotlib.py").write_text("raise ModuleNotFoundError(name='matplotlib')")
     path = f"{PACKAGES}{os.pathsep}{tmp_path}"
-    told = refused("replay", SAMPLE, "--picture", tmp_path / "a.png", code=1, PYTHONPATH=path)
+    told = refused("replay", SAMPLE, "--picture", tmp_path / "a.png", code=3, PYTHONPATH=path)
     assert told.endswith("pip install 'pagebuddy[plot]'")
 
 
@@ -71,8 +72,26 @@ def test_a_reader_that_leaves_early(small, options, surroundings):
     process.stdout.close()
     complaint = process.stderr.read()
     process.stderr.close()
-    process.wait(timeout=120)
+    assert process.wait(timeout=120) == 0
     assert complaint == b""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["replay", "x", "--at", "no"], r"invalid value for '--at': 'no' is not one of .*'end'"),
+        (["stat", "x", "--every", "no"], r"invalid value for '--every': .*(number|float)"),
+        (["bench", "--rounds", "0"], r"invalid value for '--rounds': .*1"),
+        (["ls", "--nope"], r"no such option: --nope"),
+        (["nope"], r"no such command 'nope'"),
+        (["stat"], r"missing argument 'NAME'"),
+    ],
+    ids=lambda given: given[-1] if isinstance(given, list) else "",
+)
+def test_a_wrong_argument_is_told_like_other_errors(refused, arguments, told):
+    verb = "" if arguments == ["nope"] else f" {arguments[0]}"
+    complaint = refused(*arguments)
+    assert re.fullmatch(rf"{told}; see: pagebuddy{verb} --help", complaint), complaint
 
 
 @pytest.mark.parametrize("encoding", ["ascii", pytest.param("latin-1", marks=pytest.mark.soak)])

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.soak  # each test starts programs
+
 ROOT = Path(__file__).parents[2]
-VERBS = ["ls", "stat", "map", "check", "reap", "rm", "replay", "record", "demo", "bench"]
+VERBS = ["ls", "stat", "map", "keys", "check", "reap", "rm", "replay", "record", "demo", "bench"]
 
 
 @pytest.mark.parametrize("verb", VERBS)

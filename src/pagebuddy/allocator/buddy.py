@@ -420,7 +420,8 @@ class BuddyAllocator(Inspection):
             raise out_of_pages(self, self.geometry, many << k, 0, LAST_PAGE, where)
         # This runs Python code, and so perhaps another thread: count the free blocks afterwards.
         pages = new_vector(many)
-        words = words_from(pages, "pages")
+        words = words_of_vector(pages)
+        assert words is not None
         if many:
             settle(self)
             if many > blocks_free(self, k):
@@ -665,7 +666,10 @@ class BuddyAllocator(Inspection):
                 raise ValueError(
                     f"operation {stopped} names slot {slot}; pages has slots 0 to {len(slots) - 1}"
                 )
-            live_node(self, self.geometry, slots[slot], None, None)
+            page = slots[slot]
+            live_node(self, self.geometry, page, None, None)
+            # It is live now: another thread or process has stored it since.
+            raise refusals.changed(page)
         return failed
 
     # -- repairing and pickling ------------------------------------------------------------------
@@ -715,9 +719,10 @@ if not cython.compiled:
     serialize_calls(
         BuddyAllocator,
         (
-            *("alloc", "alloc_order", "alloc_at", "alloc_many", "free", "free_many"),
-            *("resize", "run", "__contains__", "size_of", "generation_of", "stats", "verify"),
+            *("alloc", "alloc_order", "alloc_at", "alloc_many", "free", "resize"),
+            *("__contains__", "size_of", "generation_of", "stats", "verify"),
             *("recover", "_span_from", "_block_from", "__reduce__"),
         ),
+        batches=("free_many", "run"),
         repair=lambda buddy: rebuild(buddy, buddy.n_nodes, False),
     )

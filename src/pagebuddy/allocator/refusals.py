@@ -73,6 +73,15 @@ def given_twice(page: int) -> BadFree:
     return BadFree(page, "free", f"page {page} is given twice; give each span once")
 
 
+def changed(page: int) -> BadFree:
+    """Return the error for a slot that changed while its span was freed."""
+    message = (
+        f"the slot of page {numeral(page)} was changed by another thread or process during run(); "
+        "give each its own slots"
+    )
+    return BadFree(page, "free", message)
+
+
 def other_size(page: int, expected: int, found: int) -> BadFree:
     """Return the error for a live span of another size than the caller expects."""
     message = (

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar, Final, SupportsIndex
 
-from pagebuddy.arguments import whole
+from pagebuddy.arguments import counted, whole
 
 
 class Stats:
@@ -46,6 +46,8 @@ class Stats:
     0.42857142857142855
     >>> stats.fragmentation(2), stats.fragmentation(3)
     (-1.0, 0.375)
+    >>> print(stats)
+    used 9 pages of 16 in 2 spans; free 7 pages, the largest run 4 pages
     """
 
     __slots__ = ("n_pages", "used", "free", "largest_free", "free_blocks", "n_spans")  # noqa: RUF023
@@ -183,6 +185,12 @@ class Stats:
     def __repr__(self) -> str:
         named = zip(self.__match_args__, self.__getstate__(), strict=True)
         return f"{type(self).__qualname__}({', '.join(f'{n}={value!r}' for n, value in named)})"
+
+    def __str__(self) -> str:
+        used, free = counted(self.used, "page"), counted(self.free, "page")
+        largest = counted(self.largest_free, "page")
+        spans = counted(self.n_spans, "span")
+        return f"used {used} of {self.n_pages:,} in {spans}; free {free}, the largest run {largest}"
 
     def __setattr__(self, name: str, value: object) -> None:
         if hasattr(self, name):

@@ -37,12 +37,14 @@ def words_of_vector(vector: Any, *, writable: bool = False) -> memoryview | None
 
 
 def words_from(pages: Iterable[int], name: str) -> memoryview:
-    """Return page numbers as words, without a copy if they are words already.
+    """Return page numbers as words of our own, which no other thread or process can change.
 
     Raises TypeError for a value that is not an integer, ValueError for one that is not a page number.
     """
     words = words_of_vector(pages)
     if words is not None:
-        return words
+        own = array("Q")
+        own.frombytes(words.cast("B"))
+        return memoryview(own)
     numbers = [whole(page, name, most=LAST_PAGE) for page in pages]
     return memoryview(array("Q", numbers))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 
 from pagebuddy.arena import making
 from pagebuddy.arena.view import ArenaView
-from pagebuddy.arguments import whole
+from pagebuddy.arguments import in_bytes, whole
 from pagebuddy.buffers.arrays import numpy, pages_of
 from pagebuddy.buffers.closing import arena_was_closed
 from pagebuddy.engine import ENGINE
@@ -25,7 +25,7 @@ from pagebuddy.sharing.system.process import now
 from pagebuddy.sharing.words import OP_REAP, OP_REAP_TICKETS, OP_REPAIR
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Self
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pagebuddy.exchange.queue import ArenaQueue
 
 # How many bytes `trim` takes out of use at a time to give them back to the system.
-_TRIM_BYTES = 16 << 20
+_TRIM_BYTES = 1 << 20
 
 
 class Arena(ArenaView):
@@ -607,27 +607,18 @@ class Arena(ArenaView):
         """
         return self._open.found(failures.checked_key(key))
 
-    def __contains__(self, key: str) -> bool:
+    def __contains__(self, key: object) -> bool:
         """Return whether a buffer is kept under a key, without holding the buffer.
 
         Parameters
         ----------
-        key : str
-            1 to 47 ASCII characters.
+        key : object
+            A key has 1 to 47 ASCII characters.
 
         Returns
         -------
         bool
-            True if there is one.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If this cannot be a key.
-
-        Notes
-        -----
-        Goes through the directory of kept buffers; `__getitem__` searches in it.
+            True if there is one. False also for objects that cannot be a key.
 
         Examples
         --------
@@ -636,7 +627,31 @@ class Arena(ArenaView):
         >>> "note" in arena, "nothing" in arena
         (True, False)
         """
-        return self._open.has_key(failures.checked_key(key))
+        a = self._open
+        # A subclass of `str` could say something else about itself each time.
+        text = str.__str__(key) if isinstance(key, str) else ""
+        return failures.is_key(text) and a.has_key(text)
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the keys of all kept buffers that have one, as `keys` returns them.
+
+        Yields
+        ------
+        str
+            A key that existed when the iteration began.
+
+        Notes
+        -----
+        An arena has no length, so that it is true also if it has no keys.
+
+        Examples
+        --------
+        >>> arena = Arena("1 MiB")
+        >>> arena.alloc(5, keep="note").release()
+        >>> list(arena)
+        ['note']
+        """
+        return iter(self.keys())
 
     # -- arrays ----------------------------------------------------------------------------------
 
@@ -787,6 +802,11 @@ class Arena(ArenaView):
         [4, 6]
         """
         np = numpy()
+        if hasattr(array, "__dataframe__"):
+            raise TypeError(
+                f"array is a {type(array).__name__}, not an array; arena.dumps puts whole data frames "
+                "into the arena, and arena.copy takes their columns, as arrays"
+            )
         given = np.asanyarray(array)
         order = "F" if given.flags.f_contiguous and not given.flags.c_contiguous else "C"
         copied: NDArray[Any] = self._open.array(given.shape, given.dtype, order, False, True)
@@ -1043,7 +1063,8 @@ class Arena(ArenaView):
         Notes
         -----
         Takes a few microseconds a page, now and when the page is used again. Other processes can
-        allocate meanwhile.
+        allocate meanwhile: an allocation that finds too few free pages waits for those that are just
+        being returned.
 
         Examples
         --------
@@ -1055,12 +1076,12 @@ class Arena(ArenaView):
         """
         a = self._whole
         at, freed = 0, 0
-        while (taken := a.take_free(at, max(_TRIM_BYTES // a.layout.page_size, 1))) is not None:
-            freed += a.medium.trim(a.layout.data_at + taken.offset, taken.capacity)
-            at = taken.offset + taken.capacity
-            taken.release()
-            if at >= a.layout.data_bytes:
-                break
+        # Only whole pages of the system can be returned, and a piece may start anywhere in a large one.
+        n_bytes = max(_TRIM_BYTES, 8 * getattr(a.medium, "grain", 1))
+        n_pages = max(n_bytes // a.layout.page_size, 1)
+        while at < a.layout.data_bytes and (done := a.trim_piece(at, n_pages)) is not None:
+            n_bytes, at = done
+            freed += n_bytes
         return freed
 
     def record(self, path: str | os.PathLike[str]) -> ArenaRecording:
@@ -1203,6 +1224,14 @@ class Arena(ArenaView):
             # For those who saved the bound `alloc`.
             self._source.close()
 
+    def __copy__(self) -> Self:
+        """Return another `Arena` that uses the same attachment, as `attach` does."""
+        return self._of(self._open)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return another `Arena` that uses the same attachment: the memory is not copied."""
+        return self.__copy__()
+
     def __reduce__(self) -> Any:
         """Travel as a name or path; an anonymous arena as a descriptor, between running processes."""
         from pagebuddy.sharing.joining.passing import arena_found, descriptor_of
@@ -1220,7 +1249,7 @@ class Arena(ArenaView):
         if self._attachment is None:
             return "<Arena, closed>"
         kind = self._attachment.medium.KIND
-        return f"<Arena of {self.size} bytes in pages of {self.page_size}, {kind}>"
+        return f"<Arena of {in_bytes(self.size)} in pages of {in_bytes(self.page_size)}, {kind}>"
 
 
 # The method for which `_begin` has a shortcut: a subclass that has its own is left alone.

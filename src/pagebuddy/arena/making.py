@@ -5,8 +5,10 @@ Each function returns the engine's `Attachment`. `Arena` calls them.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+import warnings
 from operator import index
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
@@ -44,7 +46,15 @@ def make_anonymous(engine: Engine, layout: Layout, options: Options) -> Any:
         return _make_private(engine, layout, options)
     from pagebuddy.memory.anonymous import Anonymous
 
-    return attaching.make(engine, layout, Anonymous.make(layout.n_bytes, options))
+    try:
+        return attaching.make(engine, layout, Anonymous.make(layout.n_bytes, options))
+    except OSError as error:
+        if error.errno != errno.ENOSYS:
+            raise
+        warnings.warn(
+            f"this arena is for this process only: {error.strerror}", RuntimeWarning, stacklevel=3
+        )
+    return _make_private(engine, layout, options)
 
 
 def _make_private(engine: Engine, layout: Layout, options: Options) -> Any:

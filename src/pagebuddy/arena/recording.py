@@ -7,6 +7,7 @@ import fcntl
 import os
 import stat
 import time
+from threading import RLock
 from typing import TYPE_CHECKING
 
 from pagebuddy.sharing.words import OP_RECORD, TAPE_BLOCK
@@ -67,10 +68,13 @@ class ArenaRecording:
             )
         self._attachment: Attachment | None = attachment
         self._pid = os.getpid()
-        self._fd = _opened(self.path)
-        self._tape = attachment.new_tape(self._fd, len(HEADER) + 1)
+        self._stopping = RLock()
+        fd = _opened(self.path)
+        # Whoever takes it out closes it: a second thread, or a signal handler, finds none.
+        self._fds = [fd]
+        self._tape = attachment.new_tape(fd, len(HEADER) + 1)
         try:
-            os.write(self._fd, HEADER + b"\n")
+            os.write(fd, HEADER + b"\n")
             more = True
             while more:
                 # Blocks are written between two parts, as after every operation.
@@ -98,12 +102,13 @@ class ArenaRecording:
     @property
     def stopped(self) -> bool:
         """Whether it was stopped, or belongs to this process's parent."""
-        return self._fd < 0 or self._pid != os.getpid()
+        return not self._fds or self._pid != os.getpid()
 
     def stop(self) -> None:
         """Write the rest and close the file.
 
-        A second call does nothing, nor does a call in a forked child.
+        A second call does nothing, nor does a call in a forked child. If another thread is stopping it,
+        waits until the file is complete.
 
         Raises
         ------
@@ -112,12 +117,23 @@ class ArenaRecording:
         TimeoutError
             If writing takes more than 30 seconds.
         """
-        if self.stopped:
+        # Before taking the lock: in a forked child, a thread of the parent may have it for ever.
+        if self._pid != os.getpid():
             return
-        attachment, fd = self._attachment, self._fd
-        assert attachment is not None
+        with self._stopping:
+            self._stop()
+
+    def _stop(self) -> None:
+        attachment = self._attachment
+        if self.stopped or attachment is None:
+            return
         attachment.perform(attachment.request(is_recorded=False), OP_RECORD)
-        self._fd, self._attachment = -1, None
+        try:
+            fd = self._fds.pop()
+        except IndexError:
+            # A signal handler has stopped it meanwhile.
+            return
+        self._attachment = None
         atexit.unregister(self.stop)
         try:
             self._finish(fd)

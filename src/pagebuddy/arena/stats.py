@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 from pagebuddy.allocator.stats import Stats
+from pagebuddy.arguments import counted, in_bytes
 
 
 class ArenaStats(Stats):
@@ -38,6 +39,8 @@ class ArenaStats(Stats):
     >>> stats = arena.stats()
     >>> stats.n_bytes, stats.used_bytes, stats.largest_free_bytes, stats.processes
     (1048576, 8192, 1040384, 1)
+    >>> print(stats)
+    used 8 KiB (2 pages) of 1 MiB in 1 buffer; free 1016 KiB, the largest run 1016 KiB; 1 process
     """
 
     __slots__ = ("page_size", "processes", "dead", "tickets", "kept")  # noqa: RUF023
@@ -83,6 +86,21 @@ class ArenaStats(Stats):
     def largest_free_bytes(self) -> int:
         """Bytes of the largest buffer that can be allocated."""
         return self.largest_free * self.page_size
+
+    def __str__(self) -> str:
+        parts = [
+            f"used {in_bytes(self.used_bytes)} ({counted(self.used, 'page')}) "
+            f"of {in_bytes(self.n_bytes)} in {counted(self.n_spans, 'buffer')}",
+            f"free {in_bytes(self.free_bytes)}, the largest run {in_bytes(self.largest_free_bytes)}",
+            "1 process" if self.processes == 1 else f"{self.processes:,} processes",
+        ]
+        if self.dead:
+            parts[-1] += f", {self.dead:,} of them dead"
+        if self.tickets:
+            parts.append(f"{counted(self.tickets, 'handle')} not yet claimed")
+        if self.kept:
+            parts.append(f"{counted(self.kept, 'buffer')} kept")
+        return "; ".join(parts)
 
     def as_dict(self) -> dict[str, object]:
         """Return all figures by name, ready for JSON.

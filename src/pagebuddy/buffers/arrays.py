@@ -28,9 +28,10 @@ def checked_dtype(dtype: Any) -> Any:
     if kind.hasobject:
         raise TypeError(
             f"dtype is {dtype!r}; Python objects cannot live in an arena: "
-            "use numbers, fixed-size text, or a structure of these"
+            "use numbers, fixed-size text, or a structure of these; arena.dumps takes any object"
         )
-    return kind
+    # numpy too makes room for a character if the length of text is not given.
+    return numpy().dtype(f"{kind.char}1") if kind.itemsize == 0 and kind.char in "SU" else kind
 
 
 def sides_and_bytes(shape: Any, kind: Any) -> Any:
@@ -61,12 +62,15 @@ def array_of(pages: Any, shape: Any, kind: Any, order: Any) -> Any:
     return numpy().ndarray(shape, kind, pages, 0, None, order)
 
 
-def array_over(pages: Any, n_bytes: Any, shape: Any, dtype: Any, order: Any) -> Any:
-    """Return an array over the first n_bytes of pages; by default as many items as fit."""
-    kind = checked_dtype(dtype)
+def array_over(pages: Any, n_bytes: Any, shape: Any, checked: Any, kind: Any, order: Any) -> Any:
+    """Return an array over the first n_bytes of pages, given the checked dtype of its items.
+
+    `checked` is `sides_and_bytes` of the shape. If the shape is None, as many items as fit.
+    """
     if shape is None:
         shape = n_bytes // max(kind.itemsize, 1)
-    sides, asked = sides_and_bytes(shape, kind)
+        checked = sides_and_bytes(shape, kind)
+    sides, asked = checked
     if asked > n_bytes:
         raise ValueError(f"shape {shape} of {kind} is {asked} bytes; the buffer has {n_bytes}")
     return array_of(pages, sides, kind, order)

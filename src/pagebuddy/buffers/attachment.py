@@ -12,6 +12,7 @@ from pagebuddy.core import stand_in as cython
 from pagebuddy.errors import OutOfPages
 from pagebuddy.memory import sizes
 from pagebuddy.sharing.joining import backing, failures
+from pagebuddy.sharing.system import descriptors
 
 if not cython.compiled:
     from pagebuddy.allocator.buddy import small
@@ -33,8 +34,9 @@ if not cython.compiled:
     from pagebuddy.sharing.operations.dispatch import alloc_pages, run_operation
     from pagebuddy.sharing.request import Request
     from pagebuddy.sharing.state import ArenaState, magazine_at
+    from pagebuddy.sharing.system.alive import locks_the_arena
     from pagebuddy.sharing.system.child import drop_own_lease, take_own_lease
-    from pagebuddy.sharing.system.gate import Gate
+    from pagebuddy.sharing.system.gate import Gate, gate_give, gate_take
     from pagebuddy.sharing.words import (
         DONE,
         LOCK_MUTEX,
@@ -52,12 +54,19 @@ if not cython.compiled:
         OP_TAKE_FREE,
         SLICE_MS,
         UNBACKED,
+        UNLOCKABLE,
         hold_bit,
         hold_word,
     )
 
 if TYPE_CHECKING:
     from pagebuddy.sharing.attached import Figures
+
+
+# How long an allocation waits for a process that trims and does not continue, and how long one that
+# trims waits for an allocation.
+TRIM_PATIENCE_S = 0.1
+TRIM_PAUSE_S = 0.001
 
 
 # The garbage collector would clear the owners of the memory first, but detaching stores to that memory.
@@ -68,6 +77,9 @@ class Attachment(ArenaState):
     """This process's attachment to an arena; all its `Arena` objects for this arena share it."""
 
     __weakref__: object
+
+    # Index and serial of tickets that are to be withdrawn, when the lock is available.
+    late_tickets: list[Any]
 
     if cython.compiled:
 
@@ -81,6 +93,7 @@ class Attachment(ArenaState):
         geometry = layout.geometry
         metadata = words[layout.metadata_at : layout.holds_at]
         table = memoryview(geometry.table())
+        self.late_tickets = []
         self.owners = (memory.obj, table.obj, local_memory.obj)
         self._layout = layout
         self._medium = medium
@@ -138,7 +151,7 @@ class Attachment(ArenaState):
         self.my_bit = hold_bit(slot)
 
     def take_lease(self, slot: int) -> bool:
-        """Take the lease of a slot; return False if another process has it."""
+        """Take the lease of a slot; return False if a process has it. Raises OSError."""
         return bool(take_own_lease(self, slot))
 
     def drop_lease(self) -> None:
@@ -159,10 +172,30 @@ class Attachment(ArenaState):
         """Use this descriptor for the arena's file lock, and own it."""
         self.lock_fd = fd
 
+    def has_lost_lock(self) -> bool:
+        """Whether the descriptor for the file lock was closed, or its number means another file."""
+        return not locks_the_arena(self)
+
+    def lock_again_through(self, fd: int) -> bool:
+        """Own this descriptor if the one for the file lock was closed; return whether that was so.
+
+        Not while another thread is in an operation: its descriptor is the one that it must unlock.
+        """
+        if gate_take(self.gate, 0) != DONE:
+            return False
+        lost = not locks_the_arena(self)
+        if lost:
+            self.lock_fd = fd
+        gate_give(self.gate)
+        return bool(lost)
+
     if cython.compiled:
 
         def __dealloc__(self) -> None:
             detach(self)
+
+    def __reduce__(self) -> Any:
+        raise TypeError("an attachment cannot be copied or pickled; pickle its Arena")
 
     # -- operations ------------------------------------------------------------------------------
 
@@ -174,12 +207,19 @@ class Attachment(ArenaState):
         has no room for words that the operation needs.
         """
         answer: u64 = UNBACKED
+        tries: u64 = 3
+        if operation == OP_REAP:
+            descriptors.look_again(self)
         while answer == UNBACKED:
             answer = run_operation(self, request, operation, 0)
             if answer == LOCKED:
                 answer = self._perform_later(request, operation, timeout)
             if answer == UNBACKED:
                 backing.back(self, request.missing)
+            elif answer == UNLOCKABLE and tries:
+                tries -= 1
+                if descriptors.lock_again(self):
+                    answer = UNBACKED
         if answer > NO_PAGES:
             raise failures.error_for(self, answer, request)
         return answer
@@ -291,6 +331,8 @@ class Attachment(ArenaState):
         if answer == NO_PAGES:
             self.perform(Request(), OP_REAP, wait)
             answer = self.perform(request, OP_ALLOC, wait)
+        if answer == NO_PAGES and request.n_pieces:
+            answer = self._alloc_beside_trims(request, wait)
         if answer == NO_PAGES:
             raise self._no_pages(request)
         pages = filled(self, pages, request.node, n, n_bytes)
@@ -298,9 +340,10 @@ class Attachment(ArenaState):
         del pages
         try:
             if zero:
+                # The caller will store to all: a full file system is an error here, not a SIGBUS.
+                backing.back_bytes(self, buffer.offset, n_bytes)
                 # Pages that were never used are zero already, and stay untouched.
                 used = min(n_bytes, (n - request.n_untouched) << self.page_bits)
-                backing.back_bytes(self, buffer.offset, used)
                 zero_out(buffer.view[:used])
             if key is not None:
                 buffer.keep(keep)
@@ -309,6 +352,17 @@ class Attachment(ArenaState):
             buffer.release()
             raise
         return buffer
+
+    def _alloc_beside_trims(self, request: Request, wait: Any) -> u64:
+        """`_alloc_slowly` while a process holds pages that it returns to the system."""
+        answer: u64 = NO_PAGES
+        end = time.monotonic() + TRIM_PATIENCE_S
+        while answer == NO_PAGES and request.n_pieces and time.monotonic() < end:
+            time.sleep(TRIM_PAUSE_S / 10)
+            answer = self.perform(request, OP_ALLOC, wait)
+        if answer == NO_PAGES and self.perform(Request(), OP_REAP, wait) == DONE:
+            answer = self.perform(request, OP_ALLOC, wait)
+        return answer
 
     def _request(self, n_bytes: int, align: Any) -> Request:
         """Return the request for an allocation."""
@@ -347,12 +401,32 @@ class Attachment(ArenaState):
         self.perform(request, OP_CLAIM)
         return self.made(request, request.n_bytes)
 
-    def take_free(self, offset: int, n_pages: int) -> Any:
-        """Return a buffer of the first free pages from an offset on that were used before, or None."""
+    def unclaimed(self) -> Any:
+        """Return an `Unclaimed`, for tickets of one message."""
+        if not cython.compiled:
+            from pagebuddy.buffers.unclaimed import Unclaimed
+        return Unclaimed(self)
+
+    def trim_piece(self, offset: int, n_pages: int) -> Any:
+        """Return the first free pages from an offset on that were used before to the system.
+
+        Returns how many bytes this freed and where these pages end; None if there are no such pages.
+        """
         request: Request = Request(N_HEADS + (offset >> self.page_bits), n_pages)
         if self.perform(request, OP_TAKE_FREE) == NO_PAGES:
             return None
-        return self.made(request, request.n_pages << self.page_bits)
+        try:
+            taken: Buffer = self.made(request, request.n_pages << self.page_bits)
+            try:
+                end = taken.offset + taken.capacity
+                freed = self.medium.trim(self.layout.data_at + taken.offset, taken.capacity)
+            finally:
+                taken.release()
+        finally:
+            if self.perform(Request(), OP_TAKE_FREE) == NO_PAGES:
+                # Another process tries again: let it find all pages free.
+                time.sleep(TRIM_PAUSE_S)
+        return freed, end
 
     def made(self, request: Request, n_bytes: u64) -> Buffer:
         """Return a buffer object for the pages of a request, which this process now holds."""
@@ -365,7 +439,7 @@ class Attachment(ArenaState):
         if isinstance(pages, Buffer):
             # A consumer of the buffer protocol kept only the Buffer object.
             buffer: Buffer = pages
-            pages = buffer.pages
+            pages, _ = buffer._taken_if_any()
         node: u64 = node_of_pages(self, pages)
         if node == 0:
             return None
@@ -404,10 +478,11 @@ if not cython.compiled:
         if finalizing() or a.fd < 0:
             return
         if a.slot and not a.medium.is_cut():
-            run_operation(a, Request(), OP_DETACH, LOCK_PATIENCE_MS)
+            run_operation(a, Request(), OP_DETACH, 0 if a.deferred else LOCK_PATIENCE_MS)
         if a.lease is not None:
             a.lease.release()
-        if a.lock_fd >= 0:
+        # Its number may refer to another file of the program's.
+        if locks_the_arena(a):
             os.close(a.lock_fd)
         # A finalizer may still call this object, when the number of its descriptor means another file.
         a.lock_kind = LOCK_MUTEX

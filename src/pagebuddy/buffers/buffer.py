@@ -1,5 +1,6 @@
 """Buffer: one allocation with its bytes."""
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -8,9 +9,9 @@ from pagebuddy.memory import sizes
 from pagebuddy.sharing.joining import backing, failures
 
 if not cython.compiled:
-    from pagebuddy.buffers.arrays import array_over
-    from pagebuddy.buffers.pages import pages_over, tell_asked
-    from pagebuddy.core.words import N_HEADS, u64
+    from pagebuddy.buffers.arrays import array_over, checked_dtype, sides_and_bytes
+    from pagebuddy.buffers.pages import bytes_of_pages, node_of_pages, pages_over, tell_asked
+    from pagebuddy.core.words import N_HEADS, pages_in, u64
     from pagebuddy.sharing.request import Request
     from pagebuddy.sharing.state import ArenaState
     from pagebuddy.sharing.words import NO_PAGES, OP_KEEP, OP_RESIZE, OP_UNKEEP
@@ -54,20 +55,28 @@ class Buffer:
     b'hello'
     """
 
+    # Another thread may release or resize a buffer whenever Python code runs: in a finalizer, in an
+    # argument's `__index__`, while a lock is waited for. So a method converts its arguments, then takes
+    # the pages by `_taken`, and uses these alone. A reference to them is the right to use their node:
+    # the buffer is not freed while it exists, and is not made shorter.
+
     __weakref__: object
 
-    attachment: ArenaState
+    attachment: ArenaState  # set once
+    start: u64  # the number of the first page, set once; of no use without the pages
     # The BufferHold, or uncompiled a ctypes array, which exports the bytes. None once released.
     pages: Any
-    node: u64
     n_pages: u64
     n_bytes: u64
     # Whether the buffer protocol was used: the consumer may keep only this object alive.
     served: cython.bint
     released: cython.bint
-    # Whether a thread is in `resize`, and whether it may give pages back, so that no view may be made.
-    resizing: cython.bint
+    # The process in which a thread is in `resize`, or 0; whether that may give pages back, so that the
+    # pages cannot be taken. A fork copies both.
+    resizing: u64
     shrinking: cython.bint
+    # How often it was resized.
+    changes: u64
 
     def __init__(self) -> None:
         raise TypeError("a Buffer is made by an arena: call arena.alloc(nbytes)")
@@ -87,10 +96,13 @@ class Buffer:
     if cython.compiled:
 
         def __getbuffer__(self, view: cython.pointer(Py_buffer), flags: cython.int) -> None:  # type: ignore  # noqa: F821
-            self._check()
+            pages, n_bytes = self._taken()
             self.served = True
-            address = address_of_node(self.attachment, self.node)  # type: ignore  # noqa: F821
-            fill_buffer(view, self.pages, address, self.n_bytes, flags)  # type: ignore  # noqa: F821
+            if self.pages is not pages:
+                # Released just then, before it was served.
+                self._taken()
+            address = address_of_node(self.attachment, N_HEADS + self.start)  # type: ignore  # noqa: F821
+            fill_buffer(view, pages, address, n_bytes, flags)  # type: ignore  # noqa: F821
 
     @property
     def nbytes(self) -> int:
@@ -105,7 +117,7 @@ class Buffer:
     @property
     def offset(self) -> int:
         """Where the buffer starts in the arena, in bytes; the same in every process."""
-        return (self.node - N_HEADS) << self.attachment.page_bits
+        return self.start << self.attachment.page_bits
 
     @property
     def view(self) -> memoryview:
@@ -116,16 +128,14 @@ class Buffer:
         ValueError
             If the buffer was released.
         """
-        self._check()
-        view = self._exported(self.n_bytes)
-        self._check_again()
-        return view  # type: ignore[no-any-return]
+        pages, n_bytes = self._taken()
+        return exported(pages, n_bytes)
 
     @property
     def kept(self) -> bool:
         """Whether the buffer is kept, and so outlives the processes that hold it."""
-        self._check()
-        return bool(self._allocator.is_kept(self.node))
+        pages, _ = self._taken()
+        return bool(self._allocator.is_kept(node_of_pages(self.attachment, pages)))
 
     def array(
         self,
@@ -164,10 +174,10 @@ class Buffer:
         >>> Arena("1 MiB").alloc(24).array((2, 3), "i4").shape
         (2, 3)
         """
-        self._check()
-        array = array_over(self.pages, self.n_bytes, shape, dtype, order)
-        self._check_again()
-        return array  # type: ignore[no-any-return]
+        kind = checked_dtype(dtype)
+        checked = None if shape is None else sides_and_bytes(shape, kind)
+        pages, n_bytes = self._taken()
+        return array_over(pages, n_bytes, shape, checked, kind, order)  # type: ignore[no-any-return]
 
     def resize(self, nbytes: "int | str", /) -> bool:
         """Change the size of the buffer, in place.
@@ -200,31 +210,13 @@ class Buffer:
         >>> buffer.resize(100_000), buffer.resize("2 MiB"), buffer.nbytes
         (True, False, 100000)
         """
-        self._check()
         n_bytes = sizes.bytes_of(nbytes, "nbytes")
         n = -(-n_bytes // self._allocator.layout.page_size)
-        if self.resizing:
-            raise BufferError("another thread is resizing this buffer; wait until it has finished")
-        # Kept also if another thread releases the buffer while this one waits for the lock.
-        pages = self.pages
-        # The directory stores the size of a kept buffer.
-        if n != self.n_pages or self.kept:
-            self.resizing = True
-            self.shrinking = n < self.n_pages
-            try:
-                again = n != self.n_pages and not cython.compiled
-                unseen = self.shrinking and self._is_unseen()
-                request = Request(self.node, n, n_bytes, n_more_objects=again, is_unseen=unseen)
-                if self._allocator.perform(request, OP_RESIZE) == NO_PAGES:
-                    return False
-                if n != self.n_pages:
-                    self.n_pages = n
-                    pages = self._extended(pages)
-            finally:
-                self.resizing = self.shrinking = False
-        self.n_bytes = n_bytes
-        tell_asked(pages, n_bytes)
-        return True
+        self._begin_resizing()
+        try:
+            return self._resized(n, n_bytes)
+        finally:
+            self._end_resizing()
 
     def keep(self, key: "bool | str" = True, *, replace: bool = False, flush: bool = True) -> None:
         """Keep the buffer, so that it outlives the processes that hold it.
@@ -265,14 +257,16 @@ class Buffer:
         >>> arena["note"].nbytes
         5
         """
-        self._check()
-        text = failures.key_to_keep(key)
-        if flush:
-            self._allocator.medium.flush()
-        request = Request(self.node, n_bytes=self.n_bytes, key=text, replace=bool(replace))
-        self._allocator.perform(request, OP_KEEP)
-        if flush:
-            self._allocator.medium.flush()
+        text, is_replacing, is_flushed = failures.key_to_keep(key), bool(replace), bool(flush)
+        a = self._allocator
+        # Kept to the end, also if another thread releases the buffer during a flush.
+        pages, n_bytes = self._taken()
+        node: u64 = node_of_pages(self.attachment, pages)
+        if is_flushed:
+            a.medium.flush()
+        a.perform(Request(node, n_bytes=n_bytes, key=text, replace=is_replacing), OP_KEEP)
+        if is_flushed:
+            a.medium.flush()
 
     def unkeep(self) -> None:
         """Stop keeping the buffer: it is freed when nothing refers to it any more.
@@ -292,8 +286,8 @@ class Buffer:
         >>> "note" in arena
         False
         """
-        self._check()
-        self._allocator.perform(Request(self.node), OP_UNKEEP)
+        pages, _ = self._taken()
+        self._allocator.perform(Request(node_of_pages(self.attachment, pages)), OP_UNKEEP)
 
     def release(self) -> None:
         """Release the buffer now, and not when this object is deleted. Views and arrays stay valid.
@@ -314,14 +308,18 @@ class Buffer:
         0
         """
         self.released = True
+        # Ended when this returns, and not by the assignment: other threads may run when they end.
+        pages = None
         if not self.served:
+            pages = self.pages
             self.pages = None
+        del pages
 
     def __len__(self) -> int:
         return self.n_bytes
 
     def __enter__(self: _B) -> _B:
-        self._check()
+        self._taken()
         return self
 
     def __exit__(self, *failure: object) -> None:
@@ -329,25 +327,29 @@ class Buffer:
 
     def __copy__(self: _B) -> _B:
         """Return another object for the same pages."""
-        self._check()
-        return made_buffer(  # type: ignore[return-value]
-            self.attachment, self.pages, self.node, self.n_pages, self.n_bytes
-        )
+        pages, n_bytes = self._taken()
+        n: u64 = bytes_of_pages(pages) >> self.attachment.page_bits
+        node: u64 = node_of_pages(self.attachment, pages)
+        return made_buffer(self.attachment, pages, node, n, n_bytes)  # type: ignore[return-value]
 
     def __deepcopy__(self: _B, memo: object) -> _B:
         """Return a new buffer with a copy of the bytes."""
+        a = self._allocator
+        pages, n_bytes = self._taken()
         # Reading a page that was never used may need room too.
-        backing.back_bytes(self._allocator, self.offset, self.n_bytes)
-        copy = backing.room_for(self._allocator, self.n_bytes)
-        copy.view[:] = self.view
+        backing.back_bytes(a, self.offset, n_bytes)
+        copy = backing.room_for(a, n_bytes)
+        copy.view[:] = exported(pages, n_bytes)
         return copy  # type: ignore[return-value]
 
     def __reduce__(self) -> Any:
         """Travel as a handle: the process that unpickles it, once, holds the same pages."""
         from pagebuddy.sharing.joining.sending import claim, send
 
-        self._check()
-        return claim, (send(self._allocator, self.node, self.n_bytes),)
+        a = self._allocator
+        pages, n_bytes = self._taken()
+        handle = send(a, node_of_pages(self.attachment, pages), n_bytes)
+        return claim, (handle,)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """`__reduce__`; as text for old protocols, which have no compact form for bytes."""
@@ -369,46 +371,132 @@ class Buffer:
         return self.attachment
 
     @cython.cfunc
-    def _check(self) -> Any:
-        """Raise ValueError if the buffer was released, BufferError while it is shrinking."""
-        if self.released:
-            raise ValueError("this buffer was released; allocate another, or release it later")
-        if self.shrinking:
+    def _taken(self) -> Any:
+        """Return the pages and the number of bytes asked for.
+
+        Raises ValueError if the buffer was released, BufferError while it is made shorter.
+        """
+        if not self.released:
+            taken = self._taken_if_any()
+            if not self.released:
+                return taken
+        raise ValueError("this buffer was released; allocate another, or release it later")
+
+    @cython.cfunc
+    def _taken_if_any(self) -> Any:
+        """`_taken`; of a released buffer whatever it still keeps, or None."""
+        while True:
+            changes: u64 = self.changes
+            if self.shrinking:
+                self._refuse_while_shrinking()
+            # In this order: the pages are replaced before the number of bytes becomes larger.
+            n_bytes: u64 = self.n_bytes
+            pages = self.pages
+            if cython.compiled:
+                return pages, n_bytes
+            # Uncompiled, threads may switch anywhere, and a whole `resize` may have happened.
+            if not self.shrinking and self.changes == changes:
+                return pages, n_bytes
+
+    @cython.cfunc
+    def _refuse_while_shrinking(self) -> Any:
+        """Raise BufferError, unless a fork copied a `resize` of another process: then finish that."""
+        process: u64 = os.getpid()
+        if self.shrinking and self.resizing == process:
             raise BufferError("another thread is shrinking this buffer; wait until it has finished")
+        pages = self.pages
+        if self.shrinking:
+            if pages is not None:
+                n: u64 = pages_in(self.attachment.links[N_HEADS + self.start])
+                most: u64 = n << self.attachment.page_bits
+                if most < bytes_of_pages(pages):
+                    self._use_pages(pages, n, min(self.n_bytes, most))
+            self.shrinking = False
 
     @cython.cfunc
-    def _check_again(self) -> Any:
-        """Check again after a view was made: another thread may have found no view just before."""
+    def _begin_resizing(self) -> Any:
+        """Let no other thread resize the buffer until `_end_resizing`. Raises BufferError."""
+        process: u64 = os.getpid()
+        if self.shrinking:
+            self._refuse_while_shrinking()
+        is_mine = self.resizing != process
         if not cython.compiled:
-            self._check()
+            turn = object()
+            # In one step: threads may switch anywhere.
+            is_mine = self.__dict__.setdefault(f"turn of {process}", turn) is turn
+        if not is_mine:
+            raise BufferError("another thread is resizing this buffer; wait until it has finished")
+        self.resizing = process
 
     @cython.cfunc
-    def _exported(self, n_bytes: u64) -> Any:
-        """Return a view of the first bytes, over the pages and not over this object."""
-        view: memoryview = memoryview(self.pages)
+    def _end_resizing(self) -> Any:
+        """Let other threads resize the buffer again."""
+        process: u64 = self.resizing
+        self.shrinking = False
+        self.resizing = 0
         if not cython.compiled:
-            view = view.cast("B")
-        return view if n_bytes == cython.cast(u64, len(view)) else view[:n_bytes]
+            del self.__dict__[f"turn of {process}"]
+
+    @cython.cfunc
+    def _resized(self, n: u64, n_bytes: u64) -> bool:
+        """`resize` to n pages, while no other thread resizes this object."""
+        pages, _ = self._taken()
+        node: u64 = node_of_pages(self.attachment, pages)
+        # The arena's record counts: another process may have made the buffer longer.
+        recorded: u64 = pages_in(self.attachment.links[node])
+        own: u64 = bytes_of_pages(pages) >> self.attachment.page_bits
+        # The directory stores the size of a kept buffer.
+        if n != recorded or n != own or self._allocator.is_kept(node):
+            self.shrinking = n < recorded
+            unseen = self.shrinking and self._is_unseen()
+            again = n != own and not cython.compiled
+            request = Request(node, n, n_bytes, n_more_objects=again, is_unseen=unseen)
+            try:
+                if self._allocator.perform(request, OP_RESIZE) == NO_PAGES:
+                    return False
+            except BufferError:
+                # This object has that many pages, even if the buffer has more by now.
+                if n != own:
+                    raise
+        self._use_pages(pages, n, n_bytes)
+        return True
+
+    @cython.cfunc
+    def _use_pages(self, pages: Any, n: u64, n_bytes: u64) -> Any:
+        """Have n pages from now on: those that the arena's record says, or fewer."""
+        size: u64 = n << self.attachment.page_bits
+        if cython.compiled:
+            # Other objects of a longer buffer may have made it longer still.
+            if self.shrinking or size > bytes_of_pages(pages):
+                extend(pages, size)  # type: ignore  # noqa: F821
+        elif size != bytes_of_pages(pages):
+            pages = pages_over(
+                self.attachment, node_of_pages(self.attachment, pages), size, n_bytes
+            )
+            self.pages = pages
+            if self.released:
+                self.pages = None
+        self.n_pages = n
+        self.n_bytes = n_bytes
+        tell_asked(pages, n_bytes)
+        self.changes += 1
 
     @cython.cfunc
     def _is_unseen(self) -> cython.bint:
-        """Return whether only this object and `resize` refer to the pages."""
+        """Return whether only this object and `_resized` refer to the pages."""
         if cython.compiled:
             return not self.served and references_to_pages(self) == 2  # type: ignore  # noqa: F821
         # The third reference is the argument of `getrefcount`.
         return not self.served and sys.getrefcount(self.pages) == 3
 
-    @cython.cfunc
-    def _extended(self, pages: Any) -> Any:
-        """Make the exported bytes as many as there are now; return the exporter."""
-        n_bytes = self.n_pages << self.attachment.page_bits
-        if cython.compiled:
-            extend(pages, n_bytes)  # type: ignore  # noqa: F821
-        else:
-            pages = pages_over(self.attachment, self.node, n_bytes, self.n_bytes)
-            if not self.released:
-                self.pages = pages
-        return pages
+
+@cython.cfunc
+def exported(pages: Any, n_bytes: u64) -> memoryview:
+    """Return a view of the first bytes, over the pages and not over a Buffer."""
+    view: memoryview = memoryview(pages)
+    if not cython.compiled:
+        view = view.cast("B")
+    return view if n_bytes == cython.cast(u64, len(view)) else view[:n_bytes]
 
 
 @cython.cfunc
@@ -416,12 +504,13 @@ def made_buffer(a: ArenaState, pages: Any, node: u64, n: u64, n_bytes: u64) -> B
     """Return a buffer object for pages that this process holds."""
     buffer: Buffer = Buffer.__new__(Buffer) if cython.compiled else object.__new__(Buffer)
     buffer.attachment = a
+    buffer.start = node - N_HEADS
     buffer.pages = pages
-    buffer.node = node
     buffer.n_pages = n
     buffer.n_bytes = n_bytes
     buffer.served = buffer.released = False
-    buffer.resizing = buffer.shrinking = False
+    buffer.shrinking = False
+    buffer.resizing = buffer.changes = 0
     return buffer
 
 

@@ -1,6 +1,21 @@
 """The compiled BufferHold, and exports of its bytes."""
 
 
+cdef extern from *:
+    """
+    /* Python code cannot make such an object: it would lack what its methods rely on. */
+    static PyObject *pb_not_made(PyTypeObject *type, PyObject *args, PyObject *names) {
+        (void)args; (void)names;
+        PyErr_Format(PyExc_TypeError, "a %s is made by an arena: call arena.alloc(nbytes)",
+                     strrchr(type->tp_name, '.') ? strrchr(type->tp_name, '.') + 1 : type->tp_name);
+        return NULL; }
+    #define pb_made_by_arenas(type) do { \
+        ((PyTypeObject *)(type))->tp_new = pb_not_made; \
+        ((PyTypeObject *)(type))->tp_vectorcall = NULL; } while (0)
+    """
+    void made_by_arenas "pb_made_by_arenas"(object type)
+
+
 cdef int fill_buffer(Py_buffer *view, object owner, u64 address, u64 n_bytes, int flags) except -1:
     """Export bytes; the consumer keeps their owner alive, and nothing else for certain."""
     return PyBuffer_FillInfo(view, owner, at_address(address), n_bytes, 0, flags)
@@ -65,21 +80,28 @@ cdef void detach(ArenaState a) noexcept:
     cdef u64 n_bytes = a.data_address - <u64> <size_t> a.base + (a.total << a.page_bits)
     if a.slot and a.fd >= 0 and not is_cut(a.fd, a.device, a.inode, n_bytes):
         answer = run_operation(a, request, OP_DETACH, 0)
-        if answer == LOCKED:
+        if answer == LOCKED and not a.deferred:
             # If a stopped process has the lock, the slot remains to be reaped.
             with nogil:
                 run_operation(a, request, OP_DETACH, LOCK_PATIENCE_MS)
-    let_go(at_address(a.lease_address), a.lease_bytes, a.lock_fd)
+    # The number of the lock's descriptor may refer to another file of the program's.
+    let_go(at_address(a.lease_address), a.lease_bytes, a.lock_fd if locks_the_arena(a) else -1)
     while next_deferred(a):
         pass
     free(a.gate)
     a.gate = NULL
 
 
-cdef bint take_own_lease(ArenaState a, u64 slot) noexcept:
-    """Take the lease of a free slot, without a fork in between."""
+cdef int take_own_lease(ArenaState a, u64 slot) except -1:
+    """Take the lease of a free slot, without a fork in between; 0 if a process has it."""
     a.lease_address = attached_lease(a.fd, slot, &a.lease_bytes)
-    return a.lease_address != 0
+    if a.lease_address:
+        return 1
+    failed = a.lease_bytes
+    a.lease_bytes = 0
+    if failed:
+        raise OSError(failed, os.strerror(failed))
+    return 0
 
 
 cdef void drop_own_lease(ArenaState a) noexcept:
@@ -94,3 +116,5 @@ cdef bint mind_forks(ArenaState a, u64 high, u64 low_) noexcept:
 
 begin_presence()
 handle_forks(<on_attachment> prepare_fork, <on_attachment> resume_parent, <on_attachment> begin_child)
+made_by_arenas(BufferHold)
+made_by_arenas(Buffer)

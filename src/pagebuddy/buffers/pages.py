@@ -18,7 +18,7 @@ if not cython.compiled:
     from pagebuddy.sharing.operations.dispatch import drop_pages
     from pagebuddy.sharing.state import ArenaState
     from pagebuddy.sharing.system.deferred import defer
-    from pagebuddy.sharing.words import LOCK_PATIENCE_MS, LOCKED, OWN_LOCK
+    from pagebuddy.sharing.words import LOCK_PATIENCE_MS, LOCKED, OWN_LOCK, UNLOCKABLE
 
 
 @cython.nogil
@@ -36,7 +36,8 @@ def drop(a: ArenaState, node: u64) -> cython.void:
     if load(a, node):
         return
     answer: u64 = drop_pages(a, node, 0)
-    if answer == LOCKED:
+    # If a hold is deferred, an object has waited for the lock in vain before.
+    if answer == LOCKED and not a.deferred:
         if cython.compiled:
             a.away += 1
             with cython.nogil:  # type: ignore[attr-defined]
@@ -44,7 +45,7 @@ def drop(a: ArenaState, node: u64) -> cython.void:
             a.away -= 1
         else:
             answer = drop_pages(a, node, LOCK_PATIENCE_MS)
-    if answer in (LOCKED, OWN_LOCK):
+    if answer in (LOCKED, OWN_LOCK, UNLOCKABLE):
         defer(a, node)
 
 
@@ -66,6 +67,12 @@ if cython.compiled:
             if self.node:
                 drop(self.attachment, self.node)
 
+        def __reduce__(self) -> Any:
+            raise TypeError(
+                "the pages of a buffer cannot be copied or pickled; copy or pickle the buffer, "
+                "or an array over it"
+            )
+
         def __getbuffer__(self, view: cython.pointer(Py_buffer), flags: cython.int) -> None:  # type: ignore  # noqa: F821
             fill_buffer(  # type: ignore  # noqa: F821
                 view, self, address_of_node(self.attachment, self.node), self.n_bytes, flags
@@ -80,7 +87,8 @@ else:
         """
         array = untracked((c_char * n_bytes).from_address(address_of_node(a, node)))
         array.attachment, array.node, array.asked = a, node, asked
-        weakref.finalize(array, drop, a, node).atexit = False
+        array.end = weakref.finalize(array, drop, a, node)
+        array.end.atexit = False
         return array
 
     def tell_asked(pages: Any, asked: int) -> None:
@@ -101,7 +109,11 @@ else:
 
     def node_of_pages(a: ArenaState, pages: Any) -> int:
         """Return the node of an object that exports pages of this arena; 0 for anything else."""
-        return pages.node if getattr(pages, "attachment", None) is a else 0
+        if getattr(pages, "attachment", None) is not a:
+            return 0
+        # `copy.copy` of a ctypes array copies these attributes to an array of other memory.
+        alive = pages.end.peek()
+        return pages.node if alive is not None and alive[0] is pages else 0
 
     def zero_out(view: memoryview) -> None:
         """Fill a view with zeros."""

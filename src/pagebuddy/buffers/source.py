@@ -43,7 +43,13 @@ class BufferSource:
 
     def close(self) -> None:
         """Refuse to allocate from now on."""
+        # Ended when this returns, and not by the assignment: other threads may run when it ends.
+        attachment = self.attachment
         self.attachment = None  # type: ignore[assignment]
+        del attachment
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a source of buffers cannot be copied or pickled; pickle its Arena")
 
 
 if not cython.compiled:

@@ -90,8 +90,8 @@ def first_bad(
 ) -> u64:
     """The index of the first page that does not start a live span or is given twice; else count.
 
-    `seen` has a bit, clear, for each of `room` nodes. It has none if all pages ascend. If one does not
-    ascend nevertheless, another thread has changed the array, and the page counts as bad.
+    `seen` has a bit, clear, for each of `room` nodes. It has none if all pages ascend;
+    then one that does not counts as bad.
     """
     ascending: cython.bint = True
     i: u64 = 0
@@ -177,8 +177,10 @@ def run_all(
             break
         node: u64 = 0
         if what == 0:
-            if pages[slot] != NO_PAGE:
-                node = node_of(s, pages[slot])
+            # Read once: the array is the caller's, and may be changed meanwhile.
+            page: u64 = pages[slot]
+            if page != NO_PAGE:
+                node = node_of(s, page)
                 if node == 0 or not is_live(s.links[node]):
                     break
                 give(s, node)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any
 
-from pagebuddy.core.words import N_HEADS
 from pagebuddy.exchange.address import address_of
 from pagebuddy.exchange.finder import Finder
 from pagebuddy.exchange.frame import Frame, Part
 from pagebuddy.sharing.joining.backing import room_for
-from pagebuddy.sharing.joining.sending import send, withdraw
+from pagebuddy.sharing.joining.sending import handle_of
 
 if TYPE_CHECKING:
     from pagebuddy.buffers.attachment import Attachment
+    from pagebuddy.buffers.unclaimed import Unclaimed
 
 # In bytes. Copying less than this twice is cheaper than sending a handle.
 SMALL = 4096
@@ -22,7 +22,7 @@ SMALL = 4096
 class Cargo:
     """The buffers that a pickle takes out of band: each one once, however many views of it there are.
 
-    Handles are made only by `sent`. Copies that were made in the arena end with this object unless they
+    Handles are made only by `pack`. Copies that were made in the arena end with this object unless they
     were sent.
     """
 
@@ -98,33 +98,24 @@ class Cargo:
         self._buffers.clear()
         self._announced = None
 
-    def sent(self, pickle: Any, most: int | None) -> bytes:
-        """Make the handles and return the frame; a frame of more than `most` bytes is put in the arena.
+    def pack(self, pickle: Any, most: int | None, unclaimed: Unclaimed) -> None:
+        """Make the tickets and the frame; a frame of more than `most` bytes is put in the arena.
 
-        Raises `OutOfTickets` and `OutOfPages`; then all handles that were made are withdrawn.
+        Raises `OutOfTickets` and `OutOfPages`; then all tickets that were made are withdrawn.
         """
-        handles: list[bytes] = []
         try:
+            handles = []
             for i in range(len(self._buffers)):
-                handles.append(self._handle(i))
+                # A traceback would keep a buffer that has a name here.
+                handles.append(handle_of(*unclaimed.send(*self._buffers[i])))
             frame = bytes(Frame(self.a.layout.arena_id, handles, self.parts, pickle))
-            if most is None or len(frame) <= most:
-                return frame
-            self._buffers.append((self.copied(frame), len(frame)))
-            handles.append(self._handle(-1))
-            return bytes(Frame(self.a.layout.arena_id, handles[-1:], outside=True))
+            if most is not None and len(frame) > most:
+                self._buffers.append((self.copied(frame), len(frame)))
+                handles = [handle_of(*unclaimed.send(*self._buffers[-1]))]
+                frame = bytes(Frame(self.a.layout.arena_id, handles, outside=True))
+            unclaimed.pack(frame)
         except BaseException:
-            for handle in handles:
-                withdraw(handle, self.a)
+            # The exception refers to both.
             self.drop()
+            unclaimed.end()
             raise
-
-    def _handle(self, index: int) -> bytes:
-        buffer, n_bytes = self._buffers[index]
-        if n_bytes is None:
-            # The Buffer may be in another arena, which it knows itself.
-            return buffer.__reduce__()[1][0]  # type: ignore[no-any-return]
-        node = N_HEADS + buffer.offset // self.a.layout.page_size
-        # A traceback would keep it.
-        del buffer
-        return send(self.a, node, n_bytes)

@@ -3,32 +3,48 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
-from pagebuddy.errors import PageBuddyError, StaleHandle
+from pagebuddy.errors import StaleHandle
 from pagebuddy.exchange.frame import Frame, Part, read_alone
-from pagebuddy.sharing.joining.sending import claim
 
 if TYPE_CHECKING:
     from pagebuddy.buffers.attachment import Attachment
+    from pagebuddy.buffers.unclaimed import Unclaimed
 
 
 class Delivery:
     """A serialized object whose buffers are claimed, and which is not unpickled yet.
 
     The constructor raises ValueError for bytes that `dump` did not make, and `StaleHandle` if a ticket
-    no longer exists. Then no buffer stays held, and the other tickets are ended too.
+    no longer exists. Then no buffer stays held, and the other tickets are ended too, also after an
+    interrupt. `unclaimed` has the bytes, and is responsible for their tickets; `again` means that the
+    caller has the bytes too, so that their tickets stay if the bytes are refused.
     """
 
-    def __init__(self, a: Attachment, data: Any) -> None:
-        frame = _frame_of(a, data)
-        if frame.outside:
-            # The pickle is a view of this view, which keeps the buffer.
-            frame = _frame_of(a, claim(frame.handles[0], a).view)
-        self._frame: Frame | None = frame
-        self._buffers = _claimed(a, frame.handles)
+    def __init__(self, a: Attachment, unclaimed: Unclaimed, again: bool = False) -> None:
+        self._frame: Frame | None = None
+        self._buffers: list[Any] = []
+        frame = None
+        try:
+            frame = _frame_of(a, unclaimed.message)
+            again = False
+            if frame.outside:
+                # The pickle is a view of this view, which keeps the buffer.
+                frame = _frame_of(a, unclaimed.open_first())
+            unclaimed.take_handles(frame.handles)
+            for i in range(len(frame.handles)):
+                self._buffers.append(unclaimed.claim(i))
+        except BaseException as error:
+            if again and isinstance(error, Exception):
+                unclaimed.handed()
+            # The exception refers to this frame.
+            del frame
+            self._buffers.clear()
+            unclaimed.end()
+            raise
+        self._frame = frame
 
     def unpacked(self) -> Any:
         """Return the object, once. Afterwards the object alone holds its buffers.
@@ -58,10 +74,20 @@ class Delivery:
 
 def load(a: Attachment, data: Any) -> Any:
     """Return the object that `dump` serialized. Raises what a `Delivery` and unpacking it raise."""
+    unclaimed: Unclaimed = a.unclaimed()
+    unclaimed.take(data)
     told = read_alone(a.layout.arena_id, data)
     if told is not None:
         return pickle.loads(told, buffers=())
-    return Delivery(a, data).unpacked()
+    return Delivery(a, unclaimed, again=True).unpacked()
+
+
+def load_received(a: Attachment, unclaimed: Unclaimed) -> Any:
+    """`load` a message that was received, and whose tickets end if this fails."""
+    told = read_alone(a.layout.arena_id, unclaimed.message)
+    if told is not None:
+        return pickle.loads(told, buffers=())
+    return Delivery(a, unclaimed).unpacked()
 
 
 def _taken(buffer: Any, part: Part) -> Any:
@@ -73,33 +99,3 @@ def _frame_of(a: Attachment, data: Any) -> Frame:
     if frame.arena_id != a.layout.arena_id:
         raise StaleHandle("these bytes were made by another arena, perhaps one of the same name")
     return frame
-
-
-def _claimed(a: Attachment, handles: Sequence[bytes]) -> list[Any]:
-    """Claim all handles. If one is stale, release all: the object cannot be made without it."""
-    buffers: list[Any] = []
-    failure: Exception | None = None
-    for handle in handles:
-        try:
-            buffers.append(claim(handle, a))
-        except PageBuddyError as error:
-            failure = failure or error
-    if failure is None:
-        return buffers
-    buffers.clear()
-    try:
-        raise failure
-    finally:
-        # Its traceback refers to this frame.
-        del failure
-
-
-def handles_of(a: Attachment, data: bytes) -> Iterator[bytes]:
-    """Yield the handles in a frame; a frame that lies in the arena is claimed to read them."""
-    frame = Frame.read(data)
-    if frame.outside:
-        try:
-            frame = Frame.read(claim(frame.handles[0], a).view)
-        except StaleHandle:
-            return
-    yield from frame.handles

@@ -7,13 +7,12 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from pagebuddy.exchange.cargo import Cargo
-from pagebuddy.exchange.delivery import handles_of
 from pagebuddy.exchange.frame import alone
 from pagebuddy.exchange.pickler import ArenaPickler
-from pagebuddy.sharing.joining.sending import withdraw
 
 if TYPE_CHECKING:
     from pagebuddy.buffers.attachment import Attachment
+    from pagebuddy.buffers.unclaimed import Unclaimed
 
 # A pickler never asks how to reduce these, so `pickle.dumps` does, and is faster.
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes})
@@ -24,7 +23,13 @@ def dump(arena: Any, thing: Any, most: int | None = None) -> bytes:
 
     Raises what pickling raises, `OutOfPages` and `OutOfTickets`; then no handle stays.
     """
+    return packed(arena, thing, most).handed()  # type: ignore[no-any-return]
+
+
+def packed(arena: Any, thing: Any, most: int | None = None) -> Unclaimed:
+    """Return the message of `dump`. Its handles end with it, unless it is sent or handed over."""
     a = arena._open
+    unclaimed: Unclaimed = a.unclaimed()
     cargo = None
     if type(thing) in _PLAIN:
         pickled = pickle.dumps(thing, 5)
@@ -34,8 +39,10 @@ def dump(arena: Any, thing: Any, most: int | None = None) -> bytes:
     if cargo is None or cargo.is_empty:
         data = alone(a.layout.arena_id, pickled)
         if most is None or len(data) <= most:
-            return data
-    return (cargo or Cargo(a)).sent(pickled, most)
+            unclaimed.pack(data)
+            return unclaimed
+    (cargo or Cargo(a)).pack(pickled, most, unclaimed)
+    return unclaimed
 
 
 def _pickled(arena: Any, cargo: Cargo, thing: Any) -> bytes:
@@ -54,5 +61,6 @@ def _pickled(arena: Any, cargo: Cargo, thing: Any) -> bytes:
 
 def call_back(a: Attachment, data: bytes) -> None:
     """End the handles in bytes that were not delivered."""
-    for handle in handles_of(a, data):
-        withdraw(handle, a)
+    unclaimed: Unclaimed = a.unclaimed()
+    unclaimed.take(data)
+    unclaimed.end()

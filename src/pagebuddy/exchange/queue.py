@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import select
 import socket
+import sys
 import time
+from contextlib import suppress
 from queue import Empty, Full
 from typing import Any
 
 from pagebuddy.exchange.cargo import SMALL
-from pagebuddy.exchange.delivery import load
-from pagebuddy.exchange.dumping import call_back, dump
+from pagebuddy.exchange.delivery import load_received
+from pagebuddy.exchange.dumping import packed
 from pagebuddy.sharing.joining import failures
 
 # More than any message: one that would be longer than `SMALL` is a handle, with at most a path in it.
@@ -22,6 +24,10 @@ _LONGEST_WAIT = 1 << 20
 
 # A plain number: combining a member of an enumeration takes longer, at every call.
 _AT_ONCE = int(socket.MSG_DONTWAIT)
+
+
+# SO_PEEK_OFF of Linux, which `socket` lacks: peeking continues behind what was peeked at.
+_PEEK_OFFSET = 42
 
 
 class ArenaQueue:
@@ -79,7 +85,8 @@ class ArenaQueue:
         Raises
         ------
         queue.Full
-            If the queue is still full. The system has room for a few hundred messages.
+            If the queue is still full. The system has room for a few hundred messages. The error says
+            how many there are, and how many bytes.
         ValueError
             If this queue object was closed.
         Exception
@@ -88,7 +95,8 @@ class ArenaQueue:
 
         Notes
         -----
-        Takes as long as `Arena.dumps` and a system call.
+        Takes as long as `Arena.dumps` and a system call. `queue.Full` takes up to a millisecond more,
+        because the messages are counted.
 
         Examples
         --------
@@ -101,20 +109,19 @@ class ArenaQueue:
         """
         end = None if block and timeout is None else _end(block, timeout)
         self._check()
-        data = dump(self._arena, obj, most=SMALL)
-        while not self._sends(data):
-            try:
-                ready = _waited(self._entrance, select.POLLOUT, end)
-            except BaseException:
-                call_back(self._arena._open, data)
-                raise
-            if ready:
-                continue
-            # `poll` says ready only if three quarters of the room are free; there may still be some.
-            if self._sends(data):
-                return
-            call_back(self._arena._open, data)
-            raise Full
+        unclaimed = packed(self._arena, obj, most=SMALL)
+        try:
+            while not self._sends(unclaimed):
+                if _waited(self._entrance, select.POLLOUT, end):
+                    continue
+                # `poll` says ready only if three quarters of the room are free; some may be.
+                if self._sends(unclaimed):
+                    return
+                raise Full(self._full(unclaimed.message, block, timeout))
+        except BaseException:
+            # The exception refers to it.
+            unclaimed.end()
+            raise
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         """Take the next object out of the queue.
@@ -151,20 +158,22 @@ class ArenaQueue:
         ...     queue.get(timeout=0.01)
         Traceback (most recent call last):
             ...
-        _queue.Empty
+        _queue.Empty: the queue has 0 messages (0 bytes), and none came within 0.01 seconds; ...
         """
         end = None if block and timeout is None else _end(block, timeout)
         self._check()
         a = self._arena._open
+        unclaimed = a.unclaimed()
         while True:
             try:
                 # Without a deadline, one system call waits and receives.
-                data = self._exit.recv(_MOST_RECEIVED, 0 if end is None else _AT_ONCE)
+                flags = 0 if end is None else _AT_ONCE
+                unclaimed.receive_by(self._exit.recv, _MOST_RECEIVED, flags)
             except BlockingIOError:
                 if not _waited(self._exit, select.POLLIN, end):
-                    raise Empty from None
+                    raise Empty(_empty(block, timeout)) from None
                 continue
-            return load(a, data)
+            return load_received(a, unclaimed)
 
     def put_nowait(self, obj: Any) -> None:
         """Put an object into the queue without waiting.
@@ -265,15 +274,22 @@ class ArenaQueue:
         if self._exit.fileno() < 0:
             raise ValueError("this queue was closed; make another with arena.queue()")
 
-    def _sends(self, data: bytes) -> bool:
+    def _full(self, data: bytes, block: bool, timeout: float | None) -> str:
+        """The message for a queue that has no room for these bytes."""
+        limit = self._entrance.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        waited = f", and none was received within {timeout} seconds" if block else ""
+        return (
+            f"the queue has {_waiting(self._exit)}, and no room for another of {len(data)} bytes"
+            f"{waited}; the system has room for {limit} bytes, and needs several hundred more for each "
+            "message: receive some with get(), or wait longer"
+        )
+
+    def _sends(self, unclaimed: Any) -> bool:
         """Send a message; return whether there was room for it."""
         try:
-            self._entrance.send(data, _AT_ONCE)
+            unclaimed.send_by(self._entrance.send, _AT_ONCE)
         except BlockingIOError:
             return False
-        except OSError:
-            call_back(self._arena._open, data)
-            raise
         return True
 
     def __reduce__(self) -> Any:
@@ -312,6 +328,37 @@ def _end(block: bool, timeout: float | None) -> float | None:
     if not block:
         return 0.0
     return None if seconds is None else time.monotonic() + seconds
+
+
+def _empty(block: bool, timeout: float | None) -> str:
+    """The message for a queue without a message."""
+    waited = f"none came within {timeout} seconds" if block else "get() was not to wait for one"
+    return (
+        f"the queue has 0 messages (0 bytes), and {waited}; put one into it in any "
+        "process, or wait longer"
+    )
+
+
+def _waiting(exit_: socket.socket) -> str:
+    """How many messages and bytes wait at this end, for a message.
+
+    The messages are counted by looking at each. If another process receives or counts meanwhile, the
+    number is that of no moment.
+    """
+    import fcntl
+    from termios import FIONREAD
+
+    found = fcntl.ioctl(exit_, FIONREAD, bytes(4))
+    n_bytes = int.from_bytes(found, sys.byteorder)
+    try:
+        exit_.setsockopt(socket.SOL_SOCKET, _PEEK_OFFSET, 0)
+    except OSError:
+        return f"{n_bytes} bytes waiting"
+    n, space = 0, bytearray(_MOST_RECEIVED)
+    with suppress(BlockingIOError):
+        while n < n_bytes and exit_.recv_into(space, 0, _AT_ONCE | socket.MSG_PEEK):
+            n += 1
+    return f"{n} {'message' if n == 1 else 'messages'} ({n_bytes} bytes) waiting"
 
 
 def _waited(end: socket.socket, event: int, until: float | None) -> bool:

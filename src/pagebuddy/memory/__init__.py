@@ -11,6 +11,7 @@
     mapped      base of `anonymous` and `linked`: a medium that is a mapped file
     mapping     a file descriptor and its mapping, which end with the last view
 
+    file_system   which file system is too small, and what to do
     draft         a new file that gets its name only when it is complete
     huge          large pages
     kernel_files  read the files of /proc and /sys

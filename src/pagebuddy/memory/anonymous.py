@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 from pagebuddy.arguments import whole
-from pagebuddy.memory import room
+from pagebuddy.memory import room, system
 from pagebuddy.memory.huge import Huge, free_in_pool
 from pagebuddy.memory.mapped import Mapped, closed_if_it_fails, resize
 from pagebuddy.memory.options import PLAIN, Options
@@ -84,7 +84,13 @@ class Anonymous(Mapped):
             huge = Huge(n_bytes=page if page > mmap.PAGESIZE else None)
         medium = cls(own, status.st_size, options, huge)
         medium.limited = not _is_sealed(medium.fileno())
+        medium.outlasts_power = medium.limited
         return medium
+
+    def flush(self) -> None:
+        """Write all changes so far to the disk, if this is a file that was attached by descriptor."""
+        if self.outlasts_power:
+            system.write_out(self.address, self.size)
 
     def _room(self, fd: int) -> int | None:
         return room.in_memory() if self.grain == mmap.PAGESIZE else free_in_pool(self.grain)

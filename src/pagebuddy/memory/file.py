@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pagebuddy.memory import system
 from pagebuddy.memory.linked import Linked
+from pagebuddy.memory.mapping import identity_of
 from pagebuddy.memory.options import PLAIN, Options
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Self
 
 
@@ -56,14 +59,38 @@ class File(Linked):
     def flush(self) -> None:
         """Write all changes so far, and the file's name, to the disk; return when they are there.
 
-        Raises OSError. Takes as long as the disk needs for the changes since the last flush.
+        If the file has no name any more, only the changes are written. Raises OSError. Takes as long as
+        the disk needs for the changes since the last flush.
         """
         system.write_out(self.address, self.size)
-        folder = os.open(os.path.dirname(self.path), os.O_RDONLY | os.O_DIRECTORY)
+        for path in self._paths_now():
+            try:
+                folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            try:
+                if self._is_in(folder, os.path.basename(path)):
+                    os.fsync(folder)
+                    return
+            finally:
+                os.close(folder)
+
+    def _paths_now(self) -> Iterator[str]:
+        """Paths at which the file may be: the one that it was opened by, and where it is by now."""
+        yield self.path
+        with suppress(OSError):
+            path = os.readlink(f"/proc/self/fd/{self.fileno()}")
+            yield path
+            # Of a file that was made without a name, the system knows the folder but not the name.
+            yield os.path.join(os.path.dirname(path), os.path.basename(self.path))
+
+    def _is_in(self, folder: int, name: str) -> bool:
+        """Whether the name in an open folder is this file's."""
         try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+            status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except OSError:
+            return False
+        return identity_of(status) == self.identity
 
 
 def _absolute(path: str | os.PathLike[str]) -> str:

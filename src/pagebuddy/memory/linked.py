@@ -6,11 +6,12 @@ import mmap
 import os
 from typing import TYPE_CHECKING
 
-from pagebuddy.memory import room
+from pagebuddy.errors import ArenaNotFound
+from pagebuddy.memory import file_system, room
 from pagebuddy.memory.draft import Draft
 from pagebuddy.memory.huge import Huge
-from pagebuddy.memory.mapped import Mapped, closed_if_it_fails, resize
-from pagebuddy.memory.mapping import identity_of
+from pagebuddy.memory.mapped import Mapped, closed_if_it_fails, descriptor_lost, resize
+from pagebuddy.memory.mapping import Mapping, identity_of, refers_to
 from pagebuddy.memory.options import Options
 from pagebuddy.memory.sizes import bytes_of, rounded_up
 from pagebuddy.memory.soundness import open_sound
@@ -34,6 +35,8 @@ class Linked(Mapped):
         """Create a file that gets this path at `publish`."""
         n_bytes = rounded_up(bytes_of(size), mmap.PAGESIZE)
         huge = options.check(cls.KIND, cls.SUPPORTS)
+        if not (options.reserve or options.populate):
+            file_system.warn_if_too_small(os.path.dirname(path) or ".", n_bytes)
         draft = Draft(os.path.dirname(path), options.permissions, nameless=nameless)
         try:
             with closed_if_it_fails(draft.fd):
@@ -55,8 +58,23 @@ class Linked(Mapped):
             n_bytes = os.fstat(fd).st_size
         return cls(fd, n_bytes, path, options, huge)
 
+    def _opened_again(self, mapping: Mapping) -> int:
+        try:
+            fd = open_sound(self.path)
+        except (OSError, ValueError, ArenaNotFound) as error:
+            raise descriptor_lost(
+                self.KIND, mapping, f"it cannot be opened again: {error}"
+            ) from error
+        with closed_if_it_fails(fd):
+            if not refers_to(fd, mapping.identity):
+                raise descriptor_lost(self.KIND, mapping, f"{self.path} is another file")
+        return fd
+
     def _room(self, fd: int) -> int | None:
         return room.in_file_system(fd)
+
+    def _reason(self, n_bytes: int) -> str:
+        return file_system.why_full(os.path.dirname(self.path) or ".", n_bytes)
 
     def _allocate_unseen(self, fd: int, offset: int, length: int) -> None:
         if self._draft is not None:
@@ -70,12 +88,22 @@ class Linked(Mapped):
         nothing.
         """
         if self._draft is not None:
+            # The draft links what its descriptor refers to.
+            if not self._open.is_open():
+                raise descriptor_lost(self.KIND, self._open, "it has no name yet")
             self._draft.publish(self.path)
             self._draft = None
 
     def is_linked(self) -> bool:
         """Return whether the file still has a name, under this path or another one."""
         return os.fstat(self.fileno()).st_nlink > 0
+
+    def leads_here(self) -> bool:
+        """Return whether the path leads to this file."""
+        try:
+            return identity_of(os.lstat(self.path)) == self.identity
+        except OSError:
+            return False
 
     def unlink(self) -> bool:
         """Remove the path, if it still refers to this file; return whether it did.

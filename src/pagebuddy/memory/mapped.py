@@ -58,9 +58,9 @@ class Mapped:
     def _reserve(self, fd: int, n_bytes: int, options: Options) -> None:
         """Reserve the memory, or check that there is enough, before there is a mapping to access."""
         if options.reserve:
-            reserve(fd, n_bytes, self._room(fd), f"in {self.KIND}")
+            reserve(fd, n_bytes, self._room(fd), f"in {self.KIND}", self._reason(n_bytes))
         elif options.populate:
-            check_room(fd, n_bytes, self._room(fd), f"in {self.KIND}")
+            check_room(fd, n_bytes, self._room(fd), f"in {self.KIND}", self._reason(n_bytes))
 
     def _prepare(self, mapping: Mapping, options: Options) -> None:
         # A process that crashes holds its locks until its core file is written.
@@ -68,11 +68,16 @@ class Mapped:
         if options.huge == "transparent":
             system.advise(mapping.address, mapping.n_bytes, system.HUGE_PAGES)
         if options.populate:
-            populate(mapping, self._room(mapping.fd), f"in {self.KIND}")
+            room_left, reason = self._room(mapping.fd), self._reason(mapping.n_bytes)
+            populate(mapping, room_left, f"in {self.KIND}", reason)
 
     def _room(self, fd: int) -> int | None:
         """How many bytes are available for this medium."""
         return room.in_memory()
+
+    def _reason(self, n_bytes: int) -> str:
+        """Return which file system has no room for n_bytes, and what to do; "" if there is none."""
+        return ""
 
     def _refused(self, error: OSError, fd: int, n_bytes: int) -> Exception:
         """The error to raise if the system refused the mapping."""
@@ -115,8 +120,26 @@ class Mapped:
         return self._open.identity
 
     def fileno(self) -> int:
-        """Return the file descriptor."""
-        return self._open.fd
+        """Return the file descriptor, after checking that it still refers to the file.
+
+        If the program closed it, the file is opened again if it can be found; otherwise raises OSError.
+        """
+        mapping = self._open
+        if not mapping.is_open():
+            mapping.use_descriptor(self._opened_again(mapping))
+        return mapping.fd
+
+    def _opened_again(self, mapping: Mapping) -> int:
+        """Open the file again after its descriptor was lost, or raise an error that says why not."""
+        raise descriptor_lost(self.KIND, mapping, "it has no name by which it can be opened again")
+
+    def leads_here(self) -> bool:
+        """Return whether others find this file at `place`: not without a name."""
+        return False
+
+    def take_over(self, other: Mapped) -> None:
+        """Use the mapping of another medium of the same file instead of this medium's own."""
+        self._mapping = other._open
 
     def is_cut(self) -> bool:
         """Return whether the file is known to be shorter than before; accessing the rest is fatal."""
@@ -136,7 +159,8 @@ class Mapped:
             except OSError as error:
                 if error.errno not in NO_ROOM:
                     raise
-                raise out_of_pages(length, self._room(fd), f"in {self.KIND}") from error
+                reason = self._reason(length)
+                raise out_of_pages(length, self._room(fd), f"in {self.KIND}", reason) from error
 
     def _allocate(self, fd: int, offset: int, length: int) -> None:
         try:
@@ -174,14 +198,14 @@ class Mapped:
         offset = whole(offset, "offset", most=mapping.n_bytes)
         end = offset + whole(length, "length", most=mapping.n_bytes - offset)
         first, end = rounded_up(offset, self.grain), end // self.grain * self.grain
-        before = os.fstat(mapping.fd).st_blocks
+        before = os.fstat(self.fileno()).st_blocks
         if first < end:
             try:
                 system.advise(mapping.address + first, end - first, system.REMOVE)
             except OSError as error:
                 if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
                     raise
-        return max(before - os.fstat(mapping.fd).st_blocks, 0) * 512
+        return max(before - os.fstat(self.fileno()).st_blocks, 0) * 512
 
     def flush(self) -> None:
         """Do nothing: this memory is lost at a power cut anyway."""
@@ -193,6 +217,16 @@ class Mapped:
     def __repr__(self) -> str:
         state = "closed" if self._mapping is None else f"{self._mapping.n_bytes} bytes"
         return f"<{self.KIND}, {state}>"
+
+
+def descriptor_lost(kind: str, mapping: Mapping, why: str) -> OSError:
+    """Return the error for a descriptor that was closed, when the file cannot be opened again."""
+    return OSError(
+        errno.EBADF,
+        f"the program closed file descriptor {mapping.fd} of {kind}, or uses the number for another "
+        f"file now, and {why}; existing buffers stay valid; keep the descriptors of arenas open, or "
+        "create arenas after closing all others",
+    )
 
 
 def resize(fd: int, n_bytes: int, kind: str) -> None:
@@ -210,25 +244,25 @@ def resize(fd: int, n_bytes: int, kind: str) -> None:
         raise
 
 
-def populate(mapping: Mapping, room: int | None, where: str) -> None:
+def populate(mapping: Mapping, room: int | None, where: str, reason: str = "") -> None:
     """Map every page now, writable. Raises `OutOfPages`, caused by the system's error."""
     try:
         system.advise(mapping.address, mapping.n_bytes, system.POPULATE_WRITE)
     except OSError as error:
         if error.errno == errno.EINVAL:
-            touch(mapping, room, where)
+            touch(mapping, room, where, reason)
         elif error.errno in (errno.EFAULT, *NO_ROOM):
-            raise out_of_pages(mapping.n_bytes, room, where) from error
+            raise out_of_pages(mapping.n_bytes, room, where, reason) from error
         else:
             raise
 
 
-def touch(mapping: Mapping, room: int | None, where: str) -> None:
+def touch(mapping: Mapping, room: int | None, where: str, reason: str = "") -> None:
     """Map every page by reading a byte of it, for Linux before 5.14.
 
     The pages are reserved first, as accessing a page that is not available kills the process.
     """
-    reserve(mapping.fd, mapping.n_bytes, room, where)
+    reserve(mapping.fd, mapping.n_bytes, room, where, reason)
     bytes(mapping.memory[:: mmap.PAGESIZE])
 
 

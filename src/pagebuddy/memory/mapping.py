@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from ctypes import c_char
 
 from pagebuddy.errors import CorruptMetadata
@@ -25,6 +26,7 @@ class Mapping:
       to one array, and the mapping ends when the array does.
     - At the end, first the functions given to `at_end` are called, newest first; then the memory is
       unmapped; then the descriptor is closed, unless its number refers to another file by now.
+    - The descriptor may be closed by others at any time: `is_open` says whether it is the file's.
     - Nothing is done at the interpreter's exit, as the system ends all mappings.
     """
 
@@ -40,16 +42,33 @@ class Mapping:
                 "the file is as long as its mapping", f"{status.st_size} of {n_bytes} bytes"
             )
         self.n_bytes = n_bytes
-        self.fd = fd
+        # More than one only if two threads replaced a lost one at once.
+        self._fds = [fd]
         self.identity = identity_of(status)
         self.address = system.map_shared(fd, n_bytes, system.READ_WRITE)
         array = untracked((c_char * n_bytes).from_address(self.address))
         self._last_calls: list[LastCall] = []
         self._end = weakref.finalize(
-            array, _end, self.address, n_bytes, fd, self.identity, self._last_calls
+            array, _end, self.address, n_bytes, self._fds, self.identity, self._last_calls
         )
         self._end.atexit = False
         self.memory = memoryview(array).cast("B")
+
+    @property
+    def fd(self) -> int:
+        """The descriptor's number, which may refer to nothing or to another file by now."""
+        return self._fds[-1]
+
+    def is_open(self) -> bool:
+        """Return whether the descriptor still refers to the file. Cost: one system call."""
+        return refers_to(self.fd, self.identity)
+
+    def use_descriptor(self, fd: int) -> None:
+        """Take over a descriptor of the same file, as the one before was lost."""
+        lost = self.fd
+        self._fds.append(fd)
+        with suppress(ValueError):
+            self._fds.remove(lost)
 
     def at_end(self, call: LastCall) -> None:
         """Register a function that is called after the last view is gone, before the unmapping.
@@ -78,6 +97,14 @@ def identity_of(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
+def refers_to(fd: int, identity: tuple[int, int]) -> bool:
+    """Return whether a descriptor refers to a file; false if it is closed."""
+    try:
+        return identity_of(os.fstat(fd)) == identity
+    except OSError:
+        return False
+
+
 def run_last_calls(calls: list[LastCall], memory: memoryview) -> None:
     """Call all functions, the newest first, even if one raises an exception."""
     if calls:
@@ -88,7 +115,11 @@ def run_last_calls(calls: list[LastCall], memory: memoryview) -> None:
 
 
 def _end(
-    address: int, n_bytes: int, fd: int, identity: tuple[int, int], last_calls: list[LastCall]
+    address: int,
+    n_bytes: int,
+    fds: list[int],
+    identity: tuple[int, int],
+    last_calls: list[LastCall],
 ) -> None:
     """End a mapping that has no views any more."""
     try:
@@ -98,9 +129,6 @@ def _end(
             )
     finally:
         system.unmap(address, n_bytes)
-        try:
-            ours = identity_of(os.fstat(fd)) == identity
-        except OSError:
-            ours = False
-        if ours:
-            os.close(fd)
+        for fd in fds:
+            if refers_to(fd, identity):
+                os.close(fd)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from pagebuddy.arguments import whole
-
-UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
-"""Names of 1024**0, 1024**1 … bytes."""
+from pagebuddy.arguments import UNITS, whole
 
 LARGEST_SIZE = 1 << 61
 """The largest size in bytes. Offsets from 2**62 on, in the file of an arena, are used for leases."""
 
-_EXPONENTS = {unit.lower(): exponent for exponent, unit in enumerate(UNITS)} | {"": 0, "b": 0}
+# Bytes in each unit, in lower case: "" and "b", and for each letter "k", "ki" and "kib", and "kb".
+_FACTORS = {"": 1, "b": 1, "bytes": 1}
+for _exponent, _unit in enumerate(UNITS[1:], 1):
+    _letter = _unit[0].lower()
+    _FACTORS |= dict.fromkeys((_letter, f"{_letter}i", f"{_letter}ib"), 1 << 10 * _exponent)
+    _FACTORS[f"{_letter}b"] = 1000**_exponent
+
+_ALLOWED = (
+    "write a number and a unit: bytes; KiB, MiB, GiB, TiB, PiB or EiB, or K, M, G, T, P or E for short "
+    "(powers of 1024); KB, MB, GB, TB, PB or EB (powers of 1000); for example '64 KiB'"
+)
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _SPACES = " \t\n\r\f\v"
 
@@ -21,8 +28,9 @@ def bytes_of(size: object, name: str = "size") -> int:
     Parameters
     ----------
     size : int or str
-        Bytes, or text: a number, which can have a decimal point, and a unit: "bytes", "B", none, or
-        "KiB" to "EiB". Upper and lower case mean the same.
+        Bytes, or text: a number, which can have a decimal point, and a unit. "KiB" to "EiB", "Ki" to
+        "Ei" and "K" to "E" are powers of 1024; "KB" to "EB" are powers of 1000; "bytes", "B" or no unit
+        are bytes. Upper and lower case mean the same.
     name : str
         Name of the parameter, for messages.
 
@@ -37,6 +45,8 @@ def bytes_of(size: object, name: str = "size") -> int:
     --------
     >>> bytes_of("64 KiB"), bytes_of("2GiB"), bytes_of("1.5 MiB"), bytes_of(100)
     (65536, 2147483648, 1572864, 100)
+    >>> bytes_of("512M"), bytes_of("512Mi"), bytes_of("64 GB")
+    (536870912, 536870912, 64000000000)
     """
     if isinstance(size, str):
         size = _parsed(size, name)
@@ -60,19 +70,17 @@ def _parsed(text: str, name: str) -> int:
     # Not `re`, which is slow to import.
     written = text.strip()
     number = written.rstrip(_LETTERS)
-    exponent = _EXPONENTS.get(written[len(number) :].lower())
+    factor = _FACTORS.get(written[len(number) :].lower())
     units, point, part = number.rstrip(_SPACES).partition(".")
     digits = units + part
     if (
-        exponent is None
+        factor is None
         or not (digits.isascii() and digits.isdigit())
         or not units
         or (point and not part)
     ):
-        raise ValueError(
-            f"{name} is {text!r}; write a number and a unit ({', '.join(UNITS)}), such as '64 KiB'"
-        )
-    n_bytes, rest = divmod(int(digits) << 10 * exponent, int("1" + "0" * len(part)))
+        raise ValueError(f"{name} is {text!r}; {_ALLOWED}")
+    n_bytes, rest = divmod(int(digits) * factor, int("1" + "0" * len(part)))
     if rest:
         raise ValueError(f"{name} is {text!r}, which is not a whole number of bytes")
     return n_bytes

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import builtins
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from traceback import clear_frames
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from pagebuddy.arena.arena import Arena
 from pagebuddy.pool.breaking import break_apart
+from pagebuddy.pool.ending import at_end_of_workers
+from pagebuddy.pool.idle import LastFailure
 from pagebuddy.pool.parcel import Parcel, Sent
 
 if TYPE_CHECKING:
@@ -23,8 +27,13 @@ _A = TypeVar("_A")
 _B = TypeVar("_B")
 _C = TypeVar("_C")
 
+# A fork server runs the main module, like a worker, from Python 3.14 on.
+_SERVER_DIED = "the fork server died when a worker was to be started; see its output for the cause"
+
 # The arena of the pool that this process is a worker of.
 _POOL_ARENA: list[Any] = []
+
+_LAST_FAILURE = LastFailure()
 
 
 class ArenaExecutor(ProcessPoolExecutor):
@@ -96,12 +105,13 @@ class ArenaExecutor(ProcessPoolExecutor):
             raise TypeError("initializer must be a callable")
         first = Parcel(arena, (initializer, tuple(initargs)))
         self._arena = arena
-        self._sent_first = first.sent
+        self._first = first
         super().__init__(max_workers, mp_context, _begin_worker, (arena, first), **options)
 
     def _start_executor_manager_thread(self) -> None:
         super()._start_executor_manager_thread()
         break_apart(self)
+        at_end_of_workers(self, self._first.drop)
 
     @property
     def arena(self) -> Arena:
@@ -139,12 +149,24 @@ class ArenaExecutor(ProcessPoolExecutor):
         6
         """
         call = Parcel(self._arena, (fn, args, kwargs))
-        future: Any = super().submit(_answer, call)
+        try:
+            future: Any = super().submit(_answer, call)
+        except (ConnectionError, EOFError) as error:
+            self._fork_server_died(call)
+            raise BrokenProcessPool(_SERVER_DIED) from error
         # The pool makes futures of its own kind. Nobody else has seen this one yet.
         future.__class__ = ArenaFuture
         future.arena = self._arena
         future.add_done_callback(partial(_tidy, call.sent))
         return future  # type: ignore[no-any-return]
+
+    def _fork_server_died(self, call: Parcel) -> None:
+        """Accept no more calls, and end what was sent to a worker that could not be started."""
+        self._broken = _SERVER_DIED  # type: ignore[assignment]
+        call.sent.end()
+        if self._executor_manager_thread is None:
+            # `shutdown` has nothing to wait for, and no worker has begun.
+            self._sent_first.end()
 
     if TYPE_CHECKING:
         # As for the built-in `map`: the items must be what the function takes.
@@ -259,11 +281,13 @@ class ArenaExecutor(ProcessPoolExecutor):
         >>> pool.shutdown()
         """
         # None after a call that did not wait: nothing waits any more, and workers may still begin.
-        awaited = wait and self._executor_manager_thread is not None
+        thread = self._executor_manager_thread
+        # Without a thread, no worker was ever started, or this is a later call.
+        ended = self._processes == {} if thread is None else wait
         super().shutdown(wait, cancel_futures=cancel_futures)
-        if awaited:
+        if ended:
             # Calls end with their futures.
-            self._sent_first.end()
+            self._first.drop()
 
 
 class ArenaFuture(Future[_T]):
@@ -348,22 +372,38 @@ class ArenaFuture(Future[_T]):
         parcel: Any = super().result()
         return parcel.failure()  # type: ignore[no-any-return]
 
+    def _get_snapshot(self) -> tuple[bool, bool, Any, BaseException | None]:
+        """Return whether it is done, whether it was cancelled, its result and its exception.
+
+        `asyncio` asks for all of these at once, from Python 3.15 on.
+        """
+        if not self.done():
+            return False, False, None, None
+        if self.cancelled():
+            return True, True, None, None
+        error = self.exception()
+        return True, False, None if error is not None else self.result(), error
+
 
 def _begin_worker(arena: Any, first: Parcel) -> None:
     _POOL_ARENA[:] = [arena]
     initializer, initargs = first.opened()
+    first.forget()
     if initializer is not None:
         initializer(*initargs)
 
 
 def _answer(call: Parcel) -> Parcel:
     """In a worker: unpack a call, execute it, and pack what it returns."""
+    loop = sys._getframe(1)
+    _LAST_FAILURE.release(loop)
     fn, args, kwargs = call.opened()
     try:
         return Parcel(_POOL_ARENA[0], fn(*args, **kwargs))
     except BaseException as error:
         _empty_frames(error)
         del call, fn, args, kwargs
+        _LAST_FAILURE.keep_a_second(loop)
         raise
 
 

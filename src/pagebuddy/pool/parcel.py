@@ -91,6 +91,16 @@ class Parcel:
                 self._delivery = None
             return self._failure
 
+    def forget(self) -> None:
+        """Refer to the object no more."""
+        with self._lock:
+            self._contents = self._delivery = None
+
+    def drop(self) -> None:
+        """Refer to the object no more, and end the handles that nobody claimed."""
+        self.forget()
+        self.sent.end()
+
     def __reduce__(self) -> Any:
         data = dump(self._arena, self._contents, most=SMALL)
         self.sent.add(data)
@@ -100,10 +110,12 @@ class Parcel:
 def _arrived(arena_id: int, data: bytes) -> Parcel:
     parcel = Parcel(None, None)
     try:
-        a = attaching.known_by_id(arena_id)
+        a = cast("Attachment | None", attaching.known_by_id(arena_id))
         if a is None:
             raise StaleHandle("this process is no longer attached to the arena of this object")
-        parcel._delivery = Delivery(cast("Attachment", a), data)
+        unclaimed = a.unclaimed()
+        unclaimed.take(data)
+        parcel._delivery = Delivery(a, unclaimed)
     except Exception as error:
         parcel._failure = error.with_traceback(None)
     return parcel

@@ -123,6 +123,18 @@ class Attached(Protocol):
     def lock_through(self, fd: int) -> None:
         """Take over a descriptor for the lock."""
 
+    def use_medium(self, medium: Medium) -> None:
+        """Use another medium over the same mapping."""
+
+    def use_descriptor(self, fd: int) -> None:
+        """Use another descriptor of the arena's file."""
+
+    def has_lost_lock(self) -> bool:
+        """Whether the descriptor for the lock was closed, or its number means another file."""
+
+    def lock_again_through(self, fd: int) -> bool:
+        """Take over a descriptor for the lock if the one before was lost; whether it did."""
+
     def take_lease(self, slot: int) -> bool:
         """Take the lease of a slot; False if a process has it."""
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def key_words(key: str) -> memoryview:
     """Return a key of at most 47 ASCII characters as words, padded with zeros."""
-    return memoryview(key.encode("ascii").ljust(KEY_WORDS * 8, b"\0")).cast("Q")
+    return memoryview(str.encode(key, "ascii").ljust(KEY_WORDS * 8, b"\0")).cast("Q")
 
 
 # Shared by the many requests that have no key or no rows: nothing is stored there.
@@ -58,6 +58,7 @@ class Request:
     n_ended: u64  # dead processes, or tickets
     n_buffers: u64
     n_kept: u64
+    n_pieces: u64  # held by trims while an allocation failed
     n_tickets: u64
     free_pages: u64
     longest_run: u64
@@ -107,6 +108,9 @@ class Request:
         self.rows_owner = memoryview(array("Q", bytes(8 * rows))) if rows else NO_ROWS
         self.key = words_of(self.key_owner)
         self.rows = words_of(self.rows_owner)
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a request cannot be copied or pickled; make another")
 
     @property
     def answer(self) -> "Answer":

@@ -192,6 +192,14 @@ class ArenaState(State):
         """The descriptor of the arena's file."""
         return self.fd
 
+    def use_medium(self, medium: "Medium") -> None:
+        """Use another medium, which has taken over the mapping of the one before."""
+        self._medium = medium
+
+    def use_descriptor(self, fd: int) -> None:
+        """Use this descriptor of the arena's file from now on; the medium owns it."""
+        self.fd = fd
+
     def locks_by(self, kind: int) -> bool:
         """Whether the arena's lock is of that kind."""
         return bool(self.lock_kind == kind)

@@ -56,7 +56,11 @@ if not cython.compiled:
     LOCK_FOREIGN = 3  # never stored: a process that must not use the arena any more
 
     SLOT_WORDS = 16
-    SLOT_STATE = 0  # 63: live; 31..0 generation, one more each time the slot is taken
+    # 63: live; 62: an allocation failed beside a trim; 61..32: pieces that its trims hold;
+    # 31..0: generation, one more each time the slot is taken
+    SLOT_STATE = 0
+    SLOT_WANTED = 1 << 62
+    SLOT_PIECE = 1 << 32
     SLOT_STICKY = 1  # not 0: forked children share this slot
     SLOT_PID = 2  # from here on for people: the protocol decides nothing by it
     SLOT_START = 3
@@ -113,8 +117,9 @@ if not cython.compiled:
     # One wait for the lock: signals are handled after each.
     SLICE_MS = 100
     # How long the end of an object waits for the lock, whose owner may be stopped. After that, the next
-    # operation of this process ends its hold.
-    LOCK_PATIENCE_MS = 1000
+    # operation of this process ends its hold, and no object waits before that. Signals are not handled
+    # during this wait.
+    LOCK_PATIENCE_MS = 50
     # How long a fork waits for the lock; after that, the child shares its parent's slot.
     FORK_PATIENCE_MS = 10000
 
@@ -185,6 +190,15 @@ if not cython.compiled:
 def is_live_slot(state: u64) -> cython.bint:
     """Whether a slot's state says that a process took it, which may be dead by now."""
     return state >> 63 != 0
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def pieces_in(state: u64) -> u64:
+    """Return how many pieces the trims of a slot's process hold, from the slot's state."""
+    return state >> 32 & 0x3FFF_FFFF
 
 
 @cython.nogil

@@ -42,7 +42,7 @@ def test_a_notebook_shows_it(Arena):
     html, svg = arena._repr_html_(), arena._repr_svg_()
     for text in (html, svg):
         ElementTree.fromstring(text)
-        assert "Arena of 1048576 bytes" in text
+        assert "Arena of 1 MiB" in text
         assert str(os.getpid()) in text
     arena.close()
     assert arena._repr_html_() is arena._repr_svg_() is None

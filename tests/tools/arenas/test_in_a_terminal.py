@@ -8,6 +8,8 @@ import pytest
 
 from pagebuddy import Arena
 
+pytestmark = pytest.mark.soak  # each test starts programs
+
 KEY = "the-weights-of-a-model-with-a-rather-long-name"
 
 

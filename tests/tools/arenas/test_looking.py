@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 from xml.etree import ElementTree
@@ -43,9 +44,9 @@ def test_ls_as_json(busy, name, pagebuddy_command):
 
 
 def test_ls_of_nothing(name, pagebuddy_command):
-    assert pagebuddy_command("ls", name)[:2] == (0, "")
+    assert pagebuddy_command("ls", name)[:2] == (1, "")
     code, text, _ = pagebuddy_command("ls", name, "--json")
-    assert (code, json.loads(text)) == (0, [])
+    assert (code, json.loads(text)) == (1, [])
 
 
 def test_ls_tells_what_is_damaged(arena, name, pagebuddy_command):
@@ -158,7 +159,7 @@ def test_watching_whose_reader_has_seen_enough(arena, name, surroundings):
     watcher.stdout.close()
     assert watcher.stderr.read() == ""
     watcher.stderr.close()
-    assert watcher.wait(timeout=SECONDS) == 1
+    assert watcher.wait(timeout=SECONDS) == 0
 
 
 def test_watching_in_a_terminal(arena, name, surroundings):
@@ -225,3 +226,96 @@ def test_what_map_refuses(arena, name, refused, tmp_path):
     assert "--tree PAGE" in refused("map", name, "--order", "2")
     assert "must end in .svg" in refused("map", name, "--svg", tmp_path / "map.png")
     assert "No such file" in refused("map", name, "--svg", tmp_path / "none" / "map.svg")
+
+
+EVIL = "pagebuddy\x1b]0;owned\x07\x1b[2Jred\nfake      1 TiB"
+
+
+def test_names_that_others_chose_do_not_control_the_terminal(arena, name, surroundings):
+    path = f"/dev/shm/{EVIL}-{os.getpid()}"
+    shutil.copyfile(f"/dev/shm/{name}", path)
+    try:
+        for arguments in (["ls"], ["ls", "--json"], *([v, path] for v in ("stat", "map", "check"))):
+            done = subprocess.run(
+                [sys.executable, "-m", "pagebuddy", *arguments],
+                capture_output=True,
+                env=surroundings,
+                timeout=SECONDS,
+            )
+            told = done.stdout + done.stderr
+            assert b"owned" in told, arguments
+            assert not {b"\x1b"[0], b"\x07"[0]} & set(told), arguments
+            assert b"\nfake" not in told, arguments
+    finally:
+        os.unlink(path)
+
+
+def test_ls_says_that_there_is_no_such_arena(arena, name, pagebuddy_command):
+    code, text, complaint = pagebuddy_command("ls", f"{name}-x")
+    assert (code, text) == (1, "")
+    assert complaint == f"pagebuddy: no arena is named {name}-x; `pagebuddy ls` lists all arenas\n"
+    code, text, complaint = pagebuddy_command("ls", name, f"{name}-x*", "--json")
+    assert code == 1
+    assert [row["name"] for row in json.loads(text)] == [name]
+    assert complaint.startswith(f"pagebuddy: no arena has a name like {name}-x*; ")
+
+
+def test_keys_are_listed_with_size_and_holders(arena, name, pagebuddy_command):
+    assert pagebuddy_command("keys", name)[:2] == (0, f"{name} has no buffers under a key\n")
+    held = arena.alloc(5000, keep="weights \x1b[2J")
+    arena.alloc(1, keep="a" * 47).release()
+    arena.alloc(1, keep=True).release()
+    code, text, _ = pagebuddy_command("keys", name)
+    assert code == 0
+    heading, _, first, second = [line.split() for line in text.splitlines()]
+    assert heading == ["key", "size", "offset", "holders"]
+    assert first[1:] == ["1", "bytes", "0x2000", "-"]
+    assert second[:6] == ["weights", r"\x1b[2J", "4.88", "KiB", "0x0", str(os.getpid())]
+    _, text, _ = pagebuddy_command("keys", name, "--json")
+    rows = json.loads(text)
+    assert [(row["key"], row["nbytes"], row["holders"]) for row in rows] == [
+        ("a" * 47, 1, []),
+        ("weights \x1b[2J", 5000, [os.getpid()]),
+    ]
+    held.release()
+
+
+def test_long_names_do_not_wrap_the_table(pagebuddy_command):
+    name = f"pagebuddy-{os.getpid()}-" + "x" * 70
+    with Arena.create(name, "1 MiB") as arena:
+        _, text, _ = pagebuddy_command("ls", name)
+        arena.unlink()
+    assert len(text.splitlines()) == 3
+
+
+def test_rm_prints_what_it_removed_as_json(arena, name, pagebuddy_command):
+    code, text, complaint = pagebuddy_command("rm", name, "--json")
+    assert (code, complaint) == (0, "")
+    assert json.loads(text) == [{"name": name, "path": f"/dev/shm/{name}", "processes": 1}]
+
+
+def test_map_names_the_keys(arena, name, pagebuddy_command):
+    for n in range(22):
+        arena.alloc(1, keep=f"key {n:02}").release()
+    _, text, _ = pagebuddy_command("map", name)
+    lines = text.splitlines()
+    at = lines.index("keys")
+    assert lines[at + 1] == "key 00: 1 bytes at 0x0"
+    assert lines[at + 20 :] == ["key 19: 1 bytes at 0x13000", "and 2 more keys"]
+
+
+def test_map_prints_buffers_and_free_blocks_as_json(busy, name, pagebuddy_command):
+    code, text, _ = pagebuddy_command("map", name, "--json")
+    assert code == 0
+    figures = json.loads(text)
+    assert [row["key"] for row in figures["buffers"] if row["key"]] == ["weights"]
+    n_bytes = sum(row["n_pages"] * 4096 for row in figures["buffers"])
+    assert n_bytes == figures["used_bytes"]
+    assert sum(block["nbytes"] for block in figures["free"]) == figures["free_bytes"]
+
+
+def test_map_draws_png(arena, name, pagebuddy_command, refused, tmp_path):
+    pytest.importorskip("matplotlib")
+    assert pagebuddy_command("map", name, "--png", tmp_path / "a.png")[0] == 0
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert "must end in .png" in refused("map", name, "--png", tmp_path / "a.pdf")

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import sys
 
+import pytest
+
 from pagebuddy import COMPILED
 from pagebuddy.tools.bench.core_rows import rows_for
 from pagebuddy.tools.bench.subject import chosen
+
+pytestmark = pytest.mark.soak  # each test starts programs
 
 LINUX = sys.platform == "linux"
 SECTIONS = [

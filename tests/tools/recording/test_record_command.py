@@ -302,8 +302,8 @@ def test_what_is_refused_first(tmp_path):
         (("-o", tmp_path / "none" / "t.csv", "true"), "does not exist"),
         (("-o", tmp_path / "t.csv", "--buffer", "much", "true"), "buffer is 'much'"),
         (("-o", tmp_path / "t.csv", "--buffer", "0", "true"), "buffer is 0"),
-        (("-o", tmp_path / "t.csv"), "Missing argument 'COMMAND"),
-        (("true",), "Missing option '--output'"),
+        (("-o", tmp_path / "t.csv"), "missing argument 'COMMAND"),
+        (("true",), "missing option '--output'"),
     ):
         code, text, told = record(*arguments)
         assert (code, text) == (2, "")

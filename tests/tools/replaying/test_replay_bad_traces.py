@@ -7,6 +7,8 @@ import pickle
 
 import pytest
 
+pytestmark = pytest.mark.soak  # each test starts programs
+
 HEADER = "event,pfn,order\n"
 
 

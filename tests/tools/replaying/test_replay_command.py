@@ -206,7 +206,7 @@ def test_more_memory_than_there_is_metadata_for(tmp_path, small, refused):
     path = tmp_path / "iomem"
     path.write_text("00000000-1ffffffffff : System RAM\n")  # 2 TiB: 4.4 GiB of metadata
     told = refused(
-        "replay", small[0], "--memory-map", path, code=1, before=limit, OPENBLAS_NUM_THREADS="1"
+        "replay", small[0], "--memory-map", path, code=3, before=limit, OPENBLAS_NUM_THREADS="1"
     )
     assert told == "this machine has too little memory for the metadata of so many pages"
 

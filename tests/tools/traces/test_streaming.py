@@ -13,6 +13,8 @@ from pagebuddy.tools.replaying.replay import compare
 from pagebuddy.tools.replaying.variant import Policy, Variant
 from pagebuddy.tools.traces.trace import Trace
 
+pytestmark = pytest.mark.soak  # each test starts programs
+
 VARIANTS = [Variant(PageRanges([(0, 4096)]), policy=policy) for policy in Policy]
 N_LIVE = 100
 
@@ -76,6 +78,6 @@ def test_four_times_the_events_need_no_more_memory(tmp_path, form, work):
     work(paths[0])  # what is imported and cached only once
     (short, n_short), (long, n_long) = (peak_of(lambda path=path: work(path)) for path in paths)
     assert n_long - n_short == 450_000
-    assert long < short * 1.1
-    # As arrays of an event's kind, key and size alone, the long one would need 10 MB more.
-    assert long - short < 1_000_000
+    # As arrays of an event's kind, key and size alone, the long one would need 10 MB more. In newer
+    # Pythons gzip's pieces are longer, and the longest piece of a longer file may be longer.
+    assert long - short < 2_000_000

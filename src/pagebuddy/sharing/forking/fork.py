@@ -45,7 +45,11 @@ if not cython.compiled:
         LOCK_MUTEX,
         LOCK_NONE,
         OP_FORK,
+        SLOT_NAME,
+        SLOT_NAME_WORDS,
+        SLOT_NAMESPACE,
         SLOT_PID,
+        SLOT_START,
         SLOT_STATE,
         SLOT_STICKY,
         hold_bit,
@@ -81,6 +85,21 @@ def copy_holds(a: ArenaState, slot: u64) -> cython.void:
         if holds(a, node, a.slot):
             add_hold(a, node, slot)
         node = next_buffer(a, node)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def describe_child(a: ArenaState, slot: u64) -> cython.void:
+    """Describe a child in its slot: it has no id yet, and the name and namespace of this process."""
+    store(a.slots, slot_at(slot) + SLOT_PID, 0)
+    store(a.slots, slot_at(slot) + SLOT_START, 0)
+    own: u64 = a.slots[slot_at(a.slot) + SLOT_NAMESPACE]
+    store(a.slots, slot_at(slot) + SLOT_NAMESPACE, own)
+    i: u64 = 0
+    while i < SLOT_NAME_WORDS:
+        store(a.slots, slot_at(slot) + SLOT_NAME + i, a.slots[slot_at(a.slot) + SLOT_NAME + i])
+        i += 1
 
 
 @cython.nogil
@@ -130,7 +149,7 @@ def prepare_fork(a: ArenaState) -> cython.void:
             slot = take_slot_for_child(a)
         if slot:
             begin_slot(a, slot)
-            store(a.slots, slot_at(slot) + SLOT_PID, 0)
+            describe_child(a, slot)
             copy_holds(a, slot)
         if a.fault:
             a.fault = 0

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pagebuddy.sharing.forking.fork import begin_child, prepare_fork, resume_parent, share_slot
 from pagebuddy.sharing.process_state import current
+from pagebuddy.sharing.system.descriptors import look_again
 from pagebuddy.sharing.system.lock import unlock
 from pagebuddy.sharing.words import LOCK_FOREIGN
 
@@ -48,6 +49,7 @@ def _before() -> None:
     state.forking[:] = sorted(minded, key=lambda a: a.layout.arena_id)
     for a in state.forking:
         a.fork_inside = a.gate.is_mine()
+        look_again(a)
         try:
             prepare_fork(a)
         except BaseException:

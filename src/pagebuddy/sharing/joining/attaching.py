@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, cast
 
 from pagebuddy.core.words import N_HEADS
@@ -17,6 +17,7 @@ from pagebuddy.sharing.joining.first_touch import first_touched
 from pagebuddy.sharing.layout import WORD, Layout
 from pagebuddy.sharing.process_state import current
 from pagebuddy.sharing.system import lease
+from pagebuddy.sharing.system.descriptors import look_again
 from pagebuddy.sharing.system.process import describe, now, pid_namespace
 from pagebuddy.sharing.words import (
     A_BUSY,
@@ -122,6 +123,7 @@ def _attached(engine: Engine, medium: Mapped) -> Attached:
         if known is not None and not known.is_ending():
             if known.medium.is_cut():
                 raise cut_off()
+            _improve(known, medium)
             return known
         layout = Layout.read(_header(medium), medium.size)
         _check_engine(engine, layout)
@@ -138,6 +140,27 @@ def _attached(engine: Engine, medium: Mapped) -> Attached:
         return a
 
 
+def _improve(known: Attached, medium: Mapped) -> None:
+    """Let what was attached by descriptor be found by the place by which it was opened now."""
+    before = cast("Mapped", known.medium)
+    if not before.place and medium.leads_here():
+        medium.take_over(before)
+        known.use_medium(medium)
+        current().by_handle[known.layout.arena_id, place_of(known)] = known
+
+
+def look_again_before_fork() -> None:
+    """Open files again whose descriptors the program closed: a child's lease is taken by them."""
+    for reference in current().attached.valuerefs():
+        a = reference()
+        if a is not None and not a.is_ending():
+            look_again(a)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=look_again_before_fork)
+
+
 def place_of(a: Attached) -> str:
     """Return where other processes find the arena, as handles contain it; "-" for nowhere."""
     kind: str = getattr(a.medium, "FOUND_BY", "-")
@@ -149,10 +172,16 @@ def attach_place(place: str) -> Attached:
     from pagebuddy.memory.file import File
     from pagebuddy.memory.named import Named
 
+    return attach_medium(
+        Named.open(place[1:]) if place[:1] == Named.FOUND_BY else File.open(place[1:])
+    )
+
+
+def attach_medium(medium: Mapped) -> Attached:
+    """Attach the arena in a medium, by the engine in use."""
     engine = current().engine
     if engine is None:
         raise RuntimeError("no engine is in use yet; import pagebuddy first")
-    medium = Named.open(place[1:]) if place[:1] == Named.FOUND_BY else File.open(place[1:])
     return attach(engine, medium)
 
 
@@ -214,10 +243,13 @@ def _let_go_if_it_fails(medium: Medium) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        from traceback import clear_frames
-
-        # So that an attachment in a frame ends first, while its medium is open.
-        clear_frames(error.__traceback__)
+        # So that an attachment in a frame ends first, while its medium is open. Not by `traceback`: its
+        # import would fail if no descriptor is left.
+        trace = error.__traceback__
+        while trace is not None:
+            with suppress(RuntimeError):
+                trace.tb_frame.clear()
+            trace = trace.tb_next
         medium.close()
         raise
 
@@ -228,7 +260,7 @@ def adopted(engine: Engine, layout: Layout, medium: Medium) -> Attached:
     local = memoryview(mmap.mmap(-1, n_bytes, **_PRIVATE)).cast("Q")
     a = engine.Attachment(layout, medium, local)
     if a.locks_by(LOCK_FILE):
-        a.lock_through(os.open(f"/proc/self/fd/{medium.fileno()}", os.O_RDWR | os.O_CLOEXEC))
+        a.lock_through(lease.opened_again(medium.fileno()))
     if medium.limited:
         n_words = words_of_granules(layout)
         bits = mmap.mmap(-1, (2 * n_words + layout.n_pages // 64 + 1) * WORD, **_PRIVATE)
@@ -311,6 +343,17 @@ def _renew_lock(engine: Engine, a: Attached) -> None:
         a.memory[A_NAMESPACE_DEVICE], a.memory[A_NAMESPACE_INODE] = pid_namespace()
 
 
+def _has_taken_lease(a: Attached, slot: int) -> bool:
+    """Take the lease of a slot; False if a process has it. Raises OSError, which says why."""
+    try:
+        return a.take_lease(slot)
+    except InterruptedError:
+        # Raised by a signal handler, not by the system.
+        raise
+    except OSError as error:
+        raise lease.refused(error, a.fileno()) from error
+
+
 def _take_slot(a: Attached) -> None:
     """Take a slot: its lease first, then its state."""
     for _ in range(2):
@@ -318,7 +361,7 @@ def _take_slot(a: Attached) -> None:
             at = a.layout.slots_at + slot * SLOT_WORDS
             if is_live_slot(a.memory[at + SLOT_STATE]):
                 continue
-            if not a.take_lease(slot):
+            if not _has_taken_lease(a, slot):
                 continue
             asked = a.request(slot=slot, now_ms=now())
             try:

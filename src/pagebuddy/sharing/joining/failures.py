@@ -21,7 +21,7 @@ from pagebuddy.memory.sizes import bytes_of
 from pagebuddy.sharing import words
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeGuard
 
     from pagebuddy.sharing.attached import Attached
     from pagebuddy.sharing.request import Request
@@ -146,9 +146,16 @@ def checked_key(key: object) -> str:
     """A checked key of a kept buffer. Raises TypeError and ValueError."""
     if not isinstance(key, str):
         raise TypeError(f"key is {key!r}; it must be text")
-    if not 1 <= len(key) <= MAX_KEY or not key.isascii() or "\0" in key:
+    # A subclass could say something else about itself each time.
+    key = str.__str__(key)
+    if not is_key(key):
         raise ValueError(f"key is {key!r}; it must have 1 to {MAX_KEY} ASCII characters, not NUL")
     return key
+
+
+def is_key(key: object) -> TypeGuard[str]:
+    """Whether a buffer can be kept under this key."""
+    return isinstance(key, str) and 1 <= len(key) <= MAX_KEY and key.isascii() and "\0" not in key
 
 
 def alignment(align: object) -> int:

@@ -3,7 +3,8 @@
     offset  0  the arena's id, 128 bits
            16  index of the ticket, 32 bits
            20  serial, 64 bits
-           28  place, where the arena is found: "-" for nowhere, "n" and its name, or "f" and its path
+           28  place, where the arena is found: "n" and its name; "f" and its path; "p", the id of the
+               sender's process, "/" and its descriptor of an anonymous arena; or "-" for nowhere
        at end  CRC-32 of all that
 
 The pages and the number of bytes are in the ticket. A handle that was changed or cut, was claimed
@@ -23,9 +24,12 @@ _FIXED = struct.Struct("<QQIQ")
 _CRC = struct.Struct("<I")
 _HALF = (1 << 64) - 1
 
+NOWHERE = "-"
+"""The place of an arena of one process, and of anonymous arenas in handles of earlier versions."""
+
 
 class Handle(NamedTuple):
-    """The name of a ticket. `place` is "-", "n" and the arena's name, or "f" and its path.
+    """The name of a ticket. `place` says where the arena is found, as above.
 
     >>> Handle.read(bytes(Handle(7, 3, 9, "nframes")))
     Handle(arena_id=7, ticket_index=3, serial=9, place='nframes')
@@ -55,6 +59,16 @@ class Handle(NamedTuple):
         low, high, ticket, serial = _FIXED.unpack_from(content)
         place = content[_FIXED.size :].decode("utf-8", "surrogateescape")
         return cls(high << 64 | low, ticket, serial, place)
+
+
+def place_at(pid: int, fd: int) -> str:
+    """Return the place of an anonymous arena: a descriptor of a process."""
+    return f"p{pid}/{fd}"
+
+
+def is_anonymous(place: str) -> bool:
+    """Whether a place is of an arena without a name or path."""
+    return place[:1] in (NOWHERE, "p")
 
 
 def as_text(handle: bytes) -> str:

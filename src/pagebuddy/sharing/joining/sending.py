@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from pagebuddy.errors import OutOfTickets, PageBuddyError, StaleHandle
 from pagebuddy.pickled import permanent
 from pagebuddy.sharing.joining import attaching
-from pagebuddy.sharing.joining.handle import Handle, from_text
+from pagebuddy.sharing.joining.handle import NOWHERE, Handle, from_text, is_anonymous, place_at
 from pagebuddy.sharing.system.process import now
 from pagebuddy.sharing.words import OP_REAP, OP_SEND, OP_WITHDRAW
 
@@ -26,8 +27,15 @@ def send(a: Attached, node: int, n_bytes: int) -> bytes:
     except OutOfTickets:
         a.perform(a.request(), OP_REAP)
         a.perform(request, OP_SEND)
-    index, serial = request.ticket
-    return bytes(Handle(a.layout.arena_id, index, serial, attaching.place_of(a)))
+    return handle_of(a, *request.ticket)
+
+
+def handle_of(a: Attached, index: int, serial: int) -> bytes:
+    """Return the handle of a ticket."""
+    place = attaching.place_of(a)
+    if place == NOWHERE and a.medium.shared:
+        place = place_at(os.getpid(), a.fileno())
+    return bytes(Handle(a.layout.arena_id, index, serial, place))
 
 
 @permanent
@@ -62,17 +70,20 @@ def _attachment_of(handle: Handle, near: Attached | None) -> Attached:
 
 def attached_for(arena_id: int, place: str) -> Attached:
     """Return an attachment to the arena with this id, attaching it if need be. Raises `StaleHandle`."""
+    if is_anonymous(place):
+        a = attaching.known_by_id(arena_id)
+        if a is not None:
+            return a
+        # Few programs need it.
+        from pagebuddy.sharing.joining import by_descriptor
+
+        return _kept(by_descriptor.attached(arena_id, place))
     a = attaching.known_by_id(arena_id, place)
     if a is not None:
         return a
     moved = attaching.known_by_id(arena_id)
-    if moved is not None and (place == "-" or attaching.is_nowhere(place)):
+    if moved is not None and attaching.is_nowhere(place):
         return moved
-    if place == "-":
-        raise StaleHandle(
-            "the handle is of an anonymous arena that this process does not have; pass the arena to it "
-            "first, as an argument or by its descriptor"
-        )
     try:
         a = attaching.attach_place(place)
     except (PageBuddyError, ValueError, OSError) as error:
@@ -83,6 +94,10 @@ def attached_for(arena_id: int, place: str) -> Attached:
         raise StaleHandle(
             f"the handle's arena no longer exists: {place[1:]} is now another; send a new handle"
         )
-    # Until the process ends or closes the arena: it will need it for the next handle.
+    return _kept(a)
+
+
+def _kept(a: Attached) -> Attached:
+    """Keep an attachment until the process ends or closes the arena: it will need it again."""
     attaching.keep_attached(a)
     return a

@@ -37,7 +37,7 @@ if not cython.compiled:
     from pagebuddy.sharing.recording.recording import record_hold, record_resize
     from pagebuddy.sharing.recovery.takeover import next_buffer
     from pagebuddy.sharing.request import Request
-    from pagebuddy.sharing.state import ArenaState, entry_at, holds_at
+    from pagebuddy.sharing.state import ArenaState, entry_at, holds_at, slot_at
     from pagebuddy.sharing.words import (
         A_NUMBER,
         A_TOUCHED,
@@ -55,9 +55,14 @@ if not cython.compiled:
         NOT_FOUND,
         NOT_LIVE,
         SHARED,
+        SLOT_PIECE,
+        SLOT_STATE,
+        SLOT_WANTED,
         TAPE_BYTES,
         TAPE_LINE,
         UNBACKED,
+        is_live_slot,
+        pieces_in,
         tickets_in,
     )
 
@@ -103,6 +108,22 @@ def make_buffer(a: ArenaState, n: u64, n_bytes: u64, align: u64) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
+def want_pieces(a: ArenaState) -> u64:
+    """Tell all trims that an allocation failed; return how many pieces they hold."""
+    count: u64 = 0
+    slot: u64 = 1
+    while slot < a.n_slots:
+        state: u64 = a.slots[slot_at(slot) + SLOT_STATE]
+        if is_live_slot(state) and pieces_in(state):
+            count += pieces_in(state)
+            store(a.slots, slot_at(slot) + SLOT_STATE, state | SLOT_WANTED)
+        slot += 1
+    return count
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
 def do_alloc(a: ArenaState, r: Request) -> u64:
     """Allocate `n_pages` pages: sets `node`, and `n_untouched` to how many of them nobody ever used."""
     touched: u64 = a.base[A_TOUCHED]
@@ -111,6 +132,7 @@ def do_alloc(a: ArenaState, r: Request) -> u64:
         node = make_buffer(a, r.n_pages, r.n_bytes, r.align)
     if node < N_HEADS:
         r.missing = a.fault_node
+        r.n_pieces = want_pieces(a) if node == NO_PAGES else 0
         return node
     r.node = node
     end: u64 = node + r.n_pages
@@ -124,8 +146,15 @@ def do_alloc(a: ArenaState, r: Request) -> u64:
 def do_take_free(a: ArenaState, r: Request) -> u64:
     """Make a buffer of the first free run at or after `node` that was ever used, at most `n_pages`.
 
-    Sets `node` and `n_pages`. The caller returns the memory to the system.
+    Sets `node` and `n_pages`. The caller returns the memory to the system and drops the buffer. Then it
+    calls this with 0 pages: NO_PAGES, if an allocation failed meanwhile.
     """
+    at: u64 = slot_at(a.slot) + SLOT_STATE
+    state: u64 = a.slots[at]
+    if r.n_pages == 0:
+        if pieces_in(state):
+            store(a.slots, at, (state & ~SLOT_WANTED) - SLOT_PIECE)
+        return NO_PAGES if state & SLOT_WANTED else DONE
     empty_magazines(a)
     settle(a)
     end: u64 = a.base[A_TOUCHED]
@@ -144,6 +173,8 @@ def do_take_free(a: ArenaState, r: Request) -> u64:
     if a.fault:
         r.missing = a.fault_node
         return answer_without_pages(a)
+    # First, so that a piece in the arena was always counted.
+    store(a.slots, at, state + SLOT_PIECE)
     # Before another process can have the pages: on a change it forgets which pages are backed.
     store(a.base, A_TRIMS, a.base[A_TRIMS] + 1)
     hold_alone(a, node)

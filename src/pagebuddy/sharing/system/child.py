@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from pagebuddy.sharing.system import lease
+from pagebuddy.sharing.system.alive import is_the_file, locks_the_arena
 from pagebuddy.sharing.system.gate import Gate
 from pagebuddy.sharing.words import LOCK_FILE
 
@@ -46,8 +47,12 @@ def renew_locks(a: ArenaState) -> None:
     """In the child: make new locks. The parent's belong to its threads and to its open file."""
     a.gate = Gate()
     if a.lock_kind == LOCK_FILE and a.lock_fd >= 0:
-        inherited, a.lock_fd = a.lock_fd, -1
-        os.close(inherited)
+        inherited = a.lock_fd if locks_the_arena(a) else -1
+        a.lock_fd = -1
+        if inherited >= 0:
+            os.close(inherited)
+        if not is_the_file(a, a.fd):
+            return
         try:
             a.lock_fd = os.open(f"/proc/self/fd/{a.fd}", os.O_RDWR | os.O_CLOEXEC)
         except OSError:

@@ -103,7 +103,7 @@ def attaching(fd: int, timeout: float | None = None) -> Iterator[None]:
     It polls each millisecond; signals are handled and other threads run meanwhile. If a process dies in
     the block, the next one enters. Raises TimeoutError after `timeout` seconds, never if it is None.
     """
-    own = _opened_afresh(fd, os.O_RDWR)
+    own = opened_again(fd)
     try:
         _wait_for(own, ATTACHING_BYTE, timeout)
         try:
@@ -134,6 +134,43 @@ def probe(fd: int) -> str | None:
     except OSError as error:
         return f"the system has no open file description locks for this file ({error})"
     return None if kept else "a lock on this file ends before its mapping does"
+
+
+def opened_again(fd: int) -> int:
+    """Open the arena's file again, for locks of its own. Raises what `refused` returns."""
+    try:
+        return _opened_afresh(fd, os.O_RDWR)
+    except OSError as error:
+        raise refused(error, fd) from error
+
+
+def refused(error: OSError, fd: int) -> OSError:
+    """Return the error that says why there is no lease on a file, or no open file for its lock.
+
+    Its number is ENOSYS if the system lacks what leases need.
+    """
+    number, why = error.errno, _CAUSES.get(error.errno or 0)
+    if why is None:
+        lacking = probe(fd)
+        why = lacking or os.strerror(number or 0)
+        number = errno.ENOSYS if lacking else number
+    if number == errno.ENOSYS:
+        why += (
+            "; here, an arena can serve one process only, made by Arena(size) or Arena.over(memory)"
+        )
+    return OSError(
+        number, f"the system refuses the lease by which a process shares an arena: {why}"
+    )
+
+
+_CAUSES = {
+    errno.EMFILE: "this process has no file descriptor left; close some files, or raise `ulimit -n`",
+    errno.ENFILE: "the system has no open file left; close some",
+    errno.ENOMEM: "there is no memory or no mapping left",
+    errno.EACCES: "this process may not open the arena's file again; its user may have changed",
+    errno.EPERM: "this process may not open the arena's file again; its user may have changed",
+}
+"""Causes that are not a lack of the system's, by the number of the error."""
 
 
 def _byte_of(slot: int) -> int:

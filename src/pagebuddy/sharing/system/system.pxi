@@ -154,24 +154,32 @@ cdef extern from *:
           struct stat status;
           return fstat(fd, &status) == 0 && (pb_u64)status.st_dev == device
                  && (pb_u64)status.st_ino == inode && (pb_u64)status.st_size < n_bytes; }
-      /* Lock a lease's byte through a new open file that only a mapping keeps; its address, or 0. */
+      /* Lock a lease's byte through a new open file that only a mapping keeps; its address. If that fails,
+         0, with the system's error in n_bytes, or 0 there if another open file has the byte locked. */
       static pb_u64 pb_take_lease(int fd, pb_u64 slot, int inherited, pb_u64 *n_bytes) {
           char path[32];
           struct statvfs status;
           void *address = MAP_FAILED;
-          int own;
+          int own, failed;
           snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
           own = open(path, O_RDWR | O_CLOEXEC);
-          if (own < 0) return 0;
-          if (pb_byte(own, F_OFD_SETLK, F_WRLCK, (long long)(PB_LEASE_BYTE + slot), NULL) == 0
-              && fstatvfs(own, &status) == 0) {
+          if (own < 0) { *n_bytes = errno; return 0; }
+          if (pb_byte(own, F_OFD_SETLK, F_WRLCK, (long long)(PB_LEASE_BYTE + slot), NULL)) {
+              failed = errno == EAGAIN || errno == EACCES ? 0 : errno;
+          } else if (fstatvfs(own, &status)) {
+              failed = errno;
+          } else {
               *n_bytes = status.f_bsize > 4096 ? status.f_bsize : (pb_u64)sysconf(_SC_PAGESIZE);
               address = mmap(NULL, *n_bytes, PROT_NONE, MAP_SHARED, own, 0);
+              failed = address == MAP_FAILED ? errno : 0;
               if (address != MAP_FAILED && !inherited && madvise(address, *n_bytes, MADV_DONTFORK)) {
+                  failed = errno;
                   munmap(address, *n_bytes);
                   address = MAP_FAILED; } }
           close(own);
-          return address == MAP_FAILED ? 0 : (pb_u64)(size_t)address; }
+          if (address != MAP_FAILED) return (pb_u64)(size_t)address;
+          *n_bytes = (pb_u64)failed;
+          return 0; }
       static void pb_inherit(pb_u64 address, pb_u64 n_bytes, int inherited) {
           madvise((void *)(size_t)address, n_bytes, inherited ? MADV_DOFORK : MADV_DONTFORK); }
       static int pb_reopened(int fd) {
@@ -250,8 +258,8 @@ cdef extern from *:
       static void pb_let_go(void *address, pb_u64 n_bytes, int fd) {}
       static int pb_is_present(void) { return 1; }
       static void pb_begin_presence(void) {}
-      static pb_u64 pb_take_lease(int fd, pb_u64 slot, int inherited, pb_u64 *n_bytes) { return 0; }
-      static pb_u64 pb_attach_lease(int fd, pb_u64 slot, pb_u64 *n_bytes) { return 0; }
+      static pb_u64 pb_take_lease(int fd, pb_u64 slot, int inherited, pb_u64 *n_bytes) { *n_bytes = ENOSYS; return 0; }
+      static pb_u64 pb_attach_lease(int fd, pb_u64 slot, pb_u64 *n_bytes) { *n_bytes = ENOSYS; return 0; }
       static void pb_inherit(pb_u64 address, pb_u64 n_bytes, int inherited) {}
       static int pb_reopened(int fd) { return -1; }
       static pb_u64 pb_own_pid(void) { return 0; }
@@ -336,8 +344,9 @@ cdef void renew_locks(ArenaState a) noexcept nogil:
     free(a.gate)
     a.gate = new_gate()
     if a.lock_kind == LOCK_FILE and a.lock_fd >= 0:
-        let_go(NULL, 0, a.lock_fd)
-        a.lock_fd = reopened(a.fd)
+        if locks_the_arena(a):
+            let_go(NULL, 0, a.lock_fd)
+        a.lock_fd = reopened(a.fd) if is_file(a.fd, a.device, a.inode) else -1
 
 
 def mutex_of_this_build():

@@ -3,6 +3,7 @@
 ls_command       `ls`: lists the named arenas
 stat_command     `stat`: prints the figures of an arena
 map_command      `map`: draws an arena's memory
+keys_command     `keys`: lists the keys of an arena
 check_command    `check`: checks an arena and saves its buffers
 reap_command     `reap`: frees what dead processes held
 rm_command       `rm`: removes arenas

@@ -116,7 +116,7 @@ def _table(processes: list[ProcessRow]) -> Table:
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("slot", justify="right", no_wrap=True)
     table.add_column("process", justify="right", no_wrap=True)
-    table.add_column("name", overflow="fold")
+    table.add_column("name", no_wrap=True, overflow="ellipsis")
     table.add_column("state", no_wrap=True)
     table.add_column("buffers", justify="right", no_wrap=True)
     table.add_column("size", justify="right", no_wrap=True)

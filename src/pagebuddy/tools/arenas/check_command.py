@@ -48,7 +48,8 @@ def check_command(
       pagebuddy check frames
       pagebuddy check ./store.pb --save rescued
 
-    Exit code: 0 if the arena is sound; 1 if it is damaged; 2 if NAME is not an arena.
+    Exit code: 0 if the arena is sound; 1 if it is damaged; 2 if NAME is not an arena; 3 if it
+    cannot be checked now, for example because all slots are taken.
     """
     saved = 0
     with plain_refusals():

@@ -18,7 +18,7 @@ from pagebuddy.errors import ArenaNotFound, CorruptMetadata
 from pagebuddy.tools.arenas.lookup import Foreign, named_arenas, told
 from pagebuddy.tools.arenas.snapshot import Snapshot
 from pagebuddy.tools.terminal.refusal import WRONG_INSIDE, broken, plain_refusals
-from pagebuddy.tools.terminal.units import counted, in_bytes
+from pagebuddy.tools.terminal.units import counted, in_bytes, shown
 
 # With fewer columns, arenas are printed as lines instead of a table.
 _TABLE_FITS = 70
@@ -49,16 +49,18 @@ def ls_command(
       pagebuddy ls
       pagebuddy ls 'frames*' --json
 
-    Exit code: 0 on success; 1 if an arena is damaged.
+    Exit code: 0 on success; 1 if an arena is damaged, or if none matches a PATTERN.
     """
     found: list[tuple[str, ArenaStats | str]] = []
     figures: list[dict[str, object]] = []
     unreadable = 0
+    unmatched = list(dict.fromkeys(patterns or ()))
     with plain_refusals():
         for path, readable in named_arenas():
             name = told(path)
             if not any(fnmatchcase(name, pattern) for pattern in patterns or "*"):
                 continue
+            unmatched = [pattern for pattern in unmatched if not fnmatchcase(name, pattern)]
             unreadable += not readable
             if not readable:
                 continue
@@ -80,8 +82,18 @@ def ls_command(
         files = counted(unreadable, "file")
         told_files = f"{files} in /dev/shm cannot be read (permission denied)"
         typer.echo(f"{told_files}; they may be arenas of other users", err=True)
-    if any(isinstance(stats, str) for _, stats in found):
+    for pattern in unmatched:
+        typer.echo(f"pagebuddy: {shown(_missing(pattern))}", err=True)
+    if unmatched or any(isinstance(stats, str) for _, stats in found):
         raise typer.Exit(WRONG_INSIDE)
+
+
+def _missing(pattern: str) -> str:
+    if any(char in pattern for char in "*?["):
+        return f"no arena has a name like {pattern}; `pagebuddy ls` lists all arenas"
+    if "/" in pattern:
+        return f"{pattern} is a path; for an arena in a file: pagebuddy stat {pattern}"
+    return f"no arena is named {pattern}; `pagebuddy ls` lists all arenas"
 
 
 def _print(found: list[tuple[str, ArenaStats | str]]) -> None:
@@ -92,12 +104,16 @@ def _print(found: list[tuple[str, ArenaStats | str]]) -> None:
         _print_table(found, console)
     for name, stats in found:
         if isinstance(stats, str):
-            console.print(Text(f"\n{name} is damaged: {stats}; run: pagebuddy check {name}"))
+            console.print(
+                Text(
+                    f"\n{shown(name)} is damaged: {shown(stats)}; run: pagebuddy check {shown(name)}"
+                )
+            )
 
 
 def _print_narrow(found: list[tuple[str, ArenaStats | str]], console: Console) -> None:
     for name, stats in found:
-        console.print(Text(name, style="bold"))
+        console.print(Text(shown(name), style="bold"))
         if isinstance(stats, str):
             console.print("  damaged")
             continue
@@ -114,15 +130,15 @@ def _print_narrow(found: list[tuple[str, ArenaStats | str]], console: Console) -
 
 def _print_table(found: list[tuple[str, ArenaStats | str]], console: Console) -> None:
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("name", overflow="fold")
+    table.add_column("name", no_wrap=True, overflow="ellipsis")
     for column in _COLUMNS:
         table.add_column(column, justify="right", no_wrap=True)
     for name, stats in found:
         if isinstance(stats, str):
-            table.add_row(Text(name), "damaged")
+            table.add_row(Text(shown(name)), "damaged")
             continue
         table.add_row(
-            Text(name),
+            Text(shown(name)),
             in_bytes(stats.n_bytes),
             in_bytes(stats.used_bytes),
             in_bytes(stats.largest_free_bytes),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -11,13 +12,17 @@ from rich.console import Console
 from rich.text import Text
 
 from pagebuddy.tools.arenas.arena_layout import layout_of
+from pagebuddy.tools.arenas.keys_command import kept_rows, key_lines
 from pagebuddy.tools.arenas.lookup import Name, path_of
 from pagebuddy.tools.arenas.snapshot import Snapshot
 from pagebuddy.tools.pictures.layout import Layout
 from pagebuddy.tools.pictures.picture import Picture
 from pagebuddy.tools.pictures.tree_picture import TreePicture
-from pagebuddy.tools.terminal.refusal import plain_refusals
-from pagebuddy.tools.terminal.units import in_bytes, in_percent
+from pagebuddy.tools.terminal.refusal import MissingExtra, plain_refusals
+from pagebuddy.tools.terminal.units import in_bytes, in_percent, shown
+
+# The maximum number of keys that are listed.
+_KEYS = 20
 
 
 class By(str, Enum):
@@ -51,6 +56,16 @@ def map_command(
     svg: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also draw into this .svg file.")
     ] = None,
+    png: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also draw into this .png file; needs pagebuddy[plot]."),
+    ] = None,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="Print the figures, the buffers and the free blocks as JSON; no picture."
+        ),
+    ] = False,
 ) -> None:
     """Draw an arena's memory: free blocks, used memory, holders.
 
@@ -67,22 +82,52 @@ def map_command(
     with plain_refusals(name):
         if svg is not None and svg.suffix.lower() != ".svg":
             raise ValueError(f"cannot draw {svg}: the name must end in .svg")
+        if png is not None:
+            _check_png(png)
         if order is not None and tree is None:
             raise ValueError("--order needs --tree; add --tree PAGE")
         with Snapshot(path_of(name)) as snapshot:
             layout = layout_of(snapshot)
             title = _title(snapshot.name, layout)
+            keys = key_lines(kept_rows(snapshot), _KEYS)
+            figures = _figures(snapshot, layout) if as_json else {}
         picture = (
             Picture(layout, by_holder=by is By.HOLDER)
             if tree is None
             else TreePicture(layout, tree, order)
         )
-        if svg is not None:
-            _draw(layout, svg, title, by, tree, order)
+        for path in (svg, png):
+            if path is not None:
+                _draw(layout, path, title, by, tree, order)
+    if as_json:
+        typer.echo(json.dumps(figures, indent=2))
+        return
     console = Console(highlight=False)
     if tree is None:
-        console.print(Text(title, style="bold"))
+        console.print(Text(shown(title), style="bold"))
     console.print(picture)
+    if keys and tree is None:
+        console.print(Text("\nkeys", style="bold"))
+        console.print(*keys, sep="\n")
+
+
+def _check_png(path: Path) -> None:
+    """Raise before anything is read if the picture could not be drawn."""
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"cannot draw {path}: the name must end in .png")
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise MissingExtra("plot") from None
+
+
+def _figures(snapshot: Snapshot, layout: Layout) -> dict[str, object]:
+    size = layout.page_size
+    free = zip(layout.free_first, layout.free_order, strict=True)
+    return snapshot.as_dict() | {
+        "buffers": [row.as_dict() for row in snapshot.buffers()],
+        "free": [{"offset": first * size, "nbytes": size << order} for first, order in free],
+    }
 
 
 def _draw(

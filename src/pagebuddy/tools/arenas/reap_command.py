@@ -36,7 +36,8 @@ def reap_command(
       pagebuddy reap frames
       pagebuddy reap frames --unclaimed-after 60
 
-    Exit code: 0 on success; 1 if the arena is damaged; 2 if NAME is not an arena.
+    Exit code: 0 on success; 1 if the arena is damaged; 2 if NAME is not an arena; 3 if it cannot
+    be reaped now, for example because all slots are taken.
     """
     with plain_refusals(name):
         path = path_of(name)

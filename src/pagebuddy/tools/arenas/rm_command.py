@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from pagebuddy.memory.mapping import identity_of
 from pagebuddy.tools.arenas.lookup import complete, opened, path_of, told
 from pagebuddy.tools.arenas.snapshot import Snapshot
 from pagebuddy.tools.terminal.refusal import plain_refusals
+from pagebuddy.tools.terminal.units import shown
 
 
 def rm_command(
@@ -23,6 +25,12 @@ def rm_command(
             autocompletion=complete,
         ),
     ],
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="Print what was removed as JSON, with the processes that still use it."
+        ),
+    ] = False,
 ) -> None:
     """Remove arenas, including their kept buffers.
 
@@ -39,21 +47,28 @@ def rm_command(
         paths = [path_of(name) for name in names]
         for path in paths:
             os.close(opened(path))
+        removed = []
         for path in paths:
-            note = _still_used(path)
+            alive = _still_used(path)
             _remove(path)
-            if note:
-                typer.echo(f"{told(path)}: {note}", err=True)
+            removed.append({"name": told(path), "path": os.path.abspath(path), "processes": alive})
+            if alive and not as_json:
+                typer.echo(f"{shown(told(path))}: {_note(alive)}", err=True)
+    if as_json:
+        typer.echo(json.dumps(removed, indent=2))
 
 
-def _still_used(path: str) -> str:
+def _still_used(path: str) -> int | None:
+    """How many live processes are attached; None if the arena is damaged."""
     try:
         with Snapshot(path) as snapshot:
-            alive = snapshot.stats().processes - snapshot.stats().dead
+            stats = snapshot.stats()
     except CorruptMetadata:
-        return ""
-    if alive == 0:
-        return ""
+        return None
+    return stats.processes - stats.dead
+
+
+def _note(alive: int) -> str:
     uses = "1 process still uses" if alive == 1 else f"{alive} processes still use"
     return f"removed; {uses} its memory, which is freed when the last one ends"
 

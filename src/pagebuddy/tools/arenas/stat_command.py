@@ -18,6 +18,7 @@ from pagebuddy.tools.arenas.arena_report import ArenaReport, Watched, in_a_line
 from pagebuddy.tools.arenas.lookup import Name, path_of
 from pagebuddy.tools.arenas.snapshot import Snapshot
 from pagebuddy.tools.terminal.refusal import plain_refusals
+from pagebuddy.tools.terminal.units import shown
 
 _A_DAY = 86_400.0
 
@@ -96,4 +97,4 @@ def _looks(path: str, every: float) -> Iterator[tuple[ArenaReport, dict[str, obj
             time.sleep(every)
             yield _look(path)
     except ArenaNotFound:
-        typer.echo(f"{path} was removed", err=True)
+        typer.echo(f"{shown(path)} was removed", err=True)

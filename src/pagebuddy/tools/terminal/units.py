@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from pagebuddy.memory.sizes import UNITS
+from pagebuddy.arguments import counted as counted
+from pagebuddy.arguments import in_bytes as in_bytes
 
 
-def in_bytes(n: int) -> str:
-    """A number of bytes as text: in the largest unit that fits, three digits.
+def shown(text: str) -> str:
+    r"""A name that others chose, without characters that a terminal would interpret.
 
-    >>> in_bytes(512), in_bytes(4096), in_bytes(1_085_767_680), in_bytes(2**44), in_bytes(2**30 - 1)
-    ('512 bytes', '4 KiB', '1.01 GiB', '16 TiB', '1 GiB')
+    >>> shown("frames"), shown("a\x1b[2Jb\nc"), shown("gr\xfcn"), shown("a\u202eb")
+    ('frames', 'a\\x1b[2Jb\\nc', 'grün', 'a\\u202eb')
     """
-    exponent = max(min((n.bit_length() - 1) // 10, len(UNITS) - 1), 0)
-    value = n / (1 << 10 * exponent)
-    if f"{value:.0f}" == "1024" and exponent < len(UNITS) - 1:
-        # It would print as 1024 of this unit: use 1 of the next.
-        exponent, value = exponent + 1, 1.0
-    return f"{value:.0f} {UNITS[exponent]}" if value >= 1000 else f"{value:.3g} {UNITS[exponent]}"
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
 
 
 def in_percent(share: float) -> str:
@@ -32,12 +32,3 @@ def in_percent(share: float) -> str:
     if share > 0.999:
         return "> 99.9 %"
     return f"{100 * share:.1f} %"
-
-
-def counted(n: int, what: str) -> str:
-    """A number and a noun, in the plural unless it is 1.
-
-    >>> counted(1, "page"), counted(258857, "page")
-    ('1 page', '258,857 pages')
-    """
-    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"

@@ -1,0 +1,77 @@
+"""Whatever call meets another on the same buffer: no byte of another buffer is shown or changed."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from verification.pair_machine.calls import CALLS
+from verification.pair_machine.ground import OUR_PAGES, OURS, STRANGERS, ForeignByte, Ground
+from verification.pair_machine.meeting import (
+    by_argument,
+    by_turns,
+    meet_everywhere,
+    pairs,
+    ways_of_everything,
+)
+
+# Everyday, so many pairs of calls; a soak takes all.
+EVERYDAY = {"argument": 150, "garbage": 40, "threads": 100, "bytecode": 3, "turns": 5}
+
+
+@pytest.mark.parametrize("way", EVERYDAY)
+def test_no_pair_of_calls_touches_another_buffer(Arena, engine, way, effort):
+    if way in ("bytecode", "turns") and engine == "compiled":
+        pytest.skip("compiled code has no bytecodes")
+    n = effort.pick(EVERYDAY[way], 100 if way == "bytecode" else len(pairs()), len(pairs()))
+    meet = ways_of_everything(Arena, engine == "compiled")[way]
+    chosen = random.Random(effort.seed).sample(pairs(), n)
+    assert sum(meet(first, second) for first, second in chosen) >= n // 2
+
+
+@pytest.mark.parametrize("first", ["view", "array of all", "copy", "arena.buffer_of"])
+def test_uncompiled_nothing_is_seen_of_pages_that_a_resize_frees(Arena, engine, first, effort):
+    if engine == "compiled":
+        pytest.skip("compiled code has no bytecodes")
+    ground, chosen = Ground(Arena), random.Random(effort.seed)
+    for _ in range(effort.pick(100, 2000)):
+        budgets = [chosen.randrange(40), chosen.randrange(200), chosen.randrange(20)]
+        by_turns(ground, first, "shorten", budgets)
+
+
+def wrong_view(ground, meet):
+    """Show the bytes of another buffer after another call."""
+    ground.buffer.release()
+    meet()
+    ground.stranger()
+    ground.see(ground.strangers[-1])
+
+
+def test_a_foreign_byte_is_noticed(Arena, monkeypatch):
+    monkeypatch.setitem(CALLS, "wrong view", wrong_view)
+    with pytest.raises(ForeignByte, match=r"'view' in the middle of 'wrong view'.*begins with ee"):
+        meet_everywhere(Ground(Arena), by_argument, "wrong view", "view")
+
+
+@pytest.mark.parametrize("wrong", ["shown", "stored", "lost"])
+def test_each_kind_of_fault_is_noticed(Arena, wrong):
+    ground = Ground(Arena)
+    ground.begin()
+    lost = None
+    if wrong == "shown":
+        ground.see(ground.left)
+    elif wrong == "stored":
+        ground.right.view[-1:] = OURS
+    else:
+        lost = ground.buffer.view
+    with pytest.raises(
+        ForeignByte, match={"shown": "11", "stored": "22", "lost": "15 pages"}[wrong]
+    ):
+        ground.check()
+    del lost
+
+
+def test_the_bytes_of_the_buffers_differ():
+    assert OURS != STRANGERS
+    assert OUR_PAGES > 4
