@@ -7,7 +7,12 @@ if not cython.compiled:
     from pagebuddy.core.prove import prove
     from pagebuddy.core.state import fail
     from pagebuddy.core.words import u64
-    from pagebuddy.sharing.holding.directory import is_found
+    from pagebuddy.sharing.holding.directory import (
+        entries_end,
+        first_free_entry,
+        is_found,
+        next_in,
+    )
     from pagebuddy.sharing.holding.holds import (
         fits,
         holds,
@@ -20,11 +25,12 @@ if not cython.compiled:
     from pagebuddy.sharing.state import ArenaState, entry_at, holds_at, slot_at, ticket_at
     from pagebuddy.sharing.system.holes import find_holes
     from pagebuddy.sharing.words import (
-        A_NUMBER,
+        ENTRY_BY_KEY,
         ENTRY_BYTES,
         ENTRY_GENERATION,
         ENTRY_NODE,
         ENTRY_STATE,
+        F_DIRECTORY,
         F_ENTRY,
         F_HOLDER,
         F_KEPT,
@@ -45,10 +51,13 @@ if not cython.compiled:
 @cython.exceptval(check=False)
 @cython.cfunc
 def prove_entries(a: ArenaState) -> u64:
-    """Check that each entry in use names a live, kept buffer, and is found by its key; their number."""
+    """Check that each entry in use names a live, kept buffer, and is found; their number.
+
+    All others but the first are in the list of free ones.
+    """
     count: u64 = 0
-    i: u64 = 0
-    end: u64 = a.n_entries if a.base[A_NUMBER] else 0
+    i: u64 = 1
+    end: u64 = entries_end(a)
     while i < end:
         at: u64 = entry_at(i)
         if a.entries[at + ENTRY_STATE]:
@@ -62,6 +71,15 @@ def prove_entries(a: ArenaState) -> u64:
                 fail(a, F_ENTRY, node)
             count += 1
         i += 1
+    left: u64 = end - 1 - count if end else 0
+    i = first_free_entry(a)
+    while i and left and a.fault == 0:
+        if a.entries[entry_at(i) + ENTRY_STATE]:
+            fail(a, F_DIRECTORY, 0)
+        left -= 1
+        i = next_in(a, i, ENTRY_BY_KEY)
+    if i or left:
+        fail(a, F_DIRECTORY, 0)
     return count
 
 
