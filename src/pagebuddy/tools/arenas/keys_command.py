@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Annotated
 
 import typer
@@ -16,7 +17,7 @@ from pagebuddy.tools.arenas.arena_layout import name_of
 from pagebuddy.tools.arenas.lookup import Name, path_of
 from pagebuddy.tools.arenas.snapshot import Snapshot
 from pagebuddy.tools.terminal.refusal import plain_refusals
-from pagebuddy.tools.terminal.units import counted, in_bytes, shown
+from pagebuddy.tools.terminal.units import counted, in_bytes, in_time, shown
 
 
 def keys_command(
@@ -27,8 +28,9 @@ def keys_command(
 ) -> None:
     """List the keys of an arena's kept buffers.
 
-    For each key: the size and the offset of its buffer, and the processes that hold the buffer
-    now. Reads the arena without attaching or locking.
+    For each key: the size of its buffer, the time since it was kept under this key, and the
+    processes that hold it now; with --json also its offset. Reads the arena without attaching or
+    locking.
 
     \b
       pagebuddy keys frames
@@ -43,7 +45,7 @@ def keys_command(
         listed = []
         for row in rows:
             holders = [processes[slot].pid for slot in row.holders if slot in processes]
-            listed.append(row.as_dict() | {"holders": holders})
+            listed.append(row.as_dict() | {"age": _age_of(row), "holders": holders})
         typer.echo(json.dumps(listed, indent=2))
         return
     console = Console(highlight=False)
@@ -72,18 +74,24 @@ def key_lines(rows: list[BufferRow], most: int) -> list[Text]:
     return lines
 
 
+def _age_of(row: BufferRow) -> float:
+    """Seconds since a buffer was kept; 0 if the clock was put back since then."""
+    return max(time.time() - (row.kept_at or 0), 0)
+
+
 def _table(rows: list[BufferRow], names: dict[int, str]) -> Table:
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("key", no_wrap=True, overflow="ellipsis")
+    # Only columns that may wrap get narrower; their text does not wrap.
+    table.add_column("key")
     table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("offset", justify="right", no_wrap=True)
-    table.add_column("holders", no_wrap=True, overflow="ellipsis")
+    table.add_column("age", justify="right", no_wrap=True)
+    table.add_column("holders")
     for row in rows:
         holders = ", ".join(shown(names.get(slot, str(slot))) for slot in row.holders)
         table.add_row(
-            Text(shown(row.key or "")),
+            Text(shown(row.key or ""), no_wrap=True, overflow="ellipsis"),
             in_bytes(row.nbytes),
-            f"{row.offset:#x}",
-            Text(holders or "-"),
+            in_time(_age_of(row)),
+            Text(holders or "-", no_wrap=True, overflow="ellipsis"),
         )
     return table
