@@ -201,6 +201,21 @@ def test_verify_reports_an_entry_that_is_not_found(Arena, by):
 
 
 @pytest.mark.parametrize("by", [ENTRY_BY_KEY, ENTRY_BY_NODE])
+def test_verify_reports_a_free_entry_in_a_bucket(Arena, by):
+    arena = Arena("4 MiB")
+    buffers = [arena.alloc(1, keep=f"{number}") for number in range(8)]
+    buffers[7].unkeep()
+    entries = entries_of(arena)
+    # At the end of a list.
+    last = next(entry for entry in entries if entry[ENTRY_STATE] and not entry[by] & 0xFFFF_FFFF)
+    last[by] |= 8
+    with pytest.raises(CorruptMetadata, match="in the list of free ones"):
+        arena.verify()
+    arena.recover()
+    arena.verify()
+
+
+@pytest.mark.parametrize("by", [ENTRY_BY_KEY, ENTRY_BY_NODE])
 @pytest.mark.parametrize("wrong", [1, 5, 7, 1 << 20, 0xFFFF_FFFF])
 def test_a_list_that_leads_elsewhere_is_an_error_and_repaired(Arena, by, wrong):
     """Also one that leads to itself."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import random
+from array import array
 
 import pytest
 
@@ -11,13 +12,17 @@ from pagebuddy.core.words import N_HEADS
 from pagebuddy.sharing.words import (
     A_BUSY,
     A_NUMBER,
+    ENTRY_BY_KEY,
+    ENTRY_BY_NODE,
     ENTRY_GENERATION,
     ENTRY_KEY,
     ENTRY_NODE,
     ENTRY_STATE,
     ENTRY_WORDS,
     KEY_WORDS,
+    OP_REAP,
 )
+from tests.sharing.test_crashes import Mortal
 
 
 @pytest.fixture
@@ -136,3 +141,45 @@ def test_in_any_full_directory_the_newest_entry_of_each_key_is_found(arena, seed
     for buffer in buffers:
         buffer.keep()
     arena.verify()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_mending_killed_at_any_store_and_repeated_ends_the_same(Arena, seed, effort):
+    """After a power cut: several entries for one key and for one buffer, and links to anywhere."""
+    chance = random.Random(seed)
+    arena = Arena("256 KiB", keys=8, lock="file")
+    buffers = [arena.alloc(1, keep=f"{number}") for number in range(8)]
+    entries = entries_of(arena)[:8]
+    named = [(entry[ENTRY_NODE], entry[ENTRY_GENERATION]) for entry in entries]
+    for entry in entries:
+        give_key(entry, chance.choice(["", "a", "b", "c", "d"]))
+        entry[ENTRY_NODE], entry[ENTRY_GENERATION] = chance.choice(named)
+        entry[ENTRY_STATE] *= chance.random() < 0.8
+        entry[ENTRY_BY_KEY], entry[ENTRY_BY_NODE] = (
+            chance.randrange(12) << 32 | chance.randrange(12) for _ in range(2)
+        )
+    in_use = [tuple(entry) for entry in entries if entry[ENTRY_STATE]]
+    # First the newest of each key, then of these the newest of each buffer.
+    newest = {}
+    for entry in sorted(in_use, key=lambda entry: entry[ENTRY_STATE]):
+        newest[entry[ENTRY_KEY] or entry] = entry
+    expected = {
+        entry[ENTRY_NODE]: key_of(memoryview(array("Q", entry)))
+        for entry in sorted(newest.values(), key=lambda entry: entry[ENTRY_STATE])
+    }
+    taker = Mortal(arena.fileno())
+    arena._attachment.memory[A_BUSY] = 2 << 32 | 1
+    memory = arena._attachment.medium.memory
+    image = bytes(memory)
+    stores, more = 0, True
+    while more:
+        memory[:] = image
+        more = taker.die_in(lambda taker: taker.ask(OP_REAP), stores)
+        if stores % effort.pick(7, 3, 1) == 0 or not more:
+            arena.verify()
+            found = {row.offset // arena.page_size + N_HEADS: row.key for row in arena.buffers()}
+            assert {node: key for node, key in found.items() if key is not None} == expected
+        taker.revive()
+        stores += 1
+    assert stores > 50
+    del buffers

@@ -34,7 +34,7 @@ OF_ARENAS = INVARIANTS | {
     words.F_KEPT: "every kept buffer has an entry in the directory",
     words.F_MAGAZINE: "a magazine contains only live buffers that its process holds",
     words.F_ENTRY: "every entry of the directory is found by its key and names a live, kept buffer",
-    words.F_DIRECTORY: "every entry of the directory is in use, in the lists of its buckets, or free",
+    words.F_DIRECTORY: "every entry of the directory is in its buckets, or in the list of free ones",
 }
 """The invariants of an arena, by fault."""
 

@@ -10,6 +10,7 @@ if not cython.compiled:
     from pagebuddy.sharing.holding.directory import (
         entries_end,
         first_free_entry,
+        first_in,
         is_found,
         next_in,
     )
@@ -26,8 +27,10 @@ if not cython.compiled:
     from pagebuddy.sharing.system.holes import find_holes
     from pagebuddy.sharing.words import (
         ENTRY_BY_KEY,
+        ENTRY_BY_NODE,
         ENTRY_BYTES,
         ENTRY_GENERATION,
+        ENTRY_KEY,
         ENTRY_NODE,
         ENTRY_STATE,
         F_DIRECTORY,
@@ -50,12 +53,30 @@ if not cython.compiled:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
+def count_listed(a: ArenaState, by: u64) -> u64:
+    """The number of entries in all buckets; more than there can be, if lists do not end."""
+    count: u64 = 0
+    end: u64 = entries_end(a)
+    bucket: u64 = 0
+    while bucket < end:
+        index: u64 = first_in(a, bucket, by)
+        while index and count <= end:
+            count += 1
+            index = next_in(a, index, by)
+        bucket += 1
+    return count
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
 def prove_entries(a: ArenaState) -> u64:
     """Check that each entry in use names a live, kept buffer, and is found; their number.
 
-    All others but the first are in the list of free ones.
+    All others but the first are in the list of free ones, and in no bucket.
     """
     count: u64 = 0
+    with_key: u64 = 0
     i: u64 = 1
     end: u64 = entries_end(a)
     while i < end:
@@ -70,7 +91,10 @@ def prove_entries(a: ArenaState) -> u64:
             ):
                 fail(a, F_ENTRY, node)
             count += 1
+            with_key += a.entries[at + ENTRY_KEY] != 0
         i += 1
+    if count_listed(a, ENTRY_BY_KEY) != with_key or count_listed(a, ENTRY_BY_NODE) != count:
+        fail(a, F_DIRECTORY, 0)
     left: u64 = end - 1 - count if end else 0
     i = first_free_entry(a)
     while i and left and a.fault == 0:
