@@ -163,9 +163,9 @@ def set_next(a: ArenaState, index: u64, by: u64, after: u64) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def list_entry(a: ArenaState, index: u64, by: u64) -> cython.void:
-    """Add an entry to its bucket."""
-    bucket: u64 = bucket_of(a, hash_of_entry(a, index, by))
+def list_entry(a: ArenaState, index: u64, by: u64, number: u64) -> cython.void:
+    """Add an entry to its bucket, given its hash."""
+    bucket: u64 = bucket_of(a, number)
     set_next(a, index, by, first_in(a, bucket, by))
     set_first(a, bucket, by, index)
 
@@ -204,7 +204,7 @@ def divide_bucket(a: ArenaState, bucket: u64, by: u64) -> cython.void:
     left: u64 = entries_end(a)
     while index and left:
         after: u64 = next_in(a, index, by)
-        list_entry(a, index, by)
+        list_entry(a, index, by, hash_of_entry(a, index, by))
         index = after
         left -= 1
     if index:
@@ -230,12 +230,12 @@ def has_key(a: ArenaState, index: u64, key: cython.p_ulonglong) -> cython.bint:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def find_key(a: ArenaState, key: cython.p_ulonglong) -> u64:
-    """The entry of a key; 0 if there is none."""
+def find_hashed(a: ArenaState, key: cython.p_ulonglong, number: u64) -> u64:
+    """The entry of a key, given its hash; 0 if there is none."""
     left: u64 = entries_end(a)
     if left == 0:
         return 0
-    index: u64 = first_in(a, bucket_of(a, hash_of_key(key)), ENTRY_BY_KEY)
+    index: u64 = first_in(a, bucket_of(a, number), ENTRY_BY_KEY)
     while index and left:
         if has_key(a, index, key):
             return index
@@ -244,6 +244,15 @@ def find_key(a: ArenaState, key: cython.p_ulonglong) -> u64:
     if index:
         fail(a, F_DIRECTORY, 0)
     return 0
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def find_key(a: ArenaState, key: cython.p_ulonglong) -> u64:
+    """The entry of a key; 0 if there is none."""
+    return find_hashed(a, key, hash_of_key(key))
 
 
 @cython.nogil
@@ -398,7 +407,8 @@ def keep(
     if former and (key[0] == 0 or has_key(a, former, key)):
         store(a.entries, entry_at(former) + ENTRY_BYTES, n_bytes)
         return DONE
-    old: u64 = find_key(a, key) if key[0] else 0
+    hashed: u64 = hash_of_key(key)
+    old: u64 = find_hashed(a, key, hashed) if key[0] else 0
     if old and not replace:
         return TAKEN
     # One entry is left over for what takes the place of another.
@@ -429,8 +439,8 @@ def keep(
     add_hold(a, node, 0)
     store(a.entries, at + ENTRY_STATE, 1 + number)
     if key[0]:
-        list_entry(a, index, ENTRY_BY_KEY)
-    list_entry(a, index, ENTRY_BY_NODE)
+        list_entry(a, index, ENTRY_BY_KEY, hashed)
+    list_entry(a, index, ENTRY_BY_NODE, mixed(low(node)))
     if former:
         free_entry(a, former)
     if old and a.fault == 0:

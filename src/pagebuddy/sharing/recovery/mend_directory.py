@@ -14,6 +14,7 @@ if not cython.compiled:
         entries_end,
         find_key,
         find_node,
+        hash_of_entry,
         list_as_free,
         list_entry,
         unlist_entry,
@@ -70,7 +71,7 @@ def list_newer(a: ArenaState, index: u64, other: u64, by: u64) -> cython.void:
             return
         if by == ENTRY_BY_NODE:
             unlist_entry(a, older, ENTRY_BY_NODE)
-    list_entry(a, index, by)
+    list_entry(a, index, by, hash_of_entry(a, index, by))
 
 
 @cython.nogil

@@ -365,7 +365,12 @@ cdef extern from *:
     """
     #include <time.h>
     static pb_u64 pb_wall_clock(void) {
-    #ifdef TIME_UTC
+    #if defined(CLOCK_REALTIME_COARSE)
+        /* Exact to some ms, and four times as fast. */
+        struct timespec now;
+        if (clock_gettime(CLOCK_REALTIME_COARSE, &now) == 0)
+            return (pb_u64)now.tv_sec * 1000 + (pb_u64)now.tv_nsec / 1000000;
+    #elif defined(TIME_UTC)
         struct timespec now;
         if (timespec_get(&now, TIME_UTC)) return (pb_u64)now.tv_sec * 1000 + (pb_u64)now.tv_nsec / 1000000;
     #endif
