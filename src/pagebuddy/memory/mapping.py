@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable
-from ctypes import c_char
 
 from pagebuddy.errors import CorruptMetadata
 from pagebuddy.memory import system
@@ -43,7 +42,7 @@ class Mapping:
         self.fd = fd
         self.identity = identity_of(status)
         self.address = system.map_shared(fd, n_bytes, system.READ_WRITE)
-        array = untracked((c_char * n_bytes).from_address(self.address))
+        array = untracked(self.address, n_bytes)
         self._last_calls: list[LastCall] = []
         self._end = weakref.finalize(
             array, _end, self.address, n_bytes, fd, self.identity, self._last_calls
@@ -93,9 +92,7 @@ def _end(
     """End a mapping that has no views any more."""
     try:
         if last_calls:
-            run_last_calls(
-                last_calls, memoryview((c_char * n_bytes).from_address(address)).cast("B")
-            )
+            run_last_calls(last_calls, memoryview(untracked(address, n_bytes)).cast("B"))
     finally:
         system.unmap(address, n_bytes)
         try:
