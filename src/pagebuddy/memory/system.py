@@ -69,9 +69,8 @@ def allocate(fd: int, offset: int, n_bytes: int) -> None:
     """Allocate blocks for a part of a file without changing its length. Raises OSError."""
     while _libc().fallocate(fd, _KEEP_LENGTH, offset, n_bytes):
         # On some file systems, a signal undoes the whole request.
-        error = _error()
-        if error.errno != errno.EINTR:
-            raise error
+        if _errno() != errno.EINTR:
+            raise _error()
 
 
 def write_out(address: int, n_bytes: int) -> None:
@@ -81,7 +80,11 @@ def write_out(address: int, n_bytes: int) -> None:
 
 
 def _error() -> OSError:
+    number = _errno()
+    return OSError(number, os.strerror(number))
+
+
+def _errno() -> int:
     from ctypes import get_errno
 
-    number = get_errno()
-    return OSError(number, os.strerror(number))
+    return get_errno()
