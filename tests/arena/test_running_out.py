@@ -85,6 +85,8 @@ FORKING = """
 import signal
 arena_fd, n = int(sys.argv[1]), int(sys.argv[2])
 children = []
+# Children end with this process, however it ends.
+lives, ends = os.pipe()
 for _ in range(n):
     reading, writing = os.pipe()
     child = os.fork()
@@ -92,7 +94,9 @@ for _ in range(n):
         arena = Arena.attach(arena_fd)
         buffer = arena.alloc(1)
         os.write(writing, b"x")
-        signal.pause()
+        os.close(ends)
+        os.read(lives, 1)
+        os._exit(0)
     assert os.read(reading, 1) == b"x"
     os.close(reading); os.close(writing)
     children.append(child)

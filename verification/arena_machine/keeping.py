@@ -34,6 +34,16 @@ class Keeping(Having):
 
     @rule(key=KEYS)
     def find(self, key: str) -> None:
+        self.find_under(key)
+
+    # A key by chance is rarely one that is there.
+    @precondition(lambda self: any(self.model.kept.values()))
+    @rule(pick=picks)
+    def find_what_is_kept(self, pick: int) -> None:
+        self.find_under(self.pick(pick, sorted(filter(None, self.model.kept.values()))))
+
+    def find_under(self, key: str) -> None:
+        """Look a key up, and compare what is found with the model."""
         page = self.model.page_under(key)
         assert (key in self.arena) == (page is not None)
         if page is None:

@@ -21,7 +21,7 @@ MANY_BYTES = 1 << 20
 
 def address_of(view: memoryview) -> int:
     """Return the address of a writable view's first byte."""
-    # Imported here, as loading ctypes costs more than the rest of the package.
+    # Imported at first use, as in `pagebuddy.memory.system`.
     from ctypes import addressof, c_char
 
     return addressof(c_char.from_buffer(view))

@@ -8,13 +8,13 @@ the Where To of Anti-Fragmentation" (Ottawa Linux Symposium, 2006), the second f
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import ClassVar, Final, SupportsIndex
 
+from pagebuddy.allocator.frozen import Frozen
 from pagebuddy.arguments import counted, whole
 
 
-class Stats:
+class Stats(Frozen):
     """Figures of an allocator at one moment. They cannot be changed, and compare equal by value.
 
     Parameters
@@ -161,7 +161,7 @@ class Stats:
         [0.0, 1.0, 1.0]
         """
         orders = range(self.max_order + 1)
-        return dict(zip(self.__match_args__, self.__getstate__(), strict=True)) | {
+        return super().as_dict() | {
             "free_blocks": list(self.free_blocks),
             "unusable": [self.unusable(order) for order in orders],
             "fragmentation": [self.fragmentation(order) for order in orders],
@@ -174,37 +174,8 @@ class Stats:
         blocks = enumerate(self.free_blocks)
         return sum(count << order for order, count in blocks if order >= min_order)
 
-    def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
-            return NotImplemented
-        return self.__getstate__() == other.__getstate__()
-
-    def __hash__(self) -> int:
-        return hash(tuple(self.__getstate__()))
-
-    def __repr__(self) -> str:
-        named = zip(self.__match_args__, self.__getstate__(), strict=True)
-        return f"{type(self).__qualname__}({', '.join(f'{n}={value!r}' for n, value in named)})"
-
     def __str__(self) -> str:
         used, free = counted(self.used, "page"), counted(self.free, "page")
         largest = counted(self.largest_free, "page")
         spans = counted(self.n_spans, "span")
         return f"used {used} of {self.n_pages:,} in {spans}; free {free}, the largest run {largest}"
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if hasattr(self, name):
-            raise AttributeError(f"cannot assign to {name!r}: these figures do not change")
-        object.__setattr__(self, name, value)
-
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"cannot delete {name!r}: these figures do not change")
-
-    # A pickle holds a list of the values. Pickles of version 0.1 do, too.
-
-    def __getstate__(self) -> list[object]:
-        return [getattr(self, name) for name in self.__match_args__]
-
-    def __setstate__(self, values: Iterable[object]) -> None:
-        for name, value in zip(self.__match_args__, values, strict=True):
-            setattr(self, name, value)

@@ -10,7 +10,6 @@ from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
     import weakref
-    from ctypes import c_char
 
     from pagebuddy.core.words import N_HEADS, u64
     from pagebuddy.memory.untracked import untracked
@@ -85,7 +84,7 @@ else:
 
         Nothing is done at exit: the end of the lease ends all holds.
         """
-        array = untracked((c_char * n_bytes).from_address(address_of_node(a, node)))
+        array = untracked(address_of_node(a, node), n_bytes)
         array.attachment, array.node, array.asked = a, node, asked
         array.end = weakref.finalize(array, drop, a, node)
         array.end.atexit = False

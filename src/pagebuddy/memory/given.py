@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable
-from ctypes import c_char
 from typing import Any
 
 from pagebuddy.allocator.placement import address_of, as_bytes
@@ -53,7 +52,8 @@ class Given:
         self._address = address_of(view)
         self.seen_by_children = is_shared_at(self._address, self._size)
         self._last_calls: list[LastCall] = []
-        array = untracked((c_char * view.nbytes).from_buffer(view))
+        array = untracked(self._address, self._size)
+        # The finalizer keeps the view, and so the memory.
         weakref.finalize(array, run_last_calls, self._last_calls, view).atexit = False
         self._memory: memoryview | None = memoryview(array).cast("B")
 

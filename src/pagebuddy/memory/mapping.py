@@ -9,7 +9,6 @@ import os
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
-from ctypes import c_char
 
 from pagebuddy.errors import CorruptMetadata
 from pagebuddy.memory import system
@@ -46,7 +45,7 @@ class Mapping:
         self._fds = [fd]
         self.identity = identity_of(status)
         self.address = system.map_shared(fd, n_bytes, system.READ_WRITE)
-        array = untracked((c_char * n_bytes).from_address(self.address))
+        array = untracked(self.address, n_bytes)
         self._last_calls: list[LastCall] = []
         self._end = weakref.finalize(
             array, _end, self.address, n_bytes, self._fds, self.identity, self._last_calls
@@ -124,9 +123,7 @@ def _end(
     """End a mapping that has no views any more."""
     try:
         if last_calls:
-            run_last_calls(
-                last_calls, memoryview((c_char * n_bytes).from_address(address)).cast("B")
-            )
+            run_last_calls(last_calls, memoryview(untracked(address, n_bytes)).cast("B"))
     finally:
         system.unmap(address, n_bytes)
         for fd in fds:

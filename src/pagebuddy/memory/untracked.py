@@ -7,13 +7,21 @@ track. `mapping`, `given` and `buffers` use this.
 
 from __future__ import annotations
 
-from ctypes import PYFUNCTYPE, py_object, pythonapi
+from functools import cache
 from typing import Any
 
-_untrack = PYFUNCTYPE(None, py_object)(("PyObject_GC_UnTrack", pythonapi))
 
-
-def untracked(array: Any) -> Any:
-    """Make the garbage collector ignore an array, and return it. It must not be part of a cycle."""
-    _untrack(array)
+def untracked(address: int, n_bytes: int) -> Any:
+    """Return an array over memory that the garbage collector ignores. It must not be part of a cycle."""
+    array_of, untrack = _tools()
+    array = array_of(n_bytes).from_address(address)
+    untrack(array)
     return array
+
+
+@cache
+def _tools() -> tuple[Any, Any]:
+    # Imported at the first arena, as in `system`.
+    from ctypes import PYFUNCTYPE, c_char, py_object, pythonapi
+
+    return c_char.__mul__, PYFUNCTYPE(None, py_object)(("PyObject_GC_UnTrack", pythonapi))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from pagebuddy.allocator.frozen import Frozen
 from pagebuddy.core.words import N_HEADS
 from pagebuddy.sharing.system.alive import lease_is_gone, may_judge
 from pagebuddy.sharing.system.process import name_in
@@ -33,55 +34,11 @@ if TYPE_CHECKING:
 
 _ROWS_AT_ONCE = 256
 
+# Faster than to set attributes: an arena may have a million buffers.
 _store = object.__setattr__
 
 
-class _Row:
-    """Values with names, which cannot be changed, and compare equal by value."""
-
-    __slots__ = ()
-    # The names of the values, in order.
-    __match_args__: ClassVar[tuple[str, ...]] = ()
-
-    def as_dict(self) -> dict[str, object]:
-        """Return the values by name.
-
-        Returns
-        -------
-        dict
-            Every attribute.
-        """
-        return dict(zip(self.__match_args__, self.__getstate__(), strict=True))
-
-    def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
-            return NotImplemented
-        return self.__getstate__() == other.__getstate__()
-
-    def __hash__(self) -> int:
-        return hash(tuple(self.__getstate__()))
-
-    def __repr__(self) -> str:
-        values = ", ".join(f"{name}={value!r}" for name, value in self.as_dict().items())
-        return f"{type(self).__qualname__}({values})"
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"cannot assign to {name!r}: a row does not change; list again")
-
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"cannot delete {name!r}: a row does not change")
-
-    # Pickles contain a list of the values, as those of version 0.1 do.
-
-    def __getstate__(self) -> list[object]:
-        return [getattr(self, name) for name in self.__match_args__]
-
-    def __setstate__(self, values: Iterable[object]) -> None:
-        for name, value in zip(self.__match_args__, values, strict=True):
-            _store(self, name, value)
-
-
-class BufferRow(_Row):
+class BufferRow(Frozen):
     """A live buffer: where it is, and what protects it.
 
     Attributes
@@ -141,7 +98,7 @@ class BufferRow(_Row):
         super().__setstate__([*values, None][: len(self.__slots__)])
 
 
-class ProcessRow(_Row):
+class ProcessRow(Frozen):
     """A process that is attached, or died attached.
 
     Only `alive` is certain, because it depends on the process's lease. The process wrote `pid`,
