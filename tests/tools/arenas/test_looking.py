@@ -8,11 +8,15 @@ import pty
 import shutil
 import subprocess
 import sys
+from io import StringIO
 from xml.etree import ElementTree
 
 import pytest
+from rich.console import Console
 
 from pagebuddy import Arena
+from pagebuddy.tools.arenas.keys_command import key_lines
+from pagebuddy.tools.terminal.tables import add_figures, add_names, listing, name_cell
 
 SECONDS = 120
 
@@ -285,7 +289,59 @@ def test_long_names_do_not_wrap_the_table(pagebuddy_command):
     with Arena.create(name, "1 MiB") as arena:
         _, text, _ = pagebuddy_command("ls", name)
         arena.unlink()
-    assert len(text.splitlines()) == 3
+    head, _, row = text.splitlines()
+    assert row.split()[0][-1] == "…"
+    assert row.split()[1:] == ["1", "MiB", "0", "bytes", "1", "MiB", "1", "-"]
+    assert head.split()[:2] == ["name", "size"]
+
+
+LONG = "the-weights-of-a-model-" + "x" * 100
+
+
+@pytest.fixture
+def told():
+    """What is printed, in so many columns."""
+
+    def print_in(columns, *parts):
+        with StringIO() as file:
+            Console(file=file, width=columns).print(*parts, sep="\n")
+            return file.getvalue()
+
+    return print_in
+
+
+@pytest.mark.parametrize("columns", [80, 60])
+def test_names_in_tables_give_way_to_the_numbers_beside_them(told, columns):
+    table = listing()
+    add_figures(table, "slot")
+    add_names(table, "name")
+    add_figures(table, "size", "largest free", "processes")
+    for name in ("frames", "two words " * 20, LONG):
+        table.add_row("1,234", name_cell(name), "1,023 KiB", "1,023 KiB", "99")
+    lines = told(columns, table).splitlines()
+    assert len(lines) == 2 + 3
+    assert ["…" in line for line in lines] == [False] * 3 + [True] * 2
+    assert all(line.split()[-5:] == ["1,023", "KiB", "1,023", "KiB", "99"] for line in lines[2:])
+
+
+def test_keys_beside_figures_are_shortened(told):
+    with Arena("1 MiB") as arena:
+        arena.alloc(5000, keep="k" * 47).release()
+        rows = [row for row in arena.buffers() if row.key]
+        assert told(40, *key_lines(rows, 1, 40)) == f"{'k' * 22}…: 4.88 KiB at 0x0\n"
+        assert told(80, *key_lines(rows, 1, 80)) == f"{'k' * 47}: 4.88 KiB at 0x0\n"
+
+
+def test_in_a_narrow_terminal_keys_are_lines(arena, name, pagebuddy_command):
+    held = arena.alloc(5000, keep="k" * 47)
+    code, text, _ = pagebuddy_command("keys", name, COLUMNS="40")
+    assert code == 0
+    # A key longer than the terminal goes on in the next line.
+    first, second, *rest = text.splitlines()
+    assert first + second == "k" * 47
+    figures = " ".join(" ".join(rest).split())
+    assert figures.startswith(f"4.88 KiB at 0x0, held by {os.getpid()} ")
+    held.release()
 
 
 def test_rm_prints_what_it_removed_as_json(arena, name, pagebuddy_command):
