@@ -76,6 +76,8 @@ def in_small(engine):
         )
         if done.returncode == 77 or "unshare failed" in done.stderr:
             pytest.skip("this user may not mount a small file system")
+        if "cannot change root filesystem propagation" in done.stderr:
+            pytest.skip("the root of this chroot is not a mount point")
         assert (done.stderr, done.returncode) == ("", 0)
         return done.stdout
 
