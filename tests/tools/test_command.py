@@ -80,11 +80,19 @@ def test_a_reader_that_leaves_early(small, options, surroundings):
     ("arguments", "told"),
     [
         (["replay", "x", "--at", "no"], r"invalid value for '--at': 'no' is not one of .*'end'"),
-        (["stat", "x", "--every", "no"], r"invalid value for '--every': .*(number|float)"),
-        (["bench", "--rounds", "0"], r"invalid value for '--rounds': .*1"),
+        pytest.param(
+            ["stat", "x", "--every", "no"],
+            r"invalid value for '--every': .*(number|float)",
+            marks=pytest.mark.soak,
+        ),
+        pytest.param(
+            ["bench", "--rounds", "0"],
+            r"invalid value for '--rounds': .*1",
+            marks=pytest.mark.soak,
+        ),
         (["ls", "--nope"], r"no such option: --nope"),
         (["nope"], r"no such command 'nope'"),
-        (["stat"], r"missing argument 'NAME'"),
+        pytest.param(["stat"], r"missing argument 'NAME'", marks=pytest.mark.soak),
     ],
     ids=lambda given: given[-1] if isinstance(given, list) else "",
 )
