@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
 import subprocess
 import sys
@@ -40,9 +39,9 @@ def test_version_and_help(pagebuddy_command):
     assert "pagebuddy replay data/kernel-server.csv.gz --memory-map data/iomem.txt\n" in text
 
 
-def test_in_a_terminal(small, surroundings):
+def test_in_a_terminal(small, surroundings, new_terminal):
     """With colour and a progress bar; the bar is not mixed into what is printed."""
-    ours, theirs = pty.openpty()
+    ours, theirs = new_terminal()
     command = [sys.executable, "-m", "pagebuddy", "replay", str(small[0])]
     process = subprocess.Popen(
         command,

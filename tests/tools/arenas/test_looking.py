@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import shutil
 import subprocess
 import sys
@@ -166,8 +165,8 @@ def test_watching_whose_reader_has_seen_enough(arena, name, surroundings):
     assert watcher.wait(timeout=SECONDS) == 0
 
 
-def test_watching_in_a_terminal(arena, name, surroundings):
-    ours, theirs = pty.openpty()
+def test_watching_in_a_terminal(arena, name, surroundings, new_terminal):
+    ours, theirs = new_terminal()
     try:
         terminal = surroundings | {"TERM": "xterm", "LINES": "40"}
         with watch(terminal, name, stdout=theirs, stderr=theirs) as watcher:
