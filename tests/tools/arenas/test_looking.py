@@ -30,7 +30,7 @@ def busy(arena, die):
     del buffers
 
 
-def test_ls(busy, name, pagebuddy_command):
+def test_ls_prints_sizes_and_counts_the_dead(busy, name, pagebuddy_command):
     code, text, complaint = pagebuddy_command("ls", f"{name}*")
     head, _, row = text.splitlines()
     assert head.split() == ["name", "size", "used", "largest", "free", "processes", "dead"]
@@ -39,14 +39,14 @@ def test_ls(busy, name, pagebuddy_command):
     assert "cannot be read" in complaint or complaint == ""
 
 
-def test_ls_as_json(busy, name, pagebuddy_command):
+def test_ls_json_has_the_figures_of_stats(busy, name, pagebuddy_command):
     code, text, _ = pagebuddy_command("ls", name, "--json")
     (row,) = json.loads(text)
     told = {"name": name, "path": f"/dev/shm/{name}"} | busy.stats().as_dict()
     assert (code, row) == (0, told)
 
 
-def test_ls_of_nothing(name, pagebuddy_command):
+def test_ls_of_no_arena_prints_nothing(name, pagebuddy_command):
     assert pagebuddy_command("ls", name)[:2] == (1, "")
     code, text, _ = pagebuddy_command("ls", name, "--json")
     assert (code, json.loads(text)) == (1, [])
@@ -65,7 +65,7 @@ def test_ls_tells_what_is_damaged(arena, name, pagebuddy_command):
     assert "checksum" in json.loads(text)[0]["error"]
 
 
-def test_stat(busy, name, pagebuddy_command):
+def test_stat_prints_figures_processes_and_orders(busy, name, pagebuddy_command):
     code, text, complaint = pagebuddy_command("stat", name)
     assert (code, complaint) == (0, "")
     figures, processes, orders = (part.splitlines() for part in text.split("\n\n"))
@@ -84,7 +84,7 @@ def test_stat(busy, name, pagebuddy_command):
     assert len(orders) == 1 + len(busy.stats().free_blocks)
 
 
-def test_stat_as_json(busy, name, pagebuddy_command):
+def test_stat_json_has_the_figures_and_the_processes(busy, name, pagebuddy_command):
     code, text, complaint = pagebuddy_command("stat", name, "--json")
     figures = json.loads(text)
     attached = figures.pop("attached")
@@ -96,7 +96,7 @@ def test_stat_as_json(busy, name, pagebuddy_command):
     ]
 
 
-def test_stat_of_a_file_that_nobody_has_open(tmp_path, pagebuddy_command):
+def test_stat_reads_a_file_that_no_process_has_open(tmp_path, pagebuddy_command):
     path = tmp_path / "store.pb"
     with Arena.file(path, "1 MiB") as arena:
         arena.alloc(5000, keep="weights")
@@ -144,7 +144,7 @@ def test_watching_sees_changes_and_the_end(arena, name, surroundings):
     del buffer
 
 
-def test_watching_piped_is_a_line_each_time_until_interrupted(arena, name, surroundings):
+def test_watching_piped_prints_a_line_each_time_until_interrupted(arena, name, surroundings):
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with watch(surroundings, name, **pipes) as watcher:
         lines = [watcher.stdout.readline() for _ in range(3)]
@@ -155,7 +155,7 @@ def test_watching_piped_is_a_line_each_time_until_interrupted(arena, name, surro
     assert (watcher.returncode, complaint) == (0, "")
 
 
-def test_watching_whose_reader_has_seen_enough(arena, name, surroundings):
+def test_watching_ends_quietly_when_its_reader_ends(arena, name, surroundings):
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     watcher = watch(surroundings, name, **pipes)
     watcher.stdout.readline()
@@ -165,7 +165,9 @@ def test_watching_whose_reader_has_seen_enough(arena, name, surroundings):
     assert watcher.wait(timeout=SECONDS) == 0
 
 
-def test_watching_in_a_terminal(arena, name, surroundings, new_terminal):
+def test_watching_in_a_terminal_ends_when_the_arena_is_removed(
+    arena, name, surroundings, new_terminal
+):
     ours, theirs = new_terminal()
     try:
         terminal = surroundings | {"TERM": "xterm", "LINES": "40"}
@@ -186,7 +188,7 @@ def test_watching_in_a_terminal(arena, name, surroundings, new_terminal):
         os.close(ours)
 
 
-def test_map(busy, name, pagebuddy_command):
+def test_map_draws_memory_by_order_and_by_holder(busy, name, pagebuddy_command):
     code, text, complaint = pagebuddy_command("map", name)
     title, *rows = text.splitlines()
     assert (code, complaint) == (0, "")
@@ -200,7 +202,7 @@ def test_map(busy, name, pagebuddy_command):
     assert "C dead " in text
 
 
-def test_map_as_a_picture(busy, name, pagebuddy_command, tmp_path):
+def test_map_draws_svg_files(busy, name, pagebuddy_command, tmp_path):
     for more in ((), ("--by", "holder"), ("--tree", "0", "--order", "4")):
         path = tmp_path / f"{len(more)}.svg"
         code, text, complaint = pagebuddy_command("map", name, *more, "--svg", path)
@@ -209,21 +211,21 @@ def test_map_as_a_picture(busy, name, pagebuddy_command, tmp_path):
         ElementTree.parse(path)
 
 
-def test_map_as_a_tree(busy, name, pagebuddy_command):
+def test_map_draws_the_tree_of_a_block(busy, name, pagebuddy_command):
     code, text, _ = pagebuddy_command("map", name, "--tree", "7", "--order", "3")
     assert code == 0
     assert text.startswith("the block of order 3 at page 0: 32 KiB from 0x0\n")
     assert pagebuddy_command("map", name, "--tree", "7")[1].startswith("the block of order 8 at")
 
 
-def test_map_of_nothing_used(arena, name, pagebuddy_command):
+def test_map_draws_an_arena_without_buffers(arena, name, pagebuddy_command):
     for by in ("order", "holder"):
         code, text, complaint = pagebuddy_command("map", name, "--by", by)
         assert (code, complaint) == (0, "")
         assert text.startswith(f"{name}: 0 bytes of 1 MiB used, 0 %\n")
 
 
-def test_what_map_refuses(arena, name, refused, tmp_path):
+def test_map_says_which_argument_is_wrong(arena, name, refused, tmp_path):
     assert "outside the page ranges" in refused("map", name, "--tree", "256")
     assert "order" in refused("map", name, "--tree", "0", "--order", "9")
     assert "--tree PAGE" in refused("map", name, "--order", "2")
@@ -370,7 +372,7 @@ def test_map_prints_buffers_and_free_blocks_as_json(busy, name, pagebuddy_comman
     assert sum(block["nbytes"] for block in figures["free"]) == figures["free_bytes"]
 
 
-def test_map_draws_png(arena, name, pagebuddy_command, refused, tmp_path):
+def test_map_draws_png_files(arena, name, pagebuddy_command, refused, tmp_path):
     pytest.importorskip("matplotlib")
     assert pagebuddy_command("map", name, "--png", tmp_path / "a.png")[0] == 0
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
