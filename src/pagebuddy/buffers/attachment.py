@@ -15,6 +15,8 @@ from pagebuddy.sharing.joining import backing, failures
 from pagebuddy.sharing.system import descriptors
 
 if not cython.compiled:
+    from collections import deque
+
     from pagebuddy.allocator.buddy import small
     from pagebuddy.buffers.arrays import array_of, checked_dtype, sides_and_bytes
     from pagebuddy.buffers.buffer import Buffer, made_buffer
@@ -131,7 +133,7 @@ class Attachment(ArenaState):
             self.gate = new_gate()  # type: ignore[name-defined]  # noqa: F821
         else:
             self.gate = Gate()
-            self.deferred = []
+            self.deferred = deque()
             self.sparse = self.holes = self.known_directory = False
             self.known_bits = self.known_tickets = 0
             self.ending = False
