@@ -116,7 +116,7 @@ def test_what_is_to_be_there_at_once_is_there_or_is_refused(in_small, kind, opti
         1024,
         """
         kind, option = sys.argv[1:]
-        fill(100)
+        fill(130)
         assert refused(made, kind, "64 MiB", **{option: True})
         assert refused(made, kind, 90 * PAGE, **{option: True})
         arena = made(kind, 50 * PAGE, **{option: True})
@@ -174,6 +174,71 @@ def test_a_reserved_arena_needs_nothing_more(in_small, kind):
         kind,
     )
     assert said == "1 128\n"
+
+
+@pytest.mark.parametrize("kind", ["named", "file"])
+def test_the_directory_grows_with_its_keys_until_there_is_no_room(in_small, kind):
+    """An arena with room for a million keys takes no more room than one with a few."""
+    said = in_small(
+        1024,
+        """
+        def kept():
+            keys = [f"key {number}" for number in range(len(buffers))]
+            assert sorted(keys) == arena.keys()
+            assert all(key in arena for key in keys)
+            assert "absent" not in arena
+
+        fill(100)
+        arena = made(sys.argv[1], "64 MiB", keys=1 << 20)
+        # The words of pages, so that from now on only the directory grows.
+        buffers = [arena.alloc(1) for _ in range(3000)]
+        spare = arena.alloc(1)
+        left = os.statvfs(FOLDER).f_bfree
+        assert left > 10
+        fill(10)
+        refusals = 0
+        for free in (10, 0, 0, 2, 0):
+            os.truncate(FOLDER + "/fill", 0)
+            fill(free)
+            pid = os.fork()
+            if not pid:
+                # It does not know what its parent backed.
+                known = len(arena.keys())
+                for buffer in buffers[known:]:
+                    if refused(buffer.keep, f"key {known}"):
+                        break
+                    known += 1
+                assert refused(spare.keep, "one more") and not spare.kept
+                arena.verify()
+                os._exit(0)
+            assert os.waitpid(pid, 0)[1] == 0
+            n = len(arena.keys())
+            assert all(buffer.kept for buffer in buffers[:n])
+            assert not any(buffer.kept for buffer in buffers[n:])
+            print(n)
+        # Nothing that exists needs more room.
+        arena._attachment.memory[A_BUSY] = 2 << 32 | OP_ALLOC
+        arena.stats()
+        arena.verify()
+        arena.recover()
+        again = Arena.attach("arena")
+        again["key 5"].unkeep()
+        spare.keep("key 7", replace=True)
+        assert again["key 7"].offset == spare.offset
+        buffers[5].keep("key 5")
+        for number in range(n):
+            arena[f"key {number}"].unkeep()
+        arena.verify()
+        assert arena.keys() == []
+        """,
+        kind,
+    )
+    numbers = [int(number) for number in said.split()]
+    # 32 entries fit in a page, and need not begin with one. The first is never used.
+    assert 9 * 32 <= 1 + numbers[0] <= 11 * 32
+    assert numbers[1] == numbers[2] == numbers[0]
+    assert numbers[3] - numbers[2] == 64
+    assert numbers[4] == numbers[3]
 
 
 def test_who_touches_what_is_not_there_is_the_only_one_to_end(in_small, engine):

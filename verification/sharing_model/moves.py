@@ -157,7 +157,7 @@ def wishes_of_keys(state: State, i: int, configuration: Configuration) -> Iterat
     for key in range(1, configuration.keys + 1):
         if configuration.flaw is not Flaw.FIND_BEFORE_LOCK:
             yield Move("wants", i, Operation("find", key))
-        elif (index := index_of(words, key, None)) is not None:
+        elif (index := index_of(words, key)) is not None:
             yield Move("wants", i, Operation("find", key, words.directory[index].buffer))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar, Final
 
 from pagebuddy.allocator.stats import Stats
@@ -15,7 +16,7 @@ class ArenaStats(Stats):
     ----------
     n_pages, used, free, largest_free, free_blocks, n_spans
         The attributes of `Stats`: numbers of pages, blocks and buffers.
-    page_size, processes, dead, tickets, kept
+    page_size, processes, dead, tickets, kept, keys
         The attributes below.
 
     Attributes
@@ -30,6 +31,9 @@ class ArenaStats(Stats):
         Number of handles that were sent and not received yet.
     kept : int
         Number of kept buffers, which outlive the processes that hold them.
+    keys : int
+        Number of buffers that can be kept: the arena's option `keys`. 0 if unknown, in figures that
+        version 0.1 pickled.
 
     Examples
     --------
@@ -39,11 +43,13 @@ class ArenaStats(Stats):
     >>> stats = arena.stats()
     >>> stats.n_bytes, stats.used_bytes, stats.largest_free_bytes, stats.processes
     (1048576, 8192, 1040384, 1)
+    >>> stats.kept, stats.keys
+    (0, 1024)
     >>> print(stats)
     used 8 KiB (2 pages) of 1 MiB in 1 buffer; free 1016 KiB, the largest run 1016 KiB; 1 process
     """
 
-    __slots__ = ("page_size", "processes", "dead", "tickets", "kept")  # noqa: RUF023
+    __slots__ = ("page_size", "processes", "dead", "tickets", "kept", "keys")  # noqa: RUF023
     __match_args__: ClassVar[tuple[str, ...]] = (*Stats.__match_args__, *__slots__)
 
     def __init__(
@@ -59,6 +65,7 @@ class ArenaStats(Stats):
         dead: int,
         tickets: int,
         kept: int,
+        keys: int = 0,
     ) -> None:
         super().__init__(n_pages, used, free, largest_free, free_blocks, n_spans)
         self.page_size: Final = page_size
@@ -66,6 +73,11 @@ class ArenaStats(Stats):
         self.dead: Final = dead
         self.tickets: Final = tickets
         self.kept: Final = kept
+        self.keys: Final = keys
+
+    def __setstate__(self, values: Iterable[object]) -> None:
+        # Pickles of version 0.1 end with the kept buffers.
+        super().__setstate__([*values, 0][: len(self.__match_args__)])
 
     @property
     def n_bytes(self) -> int:
@@ -100,6 +112,8 @@ class ArenaStats(Stats):
             parts.append(f"{counted(self.tickets, 'handle')} not yet claimed")
         if self.kept:
             parts.append(f"{counted(self.kept, 'buffer')} kept")
+        if self.kept and self.keys:
+            parts[-1] += f", of {self.keys:,} keys"
         return "; ".join(parts)
 
     def as_dict(self) -> dict[str, object]:

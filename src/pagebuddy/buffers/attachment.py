@@ -117,7 +117,7 @@ class Attachment(ArenaState):
         self.n_nodes = N_HEADS + self.total
         self.top = layout.max_order
         self.n_slots = layout.n_slots
-        self.n_entries = layout.n_entries
+        self.n_places = layout.n_places
         self.n_tickets = layout.n_tickets
         self.words_of_holds = layout.words_of_holds
         self.data_address = medium.address + layout.data_at
@@ -134,8 +134,8 @@ class Attachment(ArenaState):
         else:
             self.gate = Gate()
             self.deferred = deque()
-            self.sparse = self.holes = self.known_directory = False
-            self.known_bits = self.known_tickets = 0
+            self.sparse = self.holes = False
+            self.known_bits = self.known_tickets = self.known_entries = 0
             self.ending = False
             self.next_ticket = self.fork_slot = self.recorded = 0
             self.top_round = self.most_rounds = self.away = 0

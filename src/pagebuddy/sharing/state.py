@@ -43,7 +43,7 @@ class ArenaState(State):
     local: cython.p_ulonglong
 
     n_slots: u64
-    n_entries: u64
+    n_places: u64  # entries of the directory, used or not
     n_tickets: u64
     words_of_holds: u64  # for each page
     data_address: u64
@@ -84,9 +84,9 @@ class ArenaState(State):
     lease_bytes: u64
     next_ticket: u64  # where to start looking for a free one
 
-    # Where words may have no memory: whether the directory, and how many tickets, are known to be
+    # Where words may have no memory: how many entries of the directory and tickets are known to be
     # backed; and a bit for each page, until pages are returned to the system.
-    known_directory: cython.bint
+    known_entries: u64
     known_tickets: u64
     known_pages: cython.p_ulonglong
     seen_trims: u64
@@ -180,13 +180,13 @@ class ArenaState(State):
             i += 1
             left -= 1
 
-    def know(self, granules: Any, bits: int, tickets: int, directory: bool) -> None:
-        """Note as backed: granules, bits below a place, tickets below an index, the directory."""
+    def know(self, granules: Any, bits: int = 0, tickets: int = 0, entries: int = 0) -> None:
+        """Note as backed: granules, bits below a place, tickets and entries below an index."""
         for granule in granules:
             self.known[granule >> 6] |= size(granule & 63)
         self.known_bits = max(self.known_bits, bits)
         self.known_tickets = max(self.known_tickets, tickets)
-        self.known_directory = self.known_directory or directory
+        self.known_entries = max(self.known_entries, entries)
 
     def fileno(self) -> int:
         """The descriptor of the arena's file."""

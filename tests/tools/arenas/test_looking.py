@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from rich.console import Console
 
 from pagebuddy import Arena
+from pagebuddy.sharing.words import ENTRY_KEPT, ENTRY_WORDS
 from pagebuddy.tools.arenas.keys_command import key_lines
 from pagebuddy.tools.terminal.tables import add_figures, add_names, listing, name_cell
 
@@ -74,7 +76,7 @@ def test_stat_prints_figures_processes_and_orders(busy, name, pagebuddy_command)
         ["size", "1 MiB in 256 pages of 4 KiB"],
         ["used", "140 KiB, 13.7 %, in 4 buffers"],
         ["free", "884 KiB, the largest run 784 KiB"],
-        ["kept", "1 buffer under a key"],
+        ["kept", "1 buffer, of 1,024 keys"],
         ["dead", f"1 of 2 attached; run: pagebuddy reap {name}"],
     ]
     assert processes[0].split() == ["slot", "process", "name", "state", "buffers", "size"]
@@ -266,23 +268,27 @@ def test_ls_says_that_there_is_no_such_arena(arena, name, pagebuddy_command):
     assert complaint.startswith(f"pagebuddy: no arena has a name like {name}-x*; ")
 
 
-def test_keys_are_listed_with_size_and_holders(arena, name, pagebuddy_command):
+def test_keys_are_listed_with_size_age_and_holders(arena, name, pagebuddy_command):
     assert pagebuddy_command("keys", name)[:2] == (0, f"{name} has no buffers under a key\n")
     held = arena.alloc(5000, keep="weights \x1b[2J")
     arena.alloc(1, keep="a" * 47).release()
     arena.alloc(1, keep=True).release()
+    layout, words = arena._attachment.layout, arena._attachment.memory
+    words[layout.entries_at + 2 * ENTRY_WORDS + ENTRY_KEPT] -= 7_300_000
     code, text, _ = pagebuddy_command("keys", name)
     assert code == 0
     heading, _, first, second = [line.split() for line in text.splitlines()]
-    assert heading == ["key", "size", "offset", "holders"]
-    assert first[1:] == ["1", "bytes", "0x2000", "-"]
-    assert second[:6] == ["weights", r"\x1b[2J", "4.88", "KiB", "0x0", str(os.getpid())]
+    assert heading == ["key", "size", "age", "holders"]
+    assert first[1:] == ["1", "bytes", "2", "h", "-"]
+    assert second[:4] == ["weights", r"\x1b[2J", "4.88", "KiB"]
+    assert second[5:7] == ["s", str(os.getpid())]
     _, text, _ = pagebuddy_command("keys", name, "--json")
     rows = json.loads(text)
     assert [(row["key"], row["nbytes"], row["holders"]) for row in rows] == [
         ("a" * 47, 1, []),
         ("weights \x1b[2J", 5000, [os.getpid()]),
     ]
+    assert rows[0]["age"] > 7300 > rows[1]["age"] >= 0
     held.release()
 
 
@@ -342,7 +348,7 @@ def test_in_a_narrow_terminal_keys_are_lines(arena, name, pagebuddy_command):
     first, second, *rest = text.splitlines()
     assert first + second == "k" * 47
     figures = " ".join(" ".join(rest).split())
-    assert figures.startswith(f"4.88 KiB at 0x0, held by {os.getpid()} ")
+    assert re.match(rf"4\.88 KiB, kept \d+ s ago, held by {os.getpid()} ", figures)
     held.release()
 
 

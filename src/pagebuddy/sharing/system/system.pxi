@@ -1,6 +1,6 @@
 """System calls in C: the mutex, locks on bytes, leases, fork handlers.
 
-Uncompiled, `lock`, `gate`, `alive` and `child` have the same functions. Only Linux has robust mutexes
+Uncompiled, `lock`, `gate`, `alive`, `child` and `process` have the same functions. Only Linux has robust mutexes
 and locks that belong to an open file; on other systems an arena serves one process.
 
 Fork handlers run without the GIL, so what they use is static here, and not in a `ProcessState`: the list
@@ -359,3 +359,16 @@ def make_mutex(words):
     failed = mutex_made(mutex_of(words_of(words)), 1)
     if failed:
         raise OSError(failed, "the system cannot make a robust mutex here; create the arena with lock='file'")
+
+
+cdef extern from *:
+    """
+    #include <time.h>
+    static pb_u64 pb_wall_clock(void) {
+    #ifdef TIME_UTC
+        struct timespec now;
+        if (timespec_get(&now, TIME_UTC)) return (pb_u64)now.tv_sec * 1000 + (pb_u64)now.tv_nsec / 1000000;
+    #endif
+        return (pb_u64)time(NULL) * 1000; }
+    """
+    u64 wall_clock "pb_wall_clock"() nogil

@@ -90,8 +90,7 @@ def _figures(name: str, stats: ArenaStats) -> Iterator[tuple[str, str]]:
     yield "used", f"{in_bytes(stats.used_bytes)}, {share}, in {counted(stats.n_spans, 'buffer')}"
     largest = in_bytes(stats.largest_free_bytes)
     yield "free", f"{in_bytes(stats.free_bytes)}, the largest run {largest}"
-    if stats.kept:
-        yield "kept", f"{counted(stats.kept, 'buffer')} under a key"
+    yield "kept", f"{counted(stats.kept, 'buffer')}, of {counted(stats.keys, 'key')}"
     if stats.tickets:
         yield "sent", f"{counted(stats.tickets, 'handle')} not yet claimed"
     if stats.dead:

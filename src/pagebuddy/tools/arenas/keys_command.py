@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Annotated
 
 import typer
@@ -17,7 +18,7 @@ from pagebuddy.tools.arenas.lookup import Name, path_of
 from pagebuddy.tools.arenas.snapshot import Snapshot
 from pagebuddy.tools.terminal.refusal import plain_refusals
 from pagebuddy.tools.terminal.tables import add_figures, add_names, listing, name_cell
-from pagebuddy.tools.terminal.units import counted, in_bytes, shown
+from pagebuddy.tools.terminal.units import counted, in_bytes, in_time, shown
 
 # With fewer columns, keys are printed as lines instead of a table.
 _TABLE_FITS = 60
@@ -31,8 +32,9 @@ def keys_command(
 ) -> None:
     """List the keys of an arena's kept buffers.
 
-    For each key: the size and the offset of its buffer, and the processes that hold the buffer
-    now. Reads the arena without attaching or locking.
+    For each key: the size of its buffer, the time since it was kept under this key, and the
+    processes that hold it now; with --json also its offset. Reads the arena without attaching or
+    locking.
 
     \b
       pagebuddy keys frames
@@ -47,7 +49,7 @@ def keys_command(
         listed = []
         for row in rows:
             holders = [processes[slot].pid for slot in row.holders if slot in processes]
-            listed.append(row.as_dict() | {"holders": holders})
+            listed.append(row.as_dict() | {"age": _age_of(row), "holders": holders})
         typer.echo(json.dumps(listed, indent=2))
         return
     console = Console(highlight=False)
@@ -79,6 +81,11 @@ def key_lines(rows: list[BufferRow], most: int, width: int) -> list[Text]:
     return lines
 
 
+def _age_of(row: BufferRow) -> float:
+    """Seconds since a buffer was kept; 0 if the clock was put back since then."""
+    return max(time.time() - (row.kept_at or 0), 0)
+
+
 def _holders(row: BufferRow, names: dict[int, str]) -> str:
     return ", ".join(names.get(slot, str(slot)) for slot in row.holders)
 
@@ -86,7 +93,7 @@ def _holders(row: BufferRow, names: dict[int, str]) -> str:
 def _print_narrow(rows: list[BufferRow], names: dict[int, str], console: Console) -> None:
     for row in rows:
         console.print(Text(shown(row.key or ""), style="bold"))
-        told = f"{in_bytes(row.nbytes)} at {row.offset:#x}"
+        told = f"{in_bytes(row.nbytes)}, kept {in_time(_age_of(row))} ago"
         if row.holders:
             told += f", held by {shown(_holders(row, names))}"
         console.print(Padding(Text(told), (0, 0, 0, 2)))
@@ -95,13 +102,13 @@ def _print_narrow(rows: list[BufferRow], names: dict[int, str], console: Console
 def _table(rows: list[BufferRow], names: dict[int, str]) -> Table:
     table = listing()
     add_names(table, "key")
-    add_figures(table, "size", "offset")
+    add_figures(table, "size", "age")
     add_names(table, "holders")
     for row in rows:
         table.add_row(
             name_cell(row.key or ""),
             in_bytes(row.nbytes),
-            f"{row.offset:#x}",
+            in_time(_age_of(row)),
             name_cell(_holders(row, names) or "-"),
         )
     return table
