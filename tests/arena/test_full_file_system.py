@@ -76,6 +76,8 @@ def in_small(engine):
         )
         if done.returncode == 77 or "unshare failed" in done.stderr:
             pytest.skip("this user may not mount a small file system")
+        if "cannot change root filesystem propagation" in done.stderr:
+            pytest.skip("the root of this chroot is not a mount point")
         assert (done.stderr, done.returncode) == ("", 0)
         return done.stdout
 
@@ -413,9 +415,8 @@ def test_a_refused_dumps_leaves_no_cycle_with_an_exported_view(in_small, kind):
     assert said == "[]\n"
 
 
-@pytest.mark.parametrize("call", ["zeros", "full", "copy", "alloc", "dumps"])
 @pytest.mark.parametrize("kind", ["named", "file"])
-def test_the_error_says_which_file_system_is_full_and_three_ways_out(in_small, kind, call):
+def test_the_error_says_which_file_system_is_full_and_three_ways_out(in_small, kind):
     """As in a container, where /dev/shm has 64 MiB."""
     program = f"""
     arena = made({kind!r}, "1 GiB")
@@ -426,18 +427,21 @@ def test_the_error_says_which_file_system_is_full_and_three_ways_out(in_small, k
         "alloc": lambda: arena.alloc(20 << 20, zero=True),
         "dumps": lambda: arena.dumps(memoryview(bytes(20 << 20))),
     }}
-    try:
-        calls[{call!r}]()
-    except OutOfPages as error:
-        assert error.__cause__.errno == errno.ENOSPC
-        print(pickle.loads(pickle.dumps(error)))
-    assert arena.stats().used == 0
+    for call in calls:
+        try:
+            calls[call]()
+        except OutOfPages as error:
+            assert error.__cause__.errno == errno.ENOSPC
+            print(call, str(pickle.loads(pickle.dumps(error))).replace("\\n", " "))
+        assert arena.stats().used == 0
     """
-    told = in_small(16 << 10, program)
-    assert told.startswith("no room for "), told
-    assert "the file system at /dev/shm has too little room: it has 16 MiB, of which " in told
-    for way in ("--shm-size", "Arena(size)", "Arena.file(path, size)"):
-        assert way in told
+    lines = in_small(16 << 10, program).splitlines()
+    assert [line.split()[0] for line in lines] == ["zeros", "full", "copy", "alloc", "dumps"]
+    for told in lines:
+        assert told.split(" ", 1)[1].startswith("no room for "), told
+        assert "the file system at /dev/shm has too little room: it has 16 MiB, of which " in told
+        for way in ("--shm-size", "Arena(size)", "Arena.file(path, size)"):
+            assert way in told
 
 
 def test_an_arena_larger_than_its_file_system_warns_where_it_is_made(in_small):

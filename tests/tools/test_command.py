@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
 import subprocess
 import sys
@@ -40,9 +39,9 @@ def test_version_and_help(pagebuddy_command):
     assert "pagebuddy replay data/kernel-server.csv.gz --memory-map data/iomem.txt\n" in text
 
 
-def test_in_a_terminal(small, surroundings):
+def test_in_a_terminal(small, surroundings, new_terminal):
     """With colour and a progress bar; the bar is not mixed into what is printed."""
-    ours, theirs = pty.openpty()
+    ours, theirs = new_terminal()
     command = [sys.executable, "-m", "pagebuddy", "replay", str(small[0])]
     process = subprocess.Popen(
         command,
@@ -80,11 +79,19 @@ def test_a_reader_that_leaves_early(small, options, surroundings):
     ("arguments", "told"),
     [
         (["replay", "x", "--at", "no"], r"invalid value for '--at': 'no' is not one of .*'end'"),
-        (["stat", "x", "--every", "no"], r"invalid value for '--every': .*(number|float)"),
-        (["bench", "--rounds", "0"], r"invalid value for '--rounds': .*1"),
+        pytest.param(
+            ["stat", "x", "--every", "no"],
+            r"invalid value for '--every': .*(number|float)",
+            marks=pytest.mark.soak,
+        ),
+        pytest.param(
+            ["bench", "--rounds", "0"],
+            r"invalid value for '--rounds': .*1",
+            marks=pytest.mark.soak,
+        ),
         (["ls", "--nope"], r"no such option: --nope"),
         (["nope"], r"no such command 'nope'"),
-        (["stat"], r"missing argument 'NAME'"),
+        pytest.param(["stat"], r"missing argument 'NAME'", marks=pytest.mark.soak),
     ],
     ids=lambda given: given[-1] if isinstance(given, list) else "",
 )

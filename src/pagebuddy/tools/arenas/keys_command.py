@@ -7,8 +7,8 @@ import time
 from typing import Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -17,7 +17,11 @@ from pagebuddy.tools.arenas.arena_layout import name_of
 from pagebuddy.tools.arenas.lookup import Name, path_of
 from pagebuddy.tools.arenas.snapshot import Snapshot
 from pagebuddy.tools.terminal.refusal import plain_refusals
+from pagebuddy.tools.terminal.tables import add_figures, add_names, listing, name_cell
 from pagebuddy.tools.terminal.units import counted, in_bytes, in_time, shown
+
+# With fewer columns, keys are printed as lines instead of a table.
+_TABLE_FITS = 60
 
 
 def keys_command(
@@ -53,7 +57,10 @@ def keys_command(
         console.print(Text(f"{shown(name)} has no buffers under a key"))
         return
     names = {slot: name_of(row) for slot, row in processes.items()}
-    console.print(_table(rows, names))
+    if console.width < _TABLE_FITS:
+        _print_narrow(rows, names, console)
+    else:
+        console.print(_table(rows, names))
 
 
 def kept_rows(snapshot: Snapshot) -> list[BufferRow]:
@@ -61,16 +68,16 @@ def kept_rows(snapshot: Snapshot) -> list[BufferRow]:
     return sorted((row for row in snapshot.buffers() if row.key), key=lambda row: row.key or "")
 
 
-def key_lines(rows: list[BufferRow], most: int) -> list[Text]:
-    """A line for each of the first keys, and one that counts the rest."""
-    lines = [
-        Text(f"{shown(row.key or '')}: {in_bytes(row.nbytes)} at {row.offset:#x}", no_wrap=True)
-        for row in rows[:most]
-    ]
+def key_lines(rows: list[BufferRow], most: int, width: int) -> list[Text]:
+    """A line for each of the first keys, which is shortened to fit, and one that counts the rest."""
+    lines = []
+    for row in rows[:most]:
+        figures = f": {in_bytes(row.nbytes)} at {row.offset:#x}"
+        line = Text(shown(row.key or ""))
+        line.truncate(width - len(figures), overflow="ellipsis")
+        lines.append(line.append(figures))
     if len(rows) > most:
         lines.append(Text(f"and {counted(len(rows) - most, 'more key')}"))
-    for line in lines:
-        line.overflow = "ellipsis"
     return lines
 
 
@@ -79,19 +86,29 @@ def _age_of(row: BufferRow) -> float:
     return max(time.time() - (row.kept_at or 0), 0)
 
 
-def _table(rows: list[BufferRow], names: dict[int, str]) -> Table:
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    # Only columns that may wrap get narrower; their text does not wrap.
-    table.add_column("key")
-    table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("age", justify="right", no_wrap=True)
-    table.add_column("holders")
+def _holders(row: BufferRow, names: dict[int, str]) -> str:
+    return ", ".join(names.get(slot, str(slot)) for slot in row.holders)
+
+
+def _print_narrow(rows: list[BufferRow], names: dict[int, str], console: Console) -> None:
     for row in rows:
-        holders = ", ".join(shown(names.get(slot, str(slot))) for slot in row.holders)
+        console.print(Text(shown(row.key or ""), style="bold"))
+        told = f"{in_bytes(row.nbytes)}, kept {in_time(_age_of(row))} ago"
+        if row.holders:
+            told += f", held by {shown(_holders(row, names))}"
+        console.print(Padding(Text(told), (0, 0, 0, 2)))
+
+
+def _table(rows: list[BufferRow], names: dict[int, str]) -> Table:
+    table = listing()
+    add_names(table, "key")
+    add_figures(table, "size", "age")
+    add_names(table, "holders")
+    for row in rows:
         table.add_row(
-            Text(shown(row.key or ""), no_wrap=True, overflow="ellipsis"),
+            name_cell(row.key or ""),
             in_bytes(row.nbytes),
             in_time(_age_of(row)),
-            Text(holders or "-", no_wrap=True, overflow="ellipsis"),
+            name_cell(_holders(row, names) or "-"),
         )
     return table
