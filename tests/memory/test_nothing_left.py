@@ -49,7 +49,7 @@ def many_failures(left_behind, tries):
     ("size", "options", "error"),
     [
         (0, PLAIN, ValueError),
-        ("2 KB", PLAIN, ValueError),
+        ("2 pages", PLAIN, ValueError),
         (1 << 61, PLAIN, ValueError),
         ("15 TiB", Options(reserve=True), OutOfPages),
         ("15 TiB", Options(populate=True), OutOfPages),
