@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import resource
 import signal
 import sys
 
@@ -24,6 +25,7 @@ from pagebuddy.sharing.words import (
     OP_REPAIR,
     OP_VERIFY,
     SLOT_MAGAZINE,
+    SLOT_STICKY,
     SLOT_WORDS,
 )
 from verification.stepping import copy_of, kill_at_work, steps_of, words_after_each_change
@@ -63,6 +65,23 @@ def dropping_many(arena):
         del buffers[0]
 
 
+def end_sharing(arena):
+    """Share a slot with a child, which ends; drop one of two buffers meanwhile."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    next_free = os.dup(0)
+    os.close(next_free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next_free, limits[1]))
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    arena.held.pop(0)
+    os.waitpid(pid, 0)
+    assert "kept" in arena
+    slot = arena._attachment.figures["slot"]
+    if arena._attachment.memory[ARENA_WORDS + slot * SLOT_WORDS + SLOT_STICKY]:
+        raise RuntimeError("the slot is still shared")
+
+
 def fork():
     """Fork a child that exits at once."""
     pid = os.fork()
@@ -93,6 +112,7 @@ OPERATIONS = {
     "drop and draw": dropping,
     "drop more than a magazine holds": dropping_many,
     "fork": lambda arena: fork(),
+    "end sharing": end_sharing,
 }
 
 # The number of commits of an operation, if not 0 or 1.
@@ -168,7 +188,13 @@ def truth_of(arena, words):
     return rows
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.soak if name == "end sharing" else ())
+        for name in OPERATIONS
+    ],
+)
 def test_a_process_killed_at_any_instruction_leaves_whole_commits(arena, name):
     truths = []
     words = steps_of(arena, lambda: OPERATIONS[name](arena))

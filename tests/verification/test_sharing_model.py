@@ -20,17 +20,17 @@ FORKING = {**TWO, "born": 1, "magazines": True, "threads": 2}
 # operations are off.
 WORLDS = {
     "every day": (EVERY_DAY, (39_779, 87_542)),
-    "forked": ({**TWO, "born": 1}, (1_784, 2_808)),
+    "forked": ({**TWO, "born": 1}, (1_981, 3_037)),
     "withdrawn": ({**TWO, "ticks": 1, "sends": 1, "withdraw": True}, (7_184, 15_756)),
     "kept": ({**TWO, "entries": 1}, (14_689, 37_380)),
-    "resized": ({**TWO, "born": 1, "pages": 2, "resize": True}, (8_592, 15_907)),
+    "resized": ({**TWO, "born": 1, "pages": 2, "resize": True}, (9_441, 16_900)),
     "detached": ({**TWO, "detach": True}, (4_395, 10_024)),
     "lingering": ({**TWO, "detach": True, "lingering": True}, (7_003, 15_276)),
     "threads": ({**TWO, "born": 1, "deaths": 0, "threads": 2}, (1_941, 3_570)),
     "magazines": ({**MAGAZINES, "deaths": 1}, (2_884, 6_556)),
     "magazines of two threads": ({**MAGAZINES, "threads": 2}, (8_020, 21_104)),
-    "magazines and forks": (FORKING, (19_136, 43_391)),
-    "magazines and sticky slots": ({**FORKING, "slots": 1}, (3_241, 8_472)),
+    "magazines and forks": (FORKING, (23_172, 50_747)),
+    "magazines and sticky slots": ({**FORKING, "slots": 1}, (4_083, 9_744)),
 }
 
 SMALL = {"procs": 2, "born": 1, "slots": 2, "ticks": 0, "sends": 0, "allocs": 1, "deaths": 1}
@@ -53,6 +53,7 @@ DAMAGE = {
     Flaw.NO_SERIAL: ({**ALONE, "sends": 2}, "claimed twice"),
     Flaw.CHILD_REGISTERS_ITSELF: ({**SMALL, "slots": 1, "deaths": 0}, "whose block is gone"),
     Flaw.SHARE_SLOT_NOT_STICKY: ({**SMALL, "slots": 1}, "without a hold"),
+    Flaw.UNSHARE_EARLY: ({**SMALL, "slots": 1, "deaths": 0}, "without a hold"),
     Flaw.BITS_BEFORE_SLOT: ({**SMALL, "deaths": 0}, "page lost"),
     Flaw.UNLEASE_BEFORE_FORK: ({**SMALL, "deaths": 0}, "lost its lease"),
     Flaw.FREE_SLOT_FIRST: ({**SMALL, "born": 2}, "page lost"),

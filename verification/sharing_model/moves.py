@@ -89,6 +89,9 @@ def wishes(state: State, i: int, configuration: Configuration) -> Iterator[Move]
         yield Move("wants", i, DETACH)
     if state.next_incarnation <= configuration.allocs:
         yield Move("wants", i, Operation("alloc"))
+    early = configuration.flaw is Flaw.UNSHARE_EARLY
+    if state.sticky[me.slot] and (early or state.leases[me.slot] == 1 << i):
+        yield Move("wants", i, Operation("unshare"))
     for slot in state.dead_slots()[:1]:
         if configuration.flaw in IN_PIECES:
             yield Move("wants", i, Operation("reap_page", slot, 0))

@@ -39,6 +39,7 @@ if not cython.compiled:
     from pagebuddy.sharing.system.alive import locks_the_arena
     from pagebuddy.sharing.system.child import drop_own_lease, take_own_lease
     from pagebuddy.sharing.system.gate import Gate, gate_give, gate_take
+    from pagebuddy.sharing.system.sharers import end_tally
     from pagebuddy.sharing.words import (
         DONE,
         LOCK_MUTEX,
@@ -139,7 +140,8 @@ class Attachment(ArenaState):
             self.ending = False
             self.next_ticket = self.fork_slot = self.recorded = 0
             self.top_round = self.most_rounds = self.away = 0
-            self.fork_locked = self.sticky = self.is_full = False
+            self.fork_locked = self.sticky = self.unsettled = self.is_full = False
+            self.n_shares = self.tally = self.tally_address = 0
             self.lease = None
             self.fault = self.fault_node = self.seen_fault = self.seen_node = 0
         use(self, 0)
@@ -481,6 +483,7 @@ if not cython.compiled:
             return
         if a.slot and not a.medium.is_cut():
             run_operation(a, Request(), OP_DETACH, 0 if a.deferred else LOCK_PATIENCE_MS)
+        end_tally(a)
         if a.lease is not None:
             a.lease.release()
         # Its number may refer to another file of the program's.

@@ -30,7 +30,8 @@ class ArenaState(State):
     These hold:
     - What describes the arena is set once.
     - `local[node - N_HEADS]` is one less than the number of this process's objects for the buffer there;
-      it changes only under the arena's lock.
+      it changes only under the arena's lock. Without an object it is 0 as well. Bit 63 marks buffers
+      with an object while this process shares its slot.
     - A deferred hold belongs to an object that is gone; it counts as a hold until it is ended.
     - The engine sees one section, which is always in use.
     """
@@ -91,10 +92,15 @@ class ArenaState(State):
     known_pages: cython.p_ulonglong
     seen_trims: u64
 
-    # A fork in progress, and whether this slot is shared with a child.
+    # A fork in progress, and whether this slot is shared with other processes. `unsettled` is not 0 as
+    # long as there are marks or holds without an object: see `holding/shared_slot.py`.
     fork_slot: u64
     fork_locked: cython.bint
     sticky: cython.bint
+    unsettled: u64
+    n_shares: u64  # how often this process shared its slot
+    tally: i64  # by which the system counts who shares it, and its address, or 0
+    tally_address: u64
     seen_by_children: cython.bint  # who have no slots or leases: the arena is for one process
     child_lease: Any  # uncompiled, a Lease or None
     child_lease_address: u64

@@ -138,6 +138,12 @@ if not cython.compiled:
     PROBED_BYTE = LEASE_BYTE - 3
     LOCK_BYTE = LEASE_BYTE - 4
 
+    # The state of a process that shares its slot, or did: see `holding/shared_slot.py`; and the mark.
+    UNMARKED = 1
+    MARKED = 2
+    MARKED_STILL = 3
+    OWN_OBJECT = 1 << 63
+
     # What an UNBACKED operation needs: the node of a granule, or one of these.
     MISSING_DIRECTORY = 1
     MISSING_TICKETS = 2

@@ -7,7 +7,7 @@ The shared words change only under the lock, so an operation is planned when it 
 - `sizes`: grow and shrink a buffer.
 - `tickets`: send, claim, withdraw and expire.
 - `directory`: keep, unkeep and find.
-- `slots`: attach, detach, fork and reap.
+- `slots`: attach, detach, fork, end the sharing of a slot, and reap.
 - `recovery`: what a process does first if the previous owner of the lock died.
 - `steps`: steps that most plans share.
 """
@@ -25,6 +25,7 @@ from verification.sharing_model.plans.slots import (
     free_slot,
     reap,
     reap_page,
+    unshare,
 )
 from verification.sharing_model.plans.spans import alloc, drop, join
 from verification.sharing_model.plans.tickets import claim, expire, send, withdraw
@@ -42,7 +43,7 @@ PLANS: dict[str, Plan] = {
         *(send, claim, withdraw, expire),
         *(keep, unkeep, find),
         *(reap_page, free_slot),  # used only by flaws
-        *(attach, detach, fork, reap),
+        *(attach, detach, fork, unshare, reap),
     )
 }
 

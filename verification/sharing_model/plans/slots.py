@@ -1,4 +1,4 @@
-"""Plans of slots: attach, fork, detach, and reap the slots of dead processes."""
+"""Plans of slots: attach, fork, detach, end the sharing of a slot, and reap slots of dead processes."""
 
 from __future__ import annotations
 
@@ -99,6 +99,30 @@ def detach(state: State, i: int, operation: Operation, flaw: Flaw | None) -> lis
         return [left, end_lease, Step("pause", value=Operation("free_slot", mine))]
     lost = [] if flaw is Flaw.DETACH_LEAVES_HOLDS else emptied(state.words, [mine], flaw)
     return [BUSY, *lost, left, Step("slots", mine, FREE), DONE, UNLOCK_EARLY, end_lease, END]
+
+
+def unshare(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
+    """End the sharing of a slot that no other process has any more: first the holds without an object.
+
+    The engine notes for each process which buffers it has objects for. Here those are its views, and
+    what its other thread is about to drop. In the engine this is a part of each operation.
+    """
+    me = state.processes[i]
+    alone = state.leases[me.slot] == 1 << i or flaw is Flaw.UNSHARE_EARLY
+    if not state.sticky[me.slot] or not alone:
+        return REFUSED
+    if state.words.magazines[me.slot] and operation.first is None:
+        # Another thread of the process that forked may have loaded it meanwhile.
+        again = Operation("unshare", "the magazine was emptied")
+        return [BUSY, Step("take_round", me.slot, flaw), Step("plan_again", value=again)]
+    used = {view.buffer.page for view in me.views}
+    if me.other and me.other.operation and me.other.operation.name == "drop":
+        used.add(me.other.operation.first.page)
+    lost: list[Step] = []
+    for page, hold in enumerate(state.words.holds):
+        if hold >> me.slot & 1 and state.words.records[page] and page not in used:
+            lost += losing(state.words, page, 1 << me.slot)
+    return [BUSY, *lost, Step("sticky", me.slot, 0), DONE, UNLOCK]
 
 
 def free_slot(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:

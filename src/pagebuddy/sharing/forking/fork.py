@@ -6,7 +6,7 @@ attachment that is not in an operation. The child does not touch the mutex: a th
 it.
 
 If there is no free slot, no lease or no lock, the child shares its parent's slot, which is *sticky* from
-then on: its holds end only when all processes that share it are gone.
+then on: its holds end only when a single process has it again. See `holding/shared_slot.py`.
 
 An arena for one process, in memory that forked children also see, has no leases, so no process can tell
 when a child ends: the buffers that are held at a fork are held by the slot CHILDREN for ever.
@@ -19,6 +19,7 @@ if not cython.compiled:
     from pagebuddy.sharing.holding.holds import add_hold, holds, settle_and_find_first
     from pagebuddy.sharing.holding.magazine import empty_magazine
     from pagebuddy.sharing.holding.reaping import begin_slot, reap
+    from pagebuddy.sharing.holding.shared_slot import end_sharing, mark_objects, share_slot
     from pagebuddy.sharing.operations.enter import enter, leave
     from pagebuddy.sharing.recovery.takeover import next_buffer, take_over
     from pagebuddy.sharing.state import ArenaState, magazine_at, slot_at
@@ -30,10 +31,10 @@ if not cython.compiled:
         is_present,
         own_pid,
         renew_locks,
-        share_lease,
         take_child_lease,
     )
     from pagebuddy.sharing.system.lock import unlock
+    from pagebuddy.sharing.system.sharers import end_tally
     from pagebuddy.sharing.words import (
         A_BUSY,
         A_NAMESPACE_DEVICE,
@@ -51,7 +52,6 @@ if not cython.compiled:
         SLOT_PID,
         SLOT_START,
         SLOT_STATE,
-        SLOT_STICKY,
         hold_bit,
         hold_word,
         is_live_slot,
@@ -119,16 +119,6 @@ def leave_to_children(a: ArenaState) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def share_slot(a: ArenaState) -> cython.void:
-    """Share this process's slot and lease with a child; from now on, this process ends no hold."""
-    a.sticky = True
-    store(a.slots, slot_at(a.slot) + SLOT_STICKY, 1)
-    share_lease(a)
-
-
-@cython.nogil
-@cython.exceptval(check=False)
-@cython.cfunc
 def prepare_fork(a: ArenaState) -> cython.void:
     """Before a fork: make what the child needs, and keep the lock."""
     a.fork_slot = 0
@@ -143,6 +133,8 @@ def prepare_fork(a: ArenaState) -> cython.void:
         return
     if enter(a, OP_FORK, FORK_PATIENCE_MS) == DONE:
         a.fork_locked = True
+        if a.unsettled:
+            end_sharing(a)
         empty_magazine(a, a.slot)
         slot: u64 = take_slot_for_child(a)
         if slot == 0 and reap(a):
@@ -151,6 +143,8 @@ def prepare_fork(a: ArenaState) -> cython.void:
             begin_slot(a, slot)
             describe_child(a, slot)
             copy_holds(a, slot)
+        elif a.unsettled == 0:
+            mark_objects(a)
         if a.fault:
             a.fault = 0
             if take_over(a, a.words[H_HIGH_WATER], False) and slot:
@@ -198,6 +192,7 @@ def begin_child(a: ArenaState) -> cython.void:
         a.slot = a.fork_slot
         a.my_word = hold_word(a.slot)
         a.my_bit = hold_bit(a.slot)
+        end_tally(a)
         a.sticky = False
         a.fork_slot = 0
         if a.lock_kind == LOCK_MUTEX:

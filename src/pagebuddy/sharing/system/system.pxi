@@ -336,8 +336,8 @@ cdef void adopt_lease(ArenaState a) noexcept nogil:
     inherit(a.lease_address, a.lease_bytes, 0)
 
 
-cdef void share_lease(ArenaState a) noexcept nogil:
-    inherit(a.lease_address, a.lease_bytes, 1)
+cdef void set_lease_inherited(ArenaState a, bint inherited) noexcept nogil:
+    inherit(a.lease_address, a.lease_bytes, inherited)
 
 
 cdef void renew_locks(ArenaState a) noexcept nogil:
