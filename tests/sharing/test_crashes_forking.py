@@ -99,9 +99,13 @@ class Mortal:
         os.close(bear)
         if not os.read(born, 1):
             os.kill(os.getpid(), signal.SIGKILL)
+        self.go_on(arena, buffers)
         os._exit(0)
 
     fork = staticmethod(os.fork)
+
+    def go_on(self, arena, buffers):
+        """After the fork, do nothing else."""
 
     def has_child(self):
         """Return whether there is a living child."""
@@ -137,6 +141,17 @@ class Sharer(Mortal):
     @staticmethod
     def fork():
         return without_descriptors(os.fork)
+
+
+class Leaver(Sharer):
+    """The same, and then the parent takes a slot of its own."""
+
+    def go_on(self, arena, buffers):
+        """Drop a buffer, and take a slot."""
+        del buffers[1:]
+        arena.reap()
+        assert has_its_slot_alone(arena)
+        assert are_sound(buffers)
 
 
 def without_descriptors(act):
@@ -187,7 +202,7 @@ def deaths_of(mortal, Arena, points, effort):
     return deaths_at_stores(mortal.act, step, first)
 
 
-@pytest.mark.parametrize("points", ["lines", "stores"])
+@pytest.mark.parametrize("points", [pytest.param("lines", marks=pytest.mark.soak), "stores"])
 def test_a_process_killed_when_it_ends_the_sharing_of_its_slot_leaves_nothing_behind(
     Arena, engine, name, look, points, effort
 ):
@@ -207,7 +222,14 @@ def test_a_process_killed_when_it_ends_the_sharing_of_its_slot_leaves_nothing_be
     os.close(mortal.say)
 
 
-@pytest.mark.parametrize("Mortal", [Mortal, Sharer], ids=["own slot", "shared slot"])
+@pytest.mark.parametrize(
+    "Mortal",
+    [
+        pytest.param(Mortal, id="own slot"),
+        pytest.param(Sharer, id="shared slot"),
+        pytest.param(Leaver, id="then its own", marks=pytest.mark.soak),
+    ],
+)
 @pytest.mark.parametrize("points", ["lines", "stores"])
 def test_a_process_killed_inside_a_fork_leaves_nothing_behind(
     Arena, engine, name, look, points, effort, Mortal

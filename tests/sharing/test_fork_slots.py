@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import pytest
 
+from pagebuddy import OutOfPages
 from pagebuddy.sharing.words import (
     SLOT_NAME,
     SLOT_NAME_WORDS,
@@ -214,9 +215,9 @@ def test_a_grandchild_with_its_own_slot_does_not_keep_a_shared_slot_alive(arena,
     assert child.hear() == "forked"
     assert child.wait() == 0
     states = sorted((row.sticky, row.alive) for row in rows(arena))
-    # Before it exited, the parent had its slot alone.
-    assert states == [(False, False), (False, True)]
-    assert arena.reap() == 1
+    # For the second fork, the parent left the shared slot.
+    assert states == [(False, False), (False, True), (True, False)]
+    assert arena.reap() == 2
     taken = take_all(arena)
     child.say("look")
     assert child.hear() == "True"
@@ -342,6 +343,77 @@ def test_a_child_with_its_own_slot_keeps_nothing_that_its_parent_dropped_in_a_sh
         end()
         assert mine(arena) == [(False, 1)]
 
+    assert start(part).wait() == 0
+
+
+@pytest.mark.parametrize("call", ["reap", "fork", "full"])
+def test_a_process_leaves_a_shared_slot_when_it_can_have_its_own(arena, start, call):
+    def part(child):
+        dropped, buffer = patterned(arena), patterned(arena)
+        pid = without_descriptors(os.fork)
+        if pid == 0:
+            child.hear()
+            child.say(mine(arena)[0])
+            child.say(bytes(dropped.view) == bytes(buffer.view) == PATTERN)
+            child.say(mine(arena)[0])
+            del dropped, buffer
+            child.say(mine(arena)[0])
+            child.hear()
+            os._exit(0)
+        del dropped
+        assert mine(arena) == [(True, 2)]
+        if call == "reap":
+            assert arena.reap() == 0
+        elif call == "fork":
+            if os.fork() == 0:
+                os._exit(mine(arena) != [(False, 1)])
+            assert os.wait()[1] == 0
+        else:
+            filling = take_all(arena)
+            with suppress(OutOfPages):
+                arena.alloc(4096)
+            del filling
+        assert mine(arena) == [(False, 1)]
+        assert bytes(buffer.view) == PATTERN
+        del buffer
+        assert mine(arena) == [(False, 0)]
+        # The other process still has the slot in which all pages were taken.
+        assert arena.stats().n_spans == 2 or call == "full"
+        child.say("alone in the shared slot")
+        os.waitpid(pid, 0)
+        assert arena.reap() == 1 + (call == "fork")
+        assert arena.stats().used == 0
+
+    child = start(part)
+    assert child.hear() == "alone in the shared slot"
+    child.say("look")
+    assert [child.hear() for _ in range(4)] == ["(False, 2)", "True", "(False, 2)", "(False, 0)"]
+    child.say("end")
+    assert child.wait() == 0
+
+
+@pytest.mark.parametrize("call", ["reap", "fork"])
+def test_without_a_tally_a_process_gets_its_own_slot(arena, start, call, engine):
+    """As where the system has no shared memory of this kind."""
+
+    def part(child):
+        buffer = patterned(arena)
+        attachment = arena._attachment
+        pid = without_descriptors(os.fork)
+        if pid == 0:
+            os._exit(0)
+        os.waitpid(pid, 0)
+        attachment.tally_address = 0
+        assert mine(arena) == [(True, 1)]
+        if call == "reap":
+            assert arena.reap() == 1
+        elif os.fork() == 0:
+            os._exit(0)
+        assert mine(arena) == [(False, 1)]
+        assert bytes(buffer.view) == PATTERN
+
+    if engine == "compiled":
+        pytest.skip("compiled, the tally cannot be taken away")
     assert start(part).wait() == 0
 
 

@@ -20,16 +20,16 @@ FORKING = {**TWO, "born": 1, "magazines": True, "threads": 2}
 # operations are off.
 WORLDS = {
     "every day": (EVERY_DAY, (39_779, 87_542)),
-    "forked": ({**TWO, "born": 1}, (1_981, 3_037)),
+    "forked": ({**TWO, "born": 1}, (3_268, 4_789)),
     "withdrawn": ({**TWO, "ticks": 1, "sends": 1, "withdraw": True}, (7_184, 15_756)),
     "kept": ({**TWO, "entries": 1}, (14_689, 37_380)),
-    "resized": ({**TWO, "born": 1, "pages": 2, "resize": True}, (9_441, 16_900)),
+    "resized": ({**TWO, "born": 1, "pages": 2, "resize": True}, (16_841, 29_104)),
     "detached": ({**TWO, "detach": True}, (4_395, 10_024)),
     "lingering": ({**TWO, "detach": True, "lingering": True}, (7_003, 15_276)),
     "threads": ({**TWO, "born": 1, "deaths": 0, "threads": 2}, (1_941, 3_570)),
     "magazines": ({**MAGAZINES, "deaths": 1}, (2_884, 6_556)),
     "magazines of two threads": ({**MAGAZINES, "threads": 2}, (8_020, 21_104)),
-    "magazines and forks": (FORKING, (23_172, 50_747)),
+    "magazines and forks": (FORKING, (60_502, 126_792)),
     "magazines and sticky slots": ({**FORKING, "slots": 1}, (4_083, 9_744)),
 }
 
@@ -44,6 +44,7 @@ FINDERS = {**KEEPER, "born": 2, "slots": 2, "deaths": 0}
 LENDER = {**ALONE, "pages": 2, "resize": True}
 HOLDERS = {**SMALL, "pages": 2, "deaths": 0, "resize": True}
 LEAVERS = {**SMALL, "procs": 3, "born": 2, "allocs": 0, "deaths": 0, "detach": True, "fork": False}
+LEAVERS_OF_SLOTS = {**SMALL, "procs": 3, "born": 2, "deaths": 0, "detach": True}
 THREADS = {**SMALL, "deaths": 0, "threads": 2}
 
 # For each flaw, the smallest model with a violation, and a part of the message.
@@ -54,6 +55,7 @@ DAMAGE = {
     Flaw.CHILD_REGISTERS_ITSELF: ({**SMALL, "slots": 1, "deaths": 0}, "whose block is gone"),
     Flaw.SHARE_SLOT_NOT_STICKY: ({**SMALL, "slots": 1}, "without a hold"),
     Flaw.UNSHARE_EARLY: ({**SMALL, "slots": 1, "deaths": 0}, "without a hold"),
+    Flaw.LEAVE_BEFORE_HOLDS: (LEAVERS_OF_SLOTS, "without a hold"),
     Flaw.BITS_BEFORE_SLOT: ({**SMALL, "deaths": 0}, "page lost"),
     Flaw.UNLEASE_BEFORE_FORK: ({**SMALL, "deaths": 0}, "lost its lease"),
     Flaw.FREE_SLOT_FIRST: ({**SMALL, "born": 2}, "page lost"),

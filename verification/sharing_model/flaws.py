@@ -29,6 +29,7 @@ class Flaw(Enum):
     CHILD_REGISTERS_ITSELF = "child_registers_itself"
     SHARE_SLOT_NOT_STICKY = "share_slot_not_sticky"
     UNSHARE_EARLY = "unshare_early"
+    LEAVE_BEFORE_HOLDS = "leave_before_holds"
     BITS_BEFORE_SLOT = "bits_before_slot"
     UNLEASE_BEFORE_FORK = "unlease_before_fork"
     FORK_UNLOCKED = "fork_unlocked"
@@ -93,6 +94,7 @@ RULES = {
     Flaw.CHILD_REGISTERS_ITSELF: "the parent gives the child its slot, lease and holds before the fork",
     Flaw.SHARE_SLOT_NOT_STICKY: "a slot that parent and child share becomes sticky before the fork",
     Flaw.UNSHARE_EARLY: "a slot is sticky until a single process has it",
+    Flaw.LEAVE_BEFORE_HOLDS: "a process leaves a shared slot after it got its holds in another slot",
     Flaw.BITS_BEFORE_SLOT: "a slot is live before it gets a hold",
     Flaw.UNLEASE_BEFORE_FORK: "the parent keeps the child's lease until the fork is done",
     Flaw.FORK_UNLOCKED: "the parent holds the lock during the fork",

@@ -9,6 +9,7 @@ from verification.sharing_model.flaws import Flaw
 from verification.sharing_model.magazines import DRAWING, goes_on_unlocked, loading
 from verification.sharing_model.plans.directory import index_of
 from verification.sharing_model.plans.recovery import takeover
+from verification.sharing_model.plans.slots import free_slot_of
 from verification.sharing_model.state import (
     ALIVE,
     DEAD,
@@ -92,6 +93,8 @@ def wishes(state: State, i: int, configuration: Configuration) -> Iterator[Move]
     early = configuration.flaw is Flaw.UNSHARE_EARLY
     if state.sticky[me.slot] and (early or state.leases[me.slot] == 1 << i):
         yield Move("wants", i, Operation("unshare"))
+    if state.sticky[me.slot] and free_slot_of(state, configuration.flaw) is not None:
+        yield Move("wants", i, Operation("leave_slot"))
     for slot in state.dead_slots()[:1]:
         if configuration.flaw in IN_PIECES:
             yield Move("wants", i, Operation("reap_page", slot, 0))
