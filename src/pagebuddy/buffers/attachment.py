@@ -334,7 +334,7 @@ class Attachment(ArenaState):
             self.perform(Request(), OP_REAP, wait)
             answer = self.perform(request, OP_ALLOC, wait)
         if answer == NO_PAGES and request.n_pieces:
-            answer = self._alloc_beside_trims(request, wait)
+            answer = self.perform_beside_trims(request, OP_ALLOC, wait)
         if answer == NO_PAGES:
             raise self._no_pages(request)
         pages = filled(self, pages, request.node, n, n_bytes)
@@ -355,15 +355,15 @@ class Attachment(ArenaState):
             raise
         return buffer
 
-    def _alloc_beside_trims(self, request: Request, wait: Any) -> u64:
-        """`_alloc_slowly` while a process holds pages that it returns to the system."""
+    def perform_beside_trims(self, request: Request, operation: u64, timeout: Any = None) -> u64:
+        """`perform` again what found no pages while trims hold some."""
         answer: u64 = NO_PAGES
         end = time.monotonic() + TRIM_PATIENCE_S
         while answer == NO_PAGES and request.n_pieces and time.monotonic() < end:
             time.sleep(TRIM_PAUSE_S / 10)
-            answer = self.perform(request, OP_ALLOC, wait)
-        if answer == NO_PAGES and self.perform(Request(), OP_REAP, wait) == DONE:
-            answer = self.perform(request, OP_ALLOC, wait)
+            answer = self.perform(request, operation, timeout)
+        if answer == NO_PAGES and self.perform(Request(), OP_REAP, timeout) == DONE:
+            answer = self.perform(request, operation, timeout)
         return answer
 
     def _request(self, n_bytes: int, align: Any) -> Request:
