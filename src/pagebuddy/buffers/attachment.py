@@ -53,6 +53,7 @@ if not cython.compiled:
         OP_LOOK_UP,
         OP_MEASURE,
         OP_REAP,
+        OP_REAP_TICKETS,
         OP_TAKE_FREE,
         SLICE_MS,
         UNBACKED,
@@ -403,11 +404,16 @@ class Attachment(ArenaState):
         self.perform(request, OP_CLAIM)
         return self.made(request, request.n_bytes)
 
-    def unclaimed(self) -> Any:
-        """Return an `Unclaimed`, for tickets of one message."""
+    def unclaimed(self, group: int = 0) -> Any:
+        """Return an `Unclaimed`, for tickets of one message; they will be in a group, unless it is 0."""
         if not cython.compiled:
             from pagebuddy.buffers.unclaimed import Unclaimed
-        return Unclaimed(self)
+        return Unclaimed(self, group)
+
+    def end_group(self, group: int) -> None:
+        """End the tickets of a group that processes left behind which have ended."""
+        self.perform(Request(), OP_REAP)
+        self.perform(Request(group=group), OP_REAP_TICKETS)
 
     def trim_piece(self, offset: int, n_pages: int) -> Any:
         """Return the first free pages from an offset on that were used before to the system.
