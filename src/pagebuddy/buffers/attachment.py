@@ -54,6 +54,7 @@ if not cython.compiled:
         OP_LOOK_UP,
         OP_MEASURE,
         OP_REAP,
+        OP_REAP_TICKETS,
         OP_TAKE_FREE,
         SLICE_MS,
         UNBACKED,
@@ -336,7 +337,7 @@ class Attachment(ArenaState):
             self.perform(Request(), OP_REAP, wait)
             answer = self.perform(request, OP_ALLOC, wait)
         if answer == NO_PAGES and request.n_pieces:
-            answer = self._alloc_beside_trims(request, wait)
+            answer = self.perform_beside_trims(request, OP_ALLOC, wait)
         if answer == NO_PAGES:
             raise self._no_pages(request)
         pages = filled(self, pages, request.node, n, n_bytes)
@@ -357,15 +358,15 @@ class Attachment(ArenaState):
             raise
         return buffer
 
-    def _alloc_beside_trims(self, request: Request, wait: Any) -> u64:
-        """`_alloc_slowly` while a process holds pages that it returns to the system."""
+    def perform_beside_trims(self, request: Request, operation: u64, timeout: Any = None) -> u64:
+        """`perform` again what found no pages while trims hold some."""
         answer: u64 = NO_PAGES
         end = time.monotonic() + TRIM_PATIENCE_S
         while answer == NO_PAGES and request.n_pieces and time.monotonic() < end:
             time.sleep(TRIM_PAUSE_S / 10)
-            answer = self.perform(request, OP_ALLOC, wait)
-        if answer == NO_PAGES and self.perform(Request(), OP_REAP, wait) == DONE:
-            answer = self.perform(request, OP_ALLOC, wait)
+            answer = self.perform(request, operation, timeout)
+        if answer == NO_PAGES and self.perform(Request(), OP_REAP, timeout) == DONE:
+            answer = self.perform(request, operation, timeout)
         return answer
 
     def _request(self, n_bytes: int, align: Any) -> Request:
@@ -405,11 +406,16 @@ class Attachment(ArenaState):
         self.perform(request, OP_CLAIM)
         return self.made(request, request.n_bytes)
 
-    def unclaimed(self) -> Any:
-        """Return an `Unclaimed`, for tickets of one message."""
+    def unclaimed(self, group: int = 0) -> Any:
+        """Return an `Unclaimed`, for tickets of one message; they will be in a group, unless it is 0."""
         if not cython.compiled:
             from pagebuddy.buffers.unclaimed import Unclaimed
-        return Unclaimed(self)
+        return Unclaimed(self, group)
+
+    def end_group(self, group: int) -> None:
+        """End the tickets of a group that processes left behind which have ended."""
+        self.perform(Request(), OP_REAP)
+        self.perform(Request(group=group), OP_REAP_TICKETS)
 
     def trim_piece(self, offset: int, n_pages: int) -> Any:
         """Return the first free pages from an offset on that were used before to the system.

@@ -456,7 +456,10 @@ class Buffer:
             again = n != own and not cython.compiled
             request = Request(node, n, n_bytes, n_more_objects=again, is_unseen=unseen)
             try:
-                if self._allocator.perform(request, OP_RESIZE) == NO_PAGES:
+                answer = self._allocator.perform(request, OP_RESIZE)
+                if answer == NO_PAGES and request.n_pieces:
+                    answer = self._allocator.perform_beside_trims(request, OP_RESIZE)
+                if answer == NO_PAGES:
                     return False
             except BufferError:
                 # This object has that many pages, even if the buffer has more by now.

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from functools import partial
 from traceback import clear_frames
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
@@ -17,6 +18,7 @@ from pagebuddy.pool.breaking import break_apart
 from pagebuddy.pool.ending import at_end_of_workers
 from pagebuddy.pool.idle import LastFailure
 from pagebuddy.pool.parcel import Parcel, Sent
+from pagebuddy.sharing.words import MOST_GROUPS
 
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
@@ -30,7 +32,7 @@ _C = TypeVar("_C")
 # A fork server runs the main module, like a worker, from Python 3.14 on.
 _SERVER_DIED = "the fork server died when a worker was to be started; see its output for the cause"
 
-# The arena of the pool that this process is a worker of.
+# The arena of the pool that this process is a worker of, and the group of its results.
 _POOL_ARENA: list[Any] = []
 
 _LAST_FAILURE = LastFailure()
@@ -106,12 +108,15 @@ class ArenaExecutor(ProcessPoolExecutor):
         first = Parcel(arena, (initializer, tuple(initargs)))
         self._arena = arena
         self._first = first
-        super().__init__(max_workers, mp_context, _begin_worker, (arena, first), **options)
+        # With few pools in an arena no two have the same; only what dead workers left behind ends by it.
+        self._group = 1 + int.from_bytes(os.urandom(4), "little") % MOST_GROUPS
+        first_of_all = arena, self._group, first
+        super().__init__(max_workers, mp_context, _begin_worker, first_of_all, **options)
 
     def _start_executor_manager_thread(self) -> None:
         super()._start_executor_manager_thread()
         break_apart(self)
-        at_end_of_workers(self, self._first.drop)
+        at_end_of_workers(self, partial(_end_workers, self._first, self._arena, self._group))
 
     @property
     def arena(self) -> Arena:
@@ -166,7 +171,7 @@ class ArenaExecutor(ProcessPoolExecutor):
         call.sent.end()
         if self._executor_manager_thread is None:
             # `shutdown` has nothing to wait for, and no worker has begun.
-            self._sent_first.end()
+            self._first.drop()
 
     if TYPE_CHECKING:
         # As for the built-in `map`: the items must be what the function takes.
@@ -385,12 +390,20 @@ class ArenaFuture(Future[_T]):
         return True, False, None if error is not None else self.result(), error
 
 
-def _begin_worker(arena: Any, first: Parcel) -> None:
-    _POOL_ARENA[:] = [arena]
+def _begin_worker(arena: Any, group: int, first: Parcel) -> None:
+    _POOL_ARENA[:] = [arena, group]
     initializer, initargs = first.opened()
     first.forget()
     if initializer is not None:
         initializer(*initargs)
+
+
+def _end_workers(first: Parcel, arena: Any, group: int) -> None:
+    """When all workers have ended, release what was sent to them, and what they could not send."""
+    first.drop()
+    # In the pool's thread, where an error would only be printed.
+    with suppress(Exception):
+        arena._open.end_group(group)
 
 
 def _answer(call: Parcel) -> Parcel:
@@ -399,7 +412,8 @@ def _answer(call: Parcel) -> Parcel:
     _LAST_FAILURE.release(loop)
     fn, args, kwargs = call.opened()
     try:
-        return Parcel(_POOL_ARENA[0], fn(*args, **kwargs))
+        arena, group = _POOL_ARENA
+        return Parcel(arena, fn(*args, **kwargs), group)
     except BaseException as error:
         _empty_frames(error)
         del call, fn, args, kwargs

@@ -57,11 +57,12 @@ class Parcel:
 
     It is dumped when it is pickled and not before, so that only parcels on their way take memory.
     Unpickling claims the buffers and never raises, because this would end a worker or break its pool;
-    `opened` raises instead.
+    `opened` raises instead. `group` is that of its handles.
     """
 
-    def __init__(self, arena: Any, contents: Any) -> None:
+    def __init__(self, arena: Any, contents: Any, group: int = 0) -> None:
         self._arena = arena
+        self._group = group
         self._lock = Lock()
         self._delivery: Delivery | None = None
         self._contents = contents
@@ -102,7 +103,7 @@ class Parcel:
         self.sent.end()
 
     def __reduce__(self) -> Any:
-        unclaimed = packed(self._arena, self._contents, most=SMALL)
+        unclaimed = packed(self._arena, self._contents, SMALL, self._group)
         try:
             data: bytes = unclaimed.message
             self.sent.add(data)

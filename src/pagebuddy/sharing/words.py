@@ -100,7 +100,8 @@ if not cython.compiled:
     TICKET_GENERATION = 2
     TICKET_BYTES = 3
     TICKET_SENT = 4  # ms, CLOCK_MONOTONIC
-    TICKET_SENDER = 5  # 63..32 slot generation, 31..0 slot
+    TICKET_SENDER = 5  # 63..32 slot generation, 31..16 group, 15..0 slot
+    MOST_GROUPS = 0xFFFF  # group 0: none
 
     # The answer of an operation. A node, as an answer, is larger than all of these.
     DONE = 0

@@ -283,6 +283,7 @@ def do_resize(a: ArenaState, r: Request) -> u64:
     if r.n_pages < was and (not r.is_unseen or not is_held_by_me_alone(a, r.node)):
         return SHARED
     touched: u64 = a.base[A_TOUCHED]
+    r.n_pieces = 0
     if r.n_pages > was and r.n_pages <= a.total:
         raise_touched(a, r.node + r.n_pages if r.node + r.n_pages < a.n_nodes else a.n_nodes)
     if r.n_pages > a.total:
@@ -292,7 +293,9 @@ def do_resize(a: ArenaState, r: Request) -> u64:
     ):
         store(a.base, A_TOUCHED, touched)
         r.missing = a.fault_node
-        return answer_without_pages(a)
+        answer: u64 = answer_without_pages(a)
+        r.n_pieces = want_pieces(a) if answer == NO_PAGES else 0
+        return answer
     if a.fault:
         store(a.base, A_TOUCHED, touched)
         r.missing = a.fault_node
