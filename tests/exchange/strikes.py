@@ -15,8 +15,11 @@ PACKAGE = str(Path(pagebuddy.__file__).parent)
 # Uncompiled, the engine itself consists of steps: an exception there costs what the process holds.
 SENDS = ("exchange", "arena", "pool", "sharing/joining/sending", "sharing/joining/handle")
 
-# `try` is a NOP, which in some versions of Python is in no block.
-HANDLING = ("PUSH_EXC_INFO", "POP_EXCEPT", "RERAISE", "COPY", "WITH_EXCEPT_START", "NOP")
+# `try` is a NOP, which in some versions of Python is in no block, or in 3.10 SETUP_FINALLY.
+HANDLING = (
+    *("PUSH_EXC_INFO", "POP_EXCEPT", "RERAISE", "COPY", "WITH_EXCEPT_START"),
+    *("NOP", "SETUP_FINALLY"),
+)
 
 
 class Struck(BaseException):
