@@ -69,8 +69,8 @@ if TYPE_CHECKING:
 
 # How long an allocation waits for a process that trims and does not continue, and how long one that
 # trims waits for an allocation.
-TRIM_PATIENCE_S = 0.1
-TRIM_PAUSE_S = 0.001
+TRIM_PATIENCE_S = 1.0
+TRIM_PAUSE_S = 0.01
 
 
 # The garbage collector would clear the owners of the memory first, but detaching stores to that memory.
