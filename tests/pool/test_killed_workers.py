@@ -42,7 +42,7 @@ def test_a_killed_worker_leaves_no_handles_of_results_that_it_could_not_send(Are
 
     with pagebuddy.ArenaExecutor(1, multiprocessing.get_context("fork"), arena=arena) as pool:
         pool.submit(len, "").result()
-        (worker,) = pool._processes
+        (worker,) = pool._processes.values()
         # The least that the system permits: two results do not fit, and none is sent in parts.
         fcntl.fcntl(pool._result_queue._writer, fcntl.F_SETPIPE_SZ, 4096)
         first = pool.submit(begin_and_wait, tmp_path)
@@ -57,8 +57,8 @@ def test_a_killed_worker_leaves_no_handles_of_results_that_it_could_not_send(Are
             # This is not one of the pool's.
             data = arena.dumps(np.ones(3000))
             wait_until(lambda: arena.stats().tickets == 3)
-            os.kill(worker, signal.SIGKILL)
-            wait_until(lambda: not multiprocessing.process.active_children())
+            os.kill(worker.pid, signal.SIGKILL)
+            worker.join()
         finally:
             over.set()
         assert futures[0].result()[1].sum() == 3000
