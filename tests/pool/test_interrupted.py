@@ -141,6 +141,7 @@ def test_an_exception_in_a_thread_of_a_pool_leaves_nothing(
         finally:
             threading.settrace(None)
         tracer.at = at
+        (worker,) = pool._processes.values()
         with pool:
             future = pool.submit(np.copy, array)
             failure = future.exception()
@@ -148,5 +149,8 @@ def test_an_exception_in_a_thread_of_a_pool_leaves_nothing(
         del pool, future, failure
         arena.reap()
         assert account(arena) == before, at
+        # Python's pool leaves its workers if its thread ends. They would keep this process's pipes open.
+        worker.kill()
+        worker.join()
         if not tracer.has_struck:
             break

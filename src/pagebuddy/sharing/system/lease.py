@@ -141,6 +141,9 @@ def opened_again(fd: int) -> int:
     """Open the arena's file again, for locks of its own. Raises what `refused` returns."""
     try:
         return _opened_afresh(fd, os.O_RDWR)
+    except InterruptedError:
+        # A signal handler of the program raised it.
+        raise
     except OSError as error:
         raise refused(error, fd) from error
 
