@@ -137,6 +137,8 @@ include "buffers/attachment.py"
 include "buffers/unclaimed.py"
 include "buffers/source.py"
 include "buffers/source.pxi"
+include "buffers/raw_table.pxi"
+include "buffers/raw.pxi"
 
 
 # -- calls without options -------------------------------------------------------------------------

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+    from pagebuddy.arena.numpy_memory import NumpyMemory
     from pagebuddy.arena.recording import ArenaRecording
     from pagebuddy.buffers.attachment import Attachment
     from pagebuddy.buffers.buffer import Buffer
@@ -812,6 +813,57 @@ class Arena(ArenaView):
         copied: NDArray[Any] = self._open.array(given.shape, given.dtype, order, False, True)
         copied[...] = given
         return copied
+
+    def numpy_memory(self, threshold: int | str = "64 KiB", *, strict: bool = False) -> NumpyMemory:
+        """Let numpy allocate its own arrays in the arena, in a ``with`` block.
+
+        Inside the block, the memory of every array that numpy makes lies in the arena: results of
+        expressions, of pandas and scipy, of ``read_csv`` and ``numpy.load``. Sending such an array
+        copies nothing. It stays in the arena as long as numpy keeps it, also after the block and after
+        `close`.
+
+        Parameters
+        ----------
+        threshold : int or str, optional
+            Arrays of fewer bytes than this get numpy's own memory. Default: ``"64 KiB"``.
+        strict : bool, optional
+            Raise MemoryError if the arena has no room for an array. By default such an array gets
+            numpy's own memory, and is counted in ``stats().numpy_fallbacks``.
+
+        Returns
+        -------
+        NumpyMemory
+            A context manager.
+
+        Raises
+        ------
+        NotImplementedError
+            If the engine is not compiled, or was built without numpy.
+        ImportError
+            If numpy is not installed.
+        TypeError, ValueError
+            If an argument has a wrong type or value.
+
+        Notes
+        -----
+        It applies to the thread and context that enters the block (NEP 49): other threads enter a block
+        of their own. Blocks can be nested, also those of different arenas; the innermost one applies.
+        An array also counts as not fitting if the file system is full, or if the arena's lock is taken
+        for 50 ms.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> arena = Arena("16 MiB")
+        >>> a, b = np.ones(100_000), np.ones(100_000)
+        >>> with arena.numpy_memory():
+        ...     c = a + b
+        >>> arena.buffer_of(c).nbytes
+        800000
+        """
+        from pagebuddy.arena.numpy_memory import NumpyMemory
+
+        return NumpyMemory(self._open, threshold, strict)
 
     def buffer_of(self, array: Any) -> Buffer:
         """Return a buffer object for the pages of an array.

@@ -15,7 +15,7 @@ class ArenaStats(Stats):
     ----------
     n_pages, used, free, largest_free, free_blocks, n_spans
         The attributes of `Stats`: numbers of pages, blocks and buffers.
-    page_size, processes, dead, tickets, kept
+    page_size, processes, dead, tickets, kept, numpy_fallbacks
         The attributes below.
 
     Attributes
@@ -30,6 +30,9 @@ class ArenaStats(Stats):
         Number of handles that were sent and not received yet.
     kept : int
         Number of kept buffers, which outlive the processes that hold them.
+    numpy_fallbacks : int
+        Number of arrays that got numpy's own memory inside `Arena.numpy_memory`, since this process
+        attached: the arena had no room for them, or its lock was not available.
 
     Examples
     --------
@@ -43,7 +46,7 @@ class ArenaStats(Stats):
     used 8 KiB (2 pages) of 1 MiB in 1 buffer; free 1016 KiB, the largest run 1016 KiB; 1 process
     """
 
-    __slots__ = ("page_size", "processes", "dead", "tickets", "kept")  # noqa: RUF023
+    __slots__ = ("page_size", "processes", "dead", "tickets", "kept", "numpy_fallbacks")  # noqa: RUF023
     __match_args__: ClassVar[tuple[str, ...]] = (*Stats.__match_args__, *__slots__)
 
     def __init__(
@@ -59,6 +62,7 @@ class ArenaStats(Stats):
         dead: int,
         tickets: int,
         kept: int,
+        numpy_fallbacks: int = 0,
     ) -> None:
         super().__init__(n_pages, used, free, largest_free, free_blocks, n_spans)
         self.page_size: Final = page_size
@@ -66,6 +70,7 @@ class ArenaStats(Stats):
         self.dead: Final = dead
         self.tickets: Final = tickets
         self.kept: Final = kept
+        self.numpy_fallbacks: Final = numpy_fallbacks
 
     @property
     def n_bytes(self) -> int:
@@ -100,6 +105,8 @@ class ArenaStats(Stats):
             parts.append(f"{counted(self.tickets, 'handle')} not yet claimed")
         if self.kept:
             parts.append(f"{counted(self.kept, 'buffer')} kept")
+        if self.numpy_fallbacks:
+            parts.append(f"{counted(self.numpy_fallbacks, 'array')} in numpy's own memory")
         return "; ".join(parts)
 
     def as_dict(self) -> dict[str, object]:

@@ -78,6 +78,7 @@ class ArenaView:
             dead=sum(not alive for _, alive in slots),
             tickets=figures["n_tickets"],
             kept=figures["n_kept"],
+            numpy_fallbacks=a.numpy_fallbacks,
         )
 
     def buffers(self) -> Iterator[BufferRow]:

@@ -16,7 +16,7 @@ from pagebuddy.sharing.system import descriptors
 
 if not cython.compiled:
     from pagebuddy.allocator.buddy import small
-    from pagebuddy.buffers.arrays import array_of, checked_dtype, sides_and_bytes
+    from pagebuddy.buffers.arrays import array_of, checked_dtype, own_bytes, sides_and_bytes
     from pagebuddy.buffers.buffer import Buffer, made_buffer
     from pagebuddy.buffers.pages import (
         asked_of,
@@ -136,7 +136,7 @@ class Attachment(ArenaState):
             self.known_bits = self.known_tickets = 0
             self.ending = False
             self.next_ticket = self.fork_slot = self.recorded = 0
-            self.top_round = self.most_rounds = self.away = 0
+            self.top_round = self.most_rounds = self.away = self.fallbacks = 0
             self.fork_locked = self.sticky = self.is_full = False
             self.lease = None
             self.fault = self.fault_node = self.seen_fault = self.seen_node = 0
@@ -381,9 +381,7 @@ class Attachment(ArenaState):
 
     def joined(self, offset: int) -> Buffer:
         """Return a new object for the live buffer at an offset."""
-        request: Request = Request(N_HEADS + (offset >> self.page_bits))
-        self.perform(request, OP_JOIN)
-        return self.made(request, request.n_bytes)
+        return self._joined_at(offset, 0)
 
     def found(self, key: str) -> Buffer:
         """Return a new object for the buffer that is kept under a key. Raises KeyError."""
@@ -442,9 +440,29 @@ class Attachment(ArenaState):
             pages, _ = buffer._taken_if_any()
         node: u64 = node_of_pages(self, pages)
         if node == 0:
-            return None
+            return self._joined_under(pages)
         n: u64 = bytes_of_pages(pages) >> self.page_bits
         return made_buffer(self, pages, node, n, asked_of(pages))
+
+    @cython.cfunc
+    def _joined_under(self, owner: Any) -> Any:
+        """Return a new object for the raw buffer of an array of numpy; None if it is elsewhere."""
+        found = own_bytes(owner)
+        if found is None:
+            return None
+        address, n_bytes = found
+        start, limit = self.extent
+        if not start <= address < start + limit:
+            return None
+        # The array keeps its buffer meanwhile.
+        return self._joined_at(address - start, n_bytes or 1)
+
+    @cython.cfunc
+    def _joined_at(self, offset: u64, n_bytes: u64) -> Buffer:
+        """Return a new object of that size for the live buffer at an offset."""
+        request: Request = Request(N_HEADS + (offset >> self.page_bits), n_bytes=n_bytes)
+        self.perform(request, OP_JOIN)
+        return self.made(request, request.n_bytes)
 
     def request(self, **asked: Any) -> Request:
         """Return a `Request` of this engine."""

@@ -1,0 +1,173 @@
+# cython: language_level=3, binding=False, always_allow_keywords=False
+# distutils: language=c
+"""What needs numpy's C API: numpy's memory in an arena (NEP 49).
+
+`arena/numpy_memory.py` uses it. Numpy calls the functions of a *handler* for the memory of each array that
+is made while the handler is set, and keeps the handler as long as the array. They are C, need no GIL, and
+make no Python objects.
+"""
+
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, strcpy
+
+include "buffers/raw_table.pxi"
+
+cdef extern from "numpy/arrayobject.h":
+    int import_numpy "_import_array"() except -1
+    ctypedef struct PyDataMemAllocator:
+        void *ctx
+        void *(*malloc)(void *ctx, size_t size) noexcept nogil
+        void *(*calloc)(void *ctx, size_t nelem, size_t elsize) noexcept nogil
+        void *(*realloc)(void *ctx, void *ptr, size_t new_size) noexcept nogil
+        void (*free)(void *ctx, void *ptr, size_t size) noexcept nogil
+    ctypedef struct PyDataMem_Handler:
+        char name[127]
+        unsigned char version
+        PyDataMemAllocator allocator
+    object PyDataMem_SetHandler(object handler)
+    PyObject *PyDataMem_DefaultHandler
+
+cdef extern from *:
+    """
+    #define PB_MOST_BYTES SIZE_MAX
+    """
+    # Here a capsule is a pointer: in its destructor, a reference to it must not be counted.
+    object PyCapsule_New(void *pointer, const char *name, void (*destructor)(PyObject *) noexcept)
+    void *PyCapsule_GetPointer(PyObject *capsule, const char *name) noexcept
+    const size_t MOST_BYTES "PB_MOST_BYTES"
+
+cdef const char *HANDLER = "mem_handler"
+
+
+cdef struct Memory:
+    # First, because numpy's pointer to it is also a pointer to this.
+    PyDataMem_Handler handler
+    void *attachment
+    size_t threshold
+    bint strict
+
+
+# The functions for buffers in arenas, and numpy's own.
+cdef RawTable *RAW
+cdef PyDataMemAllocator *OWN
+
+
+cdef void *taken(Memory *m, size_t n, bint zero) noexcept nogil:
+    """Memory in the arena; NULL if it is to be numpy's own, which is counted, or if there is none."""
+    if n < m.threshold:
+        return NULL
+    cdef void *at = RAW.take(m.attachment, n, zero)
+    if at == NULL and not m.strict:
+        RAW.missed(m.attachment)
+    return at
+
+
+cdef bint must_be_there(Memory *m, size_t n) noexcept nogil:
+    """Whether memory of numpy's own will not do."""
+    return m.strict and n >= m.threshold
+
+
+cdef void *arena_malloc(void *ctx, size_t n) noexcept nogil:
+    cdef Memory *m = <Memory *> ctx
+    cdef void *at = taken(m, n, False)
+    return at if at or must_be_there(m, n) else OWN.malloc(OWN.ctx, n)
+
+
+cdef void *arena_calloc(void *ctx, size_t n, size_t each) noexcept nogil:
+    cdef Memory *m = <Memory *> ctx
+    if each and n > MOST_BYTES / each:
+        return NULL
+    cdef void *at = taken(m, n * each, True)
+    return at if at or must_be_there(m, n * each) else OWN.calloc(OWN.ctx, n, each)
+
+
+cdef void arena_free(void *ctx, void *at, size_t n) noexcept nogil:
+    # The address says whose memory it is: numpy may tell another size than it asked for.
+    if at == NULL or not RAW.give((<Memory *> ctx).attachment, at):
+        OWN.free(OWN.ctx, at, n)
+
+
+cdef void *moved_in(Memory *m, void *at, size_t n) noexcept nogil:
+    """Move numpy's own memory into the arena while it becomes n bytes long."""
+    cdef void *new = taken(m, n, False)
+    if new == NULL and must_be_there(m, n):
+        return NULL
+    # Of how many bytes it is, only this function knows.
+    cdef void *own = OWN.realloc(OWN.ctx, at, n)
+    if new == NULL:
+        return own
+    if own == NULL:
+        RAW.give(m.attachment, new)
+        return NULL
+    memcpy(new, own, n)
+    OWN.free(OWN.ctx, own, n)
+    return new
+
+
+cdef void *arena_realloc(void *ctx, void *at, size_t n) noexcept nogil:
+    cdef Memory *m = <Memory *> ctx
+    cdef size_t there
+    cdef void *new
+    if at == NULL:
+        return arena_malloc(ctx, n)
+    if not RAW.contains(m.attachment, at):
+        return moved_in(m, at, n)
+    if n == 0:
+        n = 1
+    if RAW.resize(m.attachment, at, n):
+        return at
+    there = RAW.readable(m.attachment, at)
+    new = arena_malloc(ctx, n) if there else NULL
+    if new:
+        memcpy(new, at, there if there < n else n)
+        RAW.give(m.attachment, at)
+    return new
+
+
+cdef void end_memory(PyObject *capsule) noexcept:
+    """End a handler: no array uses it any more."""
+    cdef Memory *m = <Memory *> PyCapsule_GetPointer(capsule, HANDLER)
+    Py_DECREF(<object> m.attachment)
+    free(m)
+
+
+def new_handler(attachment, size_t threshold, bint strict):
+    """Return a handler for numpy's memory in an arena, which keeps the arena attached."""
+    if not RAW.is_attachment(<PyObject *> attachment):
+        raise TypeError("the arena is not of the compiled engine")
+    cdef Memory *m = <Memory *> calloc(1, sizeof(Memory))
+    if m == NULL:
+        raise MemoryError
+    strcpy(m.handler.name, "pagebuddy")
+    m.handler.version = 1
+    m.handler.allocator.ctx = m
+    m.handler.allocator.malloc = arena_malloc
+    m.handler.allocator.calloc = arena_calloc
+    m.handler.allocator.realloc = arena_realloc
+    m.handler.allocator.free = arena_free
+    m.attachment = <void *> attachment
+    m.threshold = threshold
+    m.strict = strict
+    Py_INCREF(attachment)
+    try:
+        return PyCapsule_New(m, HANDLER, end_memory)
+    except BaseException:
+        Py_DECREF(attachment)
+        free(m)
+        raise
+
+
+def set_handler(handler):
+    """Let numpy use a handler in this thread and context from now on; return the one before."""
+    return PyDataMem_SetHandler(handler)
+
+
+from pagebuddy._compiled import raw_buffers
+
+import_numpy()
+RAW = <RawTable *> PyCapsule_GetPointer(<PyObject *> raw_buffers, RAW_TABLE)
+if RAW == NULL or RAW.n_bytes != sizeof(RawTable):
+    raise ImportError("pagebuddy's extensions are of different builds; install it again")
+OWN = &(<PyDataMem_Handler *> PyCapsule_GetPointer(PyDataMem_DefaultHandler, HANDLER)).allocator
