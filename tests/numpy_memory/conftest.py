@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -72,6 +73,23 @@ def run():
             text=True,
             timeout=120,
             env=os.environ,
+        )
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def run_file():
+    """Run a program from `programs/` to its end, which prints nothing on stderr; what it prints."""
+
+    def run(name, *arguments):
+        done = subprocess.run(
+            [sys.executable, Path(__file__).parent / "programs" / f"{name}.py", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=280,
         )
         assert (done.returncode, done.stderr) == (0, ""), done.stderr
         return done.stdout

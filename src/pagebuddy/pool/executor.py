@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from functools import partial
 from traceback import clear_frames
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
@@ -32,6 +33,8 @@ _SERVER_DIED = "the fork server died when a worker was to be started; see its ou
 
 # The arena of the pool that this process is a worker of.
 _POOL_ARENA: list[Any] = []
+# The same, until numpy allocates in it: workers that do not use numpy do not import it.
+_FOR_NUMPY: list[Any] = []
 
 _LAST_FAILURE = LastFailure()
 
@@ -56,6 +59,10 @@ class ArenaExecutor(ProcessPoolExecutor):
         The shared arena through which arguments and results travel. It must have room for the arguments
         of the calls in progress, about two a worker, and for all results that still exist. By default a
         new arena of half of the machine's memory, of which only used pages take memory.
+    numpy_memory : bool, optional
+        Workers allocate their arrays of 64 KiB or more in the arena, so that results are not copied; see
+        `Arena.numpy_memory`. This includes intermediate results. If there is no room, a worker uses
+        numpy's own memory. Has no effect where `Arena.numpy_memory` is not available. Default: True.
     **options
         All other keyword arguments of `ProcessPoolExecutor`, for example `max_tasks_per_child`.
 
@@ -93,6 +100,7 @@ class ArenaExecutor(ProcessPoolExecutor):
         initargs: tuple[Any, ...] = (),
         *,
         arena: Arena | None = None,
+        numpy_memory: bool = True,
         **options: Any,
     ) -> None:
         if arena is None:
@@ -106,7 +114,8 @@ class ArenaExecutor(ProcessPoolExecutor):
         first = Parcel(arena, (initializer, tuple(initargs)))
         self._arena = arena
         self._first = first
-        super().__init__(max_workers, mp_context, _begin_worker, (arena, first), **options)
+        begin = (arena, first, bool(numpy_memory))
+        super().__init__(max_workers, mp_context, _begin_worker, begin, **options)
 
     def _start_executor_manager_thread(self) -> None:
         super()._start_executor_manager_thread()
@@ -385,12 +394,22 @@ class ArenaFuture(Future[_T]):
         return True, False, None if error is not None else self.result(), error
 
 
-def _begin_worker(arena: Any, first: Parcel) -> None:
+def _begin_worker(arena: Any, first: Parcel, numpy_memory: bool) -> None:
     _POOL_ARENA[:] = [arena]
+    _FOR_NUMPY[:] = [arena] if numpy_memory else []
     initializer, initargs = first.opened()
     first.forget()
+    _enter_numpy_memory()
     if initializer is not None:
         initializer(*initargs)
+
+
+def _enter_numpy_memory() -> None:
+    """In a worker: let numpy allocate in the arena from now on, if it was imported."""
+    if _FOR_NUMPY and "numpy" in sys.modules:
+        arena = _FOR_NUMPY.pop()
+        with suppress(NotImplementedError, ImportError):
+            arena.numpy_memory().__enter__()
 
 
 def _answer(call: Parcel) -> Parcel:
@@ -398,6 +417,7 @@ def _answer(call: Parcel) -> Parcel:
     loop = sys._getframe(1)
     _LAST_FAILURE.release(loop)
     fn, args, kwargs = call.opened()
+    _enter_numpy_memory()
     try:
         return Parcel(_POOL_ARENA[0], fn(*args, **kwargs))
     except BaseException as error:
