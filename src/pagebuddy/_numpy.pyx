@@ -1,13 +1,13 @@
 # cython: language_level=3, binding=False, always_allow_keywords=False
 # distutils: language=c
-"""What needs numpy's C API: numpy's memory in an arena (NEP 49).
+"""What needs numpy's C API: numpy's memory in an arena (NEP 49), and new arrays over buffers.
 
-`arena/numpy_memory.py` uses it. Numpy calls the functions of a *handler* for the memory of each array that
+`arena/numpy_memory.py` uses the former, `Attachment.array` the latter. Numpy calls the functions of a *handler* for the memory of each array that
 is made while the handler is set, and keeps the handler as long as the array. They are C, need no GIL, and
 make no Python objects.
 """
 
-from cpython.object cimport PyObject
+from cpython.object cimport PyObject, PyTypeObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, strcpy
@@ -26,6 +26,25 @@ cdef extern from "numpy/arrayobject.h":
         char name[127]
         unsigned char version
         PyDataMemAllocator allocator
+    ctypedef Py_ssize_t npy_intp
+    ctypedef struct PyArray_Descr:
+        int type_num
+    PyTypeObject PyArray_Type
+    int NPY_DOUBLE
+    int NPY_ARRAY_CARRAY
+    int NPY_ARRAY_FARRAY
+    bint PyArray_DescrCheck(PyObject *thing) noexcept
+    PyArray_Descr *PyArray_DescrFromType(int number) noexcept
+    int PyArray_DescrConverter(PyObject *thing, PyArray_Descr **found) noexcept
+    bint PyTypeNum_ISNUMBER(int number) noexcept
+    bint PyTypeNum_ISBOOL(int number) noexcept
+    npy_intp PyDataType_ELSIZE(PyArray_Descr *kind) noexcept
+    PyObject *PyArray_NewFromDescr(
+        PyTypeObject *of, PyArray_Descr *kind, int n, npy_intp *sides, npy_intp *strides, void *at, int flags,
+        PyObject *base) noexcept
+    ctypedef struct PyArrayObject:
+        pass
+    int PyArray_SetBaseObject(PyArrayObject *array, PyObject *base) noexcept
     object PyDataMem_SetHandler(object handler)
     PyObject *PyDataMem_DefaultHandler
 
@@ -37,6 +56,11 @@ cdef extern from *:
     object PyCapsule_New(void *pointer, const char *name, void (*destructor)(PyObject *) noexcept)
     void *PyCapsule_GetPointer(PyObject *capsule, const char *name) noexcept
     const size_t MOST_BYTES "PB_MOST_BYTES"
+    void drop "Py_DECREF"(PyObject *thing) noexcept
+
+# As numpy 1 has.
+cdef enum:
+    MOST_SIDES = 32
 
 cdef const char *HANDLER = "mem_handler"
 
@@ -164,6 +188,98 @@ def set_handler(handler):
     return PyDataMem_SetHandler(handler)
 
 
+# -- arrays over new buffers ---------------------------------------------------------------------------
+
+cdef extern from *:
+    """
+    /* Only arguments for which numpy runs no Python code: an exception of that must not be lost. */
+    static int pb_is_plain_dtype(PyObject *thing) {
+        if (PyArray_DescrCheck(thing)) return 1;
+        if (PyUnicode_CheckExact(thing)) return PyUnicode_GET_LENGTH(thing) <= 3;
+        return PyType_Check(thing) && !(((PyTypeObject *)thing)->tp_flags & Py_TPFLAGS_HEAPTYPE); }
+    static int pb_is_float(PyObject *thing) { return thing == (PyObject *)&PyFloat_Type; }
+    /* "C" or "F", or 0. */
+    static int pb_order(PyObject *thing) {
+        Py_UCS4 letter;
+        if (!PyUnicode_CheckExact(thing) || PyUnicode_GET_LENGTH(thing) != 1) return 0;
+        letter = PyUnicode_READ_CHAR(thing, 0);
+        return letter == 'C' || letter == 'F' ? (int)letter : 0; }
+    /* The sides of a shape that is an int or a tuple of ints, and how many; -1 for anything else. */
+    static int pb_sides(PyObject *shape, npy_intp *sides, int most) {
+        int is_tuple = PyTuple_CheckExact(shape);
+        Py_ssize_t i, n = is_tuple ? PyTuple_GET_SIZE(shape) : 1;
+        if (n > most) return -1;
+        for (i = 0; i < n; i++) {
+            PyObject *side = is_tuple ? PyTuple_GET_ITEM(shape, i) : shape;
+            if (!PyLong_CheckExact(side)) return -1;
+            sides[i] = PyLong_AsSsize_t(side);
+            if (sides[i] < 0) { PyErr_Clear(); return -1; } }
+        return (int)n; }
+    """
+    bint is_plain_dtype "pb_is_plain_dtype"(PyObject *thing) noexcept
+    bint is_float "pb_is_float"(PyObject *thing) noexcept
+    int order_of "pb_order"(PyObject *thing) noexcept
+    int sides_of "pb_sides"(PyObject *shape, npy_intp *sides, int most) noexcept
+    void PyErr_Clear() noexcept
+
+
+cdef PyArray_Descr *plain_dtype(PyObject *dtype) noexcept:
+    """The dtype of numbers that an argument means, a new reference; NULL for anything else."""
+    cdef PyArray_Descr *kind = NULL
+    if is_float(dtype):
+        return PyArray_DescrFromType(NPY_DOUBLE)
+    if not is_plain_dtype(dtype):
+        return NULL
+    if not PyArray_DescrConverter(dtype, &kind):
+        PyErr_Clear()
+        return NULL
+    if not PyTypeNum_ISNUMBER(kind.type_num) and not PyTypeNum_ISBOOL(kind.type_num):
+        drop(<PyObject *> kind)
+        return NULL
+    return kind
+
+
+cdef PyObject *make_array(PyObject *a, PyObject *shape, PyObject *dtype, PyObject *order) noexcept:
+    cdef npy_intp sides[MOST_SIDES]
+    cdef int n = sides_of(shape, sides, MOST_SIDES), i
+    cdef int letter = order_of(order)
+    cdef size_t n_bytes
+    cdef PyArray_Descr *kind
+    cdef PyObject *held
+    cdef PyObject *array
+    cdef void *at = NULL
+    if n < 0 or letter == 0:
+        return NULL
+    kind = plain_dtype(dtype)
+    if kind == NULL:
+        return NULL
+    n_bytes = PyDataType_ELSIZE(kind)
+    for i in range(n):
+        if sides[i] and n_bytes > MOST_BYTES / sides[i]:
+            n_bytes = MOST_BYTES
+            break
+        n_bytes *= sides[i]
+    # An array without items has a page too.
+    held = RAW.hold_new(a, n_bytes if n_bytes else 1, &at)
+    if held == NULL:
+        drop(<PyObject *> kind)
+        return NULL
+    # This takes the reference to the dtype.
+    array = PyArray_NewFromDescr(
+        &PyArray_Type, kind, n, sides, NULL, at,
+        NPY_ARRAY_CARRAY if letter == c"C" else NPY_ARRAY_FARRAY, NULL)
+    if array == NULL:
+        PyErr_Clear()
+        drop(held)
+        return NULL
+    # This takes the reference to the hold.
+    if PyArray_SetBaseObject(<PyArrayObject *> array, held) < 0:
+        PyErr_Clear()
+        drop(array)
+        return NULL
+    return array
+
+
 from pagebuddy._compiled import raw_buffers
 
 import_numpy()
@@ -171,3 +287,4 @@ RAW = <RawTable *> PyCapsule_GetPointer(<PyObject *> raw_buffers, RAW_TABLE)
 if RAW == NULL or RAW.n_bytes != sizeof(RawTable):
     raise ImportError("pagebuddy's extensions are of different builds; install it again")
 OWN = &(<PyDataMem_Handler *> PyCapsule_GetPointer(PyDataMem_DefaultHandler, HANDLER)).allocator
+RAW.make_array = make_array

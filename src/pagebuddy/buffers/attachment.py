@@ -280,6 +280,10 @@ class Attachment(ArenaState):
 
         `stored` means that the caller will store to all items.
         """
+        if cython.compiled and not zero and not (stored and self.sparse):
+            made = quick_array(self, shape, dtype, order)  # type: ignore[name-defined]  # noqa: F821
+            if made is not None:
+                return made
         kind = checked_dtype(dtype)
         sides, nbytes = sides_and_bytes(shape, kind)
         # An array without items has a page too, so that it belongs to the arena.

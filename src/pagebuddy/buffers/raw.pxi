@@ -235,6 +235,52 @@ cdef void raw_missed(ArenaState a) noexcept nogil:
     count_up(&a.fallbacks)
 
 
+cdef PyObject *hold_new(PyObject *attachment, unsigned long long n_bytes, void **at) noexcept:
+    cdef Attachment a = <Attachment> attachment
+    if n_bytes == 0 or n_bytes > a.total << a.page_bits:
+        return NULL
+    try:
+        pages = a._pages_at_once(a._n_pages(n_bytes), n_bytes)
+    except MemoryError:
+        return NULL
+    if pages is None:
+        return NULL
+    at[0] = at_address(address_of_node(a, (<BufferHold> pages).node))
+    Py_INCREF(pages)
+    return <PyObject *> pages
+
+
+# Whether `_numpy` was imported, or cannot be.
+cdef bint SOUGHT_NUMPY = False
+
+
+cdef object quick_array(Attachment a, object shape, object dtype, object order):
+    """An array over a new buffer, made by numpy's C API; None if that is not possible at once."""
+    global SOUGHT_NUMPY
+    cdef PyObject *made
+    if RAW_BUFFERS_TABLE.make_array == NULL:
+        if SOUGHT_NUMPY:
+            return None
+        try:
+            import_module("pagebuddy._numpy")
+        except Exception:
+            pass
+        SOUGHT_NUMPY = True
+        if RAW_BUFFERS_TABLE.make_array == NULL:
+            return None
+    made = RAW_BUFFERS_TABLE.make_array(
+        <PyObject *> a, <PyObject *> shape, <PyObject *> dtype, <PyObject *> order
+    )
+    if made == NULL:
+        return None
+    array = <object> made
+    # That is one reference more than was given.
+    Py_DECREF(array)
+    return array
+
+
+from importlib import import_module
+
 cdef RawTable RAW_BUFFERS_TABLE
 RAW_BUFFERS_TABLE.n_bytes = sizeof(RawTable)
 RAW_BUFFERS_TABLE.is_attachment = raw_is_attachment
@@ -244,4 +290,5 @@ RAW_BUFFERS_TABLE.readable = <unsigned long long (*)(void *, void *) noexcept no
 RAW_BUFFERS_TABLE.contains = <int (*)(void *, void *) noexcept nogil> raw_contains
 RAW_BUFFERS_TABLE.give = <int (*)(void *, void *) noexcept nogil> raw_give
 RAW_BUFFERS_TABLE.missed = <void (*)(void *) noexcept nogil> raw_missed
+RAW_BUFFERS_TABLE.hold_new = hold_new
 raw_buffers = PyCapsule_New(&RAW_BUFFERS_TABLE, RAW_TABLE, NULL)
