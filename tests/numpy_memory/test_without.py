@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import pagebuddy
 from pagebuddy import COMPILED
 from pagebuddy.buffers import uncompiled
 
@@ -65,3 +68,43 @@ def test_without_numpy_it_says_what_to_install():
 
 def test_numpy_is_imported_only_when_it_is_used():
     assert output("import sys, pagebuddy; print('numpy' in sys.modules)") == "False\n"
+
+
+def test_a_build_without_numpy_leaves_it_out_and_says_so(monkeypatch, capsys):
+    path = Path(pagebuddy.__file__).parents[2] / "setup.py"
+    if not path.exists():
+        pytest.skip("this package was installed without its sources")
+    pytest.importorskip("setuptools")
+    spec = importlib.util.spec_from_file_location("build_without_numpy", path)
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    assert build.numpy_headers() == ""
+    assert (
+        "arena.numpy_memory is left out: there are no headers of numpy" in capsys.readouterr().err
+    )
+
+
+def test_extensions_of_two_builds_refuse_each_other():
+    """Otherwise one would call functions of the other at wrong places."""
+    if not COMPILED:
+        pytest.skip("there are no extensions")
+    pytest.importorskip("pagebuddy._numpy")
+    code = """
+import ctypes
+import numpy
+from pagebuddy import _compiled
+pointer = ctypes.pythonapi.PyCapsule_GetPointer
+pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+table = pointer(_compiled.raw_buffers, b"pagebuddy._compiled.raw_buffers")
+ctypes.c_ulonglong.from_address(table).value += 8
+try:
+    import pagebuddy._numpy
+except ImportError as refusal:
+    print(refusal)
+from pagebuddy import Arena
+print(Arena("1 MiB").empty(3).shape)
+"""
+    assert output(code) == (
+        "pagebuddy's extensions are of different builds; install it again\n(3,)\n"
+    )
