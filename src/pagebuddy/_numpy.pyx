@@ -10,7 +10,7 @@ make no Python objects.
 from cpython.object cimport PyObject, PyTypeObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy, strcpy
+from libc.string cimport memcpy, memset, strcpy
 
 include "buffers/raw_table.pxi"
 
@@ -58,9 +58,11 @@ cdef extern from *:
     const size_t MOST_BYTES "PB_MOST_BYTES"
     void drop "Py_DECREF"(PyObject *thing) noexcept
 
-# As numpy 1 has.
+# MOST_SIDES is that of numpy 1.
 cdef enum:
     MOST_SIDES = 32
+    # More zeros are not stored to pages that were never used, which only the Python code knows.
+    MOST_ZEROS = 65536
 
 cdef const char *HANDLER = "mem_handler"
 
@@ -239,7 +241,8 @@ cdef PyArray_Descr *plain_dtype(PyObject *dtype) noexcept:
     return kind
 
 
-cdef PyObject *make_array(PyObject *a, PyObject *shape, PyObject *dtype, PyObject *order) noexcept:
+cdef PyObject *make_array(
+    PyObject *a, PyObject *shape, PyObject *dtype, PyObject *order, int zero, int stored) noexcept:
     cdef npy_intp sides[MOST_SIDES]
     cdef int n = sides_of(shape, sides, MOST_SIDES), i
     cdef int letter = order_of(order)
@@ -259,11 +262,15 @@ cdef PyObject *make_array(PyObject *a, PyObject *shape, PyObject *dtype, PyObjec
             n_bytes = MOST_BYTES
             break
         n_bytes *= sides[i]
-    # An array without items has a page too.
-    held = RAW.hold_new(a, n_bytes if n_bytes else 1, &at)
+    held = NULL
+    if not zero or n_bytes <= MOST_ZEROS:
+        # An array without items has a page too.
+        held = RAW.hold_new(a, n_bytes if n_bytes else 1, zero or stored, &at)
     if held == NULL:
         drop(<PyObject *> kind)
         return NULL
+    if zero:
+        memset(at, 0, n_bytes)
     # This takes the reference to the dtype.
     array = PyArray_NewFromDescr(
         &PyArray_Type, kind, n, sides, NULL, at,

@@ -280,8 +280,8 @@ class Attachment(ArenaState):
 
         `stored` means that the caller will store to all items.
         """
-        if cython.compiled and not zero and not (stored and self.sparse):
-            made = quick_array(self, shape, dtype, order)  # type: ignore[name-defined]  # noqa: F821
+        if cython.compiled:
+            made = quick_array(self, shape, dtype, order, zero, stored)  # type: ignore  # noqa: F821
             if made is not None:
                 return made
         kind = checked_dtype(dtype)

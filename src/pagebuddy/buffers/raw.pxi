@@ -37,6 +37,8 @@ from cpython.pycapsule cimport PyCapsule_New
 # One granule is backed in each round. A split of the largest block needs one for each order at most.
 cdef enum:
     MOST_ROUNDS_OF_BACKING = 100
+    # Requesting more takes so long that other threads should run.
+    MOST_BACKED_WITH_GIL = 1 << 20
 
 
 cdef u64 raw_enter(ArenaState a, u64 operation) noexcept nogil:
@@ -235,9 +237,13 @@ cdef void raw_missed(ArenaState a) noexcept nogil:
     count_up(&a.fallbacks)
 
 
-cdef PyObject *hold_new(PyObject *attachment, unsigned long long n_bytes, void **at) noexcept:
+cdef PyObject *hold_new(
+    PyObject *attachment, unsigned long long n_bytes, int backed, void **at) noexcept:
     cdef Attachment a = <Attachment> attachment
+    cdef u64 node
     if n_bytes == 0 or n_bytes > a.total << a.page_bits:
+        return NULL
+    if backed and a.sparse and n_bytes > MOST_BACKED_WITH_GIL:
         return NULL
     try:
         pages = a._pages_at_once(a._n_pages(n_bytes), n_bytes)
@@ -245,7 +251,10 @@ cdef PyObject *hold_new(PyObject *attachment, unsigned long long n_bytes, void *
         return NULL
     if pages is None:
         return NULL
-    at[0] = at_address(address_of_node(a, (<BufferHold> pages).node))
+    node = (<BufferHold> pages).node
+    if backed and not raw_backed(a, node, (<BufferHold> pages).n_bytes >> a.page_bits):
+        return NULL
+    at[0] = at_address(address_of_node(a, node))
     Py_INCREF(pages)
     return <PyObject *> pages
 
@@ -254,7 +263,8 @@ cdef PyObject *hold_new(PyObject *attachment, unsigned long long n_bytes, void *
 cdef bint SOUGHT_NUMPY = False
 
 
-cdef object quick_array(Attachment a, object shape, object dtype, object order):
+cdef object quick_array(
+    Attachment a, object shape, object dtype, object order, bint zero, bint stored):
     """An array over a new buffer, made by numpy's C API; None if that is not possible at once."""
     global SOUGHT_NUMPY
     cdef PyObject *made
@@ -269,7 +279,7 @@ cdef object quick_array(Attachment a, object shape, object dtype, object order):
         if RAW_BUFFERS_TABLE.make_array == NULL:
             return None
     made = RAW_BUFFERS_TABLE.make_array(
-        <PyObject *> a, <PyObject *> shape, <PyObject *> dtype, <PyObject *> order
+        <PyObject *> a, <PyObject *> shape, <PyObject *> dtype, <PyObject *> order, zero, stored
     )
     if made == NULL:
         return None

@@ -18,11 +18,13 @@ cdef extern from *:
         int (*give)(void *a, void *at);
         /* Count an allocation that was made elsewhere. */
         void (*missed)(void *a);
-        /* An object that holds a new buffer, and its address; NULL if this needs waiting. Needs the GIL. */
-        PyObject *(*hold_new)(PyObject *a, unsigned long long n_bytes, void **at);
+        /* An object that holds a new buffer, and its address; NULL if this needs waiting, or if its bytes
+           are to be backed and cannot be. Needs the GIL. */
+        PyObject *(*hold_new)(PyObject *a, unsigned long long n_bytes, int backed, void **at);
         /* From `_numpy`, or NULL: an array over such a buffer; NULL, without an exception, for arguments
            that need more care, and if there is no buffer at once. Needs the GIL. */
-        PyObject *(*make_array)(PyObject *a, PyObject *shape, PyObject *dtype, PyObject *order);
+        PyObject *(*make_array)(
+            PyObject *a, PyObject *shape, PyObject *dtype, PyObject *order, int zero, int stored);
     } pb_raw_table;
     """
     ctypedef struct RawTable "pb_raw_table":
@@ -34,7 +36,9 @@ cdef extern from *:
         int (*contains)(void *a, void *at) noexcept nogil
         int (*give)(void *a, void *at) noexcept nogil
         void (*missed)(void *a) noexcept nogil
-        PyObject *(*hold_new)(PyObject *a, unsigned long long n_bytes, void **at) noexcept
-        PyObject *(*make_array)(PyObject *a, PyObject *shape, PyObject *dtype, PyObject *order) noexcept
+        PyObject *(*hold_new)(
+            PyObject *a, unsigned long long n_bytes, int backed, void **at) noexcept
+        PyObject *(*make_array)(
+            PyObject *a, PyObject *shape, PyObject *dtype, PyObject *order, int zero, int stored) noexcept
 
 cdef const char *RAW_TABLE = "pagebuddy._compiled.raw_buffers"
