@@ -51,6 +51,15 @@ def test_full_and_copy(arena):
     assert arena.copy([1, 2]).tolist() == [1, 2]
 
 
+@pytest.mark.parametrize("n", [1, 100, 16 * 4096, 16 * 4096 + 1])
+def test_zeros_over_memory_that_was_used(arena, n):
+    for _ in range(3):
+        arena.full(arena.stats().largest_free_bytes, 7, "u1")
+        zeros = arena.zeros(n, "u1")
+        assert zeros.shape == (n,)
+        assert not zeros.any()
+
+
 def test_ones(arena):
     ones = arena.ones((2, 3), "i2", "F")
     assert (ones == np.ones((2, 3))).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar, Final
 
 from pagebuddy.allocator.stats import Stats
@@ -71,6 +72,11 @@ class ArenaStats(Stats):
         self.tickets: Final = tickets
         self.kept: Final = kept
         self.numpy_fallbacks: Final = numpy_fallbacks
+
+    def __setstate__(self, values: Iterable[object]) -> None:
+        # Pickles of version 0.1 do not have the last figures.
+        there = list(values)
+        super().__setstate__(there + [0] * (len(self.__match_args__) - len(there)))
 
     @property
     def n_bytes(self) -> int:
