@@ -22,9 +22,11 @@ COMING = (
     "arena/arena.py",
     "memory/",
     "sharing/forking/",
+    "sharing/holding/shared_slot.py",
     "sharing/joining/attaching.py",
     "sharing/system/child.py",
     "sharing/system/lease.py",
+    "sharing/system/sharers.py",
     "sharing/system/process.py",
 )
 

@@ -5,7 +5,8 @@
     ├── BadFree (ValueError)              the page is not the start of a live span
     ├── StaleHandle (LookupError)         the handle's buffer is gone, or the handle is damaged
     ├── CorruptMetadata (RuntimeError)    stored data are damaged
-    ├── OutOfSlots (RuntimeError)         no room for another process or kept buffer
+    ├── OutOfSlots (RuntimeError)         no room for another process
+    │   └── OutOfKeys                     no room for another kept buffer
     ├── OutOfTickets (RuntimeError)       no room for another unclaimed handle
     ├── ArenaExists (FileExistsError)     the name is taken
     ├── ArenaNotFound (FileNotFoundError) no arena has that name
@@ -259,10 +260,50 @@ class CorruptMetadata(PageBuddyError, RuntimeError):
 
 
 class OutOfSlots(PageBuddyError, RuntimeError):
-    """Raised if an arena has no room for another process, or for another kept buffer.
+    """Raised if an arena has no room for another process, or (`OutOfKeys`) for another kept buffer.
 
     It is also a `RuntimeError`. A new arena's option `slots` sets how many processes can be attached.
     """
+
+
+class OutOfKeys(OutOfSlots):
+    """Raised if an arena has no room for another kept buffer. It is also an `OutOfSlots`.
+
+    A new arena's option `keys` sets how many buffers can be kept. In a full arena, a buffer can still be
+    kept in place of another, with ``keep(key, replace=True)``.
+
+    Parameters
+    ----------
+    keys : int
+        How many buffers can be kept.
+
+    Attributes
+    ----------
+    keys : int
+        How many buffers can be kept, with or without a key; so many are.
+
+    Examples
+    --------
+    >>> from pagebuddy import Arena
+    >>> arena = Arena("1 MiB", keys=1)
+    >>> arena.alloc(5, keep="first").release()
+    >>> try:
+    ...     arena.alloc(5, keep="second")
+    ... except OutOfKeys as error:
+    ...     print(error.keys)
+    1
+    """
+
+    def __init__(self, keys: int) -> None:
+        self.keys = keys
+        super().__init__(keys)
+
+    def __str__(self) -> str:
+        return (
+            f"the arena has room for {self.keys:,} kept buffers, and all of it is used; unkeep() some, "
+            "replace one with keep(key, replace=True), or create the arena with a larger keys=, at most "
+            "2**20"
+        )
 
 
 class OutOfTickets(PageBuddyError, RuntimeError):

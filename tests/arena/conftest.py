@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import pagebuddy
+from tests.arena.small_file_system import in_small as in_small
 
 PRELUDE = """
 import os, sys

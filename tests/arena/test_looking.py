@@ -117,7 +117,7 @@ def test_figures_are_printed_for_people(Arena):
     told = str(arena.stats())
     assert told == (
         "used 6.93 MiB (1,775 pages) of 1 GiB in 3 buffers; free 1017 MiB, the largest run 1017 MiB; "
-        "1 process; 1 handle not yet claimed; 1 buffer kept"
+        "1 process; 1 handle not yet claimed; 1 buffer kept, of 16,384 keys"
     )
     assert repr(arena.stats()).startswith("ArenaStats(n_pages=262144, used=1775, ")
     del held, sent

@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from pagebuddy import OutOfPages, OutOfSlots
+from pagebuddy import OutOfKeys, OutOfPages, OutOfSlots
 
 HOLDING = """
 arena = Arena.attach(int(sys.argv[1]))
@@ -143,12 +143,16 @@ def test_as_many_processes_as_slots(Arena, engine, start, slots, there):
 
 
 def test_a_full_directory(Arena):
-    arena = Arena("4 MiB")
+    arena = Arena("4 MiB", keys=256)
     for number in range(256):
         arena.alloc(1, keep=f"key {number}")
     buffer = arena.alloc(5)
-    with pytest.raises(OutOfSlots, match="room for 256 kept buffers, and all of it is used"):
+    with pytest.raises(
+        OutOfKeys, match="room for 256 kept buffers, and all of it is used"
+    ) as caught:
         buffer.keep("one more")
+    assert caught.value.keys == arena.stats().keys == 256
+    assert pickle.loads(pickle.dumps(caught.value)).keys == 256
     with pytest.raises(OutOfSlots):
         arena.alloc(5, keep=True)
     assert not buffer.kept
@@ -159,3 +163,21 @@ def test_a_full_directory(Arena):
     assert "key 77" not in arena
     assert arena["one more"].nbytes == 5
     arena.verify()
+
+
+@pytest.mark.parametrize("keys", [1, 2, 100])
+def test_in_a_full_directory_keys_can_be_replaced_and_changed(Arena, keys):
+    """A cache that is full stays useful."""
+    arena = Arena("1 MiB", keys=keys)
+    for number in range(keys):
+        arena.alloc(1, keep=f"key {number}").release()
+    for more in range(3):
+        for number in range(keys):
+            arena.alloc(2 + more).keep(f"key {number}", replace=True)
+            arena[f"key {number}"].keep("another")
+            arena["another"].keep(f"key {number}")
+        with pytest.raises(OutOfKeys):
+            arena.alloc(1, keep="one more")
+        arena.verify()
+    assert [arena[key].nbytes for key in arena] == [4] * keys
+    assert arena.stats().used == keys

@@ -45,6 +45,13 @@ def used_once(arena):
     arena.alloc(arena.size).view[:] = b"\1" * arena.size
 
 
+def grown_from_the_first_page(arena):
+    """A buffer of all pages, made one page long: so it is the first."""
+    buffer = arena.alloc(arena.size)
+    assert buffer.resize(1)
+    return buffer
+
+
 def own_state(arena):
     a = arena._open
     return a.memory[a.layout.slots_at + a.figures["slot"] * SLOT_WORDS + SLOT_STATE]
@@ -61,6 +68,37 @@ def test_an_allocation_of_all_pages_succeeds_while_another_process_trims(Arena, 
     arena.reap()
     assert arena.stats().used == 0
     arena.verify()
+
+
+def test_a_buffer_grows_to_all_pages_while_another_process_trims(Arena, start, effort):
+    arena = Arena(SIZE)
+    used_once(arena)
+    other = start(TRIMMING, arena.fileno(), fds=(arena.fileno(),))
+    assert other.hear() == "ready"
+    for _ in range(effort.pick(100, 2000)):
+        buffer = grown_from_the_first_page(arena)
+        assert buffer.resize(arena.size)
+        buffer.view[:] = b"\1" * arena.size
+        del buffer
+    other.kill()
+    arena.reap()
+    assert arena.stats().used == 0
+    arena.verify()
+
+
+def test_a_buffer_does_not_grow_beside_a_trim_that_does_not_continue_and_tells_it(Arena):
+    arena = Arena(SIZE)
+    used_once(arena)
+    buffer = arena.alloc(1)
+    a = arena._open
+    request = a.request(node=N_HEADS, n_pages=3)
+    assert a.perform(request, OP_TAKE_FREE) == DONE
+    piece = a.made(request, 3 * arena.page_size)
+    assert not buffer.resize(SIZE)
+    piece.release()
+    assert a.perform(a.request(), OP_TAKE_FREE) == NO_PAGES
+    assert a.perform(a.request(), OP_TAKE_FREE) == DONE
+    assert buffer.resize(SIZE)
 
 
 def test_an_allocation_of_all_pages_succeeds_while_other_threads_trim(Arena, effort):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import os
+import pickle
 
 import pytest
 
@@ -51,6 +53,13 @@ def test_one_descriptor_and_one_mapping(make, kind, medium, left_behind):
     assert after["descriptors"] == before["descriptors"] + 1
     assert after["mappings"] == before["mappings"] + 1
     assert not os.get_inheritable(another.fileno())
+
+
+@all_media
+@pytest.mark.parametrize("act", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_a_medium_cannot_be_copied_or_pickled(medium, act):
+    with pytest.raises(TypeError, match=f"{medium.KIND} cannot be copied or pickled"):
+        act(medium)
 
 
 @all_media

@@ -23,6 +23,7 @@ def test_a_pool_whose_workers_die_before_they_begin(run, start):
     run("stillborn_workers", start)
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("part", ["results_in_flight", "initializer_arguments", "idle_workers"])
 def test_nothing_stays_in_the_arena_of_a_pool_that_ends_or_is_idle(run, start, part, tmp_path):
     run("end_of_a_pool", start, part, str(tmp_path))

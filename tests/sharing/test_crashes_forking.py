@@ -8,6 +8,7 @@ killed continues with what its parent held.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 from contextlib import suppress
@@ -88,7 +89,7 @@ class Mortal:
             write_to(buffer)
         buffers.append(arena["kept"])
         born, bear = os.pipe()
-        if os.fork() == 0:
+        if self.fork() == 0:
             os.close(self.tell)
             os.write(bear, b"!")
             os.write(self.say, b"!")
@@ -98,7 +99,13 @@ class Mortal:
         os.close(bear)
         if not os.read(born, 1):
             os.kill(os.getpid(), signal.SIGKILL)
+        self.go_on(arena, buffers)
         os._exit(0)
+
+    fork = staticmethod(os.fork)
+
+    def go_on(self, arena, buffers):
+        """After the fork, do nothing else."""
 
     def has_child(self):
         """Return whether there is a living child."""
@@ -128,20 +135,110 @@ class Mortal:
         os.close(self.hear)
 
 
+class Sharer(Mortal):
+    """The same, but the child shares the slot of its parent, which cannot take a lease."""
+
+    @staticmethod
+    def fork():
+        return without_descriptors(os.fork)
+
+
+class Leaver(Sharer):
+    """The same, and then the parent takes a slot of its own."""
+
+    def go_on(self, arena, buffers):
+        """Drop a buffer, and take a slot."""
+        del buffers[1:]
+        arena.reap()
+        assert has_its_slot_alone(arena)
+        assert are_sound(buffers)
+
+
+def without_descriptors(act):
+    """Run a function while this process cannot open files."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    next_free = os.dup(0)
+    os.close(next_free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next_free, limits[1]))
+    try:
+        return act()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def has_its_slot_alone(arena):
+    return [row.sticky for row in arena.processes() if row.me] == [False]
+
+
+class LastOfASlot(Mortal):
+    """A process whose child shared its slot and ended, and whose next operation ends that."""
+
+    def act(self, arena_class):
+        os.setpgid(0, 0)
+        os.write(self.say, os.getpid().to_bytes(8, "little"))
+        arena = arena_class.attach(self.name)
+        buffers = [arena.alloc(n * PAGE) for n in (3, 1, 2)]
+        buffers.append(arena["kept"])
+        for buffer in buffers[:3]:
+            write_to(buffer)
+        pid = without_descriptors(os.fork)
+        if pid == 0:
+            buffers.append(arena.alloc(PAGE))
+            os._exit(0)
+        del buffers[1:]
+        del buffer
+        os.waitpid(pid, 0)
+        assert has_its_slot_alone(arena)
+        assert are_sound(buffers)
+        assert [row.nbytes for row in arena.processes() if row.me] == [3 * PAGE]
+        os._exit(0)
+
+
+def deaths_of(mortal, Arena, points, effort):
+    step = effort.pick(29, 5, 1)
+    first = effort.seed % step
+    if points == "lines":
+        return deaths_at_lines(lambda: mortal.act(Arena), step, first)
+    return deaths_at_stores(mortal.act, step, first)
+
+
+@pytest.mark.parametrize("points", [pytest.param("lines", marks=pytest.mark.soak), "stores"])
+def test_a_process_killed_when_it_ends_the_sharing_of_its_slot_leaves_nothing_behind(
+    Arena, engine, name, look, points, effort
+):
+    if (engine, points) == ("compiled", "stores"):
+        pytest.skip("compiled, this is stepped through by other tests")
+    adopt_orphans()
+    mortal = LastOfASlot(name)
+    mortal.open()
+    expected = look()
+    assert expected.startswith("(True")
+    for _ in deaths_of(mortal, Arena, points, effort):
+        mortal.group = int.from_bytes(os.read(mortal.hear, 8), "little")
+        mortal.wait()
+        assert look() == expected
+    mortal.close()
+    os.close(mortal.told)
+    os.close(mortal.say)
+
+
+@pytest.mark.parametrize(
+    "Mortal",
+    [
+        pytest.param(Mortal, id="own slot"),
+        pytest.param(Sharer, id="shared slot"),
+        pytest.param(Leaver, id="then its own", marks=pytest.mark.soak),
+    ],
+)
 @pytest.mark.parametrize("points", ["lines", "stores"])
 def test_a_process_killed_inside_a_fork_leaves_nothing_behind(
-    Arena, engine, name, look, points, effort
+    Arena, engine, name, look, points, effort, Mortal
 ):
     if (engine, points) == ("compiled", "stores"):
         pytest.skip("compiled, forks are stepped through by other tests")
     adopt_orphans()
     mortal = Mortal(name)
-    step = effort.pick(29, 5, 1)
-    first = effort.seed % step
-    deaths = {
-        "lines": lambda: deaths_at_lines(lambda: mortal.act(Arena), step, first),
-        "stores": lambda: deaths_at_stores(mortal.act, step, first),
-    }[points]()
+    deaths = deaths_of(mortal, Arena, points, effort)
     expected = look()
     assert expected.startswith("(True")
     children = []

@@ -15,6 +15,7 @@ import random
 import resource
 import subprocess
 import sys
+import warnings
 from contextlib import suppress
 
 from pagebuddy import Arena, PageBuddyError
@@ -86,7 +87,7 @@ class Damage:
         """Read all bytes of a buffer, which must lie inside the arena."""
         assert 0 <= buffer.offset <= buffer.offset + buffer.capacity <= self.arena.size
         assert 0 < buffer.nbytes <= buffer.capacity
-        view = buffer.view if sys.version_info < (3, 12) and not compiled() else memoryview(buffer)
+        view = memoryview(buffer) if compiled() else buffer.view
         assert len(view) == buffer.nbytes
         view[:] = b"\xff" * len(view)
         return buffer
@@ -147,6 +148,8 @@ def one_round(seed):
 
 
 def main(first_seed, rounds):
+    # The thread that later Pythons warn of before a fork is that of faulthandler, which needs no lock.
+    warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
     # Limit the memory, so that an endless walk fails early.
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     for seed in range(int(first_seed), int(first_seed) + int(rounds)):

@@ -6,6 +6,9 @@ import os
 import resource
 from contextlib import suppress
 
+import pytest
+
+from pagebuddy import OutOfPages
 from pagebuddy.sharing.words import (
     SLOT_NAME,
     SLOT_NAME_WORDS,
@@ -15,6 +18,7 @@ from pagebuddy.sharing.words import (
 )
 
 NAME_OF_ANOTHER = memoryview(b"another".ljust(8 * SLOT_NAME_WORDS, b"\0")).cast("Q")
+NOBODY = 65534
 PATTERN = bytes(range(256)) * 16
 
 
@@ -73,6 +77,9 @@ def test_two_hundred_forks_work_with_48_slots(arena, start):
         os.close(there)
         head.say(sum(os.waitpid(pid, 0)[1] for pid in pids))
         head.hear()
+        arena.verify()
+        head.say("noticed")
+        head.hear()
 
     head = start(part)
     assert head.hear() == "forked"
@@ -80,19 +87,18 @@ def test_two_hundred_forks_work_with_48_slots(arena, start):
     assert [row.pid for row in rows(arena) if row.sticky] == [head.pid]
     assert arena.stats().used == 1
     taken = take_all(arena)
-    # The children's final allocations.
-    taken.pop().release()
+    # For the children's last allocations.
+    del taken
     head.say("end them")
     assert head.hear() == "0"
-    # The holds of children with their own slots end. The slot of the head is no longer shared, but the
-    # head cannot know that.
+    # The holds of children with their own slots end. The head has its slot alone, and notices that with
+    # its next operation.
     assert arena.reap() == 45
-    assert [row.pid for row in rows(arena)] == [head.pid]
-    assert arena.stats().used > len(taken)
-    head.say("end")
-    assert head.wait() == 0
-    assert arena.reap() == 1
-    del taken
+    assert [(row.pid, row.sticky) for row in rows(arena)] == [(head.pid, True)]
+    assert arena.stats().used > 0
+    head.say("do something")
+    assert head.hear() == "noticed"
+    assert [(row.pid, row.sticky) for row in rows(arena)] == [(head.pid, False)]
     assert arena.stats().used == 0
 
 
@@ -168,31 +174,269 @@ def test_a_buffer_of_a_shared_slot_cannot_shrink(arena, start):
     child.say("end")
 
 
+def shared_by_child(act):
+    """Fork a child that shares this process's slot, and return how to end it."""
+    told, tell = os.pipe()
+    pid = without_descriptors(os.fork)
+    if not pid:
+        try:
+            os.close(tell)
+            act(lambda: os.read(told, 1))
+        finally:
+            os._exit(0)
+    os.close(told)
+
+    def end(*, waiting=True):
+        os.close(tell)
+        if waiting:
+            os.waitpid(pid, 0)
+
+    return end
+
+
+def mine(arena):
+    return [(row.sticky, row.buffers) for row in arena.processes() if row.me]
+
+
 def test_a_grandchild_with_its_own_slot_does_not_keep_a_shared_slot_alive(arena, start):
     def part(child):
         buffer = patterned(arena)
-        pid = without_descriptors(os.fork)
-        if not pid:
-            os._exit(0)
-        os.waitpid(pid, 0)
+        end = shared_by_child(lambda wait: wait())
         if os.fork() == 0:
+            end(waiting=False)
             child.say("forked")
             child.hear()
             child.say(bytes(buffer.view) == PATTERN)
             child.hear()
             os._exit(0)
+        end()
 
     child = start(part)
     assert child.hear() == "forked"
     assert child.wait() == 0
     states = sorted((row.sticky, row.alive) for row in rows(arena))
-    assert states == [(False, True), (True, False)]
-    assert arena.reap() == 1
+    # For the second fork, the parent left the shared slot.
+    assert states == [(False, False), (False, True), (True, False)]
+    assert arena.reap() == 2
     taken = take_all(arena)
     child.say("look")
     assert child.hear() == "True"
     child.say("end")
     del taken
+
+
+def test_a_process_frees_again_once_its_child_that_shared_its_slot_is_gone(arena, start):
+    def part(child):
+        dropped, buffer, resized = patterned(arena), patterned(arena), arena.alloc(8 * 4096)
+        end = shared_by_child(lambda wait: wait())
+        del dropped
+        assert mine(arena) == [(True, 3)]
+        # Joined again, it is not free when the sharing ends.
+        joined = [arena.buffer_at(buffer.offset)]
+        buffer = None
+        buffer = arena.buffer_at(joined[0].offset)
+        joined.clear()
+        end()
+        assert mine(arena) == [(False, 2)]
+        assert bytes(buffer.view) == PATTERN
+        assert resized.resize(4096)
+        for _ in range(1000):
+            arena.alloc(64 * 4096)
+        del resized, buffer
+        assert arena.stats().used == 0
+        arena.verify()
+
+    assert start(part).wait() == 0
+
+
+def test_a_child_frees_what_its_parent_left_in_their_slot(arena, start):
+    """As in a daemon, whose first process exits after the fork."""
+
+    def part(child):
+        early, late, both = patterned(arena), patterned(arena), patterned(arena)
+        if without_descriptors(os.fork):
+            del late
+            os._exit(0)
+        del early
+        child.say(mine(arena)[0])
+        child.hear()
+        child.say(mine(arena)[0])
+        child.say(bytes(late.view) == bytes(both.view) == PATTERN)
+        child.say(os.getpid() in [row.pid for row in arena.processes()])
+        del late, both
+        child.say(arena.stats().used)
+        child.hear()
+
+    child = start(part)
+    child.hear()
+    assert child.wait() == 0
+    child.say("its parent is gone")
+    assert [child.hear() for _ in range(4)] == ["(False, 2)", "True", "True", "0"]
+    child.say("end")
+
+
+def test_a_slot_is_shared_as_long_as_a_grandchild_shares_it(arena, start):
+    def part(child):
+        buffer = patterned(arena)
+        told, tell = os.pipe()
+        if without_descriptors(os.fork) == 0:
+            os.close(tell)
+            if without_descriptors(os.fork) == 0:
+                child.say("forked")
+                os.read(told, 1)
+                child.say(bytes(buffer.view) == PATTERN)
+            os._exit(0)
+        os.wait()
+        child.hear()
+        buffer = None
+        assert mine(arena) == [(True, 1)]
+        taken = take_all(arena)
+        os.close(tell)
+        while mine(arena)[0][0]:
+            # Only the kernel knows when a grandchild has ended.
+            os.sched_yield()
+        del taken
+        assert arena.stats().used == 0
+
+    child = start(part)
+    assert child.hear() == "forked"
+    child.say("go on")
+    assert child.hear() == "True"
+    assert child.wait() == 0
+
+
+def test_a_child_that_runs_another_program_shares_no_slot(arena, start):
+    def part(child):
+        told, tell = os.pipe()
+        pid = without_descriptors(os.fork)
+        if pid == 0:
+            os.dup2(told, 0)
+            os.execv("/bin/sh", ["sh", "-c", "read word"])
+        os.close(told)
+        while mine(arena)[0][0]:
+            # Only the kernel knows when it runs the other program.
+            os.sched_yield()
+        os.close(tell)
+        os.waitpid(pid, 0)
+
+    assert start(part).wait() == 0
+
+
+def test_a_child_with_its_own_slot_keeps_nothing_that_its_parent_dropped_in_a_shared_one(
+    arena, start
+):
+    def part(child):
+        dropped, buffer = patterned(arena), patterned(arena)
+        end = shared_by_child(lambda wait: wait())
+        at = dropped.offset
+        dropped = None
+        pid = os.fork()
+        if pid == 0:
+            # The other process of the shared slot, its grandparent's child, still holds it.
+            assert mine(arena) == [(False, 1)]
+            again = arena.buffer_at(at)
+            assert mine(arena) == [(False, 2)]
+            del again
+            assert mine(arena) == [(False, 1)]
+            os._exit(bytes(buffer.view) != PATTERN)
+        assert os.waitpid(pid, 0)[1] == 0
+        end()
+        assert mine(arena) == [(False, 1)]
+
+    assert start(part).wait() == 0
+
+
+@pytest.mark.parametrize("call", ["reap", "fork", "full"])
+def test_a_process_leaves_a_shared_slot_when_it_can_have_its_own(arena, start, call):
+    def part(child):
+        dropped, buffer = patterned(arena), patterned(arena)
+        pid = without_descriptors(os.fork)
+        if pid == 0:
+            child.hear()
+            child.say(mine(arena)[0])
+            child.say(bytes(dropped.view) == bytes(buffer.view) == PATTERN)
+            child.say(mine(arena)[0])
+            del dropped, buffer
+            child.say(mine(arena)[0])
+            child.hear()
+            os._exit(0)
+        del dropped
+        assert mine(arena) == [(True, 2)]
+        if call == "reap":
+            assert arena.reap() == 0
+        elif call == "fork":
+            if os.fork() == 0:
+                os._exit(mine(arena) != [(False, 1)])
+            assert os.wait()[1] == 0
+        else:
+            filling = take_all(arena)
+            with suppress(OutOfPages):
+                arena.alloc(4096)
+            del filling
+        assert mine(arena) == [(False, 1)]
+        assert bytes(buffer.view) == PATTERN
+        del buffer
+        assert mine(arena) == [(False, 0)]
+        # The other process still has the slot in which all pages were taken.
+        assert arena.stats().n_spans == 2 or call == "full"
+        child.say("alone in the shared slot")
+        os.waitpid(pid, 0)
+        assert arena.reap() == 1 + (call == "fork")
+        assert arena.stats().used == 0
+
+    child = start(part)
+    assert child.hear() == "alone in the shared slot"
+    child.say("look")
+    assert [child.hear() for _ in range(4)] == ["(False, 2)", "True", "(False, 2)", "(False, 0)"]
+    child.say("end")
+    assert child.wait() == 0
+
+
+@pytest.mark.parametrize("call", ["reap", "fork"])
+def test_without_a_tally_a_process_gets_its_own_slot(arena, start, call, engine):
+    """As where the system has no shared memory of this kind."""
+
+    def part(child):
+        buffer = patterned(arena)
+        attachment = arena._attachment
+        pid = without_descriptors(os.fork)
+        if pid == 0:
+            os._exit(0)
+        os.waitpid(pid, 0)
+        attachment.tally_address = 0
+        assert mine(arena) == [(True, 1)]
+        if call == "reap":
+            assert arena.reap() == 1
+        elif os.fork() == 0:
+            os._exit(0)
+        assert mine(arena) == [(False, 1)]
+        assert bytes(buffer.view) == PATTERN
+
+    if engine == "compiled":
+        pytest.skip("compiled, the tally cannot be taken away")
+    assert start(part).wait() == 0
+
+
+def test_a_daemon_that_gave_up_its_rights_frees_memory_after_a_fork(name, Arena, lock, start):
+    if os.geteuid():
+        pytest.skip("only root can become another user")
+
+    def part(child):
+        arena = Arena.create(name, "1 MiB", lock=lock)
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+        for _ in range(3):
+            pid = os.fork()
+            if not pid:
+                # It cannot open the file again, which it needs for a lock of this kind.
+                os._exit(lock == "mutex" and mine(arena) != [(True, 0)])
+            assert os.waitpid(pid, 0)[1] == 0
+            for _ in range(100):
+                arena.alloc(64 * 4096)
+            assert mine(arena) == [(False, 0)]
+        assert arena.stats().used == 0
+
+    assert start(part).wait() == 0
 
 
 def test_dead_processes_give_their_slots_to_children(arena, start):

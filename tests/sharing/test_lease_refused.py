@@ -29,6 +29,42 @@ def test_a_process_without_descriptors_is_told_so(silent, Arena, lock, start):
     assert "no file descriptor left" in told
 
 
+def test_an_arena_that_finds_no_descriptor_says_what_it_needed_and_what_to_do(
+    silent, Arena, lock, start, name, tmp_path
+):
+    ways = {
+        "anonymous memory": lambda: Arena("1 MiB", lock=lock),
+        "/dev/shm": lambda: Arena.create(name, "1 MiB", lock=lock),
+        f"/dev/shm/{name}": lambda: Arena.attach(name),
+        str(tmp_path): lambda: Arena.file(tmp_path / "new", "1 MiB"),
+        str(tmp_path / "old"): lambda: Arena.file(tmp_path / "old"),
+    }
+
+    def part(child):
+        kept = Arena.create(name, "1 MiB", lock=lock), Arena.file(tmp_path / "old", "1 MiB")
+        del kept
+        spare = os.open("/dev/null", os.O_RDONLY)
+        os.close(spare)
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (spare, limits[1]))
+        told = []
+        for way in ways.values():
+            try:
+                way()
+            except OSError as error:
+                told.append(error)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        for error in told:
+            child.say(error)
+
+    child = start(part)
+    for what in ways:
+        told = child.hear()
+        assert "[Errno 24] cannot open " in told
+        assert what in told
+        assert "close some files, or raise `ulimit -n`" in told
+
+
 APART = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
 
 WITHOUT_PROC = """

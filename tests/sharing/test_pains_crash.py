@@ -183,8 +183,16 @@ def test_a_process_killed_while_creating_an_arena_leaves_no_half_made_one(silent
 
         return part
 
+    def killed(stores):
+        child = start(making(stores))
+        if child.hear() == "made":
+            return False
+        # A pipe is closed before the lease ends.
+        child.wait()
+        return True
+
     stores, there = 0, []
-    while not there or start(making(stores)).hear() != "made":
+    while not there or killed(stores):
         arena = ChosenArena.open(name, "1 MiB", lock="file")
         arena.verify()
         there.append(arena.processes()[0].pid)

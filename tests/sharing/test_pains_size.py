@@ -1,6 +1,6 @@
 """Problems of other projects with too little room, each as a test. Numbers are their issues.
 
-Full file systems are tested in `tests/arena/test_full_file_system.py`.
+Full file systems are tested in `tests/arena/test_full_file_system.py` and its neighbour.
 """
 
 from __future__ import annotations

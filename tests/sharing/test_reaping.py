@@ -184,6 +184,8 @@ def test_the_first_attachment_after_a_crash_recovers_and_reaps(silent, start, Ar
     arena.verify()
 
 
+# It reads how much shared memory the whole machine uses.
+@pytest.mark.alone
 def test_an_anonymous_arena_ends_with_its_last_process(silent, start, Arena, lock):
     def in_memory():
         with open("/proc/meminfo") as lines:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import resource
 import signal
 import sys
 
@@ -24,6 +25,7 @@ from pagebuddy.sharing.words import (
     OP_REPAIR,
     OP_VERIFY,
     SLOT_MAGAZINE,
+    SLOT_STICKY,
     SLOT_WORDS,
 )
 from verification.stepping import copy_of, kill_at_work, steps_of, words_after_each_change
@@ -63,6 +65,47 @@ def dropping_many(arena):
         del buffers[0]
 
 
+def share_slot():
+    """Fork a child that shares this process's slot and waits. Return its id and how to end it."""
+    told, tell = os.pipe()
+    next_free = os.dup(0)
+    os.close(next_free)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next_free, limits[1]))
+    pid = os.fork()
+    if pid == 0:
+        os.close(tell)
+        os.read(told, 1)
+        os._exit(0)
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    return pid, tell
+
+
+def leave_shared_slot(arena):
+    """Share a slot with a child, drop one of the buffers, and take another slot."""
+    share_slot()
+    arena.held.pop(0)
+    arena.reap()
+    check_slot(arena)
+
+
+def end_sharing(arena):
+    """Share a slot with a child, which ends; drop one of the buffers meanwhile."""
+    pid, tell = share_slot()
+    arena.held.pop(0)
+    os.close(tell)
+    os.waitpid(pid, 0)
+    assert "kept" in arena
+    check_slot(arena)
+
+
+def check_slot(arena):
+    """Raise RuntimeError if this process shares its slot."""
+    slot = arena._attachment.figures["slot"]
+    if arena._attachment.memory[ARENA_WORDS + slot * SLOT_WORDS + SLOT_STICKY]:
+        raise RuntimeError("the slot is still shared")
+
+
 def fork():
     """Fork a child that exits at once."""
     pid = os.fork()
@@ -93,6 +136,8 @@ OPERATIONS = {
     "drop and draw": dropping,
     "drop more than a magazine holds": dropping_many,
     "fork": lambda arena: fork(),
+    "end sharing": end_sharing,
+    "leave shared slot": leave_shared_slot,
 }
 
 # The number of commits of an operation, if not 0 or 1.
@@ -109,6 +154,8 @@ CHANGES = {
     "drop more than a magazine holds": 2 * (MAGAZINE_WORDS + 1),
     # A child gets its parent's holds one after the other.
     "fork": 6,
+    # So does a process that takes a slot.
+    "leave shared slot": 5,
 }
 
 # Another process has a few rounds, which these operations take out of its magazine.
@@ -168,7 +215,15 @@ def truth_of(arena, words):
     return rows
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name, marks=pytest.mark.soak if "shar" in name and name != "drop shared" else ()
+        )
+        for name in OPERATIONS
+    ],
+)
 def test_a_process_killed_at_any_instruction_leaves_whole_commits(arena, name):
     truths = []
     words = steps_of(arena, lambda: OPERATIONS[name](arena))

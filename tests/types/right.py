@@ -16,9 +16,9 @@ assert_type(
     pb.Arena.create("name", 1 << 20, populate=True, huge="transparent", mode=0o644), pb.Arena
 )
 assert_type(pb.Arena.attach("name"), pb.Arena)
-assert_type(pb.Arena.open("name", "1 GiB", slots=112, lock="file"), pb.Arena)
+assert_type(pb.Arena.open("name", "1 GiB", slots=112, lock="file", keys=9), pb.Arena)
 assert_type(pb.Arena.file("store.pb", reserve=True), pb.Arena)
-assert_type(pb.Arena.over(bytearray(1 << 20)), pb.Arena)
+assert_type(pb.Arena.over(bytearray(1 << 20), keys=100), pb.Arena)
 
 
 class Larger(pb.Arena):
@@ -48,7 +48,9 @@ assert_type(arena.dumps([1]), bytes)
 assert_type(arena.queue(), pb.ArenaQueue)
 assert_type(arena.stats(), pb.ArenaStats)
 assert_type(arena.stats().largest_free, int)
+assert_type((arena.stats().kept, arena.stats().keys), tuple[int, int])
 assert_type([row.offset for row in arena.buffers()], list[int])
+assert_type([row.kept_at for row in arena.buffers()], list[float | None])
 assert_type([row.pid for row in arena.processes()], list[int])
 assert_type(arena.reap(unclaimed_after=60), int)
 with arena.record("trace.csv") as recording:

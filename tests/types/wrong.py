@@ -12,6 +12,7 @@ pb.Arena(5.0)  # wrong: a size is no float
 pb.Arena("1 MiB", page_sizes=4096)  # wrong: no such option
 pb.Arena.open("name", "1 MiB", colour=1)  # wrong: no such option
 pb.Arena.open("name", "1 MiB", slots="48")  # wrong: not a number
+pb.Arena.create("name", "1 MiB", keys=1.5)  # wrong: not a whole number
 pb.Arena.file("store.pb", "1 MiB", huge="2 MiB")  # wrong: not for files
 arena.alloc(b"5")  # wrong: bytes are no size
 arena.alloc(5).resize(nbytes=5)  # wrong: by position alone

@@ -17,7 +17,7 @@ from verification.pair_machine.meeting import (
 )
 
 # Everyday, so many pairs of calls; a soak takes all.
-EVERYDAY = {"argument": 150, "garbage": 40, "threads": 100, "bytecode": 3, "turns": 5}
+EVERYDAY = {"argument": 60, "garbage": 20, "threads": 40, "bytecode": 2, "turns": 3}
 
 
 @pytest.mark.parametrize("way", EVERYDAY)
@@ -35,7 +35,7 @@ def test_uncompiled_nothing_is_seen_of_pages_that_a_resize_frees(Arena, engine, 
     if engine == "compiled":
         pytest.skip("compiled code has no bytecodes")
     ground, chosen = Ground(Arena), random.Random(effort.seed)
-    for _ in range(effort.pick(100, 2000)):
+    for _ in range(effort.pick(40, 2000)):
         budgets = [chosen.randrange(40), chosen.randrange(200), chosen.randrange(20)]
         by_turns(ground, first, "shorten", budgets)
 

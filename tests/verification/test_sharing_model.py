@@ -20,17 +20,17 @@ FORKING = {**TWO, "born": 1, "magazines": True, "threads": 2}
 # operations are off.
 WORLDS = {
     "every day": (EVERY_DAY, (39_779, 87_542)),
-    "forked": ({**TWO, "born": 1}, (1_784, 2_808)),
+    "forked": ({**TWO, "born": 1}, (3_268, 4_789)),
     "withdrawn": ({**TWO, "ticks": 1, "sends": 1, "withdraw": True}, (7_184, 15_756)),
-    "kept": ({**TWO, "entries": 1}, (9_793, 25_976)),
-    "resized": ({**TWO, "born": 1, "pages": 2, "resize": True}, (8_592, 15_907)),
+    "kept": ({**TWO, "entries": 1}, (14_689, 37_380)),
+    "resized": ({**TWO, "born": 1, "pages": 2, "resize": True}, (16_841, 29_104)),
     "detached": ({**TWO, "detach": True}, (4_395, 10_024)),
     "lingering": ({**TWO, "detach": True, "lingering": True}, (7_003, 15_276)),
     "threads": ({**TWO, "born": 1, "deaths": 0, "threads": 2}, (1_941, 3_570)),
     "magazines": ({**MAGAZINES, "deaths": 1}, (2_884, 6_556)),
     "magazines of two threads": ({**MAGAZINES, "threads": 2}, (8_020, 21_104)),
-    "magazines and forks": (FORKING, (19_136, 43_391)),
-    "magazines and sticky slots": ({**FORKING, "slots": 1}, (3_241, 8_472)),
+    "magazines and forks": (FORKING, (60_502, 126_792)),
+    "magazines and sticky slots": ({**FORKING, "slots": 1}, (4_083, 9_744)),
 }
 
 SMALL = {"procs": 2, "born": 1, "slots": 2, "ticks": 0, "sends": 0, "allocs": 1, "deaths": 1}
@@ -44,6 +44,7 @@ FINDERS = {**KEEPER, "born": 2, "slots": 2, "deaths": 0}
 LENDER = {**ALONE, "pages": 2, "resize": True}
 HOLDERS = {**SMALL, "pages": 2, "deaths": 0, "resize": True}
 LEAVERS = {**SMALL, "procs": 3, "born": 2, "allocs": 0, "deaths": 0, "detach": True, "fork": False}
+LEAVERS_OF_SLOTS = {**SMALL, "procs": 3, "born": 2, "deaths": 0, "detach": True}
 THREADS = {**SMALL, "deaths": 0, "threads": 2}
 
 # For each flaw, the smallest model with a violation, and a part of the message.
@@ -53,6 +54,8 @@ DAMAGE = {
     Flaw.NO_SERIAL: ({**ALONE, "sends": 2}, "claimed twice"),
     Flaw.CHILD_REGISTERS_ITSELF: ({**SMALL, "slots": 1, "deaths": 0}, "whose block is gone"),
     Flaw.SHARE_SLOT_NOT_STICKY: ({**SMALL, "slots": 1}, "without a hold"),
+    Flaw.UNSHARE_EARLY: ({**SMALL, "slots": 1, "deaths": 0}, "without a hold"),
+    Flaw.LEAVE_BEFORE_HOLDS: (LEAVERS_OF_SLOTS, "without a hold"),
     Flaw.BITS_BEFORE_SLOT: ({**SMALL, "deaths": 0}, "page lost"),
     Flaw.UNLEASE_BEFORE_FORK: ({**SMALL, "deaths": 0}, "lost its lease"),
     Flaw.FREE_SLOT_FIRST: ({**SMALL, "born": 2}, "page lost"),
@@ -73,8 +76,8 @@ DAMAGE = {
     Flaw.UNKEEP_HOLD_FIRST: (KEEPER, "not held by the arena"),
     Flaw.DROP_IGNORES_KEPT: (KEEPER, "differs from what was kept"),
     Flaw.FIND_BEFORE_LOCK: (FINDERS, "belongs to another block"),
-    Flaw.LOOKUP_STOPS_AT_FREE: (TWO_KEPT, "not found by its key"),
-    Flaw.FORGETTING_ENDS_SEARCHES: (TWO_KEPT, "not found by its key"),
+    Flaw.FREED_IS_FOUND: (KEEPER, "no operation is in progress"),
+    Flaw.LISTS_STAY: ({**FINDERS, "deaths": 1}, "not found by its key"),
     Flaw.OLDER_ENTRY_WINS: (TWO_KEPT, "differs from what was kept"),
     Flaw.EMPTY_KEYS_CONFLICT: (TWO_KEPT, "differs from what was kept"),
     Flaw.MOVED_KEY_STAYS: (MOVER, "differs from what was kept"),

@@ -43,13 +43,20 @@ class Ground(RuleBasedStateMachine):
         pages=st.sampled_from([(64, 97), (64, 256), (256, 40), (4096, 24), (4096, 1)]),
         max_order=st.sampled_from([None, None, 0, 2, 31]),
         slots=st.sampled_from([48, 48, 113]),
+        keys=st.sampled_from([None, 1, 3, 6]),
         file_lock=st.booleans(),
     )
     def construct(
-        self, kind: str, pages: tuple[int, int], max_order: int | None, slots: int, file_lock: bool
+        self,
+        kind: str,
+        pages: tuple[int, int],
+        max_order: int | None,
+        slots: int,
+        keys: int | None,
+        file_lock: bool,
     ) -> None:
         page_size, n_pages = pages
-        options: dict[str, Any] = {"page_size": page_size, "max_order": max_order}
+        options: dict[str, Any] = {"page_size": page_size, "max_order": max_order, "keys": keys}
         size = page_size * n_pages
         if kind == "given":
             # The memory also contains the tables, at their smallest size.

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from pagebuddy import BadFree, OutOfSlots
+from pagebuddy import BadFree, OutOfKeys
 from pagebuddy.buffers.arrays import numpy
 from verification.arena_machine.ground import KEYS, ME, Ground, pattern, picks, seeds, sizes
 from verification.arena_machine.reference import Reference
@@ -30,9 +30,12 @@ class Having(Ground):
         buffer = None if page is None else self.model.buffers[page]
         if buffer is not None and buffer.key is not None and key in ("", buffer.key):
             return None
-        if not replace and self.model.page_under(key) is not None:
+        taken = self.model.page_under(key) is not None
+        if taken and not replace:
             return ValueError
-        return OutOfSlots if len(self.model.kept) == self.n_entries else None
+        # What takes the place of another finds room in any case.
+        moves = taken or (buffer is not None and buffer.key is not None)
+        return OutOfKeys if len(self.model.kept) == self.n_entries and not moves else None
 
     # Allocating
 

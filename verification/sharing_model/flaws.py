@@ -28,6 +28,8 @@ class Flaw(Enum):
     CLAIM_TICKET_FIRST = "claim_ticket_first"
     CHILD_REGISTERS_ITSELF = "child_registers_itself"
     SHARE_SLOT_NOT_STICKY = "share_slot_not_sticky"
+    UNSHARE_EARLY = "unshare_early"
+    LEAVE_BEFORE_HOLDS = "leave_before_holds"
     BITS_BEFORE_SLOT = "bits_before_slot"
     UNLEASE_BEFORE_FORK = "unlease_before_fork"
     FORK_UNLOCKED = "fork_unlocked"
@@ -46,8 +48,8 @@ class Flaw(Enum):
     UNKEEP_HOLD_FIRST = "unkeep_hold_first"
     DROP_IGNORES_KEPT = "drop_ignores_kept"
     FIND_BEFORE_LOCK = "find_before_lock"
-    LOOKUP_STOPS_AT_FREE = "lookup_stops_at_free"
-    FORGETTING_ENDS_SEARCHES = "forgetting_ends_searches"
+    FREED_IS_FOUND = "freed_is_found"
+    LISTS_STAY = "lists_stay"
     OLDER_ENTRY_WINS = "older_entry_wins"
     EMPTY_KEYS_CONFLICT = "empty_keys_conflict"
     MOVED_KEY_STAYS = "moved_key_stays"
@@ -91,6 +93,8 @@ RULES = {
     Flaw.CLAIM_TICKET_FIRST: "a claim stores its hold before it clears the ticket",
     Flaw.CHILD_REGISTERS_ITSELF: "the parent gives the child its slot, lease and holds before the fork",
     Flaw.SHARE_SLOT_NOT_STICKY: "a slot that parent and child share becomes sticky before the fork",
+    Flaw.UNSHARE_EARLY: "a slot is sticky until a single process has it",
+    Flaw.LEAVE_BEFORE_HOLDS: "a process leaves a shared slot after it got its holds in another slot",
     Flaw.BITS_BEFORE_SLOT: "a slot is live before it gets a hold",
     Flaw.UNLEASE_BEFORE_FORK: "the parent keeps the child's lease until the fork is done",
     Flaw.FORK_UNLOCKED: "the parent holds the lock during the fork",
@@ -109,8 +113,8 @@ RULES = {
     Flaw.UNKEEP_HOLD_FIRST: "an entry is cleared before the arena's hold ends",
     Flaw.DROP_IGNORES_KEPT: "the last holder frees a buffer only if it is not kept",
     Flaw.FIND_BEFORE_LOCK: "a key is looked up under the lock under which the hold is gained",
-    Flaw.LOOKUP_STOPS_AT_FREE: "the search for a key continues past entries that are free again",
-    Flaw.FORGETTING_ENDS_SEARCHES: "a freed entry ends searches only if no entry behind it is in use",
+    Flaw.FREED_IS_FOUND: "a freed entry leaves the lists in which it is searched for",
+    Flaw.LISTS_STAY: "recovery builds the lists in which entries are searched for again",
     Flaw.OLDER_ENTRY_WINS: "of two entries with the same key or buffer, recovery drops the older",
     Flaw.EMPTY_KEYS_CONFLICT: "any number of entries may have the empty key",
     Flaw.MOVED_KEY_STAYS: "recovery leaves at most one entry for a buffer",

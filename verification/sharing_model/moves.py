@@ -9,6 +9,7 @@ from verification.sharing_model.flaws import Flaw
 from verification.sharing_model.magazines import DRAWING, goes_on_unlocked, loading
 from verification.sharing_model.plans.directory import index_of
 from verification.sharing_model.plans.recovery import takeover
+from verification.sharing_model.plans.slots import free_slot_of
 from verification.sharing_model.state import (
     ALIVE,
     DEAD,
@@ -89,6 +90,11 @@ def wishes(state: State, i: int, configuration: Configuration) -> Iterator[Move]
         yield Move("wants", i, DETACH)
     if state.next_incarnation <= configuration.allocs:
         yield Move("wants", i, Operation("alloc"))
+    early = configuration.flaw is Flaw.UNSHARE_EARLY
+    if state.sticky[me.slot] and (early or state.leases[me.slot] == 1 << i):
+        yield Move("wants", i, Operation("unshare"))
+    if state.sticky[me.slot] and free_slot_of(state, configuration.flaw) is not None:
+        yield Move("wants", i, Operation("leave_slot"))
     for slot in state.dead_slots()[:1]:
         if configuration.flaw in IN_PIECES:
             yield Move("wants", i, Operation("reap_page", slot, 0))
@@ -157,7 +163,7 @@ def wishes_of_keys(state: State, i: int, configuration: Configuration) -> Iterat
     for key in range(1, configuration.keys + 1):
         if configuration.flaw is not Flaw.FIND_BEFORE_LOCK:
             yield Move("wants", i, Operation("find", key))
-        elif (index := index_of(words, key, None)) is not None:
+        elif (index := index_of(words, key)) is not None:
             yield Move("wants", i, Operation("find", key, words.directory[index].buffer))
 
 

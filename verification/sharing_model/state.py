@@ -160,6 +160,7 @@ def first_state(configuration: Configuration) -> State:
             ticket_counts=(0,) * pages,
             tickets=(None,) * configuration.ticks,
             directory=(UNUSED,) * configuration.entries,
+            found=(0,) * configuration.entries,
             magazines=(None,) * configuration.slots,
         ),
         slots=(LIVE,) * born + (FREE,) * unused,

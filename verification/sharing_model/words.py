@@ -97,6 +97,8 @@ class Words(NamedTuple):
     """For each page: the number of tickets that name the buffer that begins there."""
     tickets: tuple[Ticket | None, ...]
     directory: tuple[Entry, ...]
+    found: tuple[int, ...]
+    """For each entry: whether it is in the lists in which it is searched for."""
     magazines: tuple[Round | None, ...]
     """For each slot: its magazine, here of one word. Its process stores there without the lock."""
 
@@ -116,7 +118,7 @@ class Words(NamedTuple):
     def entry_of(self, buffer: Buffer) -> int | None:
         """Return the index of the entry that keeps a buffer, or None."""
         for index, entry in enumerate(self.directory):
-            if entry.number and entry.buffer.same(buffer):
+            if self.found[index] and entry.number and entry.buffer.same(buffer):
                 return index
         return None
 

@@ -78,6 +78,10 @@ class Arena(ArenaView):
     huge : int or str, optional
         Use large pages of the machine: ``"transparent"``, or their size in bytes, or as text such as
         ``"2 MiB"``. By default not used.
+    keys : int, optional
+        How many buffers can be kept, with or without a key; from 1 to 2**20. Each takes 128 bytes, when
+        it is first used or, with `reserve`, now. By default one for 16 pages, from 1024 to
+        65536.
 
     Raises
     ------
@@ -116,8 +120,9 @@ class Arena(ArenaView):
         reserve: bool = False,
         populate: bool = False,
         huge: str | int | None = None,
+        keys: SupportsIndex | None = None,
     ) -> None:
-        layout = making.layout_of(self._engine, size, page_size, max_order, slots, lock)
+        layout = making.layout_of(self._engine, size, page_size, max_order, slots, keys, lock)
         options = Options(reserve, populate, huge)
         self._begin(making.make_anonymous(self._engine, layout, options))
 
@@ -137,6 +142,7 @@ class Arena(ArenaView):
         populate: bool = False,
         huge: str | int | None = None,
         mode: int | None = None,
+        keys: SupportsIndex | None = None,
     ) -> Self:
         """Create an arena with a name, so that other processes can attach to it.
 
@@ -171,6 +177,10 @@ class Arena(ArenaView):
             not used.
         mode : int, optional
             Permissions of the file, at most 0o664. Default: 0o600, the owner alone.
+        keys : int, optional
+            How many buffers can be kept, with or without a key; from 1 to 2**20. Each takes 128 bytes,
+            when it is first used or, with `reserve`, now. By default one for 16 pages, from 1024 to
+            65536.
 
         Returns
         -------
@@ -198,7 +208,7 @@ class Arena(ArenaView):
         >>> arena.unlink()
         True
         """
-        layout = making.layout_of(cls._engine, size, page_size, max_order, slots, lock)
+        layout = making.layout_of(cls._engine, size, page_size, max_order, slots, keys, lock)
         options = Options(reserve, populate, huge, mode)
         return cls._of(making.make_named(cls._engine, name, layout, options))
 
@@ -255,6 +265,7 @@ class Arena(ArenaView):
         populate: bool = False,
         huge: str | int | None = None,
         mode: int | None = None,
+        keys: SupportsIndex | None = None,
     ) -> Self:
         """Attach to the arena of this name, or create it if there is none.
 
@@ -286,6 +297,10 @@ class Arena(ArenaView):
             ``"transparent"`` to ask for large pages. By default not used.
         mode : int, optional
             Permissions of the file, at most 0o664. Default: 0o600, the owner alone.
+        keys : int, optional
+            How many buffers can be kept, with or without a key; from 1 to 2**20. Each takes 128 bytes,
+            when it is first used or, with `reserve`, now. By default one for 16 pages, from 1024 to
+            65536.
 
         Returns
         -------
@@ -326,6 +341,7 @@ class Arena(ArenaView):
                     populate=populate,
                     huge=huge,
                     mode=mode,
+                    keys=keys,
                 )
             except ArenaExists:
                 # Another process was quicker. If the file is not an arena, attaching says so.
@@ -344,6 +360,7 @@ class Arena(ArenaView):
         reserve: bool = False,
         populate: bool = False,
         mode: int | None = None,
+        keys: SupportsIndex | None = None,
     ) -> Self:
         """Open the arena in a file, or create the file if there is none.
 
@@ -376,6 +393,10 @@ class Arena(ArenaView):
             False.
         mode : int, optional
             Permissions of the file, at most 0o664. Default: 0o600, the owner alone.
+        keys : int, optional
+            How many buffers can be kept, with or without a key; from 1 to 2**20. Each takes 128 bytes,
+            when it is first used or, with `reserve`, now. By default one for 16 pages, from 1024 to
+            65536.
 
         Returns
         -------
@@ -408,7 +429,7 @@ class Arena(ArenaView):
         """
         layout = None
         if size is not None:
-            layout = making.layout_of(cls._engine, size, page_size, max_order, slots, lock)
+            layout = making.layout_of(cls._engine, size, page_size, max_order, slots, keys, lock)
         options = Options(reserve, populate, None, mode)
         arena = cls._of(making.open_file(cls._engine, path, layout, options))
         return arena if size is None else arena._sized(size, os.fspath(path))
@@ -420,6 +441,7 @@ class Arena(ArenaView):
         *,
         page_size: SupportsIndex = 4096,
         max_order: SupportsIndex | None = None,
+        keys: SupportsIndex | None = None,
     ) -> Self:
         """Make an arena in memory of the caller, for this process alone.
 
@@ -437,6 +459,9 @@ class Arena(ArenaView):
         max_order : int, optional
             The largest block of the allocator has ``2**max_order`` pages; from 0 to 31. By default
             chosen from the size.
+        keys : int, optional
+            How many buffers can be kept, with or without a key; from 1 to 2**20. By default one for 16
+            pages, but at least 4 and at most 65536.
 
         Returns
         -------
@@ -456,7 +481,7 @@ class Arena(ArenaView):
         >>> arena.alloc(5000).capacity
         8192
         """
-        return cls._of(attaching.over(cls._engine, memory, page_size, max_order))
+        return cls._of(attaching.over(cls._engine, memory, page_size, max_order, keys))
 
     @classmethod
     def _of(cls, attachment: Any) -> Self:

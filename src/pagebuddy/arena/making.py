@@ -28,6 +28,7 @@ def layout_of(
     page_size: object,
     max_order: object,
     slots: object,
+    keys: object,
     lock: object,
 ) -> Layout:
     """Return the layout of a new shared arena. Raises TypeError and ValueError."""
@@ -36,6 +37,7 @@ def layout_of(
         page_size=page_size,
         max_order=max_order,
         slots=slots,
+        keys=keys,
         lock=attaching.lock_word(engine, lock),
     )
 
@@ -64,7 +66,10 @@ def _make_private(engine: Engine, layout: Layout, options: Options) -> Any:
     from pagebuddy.memory.given import Given
 
     own = Layout.of(
-        layout.n_pages * layout.page_size, page_size=layout.page_size, max_order=layout.max_order
+        layout.n_pages * layout.page_size,
+        page_size=layout.page_size,
+        max_order=layout.max_order,
+        keys=layout.n_entries,
     )
     return attaching.make(engine, own, Given(mmap(-1, own.n_bytes), options))
 

@@ -16,7 +16,7 @@ class ArenaStats(Stats):
     ----------
     n_pages, used, free, largest_free, free_blocks, n_spans
         The attributes of `Stats`: numbers of pages, blocks and buffers.
-    page_size, processes, dead, tickets, kept, numpy_fallbacks
+    page_size, processes, dead, tickets, kept, keys, numpy_fallbacks
         The attributes below.
 
     Attributes
@@ -31,6 +31,9 @@ class ArenaStats(Stats):
         Number of handles that were sent and not received yet.
     kept : int
         Number of kept buffers, which outlive the processes that hold them.
+    keys : int
+        Number of buffers that can be kept: the arena's option `keys`. 0 if unknown, in figures that
+        version 0.1 pickled.
     numpy_fallbacks : int
         Number of arrays that got numpy's own memory inside `Arena.numpy_memory`, since this process
         attached: the arena had no room for them, or its lock was not available.
@@ -43,11 +46,13 @@ class ArenaStats(Stats):
     >>> stats = arena.stats()
     >>> stats.n_bytes, stats.used_bytes, stats.largest_free_bytes, stats.processes
     (1048576, 8192, 1040384, 1)
+    >>> stats.kept, stats.keys
+    (0, 1024)
     >>> print(stats)
     used 8 KiB (2 pages) of 1 MiB in 1 buffer; free 1016 KiB, the largest run 1016 KiB; 1 process
     """
 
-    __slots__ = ("page_size", "processes", "dead", "tickets", "kept", "numpy_fallbacks")  # noqa: RUF023
+    __slots__ = ("page_size", "processes", "dead", "tickets", "kept", "keys", "numpy_fallbacks")  # noqa: RUF023
     __match_args__: ClassVar[tuple[str, ...]] = (*Stats.__match_args__, *__slots__)
 
     def __init__(
@@ -63,6 +68,7 @@ class ArenaStats(Stats):
         dead: int,
         tickets: int,
         kept: int,
+        keys: int = 0,
         numpy_fallbacks: int = 0,
     ) -> None:
         super().__init__(n_pages, used, free, largest_free, free_blocks, n_spans)
@@ -71,6 +77,7 @@ class ArenaStats(Stats):
         self.dead: Final = dead
         self.tickets: Final = tickets
         self.kept: Final = kept
+        self.keys: Final = keys
         self.numpy_fallbacks: Final = numpy_fallbacks
 
     def __setstate__(self, values: Iterable[object]) -> None:
@@ -111,6 +118,8 @@ class ArenaStats(Stats):
             parts.append(f"{counted(self.tickets, 'handle')} not yet claimed")
         if self.kept:
             parts.append(f"{counted(self.kept, 'buffer')} kept")
+        if self.kept and self.keys:
+            parts[-1] += f", of {self.keys:,} keys"
         if self.numpy_fallbacks:
             parts.append(f"{counted(self.numpy_fallbacks, 'array')} in numpy's own memory")
         return "; ".join(parts)

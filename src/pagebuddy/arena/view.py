@@ -78,6 +78,7 @@ class ArenaView:
             dead=sum(not alive for _, alive in slots),
             tickets=figures["n_tickets"],
             kept=figures["n_kept"],
+            keys=a.layout.n_entries,
             numpy_fallbacks=a.numpy_fallbacks,
         )
 

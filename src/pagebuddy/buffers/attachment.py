@@ -15,6 +15,8 @@ from pagebuddy.sharing.joining import backing, failures
 from pagebuddy.sharing.system import descriptors
 
 if not cython.compiled:
+    from collections import deque
+
     from pagebuddy.allocator.buddy import small
     from pagebuddy.buffers.arrays import array_of, checked_dtype, own_bytes, sides_and_bytes
     from pagebuddy.buffers.buffer import Buffer, made_buffer
@@ -37,6 +39,7 @@ if not cython.compiled:
     from pagebuddy.sharing.system.alive import locks_the_arena
     from pagebuddy.sharing.system.child import drop_own_lease, take_own_lease
     from pagebuddy.sharing.system.gate import Gate, gate_give, gate_take
+    from pagebuddy.sharing.system.sharers import end_tally
     from pagebuddy.sharing.words import (
         DONE,
         LOCK_MUTEX,
@@ -51,6 +54,7 @@ if not cython.compiled:
         OP_LOOK_UP,
         OP_MEASURE,
         OP_REAP,
+        OP_REAP_TICKETS,
         OP_TAKE_FREE,
         SLICE_MS,
         UNBACKED,
@@ -65,8 +69,8 @@ if TYPE_CHECKING:
 
 # How long an allocation waits for a process that trims and does not continue, and how long one that
 # trims waits for an allocation.
-TRIM_PATIENCE_S = 0.1
-TRIM_PAUSE_S = 0.001
+TRIM_PATIENCE_S = 1.0
+TRIM_PAUSE_S = 0.01
 
 
 # The garbage collector would clear the owners of the memory first, but detaching stores to that memory.
@@ -115,7 +119,7 @@ class Attachment(ArenaState):
         self.n_nodes = N_HEADS + self.total
         self.top = layout.max_order
         self.n_slots = layout.n_slots
-        self.n_entries = layout.n_entries
+        self.n_places = layout.n_places
         self.n_tickets = layout.n_tickets
         self.words_of_holds = layout.words_of_holds
         self.data_address = medium.address + layout.data_at
@@ -131,13 +135,14 @@ class Attachment(ArenaState):
             self.gate = new_gate()  # type: ignore[name-defined]  # noqa: F821
         else:
             self.gate = Gate()
-            self.deferred = []
-            self.sparse = self.holes = self.known_directory = False
-            self.known_bits = self.known_tickets = 0
+            self.deferred = deque()
+            self.sparse = self.holes = False
+            self.known_bits = self.known_tickets = self.known_entries = 0
             self.ending = False
             self.next_ticket = self.fork_slot = self.recorded = 0
             self.top_round = self.most_rounds = self.away = self.fallbacks = 0
-            self.fork_locked = self.sticky = self.is_full = False
+            self.fork_locked = self.sticky = self.unsettled = self.is_full = False
+            self.n_shares = self.tally = self.tally_address = 0
             self.lease = None
             self.fault = self.fault_node = self.seen_fault = self.seen_node = 0
         use(self, 0)
@@ -336,7 +341,7 @@ class Attachment(ArenaState):
             self.perform(Request(), OP_REAP, wait)
             answer = self.perform(request, OP_ALLOC, wait)
         if answer == NO_PAGES and request.n_pieces:
-            answer = self._alloc_beside_trims(request, wait)
+            answer = self.perform_beside_trims(request, OP_ALLOC, wait)
         if answer == NO_PAGES:
             raise self._no_pages(request)
         pages = filled(self, pages, request.node, n, n_bytes)
@@ -357,15 +362,15 @@ class Attachment(ArenaState):
             raise
         return buffer
 
-    def _alloc_beside_trims(self, request: Request, wait: Any) -> u64:
-        """`_alloc_slowly` while a process holds pages that it returns to the system."""
+    def perform_beside_trims(self, request: Request, operation: u64, timeout: Any = None) -> u64:
+        """`perform` again what found no pages while trims hold some."""
         answer: u64 = NO_PAGES
         end = time.monotonic() + TRIM_PATIENCE_S
         while answer == NO_PAGES and request.n_pieces and time.monotonic() < end:
             time.sleep(TRIM_PAUSE_S / 10)
-            answer = self.perform(request, OP_ALLOC, wait)
-        if answer == NO_PAGES and self.perform(Request(), OP_REAP, wait) == DONE:
-            answer = self.perform(request, OP_ALLOC, wait)
+            answer = self.perform(request, operation, timeout)
+        if answer == NO_PAGES and self.perform(Request(), OP_REAP, timeout) == DONE:
+            answer = self.perform(request, operation, timeout)
         return answer
 
     def _request(self, n_bytes: int, align: Any) -> Request:
@@ -403,11 +408,16 @@ class Attachment(ArenaState):
         self.perform(request, OP_CLAIM)
         return self.made(request, request.n_bytes)
 
-    def unclaimed(self) -> Any:
-        """Return an `Unclaimed`, for tickets of one message."""
+    def unclaimed(self, group: int = 0) -> Any:
+        """Return an `Unclaimed`, for tickets of one message; they will be in a group, unless it is 0."""
         if not cython.compiled:
             from pagebuddy.buffers.unclaimed import Unclaimed
-        return Unclaimed(self)
+        return Unclaimed(self, group)
+
+    def end_group(self, group: int) -> None:
+        """End the tickets of a group that processes left behind which have ended."""
+        self.perform(Request(), OP_REAP)
+        self.perform(Request(group=group), OP_REAP_TICKETS)
 
     def trim_piece(self, offset: int, n_pages: int) -> Any:
         """Return the first free pages from an offset on that were used before to the system.
@@ -501,6 +511,7 @@ if not cython.compiled:
             return
         if a.slot and not a.medium.is_cut():
             run_operation(a, Request(), OP_DETACH, 0 if a.deferred else LOCK_PATIENCE_MS)
+        end_tally(a)
         if a.lease is not None:
             a.lease.release()
         # Its number may refer to another file of the program's.

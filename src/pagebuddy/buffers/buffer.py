@@ -14,6 +14,7 @@ if not cython.compiled:
     from pagebuddy.core.words import N_HEADS, pages_in, u64
     from pagebuddy.sharing.request import Request
     from pagebuddy.sharing.state import ArenaState
+    from pagebuddy.sharing.system.process import wall_clock
     from pagebuddy.sharing.words import NO_PAGES, OP_KEEP, OP_RESIZE, OP_UNKEEP
 
 if TYPE_CHECKING:
@@ -242,8 +243,9 @@ class Buffer:
             If the key is taken or cannot be a key, or the buffer was released.
         TypeError
             If `key` is neither text nor True.
-        OutOfSlots
-            If the directory of kept buffers is full.
+        OutOfKeys
+            If as many buffers are kept as the arena has keys. Keeping in place of another buffer, or
+            under another key, still works.
 
         Notes
         -----
@@ -264,7 +266,9 @@ class Buffer:
         node: u64 = node_of_pages(self.attachment, pages)
         if is_flushed:
             a.medium.flush()
-        a.perform(Request(node, n_bytes=n_bytes, key=text, replace=is_replacing), OP_KEEP)
+        request: Request = Request(node, n_bytes=n_bytes, key=text, replace=is_replacing)
+        request.now_ms = wall_clock()
+        a.perform(request, OP_KEEP)
         if is_flushed:
             a.medium.flush()
 
@@ -452,7 +456,10 @@ class Buffer:
             again = n != own and not cython.compiled
             request = Request(node, n, n_bytes, n_more_objects=again, is_unseen=unseen)
             try:
-                if self._allocator.perform(request, OP_RESIZE) == NO_PAGES:
+                answer = self._allocator.perform(request, OP_RESIZE)
+                if answer == NO_PAGES and request.n_pieces:
+                    answer = self._allocator.perform_beside_trims(request, OP_RESIZE)
+                if answer == NO_PAGES:
                     return False
             except BufferError:
                 # This object has that many pages, even if the buffer has more by now.

@@ -84,6 +84,7 @@ cdef void detach(ArenaState a) noexcept:
             # If a stopped process has the lock, the slot remains to be reaped.
             with nogil:
                 run_operation(a, request, OP_DETACH, LOCK_PATIENCE_MS)
+    end_tally(a)
     # The number of the lock's descriptor may refer to another file of the program's.
     let_go(at_address(a.lease_address), a.lease_bytes, a.lock_fd if locks_the_arena(a) else -1)
     while next_deferred(a):

@@ -9,15 +9,25 @@ from typing import Any
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
+    import sys
     import weakref
 
     from pagebuddy.core.words import N_HEADS, u64
     from pagebuddy.memory.untracked import untracked
     from pagebuddy.sharing.holding.magazine import load
     from pagebuddy.sharing.operations.dispatch import drop_pages
+    from pagebuddy.sharing.operations.enter import enter, leave
+    from pagebuddy.sharing.operations.unlock_on_error import unlock_on_error
     from pagebuddy.sharing.state import ArenaState
-    from pagebuddy.sharing.system.deferred import defer
-    from pagebuddy.sharing.words import LOCK_PATIENCE_MS, LOCKED, OWN_LOCK, UNLOCKABLE
+    from pagebuddy.sharing.system.deferred import EndOf, defer
+    from pagebuddy.sharing.words import (
+        DONE,
+        LOCK_PATIENCE_MS,
+        LOCKED,
+        OP_DROP,
+        OWN_LOCK,
+        UNLOCKABLE,
+    )
 
 
 @cython.nogil
@@ -86,9 +96,33 @@ else:
         """
         array = untracked(address_of_node(a, node), n_bytes)
         array.attachment, array.node, array.asked = a, node, asked
-        array.end = weakref.finalize(array, drop, a, node)
-        array.end.atexit = False
+        # The newest is called back first: a C function, which no signal interrupts.
+        array.last = Last(array, end_now)
+        array.last.attachment = a
+        array.end = EndOf(array, a.deferred.append)
+        array.end.node = node
         return array
+
+    class Last(weakref.ref):  # type: ignore[type-arg]
+        """What is called back last when an array is gone."""
+
+        attachment: ArenaState | None = None
+
+    def end_now(gone: Last, finalizing: Any = sys.is_finalizing) -> None:
+        """End the holds of objects that are gone; later if the lock is not available now."""
+        a = gone.attachment
+        if a is None or finalizing():
+            return
+        # If there are others, an object has waited for the lock in vain before.
+        is_first = len(a.deferred) == 1
+        if end_all_deferred(a, 0) == LOCKED and is_first:
+            end_all_deferred(a, LOCK_PATIENCE_MS)
+
+    @unlock_on_error
+    def end_all_deferred(a: ArenaState, milliseconds: int) -> int:
+        """End the holds of objects that are gone: all that each operation does."""
+        answer = enter(a, OP_DROP, milliseconds)
+        return leave(a) if answer == DONE else answer
 
     def tell_asked(pages: Any, asked: int) -> None:
         """Store the size that was asked for."""
@@ -111,8 +145,7 @@ else:
         if getattr(pages, "attachment", None) is not a:
             return 0
         # `copy.copy` of a ctypes array copies these attributes to an array of other memory.
-        alive = pages.end.peek()
-        return pages.node if alive is not None and alive[0] is pages else 0
+        return pages.node if pages.end() is pages else 0
 
     def zero_out(view: memoryview) -> None:
         """Fill a view with zeros."""

@@ -49,9 +49,11 @@ class Unclaimed:
     _message: Any
     _rows: Any
     _pid: Any  # a child of a fork is responsible for nothing
+    _group: Any  # of the tickets that this makes, or 0
 
-    def __init__(self, attachment: Attachment) -> None:
+    def __init__(self, attachment: Attachment, group: Any = 0) -> None:
         self.attachment = attachment
+        self._group = group
         self._message = None
         self._rows = []
         self._pid = os.getpid()
@@ -80,7 +82,7 @@ class Unclaimed:
         node: u64 = node_of_pages(a, pages)
         if nbytes is not None:
             n_bytes = nbytes
-        request: Request = Request(node, 0, n_bytes, now_ms=now())
+        request: Request = Request(node, 0, n_bytes, now_ms=now(), group=self._group)
         self._rows.append(None)
         try:
             try:

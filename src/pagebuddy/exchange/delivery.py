@@ -47,27 +47,22 @@ class Delivery:
         self._frame = frame
 
     def unpacked(self) -> Any:
-        """Return the object, once. Afterwards the object alone holds its buffers.
+        """Return the object. After an exception it can be unpacked again, until `end`.
 
-        Unpickling runs code that the bytes name. Raises what this code raises. After an exception that
-        is not an Exception, such as KeyboardInterrupt, it can be unpacked again.
+        Unpickling runs code that the bytes name. Raises what this code raises.
         """
         if self._frame is None:
-            raise ValueError("this delivery was unpacked before")
+            raise ValueError("this delivery has ended")
         parts: list[Any] = []
         # An exception refers to this frame, so nothing may stay in it.
         try:
             parts.extend(_taken(self._buffers[part.handle], part) for part in self._frame.parts)
-            thing = pickle.loads(self._frame.pickle, buffers=parts)
-        except Exception:
-            self._end()
-            raise
+            return pickle.loads(self._frame.pickle, buffers=parts)
         finally:
             parts.clear()
-        self._end()
-        return thing
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Refer to no buffer any more: from now on the object alone holds them."""
         self._frame = None
         self._buffers.clear()
 
@@ -79,7 +74,7 @@ def load(a: Attachment, data: Any) -> Any:
     told = read_alone(a.layout.arena_id, data)
     if told is not None:
         return pickle.loads(told, buffers=())
-    return Delivery(a, unclaimed, again=True).unpacked()
+    return _unpacked_once(Delivery(a, unclaimed, again=True))
 
 
 def load_received(a: Attachment, unclaimed: Unclaimed) -> Any:
@@ -87,7 +82,15 @@ def load_received(a: Attachment, unclaimed: Unclaimed) -> Any:
     told = read_alone(a.layout.arena_id, unclaimed.message)
     if told is not None:
         return pickle.loads(told, buffers=())
-    return Delivery(a, unclaimed).unpacked()
+    return _unpacked_once(Delivery(a, unclaimed))
+
+
+def _unpacked_once(delivery: Delivery) -> Any:
+    try:
+        return delivery.unpacked()
+    finally:
+        # An exception refers to it.
+        delivery.end()
 
 
 def _taken(buffer: Any, part: Part) -> Any:

@@ -26,10 +26,13 @@ def dump(arena: Any, thing: Any, most: int | None = None) -> bytes:
     return packed(arena, thing, most).handed()  # type: ignore[no-any-return]
 
 
-def packed(arena: Any, thing: Any, most: int | None = None) -> Unclaimed:
-    """Return the message of `dump`. Its handles end with it, unless it is sent or handed over."""
+def packed(arena: Any, thing: Any, most: int | None = None, group: int = 0) -> Unclaimed:
+    """Return the message of `dump`. Its handles end with it, unless it is sent or handed over.
+
+    If `group` is not 0, `Attachment.end_group` ends those that a process left behind.
+    """
     a = arena._open
-    unclaimed: Unclaimed = a.unclaimed()
+    unclaimed: Unclaimed = a.unclaimed(group)
     cargo = None
     if type(thing) in _PLAIN:
         pickled = pickle.dumps(thing, 5)

@@ -12,6 +12,7 @@
     mapping     a file descriptor and its mapping, which end with the last view
 
     file_system   which file system is too small, and what to do
+    descriptors   what to do if no file descriptor is left
     draft         a new file that gets its name only when it is complete
     huge          large pages
     kernel_files  read the files of /proc and /sys

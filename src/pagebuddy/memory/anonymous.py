@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pagebuddy.arguments import whole
 from pagebuddy.memory import room, system
+from pagebuddy.memory.descriptors import descriptor_for
 from pagebuddy.memory.huge import Huge, free_in_pool
 from pagebuddy.memory.mapped import Mapped, closed_if_it_fails, resize
 from pagebuddy.memory.options import PLAIN, Options
@@ -48,7 +49,8 @@ class Anonymous(Mapped):
         wanted = bytes_of(size)
         huge = options.check(cls.KIND, cls.SUPPORTS)
         n_bytes = rounded_up(wanted, huge.n_bytes or mmap.PAGESIZE)
-        fd = _memfd(huge.memfd_flags)
+        with descriptor_for(cls.KIND):
+            fd = _memfd(huge.memfd_flags)
         with closed_if_it_fails(fd):
             resize(fd, n_bytes, cls.KIND)
             fcntl.fcntl(fd, fcntl.F_ADD_SEALS, SEALS)
@@ -64,7 +66,8 @@ class Anonymous(Mapped):
         options.check("an open descriptor", cls.SUPPORTS - {"sizes"})
         given = whole(fd, "fd")
         try:
-            own = os.dup(given)
+            with descriptor_for(cls.KIND):
+                own = os.dup(given)
         except (OSError, OverflowError) as error:
             if isinstance(error, OSError) and error.errno != errno.EBADF:
                 raise

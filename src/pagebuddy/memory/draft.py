@@ -7,6 +7,7 @@ import os
 from contextlib import suppress
 
 from pagebuddy.errors import ArenaExists
+from pagebuddy.memory.descriptors import descriptor_for
 
 _OPEN_DESCRIPTORS = "/proc/self/fd"
 
@@ -29,13 +30,15 @@ class Draft:
         self.fd = -1
         if nameless and os.path.exists(_OPEN_DESCRIPTORS):
             try:
-                self.fd = os.open(folder, os.O_TMPFILE | os.O_RDWR, mode)
+                with descriptor_for(f"a new file in {folder}"):
+                    self.fd = os.open(folder, os.O_TMPFILE | os.O_RDWR, mode)
             except OSError as error:
                 if error.errno not in _NO_NAMELESS:
                     raise
         if self.fd < 0:
             name = os.path.join(folder, f".pagebuddy-{os.urandom(16).hex()}")
-            self.fd = os.open(name, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_RDWR, mode)
+            with descriptor_for(f"a new file in {folder}"):
+                self.fd = os.open(name, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_RDWR, mode)
             self.temporary = name
         try:
             # The caller chose the mode, so the process's umask must not change it.

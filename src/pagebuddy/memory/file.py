@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pagebuddy.memory import system
+from pagebuddy.memory.descriptors import descriptor_for
 from pagebuddy.memory.linked import Linked
 from pagebuddy.memory.mapping import identity_of
 from pagebuddy.memory.options import PLAIN, Options
@@ -65,7 +66,8 @@ class File(Linked):
         system.write_out(self.address, self.size)
         for path in self._paths_now():
             try:
-                folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
+                with descriptor_for(f"the folder of {path}, to write the file's name to the disk"):
+                    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
             except (FileNotFoundError, NotADirectoryError):
                 continue
             try:

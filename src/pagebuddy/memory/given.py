@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 from pagebuddy.allocator.placement import address_of, as_bytes
 from pagebuddy.arguments import whole
@@ -73,6 +73,11 @@ class Given:
     def address(self) -> int:
         """Address of the first byte in this process. It may be unaligned."""
         return self._address
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{self.KIND} cannot be copied or pickled, as it serves one process; copy its bytes instead"
+        )
 
     def fileno(self) -> int:
         """Raise ValueError: there is no descriptor."""

@@ -7,7 +7,7 @@ import mmap
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 from pagebuddy.arguments import whole
 from pagebuddy.errors import ArenaClosed
@@ -213,6 +213,9 @@ class Mapped:
     def close(self) -> None:
         """Release the memory. Mapping and descriptor end when the last view is gone."""
         self._mapping = None
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{self.KIND} cannot be copied or pickled; pickle the Arena that uses it")
 
     def __repr__(self) -> str:
         state = "closed" if self._mapping is None else f"{self._mapping.n_bytes} bytes"

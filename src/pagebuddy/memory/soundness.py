@@ -7,6 +7,7 @@ import os
 import stat
 
 from pagebuddy.errors import ArenaNotFound
+from pagebuddy.memory.descriptors import descriptor_for
 from pagebuddy.memory.mapped import closed_if_it_fails
 
 _ROOT = 0
@@ -20,7 +21,8 @@ def open_sound(path: str) -> int:
     refuses it, and PermissionError if the system does not permit it.
     """
     try:
-        fd = os.open(path, _FLAGS)
+        with descriptor_for(path):
+            fd = os.open(path, _FLAGS)
     except FileNotFoundError:
         raise ArenaNotFound(
             f"{path} does not exist; create the arena first, or check the name"

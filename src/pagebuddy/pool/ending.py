@@ -27,8 +27,10 @@ def at_end_of_workers(pool: Any, call: Callable[[], None]) -> None:
 
     def join_and_release(*args: Any, **options: Any) -> None:
         join(current_thread(), *args, **options)
-        _release(results)
-        call()
+        try:
+            _release(results)
+        finally:
+            call()
 
     setattr(thread, name, join_and_release)
 

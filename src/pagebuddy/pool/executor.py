@@ -18,6 +18,7 @@ from pagebuddy.pool.breaking import break_apart
 from pagebuddy.pool.ending import at_end_of_workers
 from pagebuddy.pool.idle import LastFailure
 from pagebuddy.pool.parcel import Parcel, Sent
+from pagebuddy.sharing.words import MOST_GROUPS
 
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
@@ -31,7 +32,7 @@ _C = TypeVar("_C")
 # A fork server runs the main module, like a worker, from Python 3.14 on.
 _SERVER_DIED = "the fork server died when a worker was to be started; see its output for the cause"
 
-# The arena of the pool that this process is a worker of.
+# The arena of the pool that this process is a worker of, and the group of its results.
 _POOL_ARENA: list[Any] = []
 # The same, until numpy allocates in it: workers that do not use numpy do not import it.
 _FOR_NUMPY: list[Any] = []
@@ -114,13 +115,15 @@ class ArenaExecutor(ProcessPoolExecutor):
         first = Parcel(arena, (initializer, tuple(initargs)))
         self._arena = arena
         self._first = first
-        begin = (arena, first, bool(numpy_memory))
+        # With few pools in an arena no two have the same; only what dead workers left behind ends by it.
+        self._group = 1 + int.from_bytes(os.urandom(4), "little") % MOST_GROUPS
+        begin = (arena, self._group, first, bool(numpy_memory))
         super().__init__(max_workers, mp_context, _begin_worker, begin, **options)
 
     def _start_executor_manager_thread(self) -> None:
         super()._start_executor_manager_thread()
         break_apart(self)
-        at_end_of_workers(self, self._first.drop)
+        at_end_of_workers(self, partial(_end_workers, self._first, self._arena, self._group))
 
     @property
     def arena(self) -> Arena:
@@ -175,7 +178,7 @@ class ArenaExecutor(ProcessPoolExecutor):
         call.sent.end()
         if self._executor_manager_thread is None:
             # `shutdown` has nothing to wait for, and no worker has begun.
-            self._sent_first.end()
+            self._first.drop()
 
     if TYPE_CHECKING:
         # As for the built-in `map`: the items must be what the function takes.
@@ -394,8 +397,8 @@ class ArenaFuture(Future[_T]):
         return True, False, None if error is not None else self.result(), error
 
 
-def _begin_worker(arena: Any, first: Parcel, numpy_memory: bool) -> None:
-    _POOL_ARENA[:] = [arena]
+def _begin_worker(arena: Any, group: int, first: Parcel, numpy_memory: bool) -> None:
+    _POOL_ARENA[:] = [arena, group]
     _FOR_NUMPY[:] = [arena] if numpy_memory else []
     initializer, initargs = first.opened()
     first.forget()
@@ -412,6 +415,14 @@ def _enter_numpy_memory() -> None:
             arena.numpy_memory().__enter__()
 
 
+def _end_workers(first: Parcel, arena: Any, group: int) -> None:
+    """When all workers have ended, release what was sent to them, and what they could not send."""
+    first.drop()
+    # In the pool's thread, where an error would only be printed.
+    with suppress(Exception):
+        arena._open.end_group(group)
+
+
 def _answer(call: Parcel) -> Parcel:
     """In a worker: unpack a call, execute it, and pack what it returns."""
     loop = sys._getframe(1)
@@ -419,7 +430,8 @@ def _answer(call: Parcel) -> Parcel:
     fn, args, kwargs = call.opened()
     _enter_numpy_memory()
     try:
-        return Parcel(_POOL_ARENA[0], fn(*args, **kwargs))
+        arena, group = _POOL_ARENA
+        return Parcel(arena, fn(*args, **kwargs), group)
     except BaseException as error:
         _empty_frames(error)
         del call, fn, args, kwargs

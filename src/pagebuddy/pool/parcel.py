@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pagebuddy.errors import StaleHandle
 from pagebuddy.exchange.cargo import SMALL
 from pagebuddy.exchange.delivery import Delivery
-from pagebuddy.exchange.dumping import call_back, dump
+from pagebuddy.exchange.dumping import call_back, packed
 from pagebuddy.exchange.frame import has_handles
 from pagebuddy.sharing.joining import attaching
 
@@ -57,11 +57,12 @@ class Parcel:
 
     It is dumped when it is pickled and not before, so that only parcels on their way take memory.
     Unpickling claims the buffers and never raises, because this would end a worker or break its pool;
-    `opened` raises instead.
+    `opened` raises instead. `group` is that of its handles.
     """
 
-    def __init__(self, arena: Any, contents: Any) -> None:
+    def __init__(self, arena: Any, contents: Any, group: int = 0) -> None:
         self._arena = arena
+        self._group = group
         self._lock = Lock()
         self._delivery: Delivery | None = None
         self._contents = contents
@@ -102,20 +103,39 @@ class Parcel:
         self.sent.end()
 
     def __reduce__(self) -> Any:
-        data = dump(self._arena, self._contents, most=SMALL)
-        self.sent.add(data)
+        unclaimed = packed(self._arena, self._contents, SMALL, self._group)
+        try:
+            data: bytes = unclaimed.message
+            self.sent.add(data)
+            unclaimed.handed()
+        except BaseException:
+            # The exception refers to it.
+            unclaimed.end()
+            raise
         return _arrived, (self._arena._open.layout.arena_id, data)
 
 
 def _arrived(arena_id: int, data: bytes) -> Parcel:
-    parcel = Parcel(None, None)
     try:
         a = cast("Attachment | None", attaching.known_by_id(arena_id))
         if a is None:
             raise StaleHandle("this process is no longer attached to the arena of this object")
         unclaimed = a.unclaimed()
         unclaimed.take(data)
+        parcel = Parcel(None, None)
         parcel._delivery = Delivery(a, unclaimed)
-    except Exception as error:
+        return parcel
+    except BaseException as error:
+        _lose(arena_id, data)
+        if not isinstance(error, Exception):
+            raise
+        parcel = Parcel(None, None)
         parcel._failure = error.with_traceback(None)
-    return parcel
+        return parcel
+
+
+def _lose(arena_id: int, data: bytes) -> None:
+    """End the handles in a message that could not be received; some may have ended already."""
+    a = cast("Attachment | None", attaching.known_by_id(arena_id))
+    if a is not None:
+        call_back(a, data)

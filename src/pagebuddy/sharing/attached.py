@@ -159,8 +159,10 @@ class Attached(Protocol):
     def mind_holes(self, bits: memoryview, n_words: int) -> None:
         """Check from now on that words are backed before a store to them."""
 
-    def know(self, granules: Iterable[int], bits: int, tickets: int, directory: bool) -> None:
-        """Note granules, bits, tickets and the directory as backed."""
+    def know(
+        self, granules: Iterable[int], bits: int = 0, tickets: int = 0, entries: int = 0
+    ) -> None:
+        """Note granules, bits, tickets and entries of the directory as backed."""
 
     def knows(self, granule: int) -> bool:
         """Whether a granule is known to be backed."""

@@ -40,6 +40,7 @@ from pagebuddy.sharing.words import (
     ENTRY_WORDS,
     FIRST_WORD_SLOTS,
     LOCK_FILE,
+    MORE_ENTRIES,
     SLOT_WORDS,
     TICKET_WORDS,
 )
@@ -52,6 +53,9 @@ LEAST_PAGE_SIZE = 64
 LARGEST_PAGE_SIZE = 1 << 40
 # The most slots that can be asked for; what is asked for is rounded up to whole words of holds.
 MAX_SLOTS = 1 << 10
+# The most kept buffers that can be asked for, and the bounds of the default.
+MAX_KEYS = 1 << 20
+_LEAST_KEYS, _MOST_KEYS = 1 << 10, 1 << 16
 
 # Blocks of 2^18 pages, a GiB of 4 KiB pages: recovery reads at most one block beyond the pages that were
 # ever used, and a run that is longer than a block is found by scanning.
@@ -92,6 +96,7 @@ class Layout(NamedTuple):
         page_size: object = 4096,
         max_order: object = None,
         slots: object = 48,
+        keys: object = None,
         lock: int = 0,
     ) -> Layout:
         """Return the layout of an arena with room for n_bytes, rounded up to pages.
@@ -108,32 +113,39 @@ class Layout(NamedTuple):
                 f"{MAX_PAGES}: choose a larger page_size"
             )
         order = order_for_arena(n_pages) if max_order is None else max_order
+        wanted = min(max(n_pages // 16, _LEAST_KEYS), _MOST_KEYS) if keys is None else keys
         return cls(
             page_size=size,
             n_pages=n_pages,
             max_order=whole(order, "max_order", most=TOP_ORDER),
             n_slots=slots_in_words(whole(slots, "slots", least=2, most=MAX_SLOTS)),
-            n_entries=min(max(n_pages // 64, 256), 65536),
+            n_entries=whole(wanted, "keys", least=1, most=MAX_KEYS),
             n_tickets=min(max(n_pages // 16, 1024), 1 << 20),
             lock=lock,
             arena_id=int.from_bytes(os.urandom(16), "little"),
         )
 
     @classmethod
-    def within(cls, n_bytes: int, *, page_size: object, max_order: object) -> Layout:
+    def within(
+        cls, n_bytes: int, *, page_size: object, max_order: object, keys: object = None
+    ) -> Layout:
         """Return the layout of the largest arena that fits into n_bytes, for one process.
 
         Raises ValueError if there is no room for a page.
         """
 
         def scaled(n_pages: int) -> Layout:
-            layout = cls.of(
-                n_pages * size, page_size=page_size, max_order=max_order, slots=FIRST_WORD_SLOTS
-            )
             few = max(n_pages // 16, 4)
-            return layout._replace(n_slots=CHILDREN + 1, n_entries=few, n_tickets=few)
+            layout = cls.of(
+                n_pages * size,
+                page_size=page_size,
+                max_order=max_order,
+                slots=FIRST_WORD_SLOTS,
+                keys=min(few, _MOST_KEYS) if keys is None else keys,
+            )
+            return layout._replace(n_slots=CHILDREN + 1, n_tickets=few)
 
-        size = cls.of(1, page_size=page_size, max_order=max_order).page_size
+        size = cls.of(1, page_size=page_size, max_order=max_order, keys=keys).page_size
         most = min(n_bytes // size, MAX_PAGES)
         n_pages = bisect_left(range(1, most + 1), True, key=lambda n: scaled(n).n_bytes > n_bytes)
         if n_pages == 0:
@@ -174,6 +186,11 @@ class Layout(NamedTuple):
         return rounded_up(self.metadata_at + self.geometry.n_words, CACHE_LINE_WORDS)
 
     @property
+    def n_places(self) -> int:
+        """How many entries the directory has, used or not."""
+        return self.n_entries + MORE_ENTRIES
+
+    @property
     def entries_at(self) -> int:
         """The word where the directory starts."""
         return rounded_up(self.holds_at + self.words_of_holds * self.n_pages, CACHE_LINE_WORDS)
@@ -181,7 +198,7 @@ class Layout(NamedTuple):
     @property
     def tickets_at(self) -> int:
         """The word where the tickets start."""
-        return self.entries_at + ENTRY_WORDS * self.n_entries
+        return self.entries_at + ENTRY_WORDS * self.n_places
 
     @property
     def data_at(self) -> int:
@@ -261,7 +278,7 @@ class Layout(NamedTuple):
             and 0 < self.n_pages <= MAX_PAGES
             and self.max_order <= TOP_ORDER
             and 2 <= self.n_slots <= MAX_SLOTS + 64
-            and 0 < self.n_entries <= 1 << 20
+            and 0 < self.n_entries <= MAX_KEYS
             and 0 < self.n_tickets <= 1 << 20
             and self.lock & 0xFFFF_FFFF <= LOCK_FILE
         )

@@ -51,6 +51,7 @@ class Request:
     serial: u64
     now_ms: u64
     least_age_ms: u64
+    group: u64  # of tickets, or 0
 
     # The process, and what was done or found.
     slot: u64
@@ -83,6 +84,7 @@ class Request:
         serial: int = 0,
         now_ms: int = 0,
         least_age_ms: int = 0,
+        group: int = 0,
         slot: int = 0,
         is_recorded: bool = False,
         rows: int = 0,
@@ -99,6 +101,7 @@ class Request:
         self.serial = serial
         self.now_ms = now_ms
         self.least_age_ms = least_age_ms
+        self.group = group
         self.slot = slot
         self.is_recorded = is_recorded
         self.generation = self.n_untouched = self.missing = self.n_ended = self.fault = 0

@@ -31,7 +31,8 @@ class ArenaState(State):
     These hold:
     - What describes the arena is set once.
     - `local[node - N_HEADS]` is one less than the number of this process's objects for the buffer there;
-      it changes only under the arena's lock.
+      it changes only under the arena's lock. Without an object it is 0 as well. Bit 63 marks buffers
+      with an object while this process shares its slot.
     - A deferred hold belongs to an object that is gone; it counts as a hold until it is ended.
     - The engine sees one section, which is always in use.
     """
@@ -44,7 +45,7 @@ class ArenaState(State):
     local: cython.p_ulonglong
 
     n_slots: u64
-    n_entries: u64
+    n_places: u64  # entries of the directory, used or not
     n_tickets: u64
     words_of_holds: u64  # for each page
     data_address: u64
@@ -85,17 +86,22 @@ class ArenaState(State):
     lease_bytes: u64
     next_ticket: u64  # where to start looking for a free one
 
-    # Where words may have no memory: whether the directory, and how many tickets, are known to be
+    # Where words may have no memory: how many entries of the directory and tickets are known to be
     # backed; and a bit for each page, until pages are returned to the system.
-    known_directory: cython.bint
+    known_entries: u64
     known_tickets: u64
     known_pages: cython.p_ulonglong
     seen_trims: u64
 
-    # A fork in progress, and whether this slot is shared with a child.
+    # A fork in progress, and whether this slot is shared with other processes. `unsettled` is not 0 as
+    # long as there are marks or holds without an object: see `holding/shared_slot.py`.
     fork_slot: u64
     fork_locked: cython.bint
     sticky: cython.bint
+    unsettled: u64
+    n_shares: u64  # how often this process shared its slot
+    tally: i64  # by which the system counts who shares it, and its address, or 0
+    tally_address: u64
     seen_by_children: cython.bint  # who have no slots or leases: the arena is for one process
     child_lease: Any  # uncompiled, a Lease or None
     child_lease_address: u64
@@ -164,13 +170,13 @@ class ArenaState(State):
         """Note that these pages are backed."""
         note_pages(self, first, n)
 
-    def know(self, granules: Any, bits: int, tickets: int, directory: bool) -> None:
-        """Note as backed: granules, bits below a place, tickets below an index, the directory."""
+    def know(self, granules: Any, bits: int = 0, tickets: int = 0, entries: int = 0) -> None:
+        """Note as backed: granules, bits below a place, tickets and entries below an index."""
         for granule in granules:
             self.known[granule >> 6] |= size(granule & 63)
         self.known_bits = max(self.known_bits, bits)
         self.known_tickets = max(self.known_tickets, tickets)
-        self.known_directory = self.known_directory or directory
+        self.known_entries = max(self.known_entries, entries)
 
     def fileno(self) -> int:
         """The descriptor of the arena's file."""

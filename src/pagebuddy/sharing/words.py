@@ -4,7 +4,7 @@
     slots      SLOT_WORDS for each process, its magazine included; slot 0 is the arena itself
     metadata   the engine's
     holds      one or more words for each page; those of a buffer's first page are used
-    directory  ENTRY_WORDS for each kept buffer
+    directory  ENTRY_WORDS for each kept buffer, and MORE_ENTRIES
     tickets    TICKET_WORDS for each handle on its way
 
 A process's hold on a buffer is a bit. The first word of holds has the bits of slots 0 to 47, and above
@@ -18,7 +18,7 @@ if not cython.compiled:
 
     # Compiled, these are constants of C: setup.py makes `words.pxi` of them.
     ARENA_MAGIC = 0x3141_4E45_5241_4250  # "PBARENA1", read as a little-endian word
-    ARENA_VERSION = 2
+    ARENA_VERSION = 3
 
     # Fixed.
     A_MAGIC = 0
@@ -28,7 +28,7 @@ if not cython.compiled:
     A_PAGES = 4
     A_MAX_ORDER = 5
     A_SLOTS = 6
-    A_ENTRIES = 7  # of the directory
+    A_ENTRIES = 7  # of the directory that can be in use: `keys=`
     A_TICKETS = 8
     A_LOCK = 9  # 63..32 whose mutex it is: see `lock_word`; 31..0 the kind
     A_ID_LOW = 10  # 128 random bits
@@ -40,12 +40,13 @@ if not cython.compiled:
     A_BUSY = 22  # 63..32 slot + 1; 31..0 the operation; 0: no operation is running
     A_POISONED = 23
     A_SERIAL = 24  # the last ticket's serial
-    A_NUMBER = 25  # the last directory entry's number; 0: there never was an entry
+    A_NUMBER = 25  # the last directory entry's number
     A_TOUCHED = 26  # the node after the last page that was ever part of a buffer
     A_TICKETS_END = 27  # the index after the last entry that was ever used
     A_NAMESPACE_DEVICE = 28  # of the pid namespace that the mutex works in
     A_NAMESPACE_INODE = 29
     A_TRIMS = 30  # how often free pages were returned to the system
+    A_ENTRIES_END = 31  # the index after the last entry that was ever used; 0: there never was one
 
     ARENA_WORDS = 64
     MUTEX_WORDS = 6
@@ -79,11 +80,19 @@ if not cython.compiled:
 
     ENTRY_WORDS = 16
     ENTRY_STATE = 0  # 0: free; else 1 + a number: the larger is newer
-    ENTRY_NODE = 1  # 0: never used
-    ENTRY_GENERATION = 2
-    ENTRY_BYTES = 3
+    ENTRY_NODE = 1
+    # 63..32: the first entry of the bucket with this index; 31..0: the next entry in this one's bucket.
+    ENTRY_BY_KEY = 2  # of entry 0, the low half: the first free entry; of a free one: the next
+    ENTRY_BY_NODE = 3
     ENTRY_KEY = 4  # 48 bytes, padded with zeros
+    ENTRY_GENERATION = 10
+    ENTRY_BYTES = 11
+    ENTRY_KEPT = 12  # when it got this key: ms since 1970; the three words after it are spare
     KEY_WORDS = 6
+
+    # Entry 0 is the start of lists. One is left over in a full directory, so that a buffer can be kept
+    # in place of another.
+    MORE_ENTRIES = 2
 
     TICKET_WORDS = 8
     TICKET_SERIAL = 0  # 0: free
@@ -91,7 +100,8 @@ if not cython.compiled:
     TICKET_GENERATION = 2
     TICKET_BYTES = 3
     TICKET_SENT = 4  # ms, CLOCK_MONOTONIC
-    TICKET_SENDER = 5  # 63..32 slot generation, 31..0 slot
+    TICKET_SENDER = 5  # 63..32 slot generation, 31..16 group, 15..0 slot
+    MOST_GROUPS = 0xFFFF  # group 0: none
 
     # The answer of an operation. A node, as an answer, is larger than all of these.
     DONE = 0
@@ -128,6 +138,12 @@ if not cython.compiled:
     ATTACHING_BYTE = LEASE_BYTE - 2  # LEASE_BYTE - 1 is reserved for visitors
     PROBED_BYTE = LEASE_BYTE - 3
     LOCK_BYTE = LEASE_BYTE - 4
+
+    # The state of a process that shares its slot, or did: see `holding/shared_slot.py`; and the mark.
+    UNMARKED = 1
+    MARKED = 2
+    MARKED_STILL = 3
+    OWN_OBJECT = 1 << 63
 
     # What an UNBACKED operation needs: the node of a granule, or one of these.
     MISSING_DIRECTORY = 1
@@ -177,6 +193,7 @@ if not cython.compiled:
     F_ENTRY = 36
     F_TICKET = 37
     F_MAGAZINE = 38
+    F_DIRECTORY = 39
 
     def words_from_at(words: memoryview, index: u64) -> memoryview:
         """The words from `index` on."""

@@ -39,7 +39,7 @@ def test_where_all_fits_all_is_shown(report, width):
 def test_where_it_does_not_it_is_told_how_much_is_left_out(report, width):
     n_lines = len(shown(report, width=width))
     blocks = report.stats.free_blocks
-    for height in range(n_lines - 1, 12, -1):
+    for height in range(n_lines - 1, 13, -1):
         lines = shown(Watched(report), width=width, height=height)
         assert len(lines) <= height
         told = [re.match(r" +(\d+) +\d+ [KM]iB +(\d+) ", line) for line in lines]
@@ -56,5 +56,5 @@ def test_where_it_does_not_it_is_told_how_much_is_left_out(report, width):
 
 
 def test_however_low_it_ends(report):
-    for height in range(1, 13):
+    for height in range(1, 14):
         assert shown(Watched(report), height=height)

@@ -49,7 +49,7 @@ def told(text):
     return figures
 
 
-def test_a_sound_arena(store, pagebuddy_command):
+def test_a_sound_arena_is_told_and_not_changed(store, pagebuddy_command):
     path, *_ = store
     before = path.read_bytes()
     code, text, complaint = pagebuddy_command("check", path)
@@ -64,7 +64,7 @@ def test_a_sound_arena(store, pagebuddy_command):
     assert path.read_bytes() == before
 
 
-def test_one_that_is_in_use(arena, name, die, pagebuddy_command):
+def test_an_arena_in_use_with_a_dead_process_is_sound(arena, name, die, pagebuddy_command):
     buffer = arena.alloc(5000)
     die(5000)
     code, text, _ = pagebuddy_command("check", name)
@@ -108,7 +108,9 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_damaged_arena(store, kind, pagebuddy_command, tmp_path):
+def test_a_damaged_arena_is_told_with_what_is_wrong_and_not_changed(
+    store, kind, pagebuddy_command, tmp_path
+):
     path = damage(store, kind)
     before = path.read_bytes()
     wrong, mends, n_buffers = KINDS[kind]

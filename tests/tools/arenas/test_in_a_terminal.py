@@ -40,6 +40,7 @@ def busy(long_name):
     ("arguments", "told"),
     [
         (["ls"], "64 MiB"),
+        (["keys"], "97.7 KiB"),
         (["stat"], "buffers"),
         (["map"], "each character is"),
         (["map", "--by", "holder"], "A "),
@@ -50,13 +51,16 @@ def busy(long_name):
 )
 def test_a_verb_fits_the_terminal(busy, long_name, terminal, arguments, told, columns):
     verb, *options = arguments
+    tree = "--tree" in options
     shown = terminal(verb, long_name, *options, columns=columns)
     assert shown.code == 0, shown.text
     assert told in " ".join(shown.text.split())
-    if verb != "reap" and "--tree" not in options:
+    # A name in a table, and a key below a map, give way to the numbers beside them.
+    shortened = (verb == "ls" and columns == 80) or (verb == "map" and columns < 80 and not tree)
+    if verb not in ("keys", "reap") and not tree and not (verb == "ls" and shortened):
         assert shown.text.count("x") >= long_name.count("x"), "no part of the name is left out"
     assert "Traceback" not in shown.text
-    assert "…" not in shown.text, "nothing is cut off"
+    assert shown.text.count("…") == shortened, "nothing else is cut off"
     assert ("\x1b[" in shown.written) == (verb != "reap")
 
 

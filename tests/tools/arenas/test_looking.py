@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import pty
+import re
 import shutil
 import subprocess
 import sys
+from io import StringIO
 from xml.etree import ElementTree
 
 import pytest
+from rich.console import Console
 
 from pagebuddy import Arena
+from pagebuddy.sharing.words import ENTRY_KEPT, ENTRY_WORDS
+from pagebuddy.tools.arenas.keys_command import key_lines
+from pagebuddy.tools.terminal.tables import add_figures, add_names, listing, name_cell
 
 SECONDS = 120
 
@@ -27,7 +32,7 @@ def busy(arena, die):
     del buffers
 
 
-def test_ls(busy, name, pagebuddy_command):
+def test_ls_prints_sizes_and_counts_the_dead(busy, name, pagebuddy_command):
     code, text, complaint = pagebuddy_command("ls", f"{name}*")
     head, _, row = text.splitlines()
     assert head.split() == ["name", "size", "used", "largest", "free", "processes", "dead"]
@@ -36,14 +41,14 @@ def test_ls(busy, name, pagebuddy_command):
     assert "cannot be read" in complaint or complaint == ""
 
 
-def test_ls_as_json(busy, name, pagebuddy_command):
+def test_ls_json_has_the_figures_of_stats(busy, name, pagebuddy_command):
     code, text, _ = pagebuddy_command("ls", name, "--json")
     (row,) = json.loads(text)
     told = {"name": name, "path": f"/dev/shm/{name}"} | busy.stats().as_dict()
     assert (code, row) == (0, told)
 
 
-def test_ls_of_nothing(name, pagebuddy_command):
+def test_ls_of_no_arena_prints_nothing(name, pagebuddy_command):
     assert pagebuddy_command("ls", name)[:2] == (1, "")
     code, text, _ = pagebuddy_command("ls", name, "--json")
     assert (code, json.loads(text)) == (1, [])
@@ -62,7 +67,7 @@ def test_ls_tells_what_is_damaged(arena, name, pagebuddy_command):
     assert "checksum" in json.loads(text)[0]["error"]
 
 
-def test_stat(busy, name, pagebuddy_command):
+def test_stat_prints_figures_processes_and_orders(busy, name, pagebuddy_command):
     code, text, complaint = pagebuddy_command("stat", name)
     assert (code, complaint) == (0, "")
     figures, processes, orders = (part.splitlines() for part in text.split("\n\n"))
@@ -71,7 +76,7 @@ def test_stat(busy, name, pagebuddy_command):
         ["size", "1 MiB in 256 pages of 4 KiB"],
         ["used", "140 KiB, 13.7 %, in 4 buffers"],
         ["free", "884 KiB, the largest run 784 KiB"],
-        ["kept", "1 buffer under a key"],
+        ["kept", "1 buffer, of 1,024 keys"],
         ["dead", f"1 of 2 attached; run: pagebuddy reap {name}"],
     ]
     assert processes[0].split() == ["slot", "process", "name", "state", "buffers", "size"]
@@ -81,7 +86,7 @@ def test_stat(busy, name, pagebuddy_command):
     assert len(orders) == 1 + len(busy.stats().free_blocks)
 
 
-def test_stat_as_json(busy, name, pagebuddy_command):
+def test_stat_json_has_the_figures_and_the_processes(busy, name, pagebuddy_command):
     code, text, complaint = pagebuddy_command("stat", name, "--json")
     figures = json.loads(text)
     attached = figures.pop("attached")
@@ -93,7 +98,7 @@ def test_stat_as_json(busy, name, pagebuddy_command):
     ]
 
 
-def test_stat_of_a_file_that_nobody_has_open(tmp_path, pagebuddy_command):
+def test_stat_reads_a_file_that_no_process_has_open(tmp_path, pagebuddy_command):
     path = tmp_path / "store.pb"
     with Arena.file(path, "1 MiB") as arena:
         arena.alloc(5000, keep="weights")
@@ -141,7 +146,7 @@ def test_watching_sees_changes_and_the_end(arena, name, surroundings):
     del buffer
 
 
-def test_watching_piped_is_a_line_each_time_until_interrupted(arena, name, surroundings):
+def test_watching_piped_prints_a_line_each_time_until_interrupted(arena, name, surroundings):
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with watch(surroundings, name, **pipes) as watcher:
         lines = [watcher.stdout.readline() for _ in range(3)]
@@ -152,7 +157,7 @@ def test_watching_piped_is_a_line_each_time_until_interrupted(arena, name, surro
     assert (watcher.returncode, complaint) == (0, "")
 
 
-def test_watching_whose_reader_has_seen_enough(arena, name, surroundings):
+def test_watching_ends_quietly_when_its_reader_ends(arena, name, surroundings):
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     watcher = watch(surroundings, name, **pipes)
     watcher.stdout.readline()
@@ -162,8 +167,10 @@ def test_watching_whose_reader_has_seen_enough(arena, name, surroundings):
     assert watcher.wait(timeout=SECONDS) == 0
 
 
-def test_watching_in_a_terminal(arena, name, surroundings):
-    ours, theirs = pty.openpty()
+def test_watching_in_a_terminal_ends_when_the_arena_is_removed(
+    arena, name, surroundings, new_terminal
+):
+    ours, theirs = new_terminal()
     try:
         terminal = surroundings | {"TERM": "xterm", "LINES": "40"}
         with watch(terminal, name, stdout=theirs, stderr=theirs) as watcher:
@@ -183,7 +190,7 @@ def test_watching_in_a_terminal(arena, name, surroundings):
         os.close(ours)
 
 
-def test_map(busy, name, pagebuddy_command):
+def test_map_draws_memory_by_order_and_by_holder(busy, name, pagebuddy_command):
     code, text, complaint = pagebuddy_command("map", name)
     title, *rows = text.splitlines()
     assert (code, complaint) == (0, "")
@@ -197,7 +204,7 @@ def test_map(busy, name, pagebuddy_command):
     assert "C dead " in text
 
 
-def test_map_as_a_picture(busy, name, pagebuddy_command, tmp_path):
+def test_map_draws_svg_files(busy, name, pagebuddy_command, tmp_path):
     for more in ((), ("--by", "holder"), ("--tree", "0", "--order", "4")):
         path = tmp_path / f"{len(more)}.svg"
         code, text, complaint = pagebuddy_command("map", name, *more, "--svg", path)
@@ -206,21 +213,21 @@ def test_map_as_a_picture(busy, name, pagebuddy_command, tmp_path):
         ElementTree.parse(path)
 
 
-def test_map_as_a_tree(busy, name, pagebuddy_command):
+def test_map_draws_the_tree_of_a_block(busy, name, pagebuddy_command):
     code, text, _ = pagebuddy_command("map", name, "--tree", "7", "--order", "3")
     assert code == 0
     assert text.startswith("the block of order 3 at page 0: 32 KiB from 0x0\n")
     assert pagebuddy_command("map", name, "--tree", "7")[1].startswith("the block of order 8 at")
 
 
-def test_map_of_nothing_used(arena, name, pagebuddy_command):
+def test_map_draws_an_arena_without_buffers(arena, name, pagebuddy_command):
     for by in ("order", "holder"):
         code, text, complaint = pagebuddy_command("map", name, "--by", by)
         assert (code, complaint) == (0, "")
         assert text.startswith(f"{name}: 0 bytes of 1 MiB used, 0 %\n")
 
 
-def test_what_map_refuses(arena, name, refused, tmp_path):
+def test_map_says_which_argument_is_wrong(arena, name, refused, tmp_path):
     assert "outside the page ranges" in refused("map", name, "--tree", "256")
     assert "order" in refused("map", name, "--tree", "0", "--order", "9")
     assert "--tree PAGE" in refused("map", name, "--order", "2")
@@ -231,11 +238,12 @@ def test_what_map_refuses(arena, name, refused, tmp_path):
 EVIL = "pagebuddy\x1b]0;owned\x07\x1b[2Jred\nfake      1 TiB"
 
 
-def test_names_that_others_chose_do_not_control_the_terminal(arena, name, surroundings):
+def test_names_that_others_chose_do_not_control_the_terminal(arena, name, surroundings, effort):
     path = f"/dev/shm/{EVIL}-{os.getpid()}"
     shutil.copyfile(f"/dev/shm/{name}", path)
     try:
-        for arguments in (["ls"], ["ls", "--json"], *([v, path] for v in ("stat", "map", "check"))):
+        verbs = [["ls"], ["map", path], ["ls", "--json"], ["stat", path], ["check", path]]
+        for arguments in verbs[: effort.pick(2, 5, 5)]:
             done = subprocess.run(
                 [sys.executable, "-m", "pagebuddy", *arguments],
                 capture_output=True,
@@ -260,23 +268,27 @@ def test_ls_says_that_there_is_no_such_arena(arena, name, pagebuddy_command):
     assert complaint.startswith(f"pagebuddy: no arena has a name like {name}-x*; ")
 
 
-def test_keys_are_listed_with_size_and_holders(arena, name, pagebuddy_command):
+def test_keys_are_listed_with_size_age_and_holders(arena, name, pagebuddy_command):
     assert pagebuddy_command("keys", name)[:2] == (0, f"{name} has no buffers under a key\n")
     held = arena.alloc(5000, keep="weights \x1b[2J")
     arena.alloc(1, keep="a" * 47).release()
     arena.alloc(1, keep=True).release()
+    layout, words = arena._attachment.layout, arena._attachment.memory
+    words[layout.entries_at + 2 * ENTRY_WORDS + ENTRY_KEPT] -= 7_300_000
     code, text, _ = pagebuddy_command("keys", name)
     assert code == 0
     heading, _, first, second = [line.split() for line in text.splitlines()]
-    assert heading == ["key", "size", "offset", "holders"]
-    assert first[1:] == ["1", "bytes", "0x2000", "-"]
-    assert second[:6] == ["weights", r"\x1b[2J", "4.88", "KiB", "0x0", str(os.getpid())]
+    assert heading == ["key", "size", "age", "holders"]
+    assert first[1:] == ["1", "bytes", "2", "h", "-"]
+    assert second[:4] == ["weights", r"\x1b[2J", "4.88", "KiB"]
+    assert second[5:7] == ["s", str(os.getpid())]
     _, text, _ = pagebuddy_command("keys", name, "--json")
     rows = json.loads(text)
     assert [(row["key"], row["nbytes"], row["holders"]) for row in rows] == [
         ("a" * 47, 1, []),
         ("weights \x1b[2J", 5000, [os.getpid()]),
     ]
+    assert rows[0]["age"] > 7300 > rows[1]["age"] >= 0
     held.release()
 
 
@@ -285,7 +297,59 @@ def test_long_names_do_not_wrap_the_table(pagebuddy_command):
     with Arena.create(name, "1 MiB") as arena:
         _, text, _ = pagebuddy_command("ls", name)
         arena.unlink()
-    assert len(text.splitlines()) == 3
+    head, _, row = text.splitlines()
+    assert row.split()[0][-1] == "…"
+    assert row.split()[1:] == ["1", "MiB", "0", "bytes", "1", "MiB", "1", "-"]
+    assert head.split()[:2] == ["name", "size"]
+
+
+LONG = "the-weights-of-a-model-" + "x" * 100
+
+
+@pytest.fixture
+def told():
+    """What is printed, in so many columns."""
+
+    def print_in(columns, *parts):
+        with StringIO() as file:
+            Console(file=file, width=columns).print(*parts, sep="\n")
+            return file.getvalue()
+
+    return print_in
+
+
+@pytest.mark.parametrize("columns", [80, 60])
+def test_names_in_tables_give_way_to_the_numbers_beside_them(told, columns):
+    table = listing()
+    add_figures(table, "slot")
+    add_names(table, "name")
+    add_figures(table, "size", "largest free", "processes")
+    for name in ("frames", "two words " * 20, LONG):
+        table.add_row("1,234", name_cell(name), "1,023 KiB", "1,023 KiB", "99")
+    lines = told(columns, table).splitlines()
+    assert len(lines) == 2 + 3
+    assert ["…" in line for line in lines] == [False] * 3 + [True] * 2
+    assert all(line.split()[-5:] == ["1,023", "KiB", "1,023", "KiB", "99"] for line in lines[2:])
+
+
+def test_keys_beside_figures_are_shortened(told):
+    with Arena("1 MiB") as arena:
+        arena.alloc(5000, keep="k" * 47).release()
+        rows = [row for row in arena.buffers() if row.key]
+        assert told(40, *key_lines(rows, 1, 40)) == f"{'k' * 22}…: 4.88 KiB at 0x0\n"
+        assert told(80, *key_lines(rows, 1, 80)) == f"{'k' * 47}: 4.88 KiB at 0x0\n"
+
+
+def test_in_a_narrow_terminal_keys_are_lines(arena, name, pagebuddy_command):
+    held = arena.alloc(5000, keep="k" * 47)
+    code, text, _ = pagebuddy_command("keys", name, COLUMNS="40")
+    assert code == 0
+    # A key longer than the terminal goes on in the next line.
+    first, second, *rest = text.splitlines()
+    assert first + second == "k" * 47
+    figures = " ".join(" ".join(rest).split())
+    assert re.match(rf"4\.88 KiB, kept \d+ s ago, held by {os.getpid()} ", figures)
+    held.release()
 
 
 def test_rm_prints_what_it_removed_as_json(arena, name, pagebuddy_command):
@@ -314,7 +378,7 @@ def test_map_prints_buffers_and_free_blocks_as_json(busy, name, pagebuddy_comman
     assert sum(block["nbytes"] for block in figures["free"]) == figures["free_bytes"]
 
 
-def test_map_draws_png(arena, name, pagebuddy_command, refused, tmp_path):
+def test_map_draws_png_files(arena, name, pagebuddy_command, refused, tmp_path):
     pytest.importorskip("matplotlib")
     assert pagebuddy_command("map", name, "--png", tmp_path / "a.png")[0] == 0
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")

@@ -11,7 +11,7 @@ import pytest
 from pagebuddy import Arena, StaleHandle
 
 
-def test_reap(arena, name, die, pagebuddy_command):
+def test_reap_frees_the_buffers_of_dead_processes(arena, name, die, pagebuddy_command):
     buffer = arena.alloc(5000)
     die(8000)
     die(70_000)
@@ -26,7 +26,7 @@ def test_reap(arena, name, die, pagebuddy_command):
     del buffer
 
 
-def test_reap_unclaimed_handles(arena, name, pagebuddy_command):
+def test_reap_ends_unclaimed_handles_of_an_age(arena, name, pagebuddy_command):
     buffer = arena.alloc(5000)
     handles = [pickle.dumps(buffer), pickle.dumps(buffer)]
     del buffer
@@ -42,7 +42,7 @@ def test_reap_unclaimed_handles(arena, name, pagebuddy_command):
         pickle.loads(handles[0])
 
 
-def test_rm(name, tmp_path, pagebuddy_command):
+def test_rm_removes_names_and_files_and_leaves_memory_in_use(name, tmp_path, pagebuddy_command):
     arena = Arena.create(name, "1 MiB")
     store = tmp_path / "store.pb"
     with Arena.file(store, "1 MiB"):

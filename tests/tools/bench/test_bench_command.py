@@ -21,7 +21,7 @@ SECTIONS = [
 ]
 
 
-def test_in_a_terminal(terminal):
+def test_in_a_terminal_it_shows_tables_and_its_progress(terminal):
     shown = terminal("bench", "--rounds", "2")
     assert shown.code == 0
     for told in (*SECTIONS, "arena.alloc", "np.empty", "SharedMemory over arena.alloc"):
@@ -30,7 +30,7 @@ def test_in_a_terminal(terminal):
     assert "the engine is " + ("compiled" if COMPILED else "not compiled") in shown.text
 
 
-def test_piped(pagebuddy_command):
+def test_piped_it_prints_tables_only(pagebuddy_command):
     code, text, complaint = pagebuddy_command("bench", "--rounds", "1")
     assert (code, complaint) == (0, "")
     lines = text.splitlines()
@@ -39,7 +39,7 @@ def test_piped(pagebuddy_command):
     assert {"alloc or free of a page", "arena.alloc", "np.empty", "SharedMemory"} <= set(rows)
 
 
-def test_as_json(pagebuddy_command):
+def test_json_has_every_figure_with_its_range(pagebuddy_command):
     code, text, complaint = pagebuddy_command("bench", "--rounds", "3", "--json")
     assert (code, complaint) == (0, "")
     told = json.loads(text)
@@ -52,7 +52,7 @@ def test_as_json(pagebuddy_command):
         assert row["unit"] in ("ns", "ns/page", "µs", "ms", "times")
 
 
-def test_no_rounds(pagebuddy_command):
+def test_no_rounds_are_refused(pagebuddy_command):
     code, printed, complaint = pagebuddy_command("bench", "--rounds", "0")
     assert (code, printed) == (2, "")
     assert "--rounds" in complaint

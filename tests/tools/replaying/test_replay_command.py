@@ -15,7 +15,7 @@ SAMPLE, IOMEM = ROOT / "data" / "ftrace-sample.txt.gz", ROOT / "data" / "iomem.t
 HEADER = "event,pfn,order\n"
 
 
-def test_tables_and_picture(small, pagebuddy_command):
+def test_it_prints_figures_tables_and_a_picture(small, pagebuddy_command):
     trace, iomem = small
     code, text, complaint = pagebuddy_command(
         "replay", trace.name, "--memory-map", iomem.name, folder=trace.parent
@@ -53,7 +53,7 @@ def test_tables_and_picture(small, pagebuddy_command):
     assert picture == ["█" * 64, "█" * 64, "·" * 64, "·" * 64]
 
 
-def test_the_end_instead_of_the_fullest(small, pagebuddy_command):
+def test_the_end_can_be_shown_instead_of_the_fullest_moment(small, pagebuddy_command):
     trace, iomem = small
     code, text, _ = pagebuddy_command("replay", trace, "--memory-map", iomem, "--at", "end")
     assert code == 0
@@ -62,7 +62,7 @@ def test_the_end_instead_of_the_fullest(small, pagebuddy_command):
     assert (cells.count("█"), cells.count("·")) == (65, 191)
 
 
-def test_json(small, pagebuddy_command):
+def test_json_has_the_figures_of_the_peak_and_the_end(small, pagebuddy_command):
     trace, iomem = small
     options = ("--memory-map", iomem, "--json", "--max-order", 7)
     code, text, complaint = pagebuddy_command("replay", trace, *options)
@@ -74,20 +74,20 @@ def test_json(small, pagebuddy_command):
     assert figures["compiled"] is COMPILED
 
 
-def test_quiet(small, pagebuddy_command):
+def test_quiet_prints_nothing(small, pagebuddy_command):
     trace, iomem = small
     assert pagebuddy_command("replay", trace, "--memory-map", iomem, "--quiet") == (0, "", "")
 
 
 @pytest.mark.parametrize("moment", ["fullest", "end"])
-def test_picture_in_a_file(small, tmp_path, moment, pagebuddy_command):
+def test_the_picture_is_drawn_into_a_file(small, tmp_path, moment, pagebuddy_command):
     picture = tmp_path / "memory.svg"
     arguments = ("replay", small[0], "--picture", picture, "--at", moment, "-q")
     assert pagebuddy_command(*arguments) == (0, "", "")
     assert "<svg" in picture.read_text()
 
 
-def test_over_time(small, tmp_path, pagebuddy_command, refused):
+def test_a_drawing_over_time_has_its_figures_printed(small, tmp_path, pagebuddy_command, refused):
     picture = tmp_path / "time.svg"
     code, text, complaint = pagebuddy_command("replay", small[0], "--over-time", picture)
     assert (code, complaint) == (0, "")
@@ -110,14 +110,14 @@ def test_without_a_memory_map_the_trace_tells_the_memory(small, pagebuddy_comman
     assert "4 MiB in 1 page range" in text
 
 
-def test_the_ftrace_sample(pagebuddy_command):
+def test_the_ftrace_sample_is_replayed_without_faults(pagebuddy_command):
     code, text, complaint = pagebuddy_command("replay", SAMPLE)
     assert (code, complaint) == (0, "")
     assert "4,000; replayed 3,573 allocations and 342 frees" in text
     assert "no page was allocated twice; all invariants hold" in text
 
 
-def test_side_by_side_as_json(small, pagebuddy_command):
+def test_variants_side_by_side_are_a_list_in_json(small, pagebuddy_command):
     code, text, _ = pagebuddy_command("replay", small[0], "--max-order", "5,6,10", "--json")
     assert code == 0
     found = json.loads(text)
@@ -130,7 +130,7 @@ def test_side_by_side_as_json(small, pagebuddy_command):
 
 
 @pytest.mark.skipif(not COMPILED, reason="a million events take too long uncompiled")
-def test_the_server_on_its_own_memory(pagebuddy_command):
+def test_the_trace_of_the_server_is_replayed_on_its_own_memory(pagebuddy_command):
     trace = ROOT / "data" / "kernel-server.csv.gz"
     code, text, complaint = pagebuddy_command("replay", trace, "--memory-map", IOMEM)
     assert (code, complaint) == (0, "")

@@ -49,7 +49,7 @@ def many():
     [SMALL, SMALL.rstrip(), SMALL.replace(b"\n", b"\r\n"), b"\xef\xbb\xbf" + SMALL],
     ids=["plain", "no last newline", "CRLF", "byte order mark"],
 )
-def test_csv(tmp_path, name, text):
+def test_a_csv_file_is_read_plain_or_compressed_with_any_line_ends(tmp_path, name, text):
     path = tmp_path / name
     path.write_bytes(gzip.compress(text) if name != "t.csv" else text)
     assert read(path) == [(True, 256, 0), (True, 512, 9), (False, 256, 0)]
@@ -75,14 +75,14 @@ def test_a_header_alone_is_a_trace_without_events(tmp_path):
         ("ftrace-sample.txt.gz", 4_000, 3_573),
     ],
 )
-def test_the_recorded_traces(name, n_events, n_allocs):
+def test_the_recorded_traces_are_read_to_their_ends(name, n_events, n_allocs):
     trace = Trace(DATA / name)
     assert sum(int(events.is_alloc.sum()) for events in trace) == n_allocs
     assert (trace.n_events, trace.failed, trace.lost, trace.done) == (n_events, 0, 0, 1.0)
 
 
 @pytest.mark.parametrize("compress", [False, True], ids=["plain", "gzip"])
-def test_it_streams(tmp_path, many, compress):
+def test_events_come_in_parts_and_the_share_that_is_read_grows(tmp_path, many, compress):
     path = tmp_path / "t"
     path.write_bytes(gzip.compress(many) if compress else many)
     trace = Trace(path)
@@ -105,16 +105,16 @@ def test_stretches_do_not_change_what_is_read(tmp_path, many, monkeypatch):
     assert read(path) == whole
 
 
-def test_missing(tmp_path):
+def test_a_missing_file_is_refused(tmp_path):
     error = wrong(tmp_path / "none.csv")
     assert (error.line, error.found) == (None, "No such file or directory")
 
 
-def test_a_folder(tmp_path):
+def test_a_folder_is_refused(tmp_path):
     assert wrong(tmp_path).found == "Is a directory"
 
 
-def test_empty(tmp_path):
+def test_an_empty_file_is_refused(tmp_path):
     path = tmp_path / "t.csv"
     path.write_bytes(b"")
     assert wrong(path).found == "the file is empty"
@@ -123,7 +123,7 @@ def test_empty(tmp_path):
 
 
 @pytest.mark.parametrize("text", [b"op,bytes,id\n1,2,3\n", b"\x7fELF\x02\n", b"alloc,1,2\n"])
-def test_unknown_columns(tmp_path, text):
+def test_unknown_columns_are_refused_with_the_known_ones(tmp_path, text):
     path = tmp_path / "t.csv"
     path.write_bytes(text)
     error = wrong(path)
@@ -141,7 +141,7 @@ def test_the_line_is_named_in_a_later_stretch(tmp_path, many):
     )
 
 
-def test_gzip_cut_short(tmp_path, many):
+def test_gzip_data_that_is_cut_short_is_told_with_the_line(tmp_path, many):
     path = tmp_path / "t.csv.gz"
     whole = gzip.compress(many)
     for length in (len(whole) // 2, len(whole) - 1):
@@ -155,7 +155,7 @@ def test_gzip_cut_short(tmp_path, many):
     assert error.line == 200_002
 
 
-def test_gzip_damaged(tmp_path, many):
+def test_damaged_gzip_data_is_refused(tmp_path, many):
     path = tmp_path / "t.csv.gz"
     whole = bytearray(gzip.compress(many))
     whole[-6] ^= 1  # in the checksum
@@ -177,13 +177,13 @@ def test_a_gzip_file_with_a_wrong_checksum_is_damaged(tmp_path):
     assert "the gzip data cannot be read" in wrong(path).found
 
 
-def test_not_gzip(tmp_path):
+def test_a_name_in_gz_with_other_content_is_refused(tmp_path):
     path = tmp_path / "t.csv.gz"
     path.write_bytes(SMALL)
     assert wrong(path).found == "the name ends in .gz but the content is not gzip"
 
 
-def test_a_line_without_an_end(tmp_path):
+def test_a_line_without_an_end_is_refused(tmp_path):
     path = tmp_path / "t.csv"
     path.write_bytes(SMALL + b"x" * 3_000_000)
     error = wrong(path)
@@ -215,7 +215,7 @@ def test_the_content_tells_the_format(tmp_path, name, compress):
     assert trace.unit is (Unit.BYTES if name in ("byte CSV", "RMM log") else Unit.ORDERS)
 
 
-def test_sizes_in_bytes(tmp_path):
+def test_sizes_are_converted_to_bytes_by_the_page_size(tmp_path):
     path = tmp_path / "t.csv"
     for text, page_size, expected in (
         (SMALL, 4096, [4096, 4096 << 9]),
@@ -271,7 +271,7 @@ def test_the_recorded_traces_are_in_order():
     assert trace.disordered == 0
 
 
-def test_a_pipe_will_do(tmp_path):
+def test_a_trace_can_be_read_from_a_pipe(tmp_path):
     """Nothing is read twice, so a trace may come from another program."""
     path = tmp_path / "pipe"
     os.mkfifo(path)

@@ -7,7 +7,7 @@ The shared words change only under the lock, so an operation is planned when it 
 - `sizes`: grow and shrink a buffer.
 - `tickets`: send, claim, withdraw and expire.
 - `directory`: keep, unkeep and find.
-- `slots`: attach, detach, fork and reap.
+- `slots`: attach, detach, fork, end the sharing of a slot, leave it, and reap.
 - `recovery`: what a process does first if the previous owner of the lock died.
 - `steps`: steps that most plans share.
 """
@@ -23,8 +23,10 @@ from verification.sharing_model.plans.slots import (
     detach,
     fork,
     free_slot,
+    leave_slot,
     reap,
     reap_page,
+    unshare,
 )
 from verification.sharing_model.plans.spans import alloc, drop, join
 from verification.sharing_model.plans.tickets import claim, expire, send, withdraw
@@ -42,7 +44,7 @@ PLANS: dict[str, Plan] = {
         *(send, claim, withdraw, expire),
         *(keep, unkeep, find),
         *(reap_page, free_slot),  # used only by flaws
-        *(attach, detach, fork, reap),
+        *(attach, detach, fork, unshare, leave_slot, reap),
     )
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from verification.sharing_model.flaws import Flaw
@@ -14,43 +13,26 @@ from verification.sharing_model.plans.steps import (
     losing,
     unloading,
 )
-from verification.sharing_model.words import ARENA, UNUSED, Entry, Step, Words
+from verification.sharing_model.words import ARENA, Entry, Step, Words
 
 if TYPE_CHECKING:
     from verification.sharing_model.state import Operation, State
 
 
-def index_of(words: Words, key: int, flaw: Flaw | None) -> int | None:
-    """Return the index of a key. The search continues past entries that are free again."""
+def index_of(words: Words, key: int) -> int | None:
+    """Return the index of a key."""
     for index, entry in enumerate(words.directory):
-        if entry == UNUSED or (not entry.number and flaw is Flaw.LOOKUP_STOPS_AT_FREE):
-            return None
-        if entry.number and entry.key == key:
+        if words.found[index] and entry.number and entry.key == key:
             return index
     return None
 
 
-def searches_ended(words: Words, index: int) -> list[Step]:
-    """Return the stores that let searches end at a freed entry and at the free entries before it.
-
-    Empty if an entry behind it, up to the next unused one, is in use.
-    """
-    entries = words.directory
-    behind = [entries[(index + n) % len(entries)] for n in range(len(entries))]
-    if next((entry.number for entry in behind if entry.number or entry == UNUSED), 0):
-        return []
-    last = index + (behind.index(UNUSED) if UNUSED in behind else len(entries)) - 1
-    around = [at % len(entries) for at in range(last, last - len(entries), -1)]
-    free = takewhile(lambda at: entries[at] != UNUSED and not entries[at].number, around)
-    return [Step("directory", at, UNUSED) for at in free]
-
-
 def cleared(words: Words, index: int, flaw: Flaw | None) -> list[Step]:
-    """Return the stores that free an entry: its state first. The fields stay if searches need them."""
+    """Return the stores that free an entry: its state first. It is then no longer searched for."""
     free = Step("directory", index, words.directory[index]._replace(number=0))
-    if flaw is Flaw.FORGETTING_ENDS_SEARCHES:
-        return [free, Step("directory", index, UNUSED)]
-    return [free, *searches_ended(words.after(free), index)]
+    if flaw is Flaw.FREED_IS_FOUND or not words.found[index]:
+        return [free]
+    return [free, Step("found", index, 0)]
 
 
 def cleared_all(words: Words, indices: list[int], flaw: Flaw | None) -> list[Step]:
@@ -64,13 +46,14 @@ def cleared_all(words: Words, indices: list[int], flaw: Flaw | None) -> list[Ste
 def keep(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
     """Keep a buffer under a key: fields, the arena's hold, then the entry's state, which is the commit.
 
-    The new entry displaces the buffer's old key and the key's old buffer. Their entries have lower
-    numbers and are cleared afterwards. Key 0 is the empty key, which any number of buffers may have.
+    Then the entry is added to the lists in which it is searched for. The new entry displaces the
+    buffer's old key and the key's old buffer. Their entries have lower numbers and are cleared
+    afterwards. Key 0 is the empty key, which any number of buffers may have.
     """
     words, buffer, key = state.words, operation.first, operation.second
     index = next((at for at, entry in enumerate(words.directory) if not entry.number), None)
     before = words.entry_of(buffer)
-    taken = index_of(words, key, flaw) if key else None
+    taken = index_of(words, key) if key else None
     kept_so = before is not None and (not key or before == taken)
     if index is None or kept_so or not state.processes[i].has(buffer, flaw):
         return REFUSED
@@ -83,9 +66,10 @@ def keep(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[
     commit = [Step("directory", index, entry), Step("kept", key, buffer)]
     if flaw is Flaw.KEEP_STATE_BEFORE_FIELDS:
         fields = [Step("directory", index, words.directory[index]._replace(number=entry.number))]
-    gain = [*fields, *held, *commit]
+    listed = [Step("found", index, 1)]
+    gain = [*fields, *held, *commit, *listed]
     if flaw is Flaw.KEEP_STATE_BEFORE_HOLD:
-        gain = [*fields, *commit, *held]
+        gain = [*fields, *commit, *held, *listed]
     begun = words if flaw is Flaw.REPLACE_OLD_FIRST else words.after_all(gain)
     clear = cleared_all(begun, displaced, flaw)
     lose = [] if taken is None else losing(words, words.directory[taken].buffer.page, ARENA)
@@ -102,8 +86,8 @@ def unkeep(state: State, i: int, operation: Operation, flaw: Flaw | None) -> lis
     index = words.entry_of(buffer)
     if index is None:
         return REFUSED
-    state_0, *unused = cleared(words, index, flaw)
-    commit = [state_0, Step("unkept", value=buffer), *unused]
+    state_0, *unlisted = cleared(words, index, flaw)
+    commit = [state_0, Step("unkept", value=buffer), *unlisted]
     lose = losing(words, buffer.page, ARENA)
     if flaw is Flaw.UNKEEP_HOLD_FIRST:
         return [BUSY, *lose, *commit, DONE, UNLOCK]
@@ -114,7 +98,7 @@ def find(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[
     """Hold the buffer that is kept under a key."""
     words, key, buffer = state.words, operation.first, operation.second
     if buffer is None:
-        index = index_of(words, key, flaw)
+        index = index_of(words, key)
         if index is None:
             return [Step("missing", key), UNLOCK]
         buffer = words.directory[index].buffer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from verification.sharing_model.flaws import Flaw
-from verification.sharing_model.plans.directory import cleared_all, searches_ended
+from verification.sharing_model.plans.directory import cleared_all
 from verification.sharing_model.plans.steps import DONE, freeing
 from verification.sharing_model.words import ARENA, Step, Words
 
@@ -36,8 +36,9 @@ def recovery(words: Words, flaw: Flaw | None) -> list[Step]:
     """Return the stores that rebuild lists and counts from records, holds, tickets and entries.
 
     Rounds that were being taken out of magazines are finished first. Then recovery drops tickets and
-    entries whose buffer is gone, and the lower-numbered entries of a key or buffer. Then it ends the
-    arena's hold of buffers without an entry, and frees live buffers without a holder or ticket.
+    entries whose buffer is gone, and the lower-numbered entries of a key or buffer, and builds the lists
+    of entries. Then it ends the arena's hold of buffers without an entry, and frees live buffers without
+    a holder or ticket.
     """
     steps = [] if flaw is Flaw.TAKEN_STAYS else finished(words)
     words = words.after_all(steps)
@@ -49,9 +50,10 @@ def recovery(words: Words, flaw: Flaw | None) -> list[Step]:
             valid.append(ticket.buffer.page)
         elif ticket:
             steps.append(Step("tickets", entry, None))
-    steps += cleared_all(words, entries_dropped(words, flaw), None)
-    for index in range(len(words.directory)):
-        steps += searches_ended(words.after_all(steps), index)
+    dropped = entries_dropped(words, flaw)
+    steps += [step for step in cleared_all(words, dropped, None) if step.what == "directory"]
+    if flaw is not Flaw.LISTS_STAY:
+        steps += listed_again(words.after_all(steps))
     kept = {entry.buffer.page for entry in words.after_all(steps).directory if entry.number}
     for page, record in enumerate(words.records):
         count, hold = valid.count(page), words.holds[page]
@@ -66,6 +68,13 @@ def recovery(words: Words, flaw: Flaw | None) -> list[Step]:
         freed = freeing(words, page) if orphan and flaw is not Flaw.NO_ORPHAN_SWEEP else []
         steps += stray + freed
     return steps
+
+
+def listed_again(words: Words) -> list[Step]:
+    """Return the stores that empty the lists of entries, and add the entries in use to them again."""
+    in_use = [index for index, entry in enumerate(words.directory) if entry.number]
+    emptied = [Step("found", index, 0) for index, found in enumerate(words.found) if found]
+    return [*emptied, *(Step("found", index, 1) for index in in_use)]
 
 
 def finished(words: Words) -> list[Step]:

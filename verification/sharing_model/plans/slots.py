@@ -1,4 +1,4 @@
-"""Plans of slots: attach, fork, detach, and reap the slots of dead processes."""
+"""Plans of slots: attach, fork, detach, end the sharing of a slot, and reap slots of dead processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from verification.sharing_model.plans.steps import (
     UNLOCK_EARLY,
     losing,
 )
-from verification.sharing_model.state import FREE, LIVE, NO_SLOT, Operation, State
+from verification.sharing_model.state import FREE, LIVE, NO_SLOT, Operation, Process, State
 from verification.sharing_model.words import Step, Words
 
 
@@ -99,6 +99,55 @@ def detach(state: State, i: int, operation: Operation, flaw: Flaw | None) -> lis
         return [left, end_lease, Step("pause", value=Operation("free_slot", mine))]
     lost = [] if flaw is Flaw.DETACH_LEAVES_HOLDS else emptied(state.words, [mine], flaw)
     return [BUSY, *lost, left, Step("slots", mine, FREE), DONE, UNLOCK_EARLY, end_lease, END]
+
+
+def pages_used_by(me: Process) -> set[int]:
+    """Return the pages of a process's views, and of what its other thread is about to drop."""
+    used = {view.buffer.page for view in me.views}
+    if me.other and me.other.operation and me.other.operation.name == "drop":
+        used.add(me.other.operation.first.page)
+    return used
+
+
+def leave_slot(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
+    """Take a free slot instead of a shared one: its lease, its state, the holds; then the old lease."""
+    me = state.processes[i]
+    slot = free_slot_of(state, flaw)
+    if slot is None or not state.sticky[me.slot]:
+        return REFUSED
+    used = pages_used_by(me)
+    bits = [
+        Step("holds", page, hold | 1 << slot)
+        for page, hold in enumerate(state.words.holds)
+        if hold >> me.slot & 1 and page in used
+    ]
+    taken = [Step("leases", slot, 1 << i), Step("slots", slot, LIVE)]
+    left = [Step("mine", slot), Step("end_lease", me.slot, i)]
+    if flaw is Flaw.LEAVE_BEFORE_HOLDS:
+        return [BUSY, *taken, *left, *bits, DONE, UNLOCK]
+    return [BUSY, *taken, *bits, *left, DONE, UNLOCK]
+
+
+def unshare(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
+    """End the sharing of a slot that no other process has any more: first the holds without an object.
+
+    The engine notes for each process which buffers it has objects for. Here those are its views, and
+    what its other thread is about to drop. In the engine this is a part of each operation.
+    """
+    me = state.processes[i]
+    alone = state.leases[me.slot] == 1 << i or flaw is Flaw.UNSHARE_EARLY
+    if not state.sticky[me.slot] or not alone:
+        return REFUSED
+    if state.words.magazines[me.slot] and operation.first is None:
+        # Another thread of the process that forked may have loaded it meanwhile.
+        again = Operation("unshare", "the magazine was emptied")
+        return [BUSY, Step("take_round", me.slot, flaw), Step("plan_again", value=again)]
+    used = pages_used_by(me)
+    lost: list[Step] = []
+    for page, hold in enumerate(state.words.holds):
+        if hold >> me.slot & 1 and state.words.records[page] and page not in used:
+            lost += losing(state.words, page, 1 << me.slot)
+    return [BUSY, *lost, Step("sticky", me.slot, 0), DONE, UNLOCK]
 
 
 def free_slot(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:

@@ -6,7 +6,7 @@ attachment that is not in an operation. The child does not touch the mutex: a th
 it.
 
 If there is no free slot, no lease or no lock, the child shares its parent's slot, which is *sticky* from
-then on: its holds end only when all processes that share it are gone.
+then on: its holds end only when a single process has it again. See `holding/shared_slot.py`.
 
 An arena for one process, in memory that forked children also see, has no leases, so no process can tell
 when a child ends: the buffers that are held at a fork are held by the slot CHILDREN for ever.
@@ -19,10 +19,17 @@ if not cython.compiled:
     from pagebuddy.sharing.holding.holds import add_hold, holds, settle_and_find_first
     from pagebuddy.sharing.holding.magazine import empty_magazine
     from pagebuddy.sharing.holding.reaping import begin_slot, reap
+    from pagebuddy.sharing.holding.shared_slot import (
+        describe_slot,
+        end_sharing,
+        mark_objects,
+        share_slot,
+        take_free_slot,
+        take_own_slot,
+    )
     from pagebuddy.sharing.operations.enter import enter, leave
     from pagebuddy.sharing.recovery.takeover import next_buffer, take_over
     from pagebuddy.sharing.state import ArenaState, magazine_at, slot_at
-    from pagebuddy.sharing.system.alive import may_judge
     from pagebuddy.sharing.system.child import (
         adopt_lease,
         drop_child_lease,
@@ -30,10 +37,9 @@ if not cython.compiled:
         is_present,
         own_pid,
         renew_locks,
-        share_lease,
-        take_child_lease,
     )
     from pagebuddy.sharing.system.lock import unlock
+    from pagebuddy.sharing.system.sharers import end_tally
     from pagebuddy.sharing.words import (
         A_BUSY,
         A_NAMESPACE_DEVICE,
@@ -45,34 +51,10 @@ if not cython.compiled:
         LOCK_MUTEX,
         LOCK_NONE,
         OP_FORK,
-        SLOT_NAME,
-        SLOT_NAME_WORDS,
-        SLOT_NAMESPACE,
         SLOT_PID,
-        SLOT_START,
-        SLOT_STATE,
-        SLOT_STICKY,
         hold_bit,
         hold_word,
-        is_live_slot,
     )
-
-
-@cython.nogil
-@cython.exceptval(check=False)
-@cython.cfunc
-def take_slot_for_child(a: ArenaState) -> u64:
-    """Take the lease of a free slot for a child; the slot, or 0 if there is none."""
-    if not may_judge(a):
-        # The descriptor was closed, and may belong to another file now.
-        return 0
-    slot: u64 = 1
-    while slot < a.n_slots:
-        free: cython.bint = not is_live_slot(a.slots[slot_at(slot) + SLOT_STATE])
-        if free and take_child_lease(a, slot):
-            return slot
-        slot += 1
-    return 0
 
 
 @cython.nogil
@@ -85,21 +67,6 @@ def copy_holds(a: ArenaState, slot: u64) -> cython.void:
         if holds(a, node, a.slot):
             add_hold(a, node, slot)
         node = next_buffer(a, node)
-
-
-@cython.nogil
-@cython.exceptval(check=False)
-@cython.cfunc
-def describe_child(a: ArenaState, slot: u64) -> cython.void:
-    """Describe a child in its slot: it has no id yet, and the name and namespace of this process."""
-    store(a.slots, slot_at(slot) + SLOT_PID, 0)
-    store(a.slots, slot_at(slot) + SLOT_START, 0)
-    own: u64 = a.slots[slot_at(a.slot) + SLOT_NAMESPACE]
-    store(a.slots, slot_at(slot) + SLOT_NAMESPACE, own)
-    i: u64 = 0
-    while i < SLOT_NAME_WORDS:
-        store(a.slots, slot_at(slot) + SLOT_NAME + i, a.slots[slot_at(a.slot) + SLOT_NAME + i])
-        i += 1
 
 
 @cython.nogil
@@ -119,16 +86,6 @@ def leave_to_children(a: ArenaState) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def share_slot(a: ArenaState) -> cython.void:
-    """Share this process's slot and lease with a child; from now on, this process ends no hold."""
-    a.sticky = True
-    store(a.slots, slot_at(a.slot) + SLOT_STICKY, 1)
-    share_lease(a)
-
-
-@cython.nogil
-@cython.exceptval(check=False)
-@cython.cfunc
 def prepare_fork(a: ArenaState) -> cython.void:
     """Before a fork: make what the child needs, and keep the lock."""
     a.fork_slot = 0
@@ -143,14 +100,20 @@ def prepare_fork(a: ArenaState) -> cython.void:
         return
     if enter(a, OP_FORK, FORK_PATIENCE_MS) == DONE:
         a.fork_locked = True
+        if a.unsettled:
+            end_sharing(a)
+        if a.sticky:
+            take_own_slot(a)
         empty_magazine(a, a.slot)
-        slot: u64 = take_slot_for_child(a)
+        slot: u64 = take_free_slot(a)
         if slot == 0 and reap(a):
-            slot = take_slot_for_child(a)
+            slot = take_free_slot(a)
         if slot:
             begin_slot(a, slot)
-            describe_child(a, slot)
+            describe_slot(a, slot, 0)
             copy_holds(a, slot)
+        elif a.unsettled == 0:
+            mark_objects(a)
         if a.fault:
             a.fault = 0
             if take_over(a, a.words[H_HIGH_WATER], False) and slot:
@@ -198,6 +161,7 @@ def begin_child(a: ArenaState) -> cython.void:
         a.slot = a.fork_slot
         a.my_word = hold_word(a.slot)
         a.my_bit = hold_bit(a.slot)
+        end_tally(a)
         a.sticky = False
         a.fork_slot = 0
         if a.lock_kind == LOCK_MUTEX:

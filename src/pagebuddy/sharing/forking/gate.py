@@ -26,6 +26,14 @@ class ForkGate:
         if self._lock.acquire(timeout=PATIENCE_S):
             self._held += 1
 
+    def hold_now(self) -> bool:
+        """Take it if no other thread has it; whether it did. Ends with `end`."""
+        return self._lock.acquire(blocking=False)
+
+    def end(self) -> None:
+        """Release it after `hold_now`."""
+        self._lock.release()
+
     def give(self) -> None:
         """Release it after a fork, in the parent."""
         if self._held:

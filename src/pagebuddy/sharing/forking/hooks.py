@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from pagebuddy.sharing.forking.fork import begin_child, prepare_fork, resume_parent, share_slot
+from pagebuddy.sharing.forking.fork import begin_child, prepare_fork, resume_parent
+from pagebuddy.sharing.holding.shared_slot import share_slot
 from pagebuddy.sharing.process_state import current
 from pagebuddy.sharing.system.descriptors import look_again
 from pagebuddy.sharing.system.lock import unlock

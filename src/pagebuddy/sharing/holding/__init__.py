@@ -5,4 +5,5 @@ magazine   a process's cache of buffers that it dropped
 directory  kept buffers and their keys
 tickets    buffers on their way to another process
 reaping    ending the holds of dead processes
+shared_slot  the slot of several processes, which no fork could avoid
 """

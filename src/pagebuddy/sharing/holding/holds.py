@@ -10,7 +10,20 @@ if not cython.compiled:
     from pagebuddy.sharing.recording.recording import record_end
     from pagebuddy.sharing.state import ArenaState, holds_at
     from pagebuddy.sharing.system.atomic import peek
-    from pagebuddy.sharing.words import hold_bit, hold_word
+    from pagebuddy.sharing.words import OWN_OBJECT, hold_bit, hold_word
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def begin_count(a: ArenaState, node: u64) -> cython.void:
+    """Count the first object of a buffer that this process did not hold before."""
+    if a.unsettled:
+        a.local[node - N_HEADS] = OWN_OBJECT
+    elif a.local[node - N_HEADS]:
+        # Another process took a round out that was marked.
+        a.local[node - N_HEADS] = 0
 
 
 @cython.nogil
@@ -24,6 +37,7 @@ def hold_alone(a: ArenaState, node: u64) -> cython.void:
     while i < a.words_of_holds:
         store(a.holds, at + i, a.my_bit if i == a.my_word else 0)
         i += 1
+    begin_count(a, node)
 
 
 @cython.nogil
@@ -146,13 +160,15 @@ def free_if_unused(a: ArenaState, node: u64) -> cython.void:
 @cython.cfunc
 def end_hold(a: ArenaState, node: u64) -> cython.void:
     """End one object's use of a buffer; with the last object, this process's hold ends."""
-    if a.local[node - N_HEADS]:
+    if a.local[node - N_HEADS] & (OWN_OBJECT - 1):
         a.local[node - N_HEADS] -= 1
         return
     at: u64 = holds_at(a, node) + a.my_word
     if not is_buffer(a, node) or a.holds[at] & a.my_bit == 0:
         fail(a, F_RECORD, node)
         return
+    if a.unsettled:
+        a.local[node - N_HEADS] = 0
     if a.sticky:
         # Another process that shares the slot may still use it.
         return

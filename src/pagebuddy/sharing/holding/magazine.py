@@ -24,6 +24,7 @@ if not cython.compiled:
     from pagebuddy.core.state import fail
     from pagebuddy.core.words import N_HEADS, is_live, pages_in, store, u64
     from pagebuddy.sharing.holding.holds import (
+        begin_count,
         free_if_unused,
         holds,
         is_buffer,
@@ -39,6 +40,7 @@ if not cython.compiled:
         A_POISONED,
         F_MAGAZINE,
         MAGAZINE_WORDS,
+        MARKED,
         MOST_ROUND_PAGES,
         SLOT_STATE,
         is_live_slot,
@@ -284,7 +286,11 @@ def join_hold(a: ArenaState, node: u64, n_bytes: u64) -> cython.void:
     if a.holds[at] & a.my_bit == 0:
         store(a.holds, at, a.holds[at] | a.my_bit)
         fence()
+        begin_count(a, node)
         if node < a.recorded:
             record_hold(a, node, n_bytes)
-    elif not unload(a, node):
+    elif unload(a, node) or (a.unsettled == MARKED and a.local[node - N_HEADS] == 0):
+        # It is held without an object.
+        begin_count(a, node)
+    else:
         a.local[node - N_HEADS] += 1

@@ -40,6 +40,7 @@ if not cython.compiled:
         TICKET_SENT,
         TICKET_SERIAL,
         UNBACKED,
+        is_live_slot,
         tickets_in,
     )
 
@@ -107,7 +108,7 @@ def do_send(a: ArenaState, r: Request) -> u64:
     store(a.tickets, at + TICKET_GENERATION, low(a.links[r.node]))
     store(a.tickets, at + TICKET_BYTES, bytes_within(a, r.node, r.n_bytes))
     store(a.tickets, at + TICKET_SENT, r.now_ms)
-    sender: u64 = low(a.slots[slot_at(a.slot) + SLOT_STATE]) << 32 | a.slot
+    sender: u64 = low(a.slots[slot_at(a.slot) + SLOT_STATE]) << 32 | r.group << 16 | a.slot
     store(a.tickets, at + TICKET_SENDER, sender)
     store(a.tickets, at + TICKET_SERIAL, r.serial)
     count_ticket(a, r.node, 1)
@@ -175,8 +176,22 @@ def do_withdraw(a: ArenaState, r: Request) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
+def is_left_behind(a: ArenaState, sender: u64, group: u64) -> cython.bint:
+    """Whether a sender's word names a group, and a slot that its process has no more."""
+    slot: u64 = sender & 0xFFFF
+    if sender >> 16 & 0xFFFF != group or slot >= a.n_slots:
+        return False
+    state: u64 = a.slots[slot_at(slot) + SLOT_STATE]
+    return not is_live_slot(state) or low(state) != sender >> 32
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
 def do_reap_tickets(a: ArenaState, r: Request) -> u64:
     """End all tickets that are at least `least_age_ms` old; sets `n_ended`.
+
+    With a `group` it ends those of this group instead whose senders were reaped or detached.
 
     The clock restarts with the machine. A ticket whose time is in the future has age 0.
     """
@@ -188,7 +203,10 @@ def do_reap_tickets(a: ArenaState, r: Request) -> u64:
         if a.tickets[at + TICKET_SERIAL]:
             sent: u64 = a.tickets[at + TICKET_SENT]
             age: u64 = r.now_ms - sent if sent < r.now_ms else 0
-            if age >= r.least_age_ms:
+            ends: cython.bint = age >= r.least_age_ms
+            if r.group:
+                ends = is_left_behind(a, a.tickets[at + TICKET_SENDER], r.group)
+            if ends:
                 end_ticket(a, index)
                 r.n_ended += 1
         index += 1

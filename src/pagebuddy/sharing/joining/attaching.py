@@ -227,11 +227,13 @@ def use_engine(engine: Engine) -> None:
     current().engine = engine
 
 
-def over(engine: Engine, memory: Any, page_size: object, max_order: object) -> Attached:
+def over(
+    engine: Engine, memory: Any, page_size: object, max_order: object, keys: object
+) -> Attached:
     """Create an arena in memory of the caller's, for this process only."""
     medium = Given(memory)
     with _let_go_if_it_fails(medium):
-        layout = Layout.within(medium.size, page_size=page_size, max_order=max_order)
+        layout = Layout.within(medium.size, page_size=page_size, max_order=max_order, keys=keys)
     # The tables must be zero at first.
     medium.memory[: layout.data_at] = bytes(layout.data_at)
     return make(engine, layout, medium)

@@ -19,6 +19,7 @@ from pagebuddy.errors import OutOfPages
 from pagebuddy.sharing.joining.failures import cut_off
 from pagebuddy.sharing.joining.first_touch import bits_looked_at
 from pagebuddy.sharing.words import (
+    A_ENTRIES_END,
     A_TICKETS_END,
     ENTRY_WORDS,
     MISSING_DIRECTORY,
@@ -34,6 +35,7 @@ WORD = 8
 
 # At least a page.
 _TICKETS_AT_ONCE = mmap.PAGESIZE // (TICKET_WORDS * WORD)
+_ENTRIES_AT_ONCE = mmap.PAGESIZE // (ENTRY_WORDS * WORD)
 
 
 def words_of_granules(layout: Layout) -> int:
@@ -50,14 +52,17 @@ def back(a: Attached, missing: int) -> None:
     if medium.is_cut():
         raise cut_off()
     if missing == MISSING_DIRECTORY:
-        medium.back([(layout.entries_at * WORD, layout.n_entries * ENTRY_WORDS * WORD)])
-        a.know((), 0, 0, True)
+        first = min(a.memory[A_ENTRIES_END], layout.n_places)
+        end = min(first + _ENTRIES_AT_ONCE, layout.n_places)
+        at = layout.entries_at + first * ENTRY_WORDS
+        medium.back([(at * WORD, (end - first) * ENTRY_WORDS * WORD)])
+        a.know((), entries=end)
     elif missing == MISSING_TICKETS:
         first = min(a.memory[A_TICKETS_END], layout.n_tickets)
         end = min(first + _TICKETS_AT_ONCE, layout.n_tickets)
         at = layout.tickets_at + first * TICKET_WORDS
         medium.back([(at * WORD, (end - first) * TICKET_WORDS * WORD)])
-        a.know((), 0, end, False)
+        a.know((), tickets=end)
     else:
         _back_node(a, missing)
 
@@ -110,12 +115,12 @@ def _back_node(a: Attached, node: int) -> None:
     if end > a.end_of_known_bits:
         medium.back([_bits(layout, a.end_of_known_bits, end)])
     medium.back(_words(layout, granule))
-    a.know([granule], end, 0, False)
+    a.know([granule], bits=end)
     with suppress(OutOfPages):
         for behind in _granules_behind(layout, node):
             if not a.knows(behind):
                 medium.back(_words(layout, behind))
-                a.know([behind], 0, 0, False)
+                a.know([behind])
 
 
 def _end_of_block(layout: Layout, place: int) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pagebuddy.errors import PageBuddyError, StaleHandle
 from pagebuddy.memory.anonymous import Anonymous
+from pagebuddy.memory.descriptors import descriptor_for
 from pagebuddy.sharing.joining import attaching
 from pagebuddy.sharing.layout import WORD, Layout
 from pagebuddy.sharing.words import ARENA_WORDS
@@ -52,7 +53,8 @@ def _opened(arena_id: int, path: str) -> Anonymous | None:
     # Opening a device or a pipe may have effects.
     if not stat.S_ISREG(os.stat(path).st_mode):
         return None
-    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    with descriptor_for("the arena of a handle"):
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     try:
         header = os.pread(fd, ARENA_WORDS * WORD, 0)
         words = array("Q", header[: len(header) // WORD * WORD])

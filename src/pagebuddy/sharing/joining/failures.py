@@ -13,7 +13,7 @@ from pagebuddy.errors import (
     ArenaClosed,
     BadFree,
     CorruptMetadata,
-    OutOfSlots,
+    OutOfKeys,
     OutOfTickets,
     StaleHandle,
 )
@@ -34,6 +34,7 @@ OF_ARENAS = INVARIANTS | {
     words.F_KEPT: "every kept buffer has an entry in the directory",
     words.F_MAGAZINE: "a magazine contains only live buffers that its process holds",
     words.F_ENTRY: "every entry of the directory is found by its key and names a live, kept buffer",
+    words.F_DIRECTORY: "every entry of the directory is in its buckets, or in the list of free ones",
 }
 """The invariants of an arena, by fault."""
 
@@ -74,10 +75,7 @@ def error_for(a: Attached, answer: int, request: Request) -> Exception:
             f"key {request.key_text!r} is taken; choose another, or keep(key, replace=True)"
         )
     if answer == words.FULL:
-        return OutOfSlots(
-            f"the arena has room for {a.layout.n_entries} kept buffers, and all of it is used; unkeep() "
-            "some buffers, or create an arena with more pages"
-        )
+        return OutOfKeys(a.layout.n_entries)
     if answer == words.STALE:
         return StaleHandle(
             "the handle's ticket has ended: it was claimed or withdrawn before, or nobody claimed it in "

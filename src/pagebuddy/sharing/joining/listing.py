@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from pagebuddy.allocator.frozen import Frozen
@@ -57,9 +57,11 @@ class BufferRow(Frozen):
         The slots of the processes that hold it, as in `ProcessRow.slot`.
     tickets : int
         The number of its handles that were sent and not claimed yet.
+    kept_at : float or None
+        When it was kept under this key, in seconds since 1970 as of `time.time`; None if it is not kept.
     """
 
-    __slots__ = ("offset", "n_pages", "nbytes", "kept", "key", "holders", "tickets")
+    __slots__ = ("offset", "n_pages", "nbytes", "kept", "key", "holders", "tickets", "kept_at")
     __match_args__: ClassVar[tuple[str, ...]] = __slots__
 
     offset: int
@@ -69,6 +71,7 @@ class BufferRow(Frozen):
     key: str | None
     holders: tuple[int, ...]
     tickets: int
+    kept_at: float | None
 
     def __init__(
         self,
@@ -79,6 +82,7 @@ class BufferRow(Frozen):
         key: str | None,
         holders: tuple[int, ...],
         tickets: int,
+        kept_at: float | None = None,
     ) -> None:
         _store(self, "offset", offset)
         _store(self, "n_pages", n_pages)
@@ -87,6 +91,11 @@ class BufferRow(Frozen):
         _store(self, "key", key)
         _store(self, "holders", holders)
         _store(self, "tickets", tickets)
+        _store(self, "kept_at", kept_at)
+
+    def __setstate__(self, values: Iterable[object]) -> None:
+        # Pickles of version 0.1 end with the tickets.
+        super().__setstate__([*values, None][: len(self.__slots__)])
 
 
 class ProcessRow(Frozen):
@@ -174,7 +183,7 @@ def buffers_of(a: Attached) -> Iterator[BufferRow]:
     page_size = a.layout.page_size
     kept = _kept_of(a)
     for node, n, generation, holds in _spans_of(a):
-        key, nbytes = kept.get((node, generation), (None, n * page_size))
+        key, nbytes, kept_at = kept.get((node, generation), (None, n * page_size, None))
         yield BufferRow(
             offset=(node - N_HEADS) * page_size,
             n_pages=n,
@@ -183,12 +192,13 @@ def buffers_of(a: Attached) -> Iterator[BufferRow]:
             key=key,
             holders=tuple(holders_in(holds, a.layout.n_slots)),
             tickets=tickets_in(holds[0]),
+            kept_at=kept_at,
         )
 
 
 def keys_of(a: Attached) -> list[str]:
     """Return the keys of kept buffers, in alphabetical order."""
-    return sorted(key for key, _ in _kept_of(a).values() if key)
+    return sorted(key for key, _, _ in _kept_of(a).values() if key)
 
 
 def processes_of(a: Attached) -> list[ProcessRow]:
@@ -261,18 +271,18 @@ def _spans_of(a: Attached) -> Iterator[tuple[int, int, int, list[int]]]:
         node = request.answer["node"]
 
 
-def _kept_of(a: Attached) -> dict[tuple[int, int], tuple[str, int]]:
-    """The directory: key and bytes by node and generation."""
-    width = 3 + KEY_WORDS
+def _kept_of(a: Attached) -> dict[tuple[int, int], tuple[str, int, float]]:
+    """The directory: key, bytes, and when it was kept, by node and generation."""
+    width = 4 + KEY_WORDS
     found = {}
-    entry = 0
-    while entry < a.layout.n_entries:
+    entry = 1
+    while entry:
         request = a.request(entry=entry, rows=width * _ROWS_AT_ONCE)
         a.perform(request, OP_ENTRIES)
         words = request.rows_view()
         for at in range(0, len(words), width):
-            key = words[at + 3 : at + width].tobytes().rstrip(b"\0").decode("ascii", "replace")
-            found[words[at], words[at + 1]] = key, words[at + 2]
+            key = words[at + 4 : at + width].tobytes().rstrip(b"\0").decode("ascii", "replace")
+            found[words[at], words[at + 1]] = key, words[at + 2], words[at + 3] / 1000
         entry = request.answer["entry"]
     return found
 

@@ -17,7 +17,13 @@ if not cython.compiled:
         store,
         u64,
     )
-    from pagebuddy.sharing.holding.directory import find_key, find_node, forget, keep
+    from pagebuddy.sharing.holding.directory import (
+        entries_end,
+        find_key,
+        find_node,
+        forget,
+        keep,
+    )
     from pagebuddy.sharing.holding.holds import (
         bytes_within,
         fits,
@@ -39,12 +45,12 @@ if not cython.compiled:
     from pagebuddy.sharing.request import Request
     from pagebuddy.sharing.state import ArenaState, entry_at, holds_at, slot_at
     from pagebuddy.sharing.words import (
-        A_NUMBER,
         A_TOUCHED,
         A_TRIMS,
         DONE,
         ENTRY_BYTES,
         ENTRY_GENERATION,
+        ENTRY_KEPT,
         ENTRY_KEY,
         ENTRY_NODE,
         ENTRY_STATE,
@@ -200,7 +206,7 @@ def do_join(a: ArenaState, r: Request) -> u64:
     r.generation = low(a.links[r.node])
     if r.n_bytes == 0 and holds(a, r.node, 0):
         index: u64 = find_node(a, r.node)
-        if index < a.n_entries:
+        if index:
             r.n_bytes = a.entries[entry_at(index) + ENTRY_BYTES]
     r.n_bytes = bytes_within(a, r.node, r.n_bytes)
     join_hold(a, r.node, r.n_bytes)
@@ -213,7 +219,7 @@ def do_join(a: ArenaState, r: Request) -> u64:
 def do_find(a: ArenaState, r: Request) -> u64:
     """`do_join` for the buffer that is kept under `key`; sets `node` as well."""
     index: u64 = find_key(a, r.key)
-    if index == a.n_entries:
+    if index == 0:
         return NOT_FOUND
     at: u64 = entry_at(index)
     r.node = a.entries[at + ENTRY_NODE]
@@ -230,20 +236,21 @@ def do_find(a: ArenaState, r: Request) -> u64:
 @cython.cfunc
 def do_look_up(a: ArenaState, r: Request) -> u64:
     """Whether a buffer is kept under `key`: DONE, else NO_PAGES. Changes nothing."""
-    return NO_PAGES if find_key(a, r.key) == a.n_entries else DONE
+    return DONE if find_key(a, r.key) else NO_PAGES
 
 
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
 def do_keep(a: ArenaState, r: Request) -> u64:
-    """Keep the live buffer at `node` under `key`; with `replace` the key may be another buffer's."""
+    """Keep the live buffer at `node` under `key`; with `replace` the key may be another buffer's.
+
+    `now_ms` is the time since 1970.
+    """
     if not take_out_of_magazines(a, r.node):
         return NOT_LIVE
-    if a.sparse and a.base[A_NUMBER] == 0 and not a.known_directory:
-        r.missing = MISSING_DIRECTORY
-        return UNBACKED
-    return keep(a, r.node, bytes_within(a, r.node, r.n_bytes), r.key, r.replace)
+    r.missing = MISSING_DIRECTORY
+    return keep(a, r.node, bytes_within(a, r.node, r.n_bytes), r.key, r.now_ms, r.replace)
 
 
 @cython.nogil
@@ -256,7 +263,7 @@ def do_unkeep(a: ArenaState, r: Request) -> u64:
     if not holds(a, r.node, 0):
         return DONE
     index: u64 = find_node(a, r.node)
-    if index == a.n_entries:
+    if index == 0:
         return NOT_FOUND
     forget(a, index)
     return DONE
@@ -292,7 +299,7 @@ def resize_buffer(
         record_resize(a, node, n_bytes)
     if holds(a, node, 0):
         index: u64 = find_node(a, node)
-        if index < a.n_entries:
+        if index:
             store(a.entries, entry_at(index) + ENTRY_BYTES, n_bytes)
     return DONE
 
@@ -306,6 +313,7 @@ def do_resize(a: ArenaState, r: Request) -> u64:
     if answer == DONE:
         a.local[r.node - N_HEADS] += r.n_more_objects
     r.missing = a.fault_node
+    r.n_pieces = want_pieces(a) if answer == NO_PAGES and r.n_pages <= a.total else 0
     return answer
 
 
@@ -366,25 +374,29 @@ def do_list_buffers(a: ArenaState, r: Request) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def do_list_entries(a: ArenaState, r: Request) -> u64:
-    """List the directory from `entry` on: node, generation, bytes, key. `entry` is then the next."""
-    width: u64 = 3 + KEY_WORDS
+    """List the directory from `entry` on: node, generation, bytes, time, key. `entry` is then the next.
+
+    After the last one it is 0.
+    """
+    width: u64 = 4 + KEY_WORDS
+    end: u64 = entries_end(a)
     room: u64 = r.n_rows
     r.n_rows = 0
-    if a.base[A_NUMBER] == 0:
-        # Reading untouched pages would use memory.
-        r.entry = a.n_entries
-    while r.entry < a.n_entries and r.n_rows + width <= room:
+    while r.entry < end and r.n_rows + width <= room:
         at: u64 = entry_at(r.entry)
         if a.entries[at + ENTRY_STATE]:
             r.rows[r.n_rows] = a.entries[at + ENTRY_NODE]
             r.rows[r.n_rows + 1] = a.entries[at + ENTRY_GENERATION]
             r.rows[r.n_rows + 2] = a.entries[at + ENTRY_BYTES]
+            r.rows[r.n_rows + 3] = a.entries[at + ENTRY_KEPT]
             i: u64 = 0
             while i < KEY_WORDS:
-                r.rows[r.n_rows + 3 + i] = a.entries[at + ENTRY_KEY + i]
+                r.rows[r.n_rows + 4 + i] = a.entries[at + ENTRY_KEY + i]
                 i += 1
             r.n_rows += width
         r.entry += 1
+    if r.entry >= end:
+        r.entry = 0
     return DONE
 
 

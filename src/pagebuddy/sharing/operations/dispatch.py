@@ -8,6 +8,7 @@ if not cython.compiled:
     from pagebuddy.sharing.holding.holds import end_hold, is_held_by_me_alone
     from pagebuddy.sharing.holding.magazine import draw, make_room
     from pagebuddy.sharing.holding.reaping import begin_slot, end_slot, reap
+    from pagebuddy.sharing.holding.shared_slot import take_own_slot_if_possible
     from pagebuddy.sharing.holding.tickets import (
         do_claim,
         do_reap_tickets,
@@ -141,6 +142,9 @@ def dispatch(a: ArenaState, r: Request, operation: u64) -> u64:
             end_slot(a, a.slot)
     elif operation == OP_REAP:
         r.n_ended = reap(a)
+        if a.sticky and take_own_slot_if_possible(a):
+            # It may have been the last process of the slot.
+            r.n_ended += reap(a)
     elif operation == OP_SEND:
         return do_send(a, r)
     elif operation == OP_CLAIM:

@@ -9,6 +9,7 @@ from pagebuddy.core import stand_in as cython
 if not cython.compiled:
     from pagebuddy.core.words import H_HIGH_WATER, store, u64
     from pagebuddy.sharing.holding.holds import end_hold
+    from pagebuddy.sharing.holding.shared_slot import end_sharing_if_possible
     from pagebuddy.sharing.recording.recording import unlock_recorded
     from pagebuddy.sharing.recovery.takeover import take_over
     from pagebuddy.sharing.state import ArenaState
@@ -90,6 +91,8 @@ def enter(a: ArenaState, operation: u64, milliseconds: u64) -> u64:
     store(a.base, A_BUSY, (a.slot + 1) << 32 | operation)
     if a.deferred:
         end_deferred(a)
+    if a.unsettled:
+        end_sharing_if_possible(a)
     return DONE
 
 

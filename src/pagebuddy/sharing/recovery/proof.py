@@ -7,7 +7,13 @@ if not cython.compiled:
     from pagebuddy.core.prove import prove
     from pagebuddy.core.state import fail
     from pagebuddy.core.words import u64
-    from pagebuddy.sharing.holding.directory import is_found
+    from pagebuddy.sharing.holding.directory import (
+        entries_end,
+        first_free_entry,
+        first_in,
+        is_found,
+        next_in,
+    )
     from pagebuddy.sharing.holding.holds import (
         fits,
         holds,
@@ -20,11 +26,14 @@ if not cython.compiled:
     from pagebuddy.sharing.state import ArenaState, entry_at, holds_at, slot_at, ticket_at
     from pagebuddy.sharing.system.holes import find_holes
     from pagebuddy.sharing.words import (
-        A_NUMBER,
+        ENTRY_BY_KEY,
+        ENTRY_BY_NODE,
         ENTRY_BYTES,
         ENTRY_GENERATION,
+        ENTRY_KEY,
         ENTRY_NODE,
         ENTRY_STATE,
+        F_DIRECTORY,
         F_ENTRY,
         F_HOLDER,
         F_KEPT,
@@ -44,11 +53,32 @@ if not cython.compiled:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def prove_entries(a: ArenaState) -> u64:
-    """Check that each entry in use names a live, kept buffer, and is found by its key; their number."""
+def count_listed(a: ArenaState, by: u64) -> u64:
+    """The number of entries in all buckets; more than there can be, if lists do not end."""
     count: u64 = 0
-    i: u64 = 0
-    end: u64 = a.n_entries if a.base[A_NUMBER] else 0
+    end: u64 = entries_end(a)
+    bucket: u64 = 0
+    while bucket < end:
+        index: u64 = first_in(a, bucket, by)
+        while index and count <= end:
+            count += 1
+            index = next_in(a, index, by)
+        bucket += 1
+    return count
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def prove_entries(a: ArenaState) -> u64:
+    """Check that each entry in use names a live, kept buffer, and is found; their number.
+
+    All others but the first are in the list of free ones, and in no bucket.
+    """
+    count: u64 = 0
+    with_key: u64 = 0
+    i: u64 = 1
+    end: u64 = entries_end(a)
     while i < end:
         at: u64 = entry_at(i)
         if a.entries[at + ENTRY_STATE]:
@@ -61,7 +91,19 @@ def prove_entries(a: ArenaState) -> u64:
             ):
                 fail(a, F_ENTRY, node)
             count += 1
+            with_key += a.entries[at + ENTRY_KEY] != 0
         i += 1
+    if count_listed(a, ENTRY_BY_KEY) != with_key or count_listed(a, ENTRY_BY_NODE) != count:
+        fail(a, F_DIRECTORY, 0)
+    left: u64 = end - 1 - count if end else 0
+    i = first_free_entry(a)
+    while i and left and a.fault == 0:
+        if a.entries[entry_at(i) + ENTRY_STATE]:
+            fail(a, F_DIRECTORY, 0)
+        left -= 1
+        i = next_in(a, i, ENTRY_BY_KEY)
+    if i or left:
+        fail(a, F_DIRECTORY, 0)
     return count
 
 

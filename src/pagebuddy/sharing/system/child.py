@@ -38,9 +38,9 @@ def adopt_lease(a: ArenaState) -> None:
     a.lease.set_inherited(False)
 
 
-def share_lease(a: ArenaState) -> None:
-    """Let children inherit this process's own lease."""
-    a.lease.set_inherited(True)
+def set_lease_inherited(a: ArenaState, inherited: bool) -> None:
+    """Set whether children inherit this process's own lease."""
+    a.lease.set_inherited(inherited)
 
 
 def renew_locks(a: ArenaState) -> None:

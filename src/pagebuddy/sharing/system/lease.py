@@ -30,6 +30,7 @@ from contextlib import contextmanager
 
 from pagebuddy.arguments import whole
 from pagebuddy.memory import system
+from pagebuddy.memory.descriptors import NO_DESCRIPTOR
 from pagebuddy.sharing.words import ATTACHING_BYTE, LEASE_BYTE, PROBED_BYTE
 
 # How many bytes are set aside for slots.
@@ -164,8 +165,7 @@ def refused(error: OSError, fd: int) -> OSError:
 
 
 _CAUSES = {
-    errno.EMFILE: "this process has no file descriptor left; close some files, or raise `ulimit -n`",
-    errno.ENFILE: "the system has no open file left; close some",
+    **NO_DESCRIPTOR,
     errno.ENOMEM: "there is no memory or no mapping left",
     errno.EACCES: "this process may not open the arena's file again; its user may have changed",
     errno.EPERM: "this process may not open the arena's file again; its user may have changed",

@@ -62,3 +62,8 @@ def name_in(slot: memoryview) -> str:
 def now() -> int:
     """Return the time in ms, by CLOCK_MONOTONIC, which is the same in every process."""
     return time.monotonic_ns() // 1_000_000
+
+
+def wall_clock() -> int:
+    """Return the time in ms since 1970, which also has a meaning after a restart."""
+    return time.time_ns() // 1_000_000

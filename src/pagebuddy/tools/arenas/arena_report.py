@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.table import Table
@@ -15,8 +14,8 @@ from pagebuddy.sharing.joining.listing import ProcessRow
 from pagebuddy.tools.arenas.arena_layout import layout_of
 from pagebuddy.tools.arenas.snapshot import Snapshot
 from pagebuddy.tools.pictures.free_by_order import FreeByOrder
-from pagebuddy.tools.terminal.tables import in_rows
-from pagebuddy.tools.terminal.units import counted, in_bytes, in_percent
+from pagebuddy.tools.terminal.tables import add_figures, add_names, in_rows, listing, name_cell
+from pagebuddy.tools.terminal.units import counted, in_bytes, in_percent, shown
 
 # With fewer columns, processes are printed as lines instead of a table.
 _TABLE_FITS = 60
@@ -42,8 +41,8 @@ class ArenaReport:
         parts: list[RenderableType] = [in_rows(_figures(self.name, self.stats))]
         if self.processes:
             parts.append(Text())
-            shown = self.processes[:n_processes]
-            parts += _lines(shown) if width < _TABLE_FITS else [_table(shown)]
+            listed = self.processes[:n_processes]
+            parts += _lines(listed) if width < _TABLE_FITS else [_table(listed)]
             if left_out := len(self.processes) - n_processes:
                 parts.append(Text(f"and {left_out} more"))
         return Group(*parts, Text(), FreeByOrder(self.layout, most=most))
@@ -91,8 +90,7 @@ def _figures(name: str, stats: ArenaStats) -> Iterator[tuple[str, str]]:
     yield "used", f"{in_bytes(stats.used_bytes)}, {share}, in {counted(stats.n_spans, 'buffer')}"
     largest = in_bytes(stats.largest_free_bytes)
     yield "free", f"{in_bytes(stats.free_bytes)}, the largest run {largest}"
-    if stats.kept:
-        yield "kept", f"{counted(stats.kept, 'buffer')} under a key"
+    yield "kept", f"{counted(stats.kept, 'buffer')}, of {counted(stats.keys, 'key')}"
     if stats.tickets:
         yield "sent", f"{counted(stats.tickets, 'handle')} not yet claimed"
     if stats.dead:
@@ -101,7 +99,7 @@ def _figures(name: str, stats: ArenaStats) -> Iterator[tuple[str, str]]:
 
 def _lines(processes: list[ProcessRow]) -> Iterator[RenderableType]:
     for row in processes:
-        yield Text(f"{row.pid or '-'} {row.name}".rstrip(), style="bold")
+        yield Text(shown(f"{row.pid or '-'} {row.name}").rstrip(), style="bold")
         held = f"{counted(row.buffers, 'buffer')}, {in_bytes(row.nbytes)}"
         yield Padding(Text(f"slot {row.slot}, {_state(row)}, {held}"), (0, 0, 0, 2))
 
@@ -113,18 +111,16 @@ def _state(row: ProcessRow) -> str:
 
 
 def _table(processes: list[ProcessRow]) -> Table:
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("slot", justify="right", no_wrap=True)
-    table.add_column("process", justify="right", no_wrap=True)
-    table.add_column("name", no_wrap=True, overflow="ellipsis")
+    table = listing()
+    add_figures(table, "slot", "process")
+    add_names(table, "name")
     table.add_column("state", no_wrap=True)
-    table.add_column("buffers", justify="right", no_wrap=True)
-    table.add_column("size", justify="right", no_wrap=True)
+    add_figures(table, "buffers", "size")
     for row in processes:
         table.add_row(
             str(row.slot),
             str(row.pid or "-"),
-            Text(row.name or "-"),
+            name_cell(row.name or "-"),
             _state(row),
             f"{row.buffers:,}",
             in_bytes(row.nbytes),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -16,7 +17,11 @@ from pagebuddy.tools.arenas.arena_layout import name_of
 from pagebuddy.tools.arenas.lookup import Name, path_of
 from pagebuddy.tools.arenas.snapshot import Snapshot
 from pagebuddy.tools.terminal.refusal import plain_refusals
-from pagebuddy.tools.terminal.units import counted, in_bytes, shown
+from pagebuddy.tools.terminal.tables import add_figures, add_names, listing, name_cell
+from pagebuddy.tools.terminal.units import counted, in_bytes, in_time, shown
+
+# With fewer columns, keys are printed as lines instead of a table.
+_TABLE_FITS = 60
 
 
 def keys_command(
@@ -27,8 +32,9 @@ def keys_command(
 ) -> None:
     """List the keys of an arena's kept buffers.
 
-    For each key: the size and the offset of its buffer, and the processes that hold the buffer
-    now. Reads the arena without attaching or locking.
+    For each key: the size of its buffer, the time since it was kept under this key, and the
+    processes that hold it now; with --json also its offset. Reads the arena without attaching or
+    locking.
 
     \b
       pagebuddy keys frames
@@ -43,7 +49,7 @@ def keys_command(
         listed = []
         for row in rows:
             holders = [processes[slot].pid for slot in row.holders if slot in processes]
-            listed.append(row.as_dict() | {"holders": holders})
+            listed.append(row.as_dict() | {"age": _age_of(row), "holders": holders})
         typer.echo(json.dumps(listed, indent=2))
         return
     console = Console(highlight=False)
@@ -51,7 +57,10 @@ def keys_command(
         console.print(Text(f"{shown(name)} has no buffers under a key"))
         return
     names = {slot: name_of(row) for slot, row in processes.items()}
-    console.print(_table(rows, names))
+    if console.width < _TABLE_FITS:
+        _print_narrow(rows, names, console)
+    else:
+        console.print(_table(rows, names))
 
 
 def kept_rows(snapshot: Snapshot) -> list[BufferRow]:
@@ -59,31 +68,47 @@ def kept_rows(snapshot: Snapshot) -> list[BufferRow]:
     return sorted((row for row in snapshot.buffers() if row.key), key=lambda row: row.key or "")
 
 
-def key_lines(rows: list[BufferRow], most: int) -> list[Text]:
-    """A line for each of the first keys, and one that counts the rest."""
-    lines = [
-        Text(f"{shown(row.key or '')}: {in_bytes(row.nbytes)} at {row.offset:#x}", no_wrap=True)
-        for row in rows[:most]
-    ]
+def key_lines(rows: list[BufferRow], most: int, width: int) -> list[Text]:
+    """A line for each of the first keys, which is shortened to fit, and one that counts the rest."""
+    lines = []
+    for row in rows[:most]:
+        figures = f": {in_bytes(row.nbytes)} at {row.offset:#x}"
+        line = Text(shown(row.key or ""))
+        line.truncate(width - len(figures), overflow="ellipsis")
+        lines.append(line.append(figures))
     if len(rows) > most:
         lines.append(Text(f"and {counted(len(rows) - most, 'more key')}"))
-    for line in lines:
-        line.overflow = "ellipsis"
     return lines
 
 
-def _table(rows: list[BufferRow], names: dict[int, str]) -> Table:
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("key", no_wrap=True, overflow="ellipsis")
-    table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("offset", justify="right", no_wrap=True)
-    table.add_column("holders", no_wrap=True, overflow="ellipsis")
+def _age_of(row: BufferRow) -> float:
+    """Seconds since a buffer was kept; 0 if the clock was put back since then."""
+    return max(time.time() - (row.kept_at or 0), 0)
+
+
+def _holders(row: BufferRow, names: dict[int, str]) -> str:
+    return ", ".join(names.get(slot, str(slot)) for slot in row.holders)
+
+
+def _print_narrow(rows: list[BufferRow], names: dict[int, str], console: Console) -> None:
     for row in rows:
-        holders = ", ".join(shown(names.get(slot, str(slot))) for slot in row.holders)
+        console.print(Text(shown(row.key or ""), style="bold"))
+        told = f"{in_bytes(row.nbytes)}, kept {in_time(_age_of(row))} ago"
+        if row.holders:
+            told += f", held by {shown(_holders(row, names))}"
+        console.print(Padding(Text(told), (0, 0, 0, 2)))
+
+
+def _table(rows: list[BufferRow], names: dict[int, str]) -> Table:
+    table = listing()
+    add_names(table, "key")
+    add_figures(table, "size", "age")
+    add_names(table, "holders")
+    for row in rows:
         table.add_row(
-            Text(shown(row.key or "")),
+            name_cell(row.key or ""),
             in_bytes(row.nbytes),
-            f"{row.offset:#x}",
-            Text(holders or "-"),
+            in_time(_age_of(row)),
+            name_cell(_holders(row, names) or "-"),
         )
     return table

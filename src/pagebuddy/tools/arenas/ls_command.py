@@ -7,10 +7,8 @@ from fnmatch import fnmatchcase
 from typing import Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from pagebuddy.arena.stats import ArenaStats
@@ -18,6 +16,7 @@ from pagebuddy.errors import ArenaNotFound, CorruptMetadata
 from pagebuddy.tools.arenas.lookup import Foreign, named_arenas, told
 from pagebuddy.tools.arenas.snapshot import Snapshot
 from pagebuddy.tools.terminal.refusal import WRONG_INSIDE, broken, plain_refusals
+from pagebuddy.tools.terminal.tables import add_figures, add_names, listing, name_cell
 from pagebuddy.tools.terminal.units import counted, in_bytes, shown
 
 # With fewer columns, arenas are printed as lines instead of a table.
@@ -129,16 +128,15 @@ def _print_narrow(found: list[tuple[str, ArenaStats | str]], console: Console) -
 
 
 def _print_table(found: list[tuple[str, ArenaStats | str]], console: Console) -> None:
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("name", no_wrap=True, overflow="ellipsis")
-    for column in _COLUMNS:
-        table.add_column(column, justify="right", no_wrap=True)
+    table = listing()
+    add_names(table, "name")
+    add_figures(table, *_COLUMNS)
     for name, stats in found:
         if isinstance(stats, str):
-            table.add_row(Text(shown(name)), "damaged")
+            table.add_row(name_cell(name), "damaged")
             continue
         table.add_row(
-            Text(shown(name)),
+            name_cell(name),
             in_bytes(stats.n_bytes),
             in_bytes(stats.used_bytes),
             in_bytes(stats.largest_free_bytes),

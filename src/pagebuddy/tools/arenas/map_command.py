@@ -89,7 +89,7 @@ def map_command(
         with Snapshot(path_of(name)) as snapshot:
             layout = layout_of(snapshot)
             title = _title(snapshot.name, layout)
-            keys = key_lines(kept_rows(snapshot), _KEYS)
+            kept = kept_rows(snapshot)
             figures = _figures(snapshot, layout) if as_json else {}
         picture = (
             Picture(layout, by_holder=by is By.HOLDER)
@@ -106,9 +106,9 @@ def map_command(
     if tree is None:
         console.print(Text(shown(title), style="bold"))
     console.print(picture)
-    if keys and tree is None:
+    if kept and tree is None:
         console.print(Text("\nkeys", style="bold"))
-        console.print(*keys, sep="\n")
+        console.print(*key_lines(kept, _KEYS, console.width), sep="\n")
 
 
 def _check_png(path: Path) -> None:

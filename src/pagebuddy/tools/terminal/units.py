@@ -19,6 +19,20 @@ def shown(text: str) -> str:
     )
 
 
+def in_time(seconds: float) -> str:
+    """A time span as text: in the largest unit that fits, rounded down. What lies ahead is 0 s.
+
+    >>> in_time(0.9), in_time(59), in_time(3599), in_time(7200), in_time(200_000), in_time(-5)
+    ('0 s', '59 s', '59 min', '2 h', '2 days', '0 s')
+    """
+    whole = max(int(seconds), 0)
+    for length, unit in (86_400, "day"), (3600, "h"), (60, "min"):
+        if whole >= length:
+            count = whole // length
+            return counted(count, unit) if unit == "day" else f"{count} {unit}"
+    return f"{whole} s"
+
+
 def in_percent(share: float) -> str:
     """A share from 0 to 1 as percent; only exact values print as 0 % and 100 %.
 
