@@ -25,7 +25,7 @@ LEVELS = [
     {"memory"},
     {"sharing"},
     {"buffers"},
-    {"_compiled", "_numpy", "engine"},
+    {"_compiled", "engine"},
     {"exchange"},
     {"arena"},
     {"pool"},
