@@ -111,15 +111,17 @@ def test_a_handle_of_an_earlier_buffer_at_the_same_offset_is_refused(arena):
     assert next(arena.buffers()).holders != ()
 
 
-def test_an_anonymous_arena_whose_sender_has_it_no_more(silent, start, Arena, lock):
-    def part(child):
-        for _ in range(2):
-            try:
-                claim(bytes.fromhex(child.hear()))
-            except StaleHandle as error:
-                child.say(error)
+def say_refusals(child):
+    """In another process: claim the handles that it hears, and say why each is refused."""
+    while said := child.hear():
+        try:
+            claim(bytes.fromhex(said))
+        except StaleHandle as error:
+            child.say(error)
 
-    child = start(part)
+
+def test_an_anonymous_arena_whose_sender_has_it_no_more(silent, start, Arena, lock):
+    child = start(say_refusals)
     arena = Arena("1 MiB", lock=lock)
     data = handle_of(arena.alloc(4096))
     handle = Handle.read(data)
@@ -135,13 +137,7 @@ def test_an_anonymous_arena_whose_sender_has_it_no_more(silent, start, Arena, lo
 
 @pytest.mark.parametrize("kind", ["file", "device", "pipe", "other"])
 def test_a_descriptor_that_now_refers_to_something_else(silent, start, Arena, lock, kind, tmp_path):
-    def part(child):
-        try:
-            claim(bytes.fromhex(child.hear()))
-        except StaleHandle as error:
-            child.say(error)
-
-    child = start(part)
+    child = start(say_refusals)
     arena = Arena("1 MiB", lock=lock)
     data = handle_of(arena.alloc(4096))
     other = Arena("1 MiB", lock=lock)
@@ -180,13 +176,7 @@ def test_an_anonymous_arena_is_attached_through_its_sender(silent, start, Arena,
 
 
 def test_a_handle_of_an_earlier_arena_of_the_same_name_is_refused(silent, start, Arena, lock, name):
-    def part(child):
-        try:
-            claim(bytes.fromhex(child.hear()))
-        except StaleHandle as error:
-            child.say(error)
-
-    child = start(part)
+    child = start(say_refusals)
     first = Arena.create(name, "1 MiB", lock=lock)
     buffer = first.alloc(4096)
     data = handle_of(buffer)

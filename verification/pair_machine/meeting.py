@@ -73,6 +73,18 @@ def by_garbage(ground: Ground, first: str, second: str, n: int) -> bool:
     return meet.is_done
 
 
+def in_buffers(within: Callable[..., Any], opcodes: bool) -> Callable[..., Any]:
+    """Return a trace function that gives the frames of `pagebuddy.buffers` to another one."""
+
+    def trace(frame: FrameType, event: str, argument: Any) -> Any:
+        if frame.f_code.co_filename.startswith(_FILES):
+            frame.f_trace_opcodes = opcodes
+            return within
+        return None
+
+    return trace
+
+
 def by_step(ground: Ground, first: str, second: str, n: int, opcodes: bool = False) -> bool:
     """Uncompiled: before the n-th line, or bytecode, of `pagebuddy.buffers` the second call is made."""
     meet = Once(ground, second, n)
@@ -85,12 +97,7 @@ def by_step(ground: Ground, first: str, second: str, n: int, opcodes: bool = Fal
                 sys.settrace(trace)
         return within
 
-    def trace(frame: FrameType, event: str, argument: Any) -> Any:
-        if frame.f_code.co_filename.startswith(_FILES):
-            frame.f_trace_opcodes = opcodes
-            return within
-        return None
-
+    trace = in_buffers(within, opcodes)
     sys.settrace(trace)
     try:
         call(ground, first)
@@ -130,14 +137,8 @@ class Turns:
                 self.step(me)
             return within
 
-        def trace(frame: FrameType, event: str, argument: Any) -> Any:
-            if frame.f_code.co_filename.startswith(_FILES):
-                frame.f_trace_opcodes = True
-                return within
-            return None
-
         self.turns[me].acquire()
-        sys.settrace(trace)
+        sys.settrace(in_buffers(within, opcodes=True))
         try:
             call(ground, name)
         finally:

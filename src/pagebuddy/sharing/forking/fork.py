@@ -16,10 +16,10 @@ from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
     from pagebuddy.core.words import H_HIGH_WATER, store, u64
-    from pagebuddy.sharing.holding.holds import add_hold, holds, settle_and_find_first
     from pagebuddy.sharing.holding.magazine import empty_magazine
     from pagebuddy.sharing.holding.reaping import begin_slot, reap
     from pagebuddy.sharing.holding.shared_slot import (
+        copy_holds,
         describe_slot,
         end_sharing,
         mark_objects,
@@ -28,7 +28,7 @@ if not cython.compiled:
         take_own_slot,
     )
     from pagebuddy.sharing.operations.enter import enter, leave
-    from pagebuddy.sharing.recovery.takeover import next_buffer, take_over
+    from pagebuddy.sharing.recovery.takeover import take_over
     from pagebuddy.sharing.state import ArenaState, magazine_at, slot_at
     from pagebuddy.sharing.system.child import (
         adopt_lease,
@@ -60,18 +60,6 @@ if not cython.compiled:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def copy_holds(a: ArenaState, slot: u64) -> cython.void:
-    """Give a child's slot a hold on every buffer that this process holds."""
-    node: u64 = settle_and_find_first(a)
-    while node and a.fault == 0:
-        if holds(a, node, a.slot):
-            add_hold(a, node, slot)
-        node = next_buffer(a, node)
-
-
-@cython.nogil
-@cython.exceptval(check=False)
-@cython.cfunc
 def leave_to_children(a: ArenaState) -> cython.void:
     """Give the slot of all children a hold on every buffer, for ever."""
     if cython.compiled and a.base[A_BUSY]:
@@ -79,7 +67,7 @@ def leave_to_children(a: ArenaState) -> cython.void:
         return
     if enter(a, OP_FORK, FORK_PATIENCE_MS) == DONE:
         begin_slot(a, CHILDREN)
-        copy_holds(a, CHILDREN)
+        copy_holds(a, CHILDREN, False)
         leave(a)
 
 
@@ -111,13 +99,13 @@ def prepare_fork(a: ArenaState) -> cython.void:
         if slot:
             begin_slot(a, slot)
             describe_slot(a, slot, 0)
-            copy_holds(a, slot)
+            copy_holds(a, slot, False)
         elif a.unsettled == 0:
             mark_objects(a)
         if a.fault:
             a.fault = 0
             if take_over(a, a.words[H_HIGH_WATER], False) and slot:
-                copy_holds(a, slot)
+                copy_holds(a, slot, False)
             a.fault = 0
         a.fork_slot = slot
         store(a.base, A_BUSY, 0)

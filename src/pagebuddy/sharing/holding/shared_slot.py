@@ -216,11 +216,11 @@ def end_sharing_if_possible(a: ArenaState) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def copy_marked_holds(a: ArenaState, slot: u64) -> cython.void:
-    """Give a slot a hold on every buffer for which this process has objects."""
+def copy_holds(a: ArenaState, slot: u64, marked: cython.bint) -> cython.void:
+    """Give a slot a hold on every buffer that this slot holds; if `marked`, on those with a mark."""
     node: u64 = settle_and_find_first(a)
     while node and a.fault == 0:
-        if holds(a, node, a.slot) and a.local[node - N_HEADS] >= OWN_OBJECT:
+        if holds(a, node, a.slot) and (not marked or a.local[node - N_HEADS] >= OWN_OBJECT):
             add_hold(a, node, slot)
         node = next_buffer(a, node)
 
@@ -241,7 +241,7 @@ def take_own_slot(a: ArenaState) -> cython.bint:
     begin_slot(a, slot)
     describe_slot(a, slot, own_pid())
     shares: u64 = a.n_shares
-    copy_marked_holds(a, slot)
+    copy_holds(a, slot, True)
     if a.fault or a.n_shares != shares:
         # The new slot is dead, and will be reaped.
         drop_child_lease(a)
