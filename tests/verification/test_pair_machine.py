@@ -20,14 +20,29 @@ from verification.pair_machine.meeting import (
 EVERYDAY = {"argument": 60, "garbage": 20, "threads": 40, "bytecode": 2, "turns": 3}
 
 
+def chosen_pairs(chosen, n):
+    """n pairs by chance. All calls are first equally often, as not all can meet another in each way."""
+    firsts = chosen.sample(list(CALLS), len(CALLS))
+    rows = [
+        [(first, second) for second in chosen.sample(list(CALLS), len(CALLS))] for first in firsts
+    ]
+    return [pair for column in zip(*rows, strict=True) for pair in column][:n]
+
+
 @pytest.mark.parametrize("way", EVERYDAY)
 def test_no_pair_of_calls_touches_another_buffer(Arena, engine, way, effort):
     if way in ("bytecode", "turns") and engine == "compiled":
         pytest.skip("compiled code has no bytecodes")
     n = effort.pick(EVERYDAY[way], 100 if way == "bytecode" else len(pairs()), len(pairs()))
     meet = ways_of_everything(Arena, engine == "compiled")[way]
-    chosen = random.Random(effort.seed).sample(pairs(), n)
+    chosen = chosen_pairs(random.Random(effort.seed), n)
     assert sum(meet(first, second) for first, second in chosen) >= n // 2
+
+
+def test_all_pairs_are_chosen_in_the_end_and_each_call_comes_first_as_often():
+    chosen = chosen_pairs(random.Random(5), len(pairs()))
+    assert sorted(chosen) == sorted(pairs())
+    assert sorted(first for first, _ in chosen[: 2 * len(CALLS)]) == sorted([*CALLS, *CALLS])
 
 
 @pytest.mark.parametrize("first", ["view", "array of all", "copy", "arena.buffer_of"])
