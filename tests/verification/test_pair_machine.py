@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import random
+import sys
 
 import pytest
 
 from verification.pair_machine.calls import CALLS
-from verification.pair_machine.ground import OUR_PAGES, OURS, STRANGERS, ForeignByte, Ground
+from verification.pair_machine.ground import (
+    OUR_PAGES,
+    OURS,
+    PAGE,
+    STRANGERS,
+    ForeignByte,
+    Ground,
+)
 from verification.pair_machine.meeting import (
     by_argument,
+    by_garbage,
+    by_step,
     by_turns,
     meet_everywhere,
     pairs,
     ways_of_everything,
 )
 
-# Everyday, so many pairs of calls; a soak takes all.
-EVERYDAY = {"argument": 60, "garbage": 20, "threads": 40, "bytecode": 2, "turns": 3}
+# So many pairs of calls everyday and in a soak; a hunt takes all.
+PAIRS = {
+    "argument": (60, 1000),
+    "garbage": (20, 1000),
+    "threads": (40, 1000),
+    "bytecode": (2, 60),
+    "turns": (3, 300),
+}
 
 
 def chosen_pairs(chosen, n):
@@ -29,11 +45,11 @@ def chosen_pairs(chosen, n):
     return [pair for column in zip(*rows, strict=True) for pair in column][:n]
 
 
-@pytest.mark.parametrize("way", EVERYDAY)
+@pytest.mark.parametrize("way", PAIRS)
 def test_no_pair_of_calls_touches_another_buffer(Arena, engine, way, effort):
     if way in ("bytecode", "turns") and engine == "compiled":
         pytest.skip("compiled code has no bytecodes")
-    n = effort.pick(EVERYDAY[way], 100 if way == "bytecode" else len(pairs()), len(pairs()))
+    n = min(effort.pick(*PAIRS[way], len(pairs())), len(pairs()))
     meet = ways_of_everything(Arena, engine == "compiled")[way]
     chosen = chosen_pairs(random.Random(effort.seed), n)
     assert sum(meet(first, second) for first, second in chosen) >= n // 2
@@ -53,6 +69,13 @@ def test_uncompiled_nothing_is_seen_of_pages_that_a_resize_frees(Arena, engine, 
     for _ in range(effort.pick(40, 2000)):
         budgets = [chosen.randrange(40), chosen.randrange(200), chosen.randrange(20)]
         by_turns(ground, first, "shorten", budgets)
+
+
+def test_a_call_in_the_middle_of_a_trim_does_not_wait_for_that_trim(Arena, engine, monkeypatch):
+    attachment = sys.modules[type(Arena(PAGE, page_size=PAGE)._attachment).__module__]
+    monkeypatch.setattr(attachment, "TRIM_PATIENCE_S", 3600.0)
+    way = by_garbage if engine == "compiled" else by_step
+    assert meet_everywhere(Ground(Arena), way, "arena.trim", "arena.copy")
 
 
 def wrong_view(ground, meet):

@@ -5,6 +5,7 @@
 
 import os
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,9 @@ class Attachment(ArenaState):
     # Index and serial of tickets that are to be withdrawn, when the lock is available.
     late_tickets: list[Any]
 
+    # The threads of this process that are in the middle of a trim.
+    trimming: set[Any]
+
     if cython.compiled:
 
         def __cinit__(self) -> None:
@@ -98,6 +102,7 @@ class Attachment(ArenaState):
         metadata = words[layout.metadata_at : layout.holds_at]
         table = memoryview(geometry.table())
         self.late_tickets = []
+        self.trimming = set()
         self.owners = (memory.obj, table.obj, local_memory.obj)
         self._layout = layout
         self._medium = medium
@@ -361,6 +366,9 @@ class Attachment(ArenaState):
     def perform_beside_trims(self, request: Request, operation: u64, timeout: Any = None) -> u64:
         """`perform` again what found no pages while trims hold some."""
         answer: u64 = NO_PAGES
+        if threading.get_ident() in self.trimming:
+            # A signal handler, for example: that trim does not get further while this waits.
+            return answer
         end = time.monotonic() + TRIM_PATIENCE_S
         while answer == NO_PAGES and request.n_pieces and time.monotonic() < end:
             time.sleep(TRIM_PAUSE_S / 10)
@@ -423,6 +431,17 @@ class Attachment(ArenaState):
         Returns how many bytes this freed and where these pages end; None if there are no such pages.
         """
         request: Request = Request(N_HEADS + (offset >> self.page_bits), n_pages)
+        me = threading.get_ident()
+        is_outer = me not in self.trimming
+        self.trimming.add(me)
+        try:
+            return self._trimmed_piece(request)
+        finally:
+            if is_outer:
+                self.trimming.discard(me)
+
+    def _trimmed_piece(self, request: Request) -> Any:
+        """`trim_piece`, by a thread that is in `trimming`."""
         if self.perform(request, OP_TAKE_FREE) == NO_PAGES:
             return None
         try:
