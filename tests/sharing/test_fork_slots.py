@@ -468,3 +468,26 @@ def test_a_child_has_the_name_of_its_parent(Arena):
     assert theirs.namespace == mine.namespace
     assert theirs.pid in (0, child)
     assert theirs.started == 0
+
+
+def test_a_trim_in_a_shared_slot_leaves_all_pages_free(arena, start):
+    def part(child):
+        used = arena.alloc(1 << 16)
+        del used
+        ended, end = os.pipe()
+        pid = without_descriptors(os.fork)
+        if not pid:
+            # It ends with its parent, whatever happens to that.
+            os.close(end)
+            os.read(ended, 1)
+            os._exit(0)
+        freed = arena.trim()
+        child.say((freed, arena.stats().used, [row.sticky for row in arena.processes() if row.me]))
+        child.hear()
+        os.close(end)
+        os.waitpid(pid, 0)
+
+    child = start(part)
+    assert child.hear() == "(0, 0, [True])"
+    child.say("end")
+    assert child.wait() == 0

@@ -13,6 +13,9 @@ EVERY_DAY = {"procs": 2, "slots": 2, "deaths": 1}
 TWO = {**EVERY_DAY, "ticks": 0, "sends": 0, "allocs": 1}
 
 MAGAZINES = {**TWO, "deaths": 0, "fork": False, "magazines": True, "join": True}
+TRIMS = {**TWO, "fork": False, "trims": 1}
+TRIMS_SHARED = {**TWO, "born": 1, "slots": 1, "trims": 1}
+GROUPS = {**TWO, "procs": 3, "ticks": 1, "sends": 1, "fork": False, "groups": True}
 FORKING = {**TWO, "born": 1, "magazines": True, "threads": 2}
 
 # Models without a violation, with their numbers of states and transitions. The numbers are checked
@@ -31,6 +34,10 @@ WORLDS = {
     "magazines of two threads": ({**MAGAZINES, "threads": 2}, (8_020, 21_104)),
     "magazines and forks": (FORKING, (60_502, 126_792)),
     "magazines and sticky slots": ({**FORKING, "slots": 1}, (4_083, 9_744)),
+    "trims": (TRIMS, (4_481, 7_120)),
+    "trims and sticky slots": (TRIMS_SHARED, (1_483, 2_818)),
+    "trims and magazines": ({**TRIMS, "deaths": 0, "magazines": True}, (1_929, 3_070)),
+    "groups": ({**GROUPS, "procs": 2, "fork": True}, (13_668, 26_188)),
 }
 
 SMALL = {"procs": 2, "born": 1, "slots": 2, "ticks": 0, "sends": 0, "allocs": 1, "deaths": 1}
@@ -109,6 +116,14 @@ DAMAGE = {
     Flaw.TAKE_UNMARKED: ({**MAGAZINES, "deaths": 1}, "without using it"),
     Flaw.TAKEN_STAYS: ({**MAGAZINES, "deaths": 1}, "no process is taking it"),
     Flaw.REAP_LEAVES_ROUNDS: ({**MAGAZINES, "deaths": 1}, "does not hold"),
+    Flaw.TRIM_WITHOUT_HOLD: (TRIMS, "the memory of a buffer in use is returned"),
+    Flaw.TRIM_IN_SHARED_SLOT: (TRIMS_SHARED, "a trim leaves its piece allocated"),
+    Flaw.PIECE_NOT_COUNTED: (TRIMS, "a piece that its slot does not count"),
+    Flaw.SLOT_KEEPS_MARKS: ({**TRIMS, "procs": 3}, "counts a piece that no trim has"),
+    Flaw.GROUP_NOT_REAPED: (GROUPS, "an ended process left behind stays"),
+    Flaw.GROUP_IGNORED: (GROUPS, "a group that it is not in"),
+    Flaw.GROUP_IGNORES_SLOT: (GROUPS, "a ticket of a living process ends"),
+    Flaw.GROUP_IGNORES_GENERATION: (GROUPS, "an ended process left behind stays"),
 }
 
 
@@ -171,6 +186,8 @@ def test_some_rules_are_stricter_than_the_model_needs(flaw):
         ({"deaths": -1}, "deaths is -1; give at least 0"),
         ({"entries": -1}, "entries is -1; give at least 0"),
         ({"threads": 3}, "threads is 3; give 1 or 2"),
+        ({"trims": 1, "threads": 2}, "a fork while another thread trims is not modelled"),
+        ({"groups": True, "detach": True}, "groups and detach have no end of generations"),
         ({"slots": 1}, "2 processes are attached at the start, of 3 processes and 1 slots"),
         ({"procs": 1}, "2 processes are attached at the start, of 1 processes and 3 slots"),
     ],

@@ -20,6 +20,7 @@ SWITCHES = {
     "detach": "processes can detach and attach again",
     "join": "processes can open a buffer by its offset",
     "magazines": "processes use magazines",
+    "groups": "tickets are sent in a group, and those left behind are ended",
     "lingering": "leases of a killed process end later than its lock",
 }
 

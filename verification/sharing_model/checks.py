@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from verification.sharing_model.effects import TRIMMING
 from verification.sharing_model.plans.recovery import recovery
 from verification.sharing_model.state import (
     ALIVE,
@@ -35,6 +36,7 @@ class Checks:
         if state.lock == UNLOCKED:
             words_agree(state)
             rounds_are_held(state)
+            pieces_are_counted(state)
             if self.in_vain:
                 nothing_is_held_in_vain(state)
             if self.recover(state.words) != state.words:
@@ -141,6 +143,18 @@ def rounds_are_held(state: State) -> None:
             words.live(round_.buffer) and words.holds[round_.buffer.page] >> slot & 1
         ):
             raise Violation("a magazine contains a round that its slot does not hold")
+
+
+def pieces_are_counted(state: State) -> None:
+    """Check that a slot whose processes live counts the pieces that their trims have."""
+    for slot, marks in enumerate(state.marks):
+        users = [p for p in state.processes if p.life == ALIVE and p.slot == slot]
+        trims = sum(p.operation is not None and p.operation.name in TRIMMING for p in users)
+        if state.slots[slot] == LIVE and state.leases[slot] and not state.sticky[slot]:
+            if marks.pieces < trims:
+                raise Violation("a trim has a piece that its slot does not count")
+            if marks.pieces > trims and users:
+                raise Violation("a slot counts a piece that no trim has")
 
 
 def nothing_is_held_in_vain(state: State) -> None:

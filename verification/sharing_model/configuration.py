@@ -18,6 +18,7 @@ LEAST = {
     "entries": 0,
     "keys": 0,
     "replacements": 0,
+    "trims": 0,
     "threads": 1,
 }
 
@@ -57,6 +58,8 @@ class Configuration:
     """Threads of each process that is attached at the start: 1 or 2."""
     replacements: int = 1
     """How often in a row a key or a buffer may be kept again."""
+    trims: int = 0
+    """Maximum number of free pages that are returned to the system. Each is a piece of its own."""
     fork: bool = True
     """Whether processes fork."""
     withdraw: bool = False
@@ -69,6 +72,8 @@ class Configuration:
     """Whether processes open a buffer by its offset."""
     magazines: bool = False
     """Whether a process frees into its magazine and allocates from it, without the lock."""
+    groups: bool = False
+    """Whether tickets are sent in a group, and a process ends those left behind."""
     lingering: bool = False
     """Whether the leases of a killed process end a little later than its lock."""
     flaw: Flaw | None = None
@@ -80,6 +85,10 @@ class Configuration:
                 raise ValueError(f"{name} is {getattr(self, name)}; give at least {least}")
         if self.threads > 2:
             raise ValueError(f"threads is {self.threads}; give 1 or 2")
+        if self.trims and self.threads > 1:
+            raise ValueError("a fork while another thread trims is not modelled; give one thread")
+        if self.groups and self.detach:
+            raise ValueError("groups and detach have no end of generations; give one of them")
         if self.born > min(self.procs, self.slots):
             raise ValueError(
                 f"{self.born} processes are attached at the start, of {self.procs} processes and"

@@ -9,8 +9,11 @@ from verification.sharing_model.flaws import Flaw
 from verification.sharing_model.plans import plan_of
 from verification.sharing_model.state import (
     ALIVE,
+    LIVE,
     UNLOCKED,
     Kept,
+    Marks,
+    Operation,
     Process,
     State,
     Violation,
@@ -36,8 +39,16 @@ UNSEEN = {
     "unkept",
     "missing",
     "resized",
+    "trimmed",
+    "told",
+    "put_back",
+    "left_behind",
+    "group_ended",
 }
 """Steps that no other process can observe. Each is done together with the store before it."""
+
+TRIMMING = ("return_memory", "drop_piece", "end_trim")
+"""The operations of a process that has a piece."""
 
 WORDS = frozenset(Words._fields)
 
@@ -53,6 +64,8 @@ def perform(state: State, i: int, flaw: Flaw | None) -> State:
     state = state.with_process(i, process._replace(plan=process.plan[1:]))
     if step.what == "draw" and flaw is Flaw.DRAW_LOOKS_ONCE:
         step = step._replace(what="draw_at_once")
+    if step.what == "slots" and flaw is Flaw.SLOT_KEEPS_MARKS:
+        step = step._replace(what="slots_and_marks")
     if step.what == "plan_again":
         process = process._replace(operation=step.value)
         state = state.with_process(i, process)
@@ -69,7 +82,21 @@ def store_busy(state: State, i: int, step: Step) -> State:
 
 
 def store_slot(state: State, i: int, step: Step) -> State:
+    """Store the state of a slot. A new process in it has no trims, and another generation."""
+    if state.marks:
+        state = state._replace(marks=put(state.marks, step.at, Marks()))
+    return store_slot_alone(state, i, step)
+
+
+def store_slot_alone(state: State, i: int, step: Step) -> State:
+    if state.generations and step.value == LIVE:
+        generation = state.generations[step.at] + 1
+        state = state._replace(generations=put(state.generations, step.at, generation))
     return state._replace(slots=put(state.slots, step.at, step.value))
+
+
+def store_marks(state: State, i: int, step: Step) -> State:
+    return state._replace(marks=put(state.marks, step.at, step.value))
 
 
 def store_sticky(state: State, i: int, step: Step) -> State:
@@ -150,6 +177,56 @@ def gain_view(state: State, i: int, step: Step) -> State:
     return state.with_process(i, process._replace(views=views))
 
 
+def count_trim(state: State, i: int, step: Step) -> State:
+    return state._replace(trims=state.trims + 1)
+
+
+def note_told(state: State, i: int, step: Step) -> State:
+    """An allocation failed. Check that every living process with a piece will notice."""
+    for process in state.processes:
+        trims = process.life == ALIVE and process.operation and process.operation.name in TRIMMING
+        if trims and not state.marks[process.slot].wanted:
+            raise Violation("an allocation failed beside a trim that is not told")
+    return state
+
+
+def return_memory(state: State, i: int, step: Step) -> State:
+    """Return a piece's memory to the system, and drop its only view."""
+    piece, me = step.value, state.processes[i]
+    for process in state.processes:
+        for buffer, _ in process.views if process.life == ALIVE else ():
+            if buffer.has(piece.page) and not buffer.same(piece):
+                raise Violation("the memory of a buffer in use is returned to the system")
+    views = tuple(view for view in me.views if not view.buffer.same(piece))
+    return state.with_process(
+        i, me._replace(views=views, plan=(), operation=Operation("drop_piece", piece))
+    )
+
+
+def note_put_back(state: State, i: int, step: Step) -> State:
+    piece, mine = step.value, 1 << state.processes[i].slot
+    if state.words.live(piece) and state.words.holds[piece.page] & mine:
+        raise Violation("a trim leaves its piece allocated")
+    return state
+
+
+def note_left_behind(state: State, i: int, step: Step) -> State:
+    sender = step.value.sender
+    if not sender.group:
+        raise Violation("a ticket ends with a group that it is not in")
+    process = state.processes[sender.process]
+    if process.life == ALIVE and process.slot == sender.slot:
+        raise Violation("a ticket of a living process ends as if it was left behind")
+    return state
+
+
+def note_group_ended(state: State, i: int, step: Step) -> State:
+    """Check that no ticket is left of those whose senders had ended when this operation began."""
+    if any(ticket and ticket.serial in step.value for ticket in state.words.tickets):
+        raise Violation("a ticket that an ended process left behind stays")
+    return state
+
+
 def resize_view(state: State, i: int, step: Step) -> State:
     (old, new), process = step.value, state.processes[i]
     views = views_changed(views_changed(process.views, old, -1), new, 1)
@@ -191,6 +268,8 @@ def pause(state: State, i: int, step: Step) -> State:
 EFFECTS: dict[str, Callable[[State, int, Step], State]] = {
     "busy": store_busy,
     "slots": store_slot,
+    "slots_and_marks": store_slot_alone,
+    "marks": store_marks,
     "sticky": store_sticky,
     "leases": take_lease,
     "end_lease": end_lease,
@@ -205,6 +284,11 @@ EFFECTS: dict[str, Callable[[State, int, Step], State]] = {
     "missing": note_missing,
     "resized": resize_view,
     "view": gain_view,
+    "trimmed": count_trim,
+    "told": note_told,
+    "put_back": note_put_back,
+    "left_behind": note_left_behind,
+    "group_ended": note_group_ended,
     "mine": gain_slot,
     "fork": split_process,
     "unlock": unlock,

@@ -78,6 +78,14 @@ class Flaw(Enum):
     TAKE_UNMARKED = "take_unmarked"
     TAKEN_STAYS = "taken_stays"
     REAP_LEAVES_ROUNDS = "reap_leaves_rounds"
+    TRIM_WITHOUT_HOLD = "trim_without_hold"
+    TRIM_IN_SHARED_SLOT = "trim_in_shared_slot"
+    PIECE_NOT_COUNTED = "piece_not_counted"
+    SLOT_KEEPS_MARKS = "slot_keeps_marks"
+    GROUP_NOT_REAPED = "group_not_reaped"
+    GROUP_IGNORED = "group_ignored"
+    GROUP_IGNORES_SLOT = "group_ignores_slot"
+    GROUP_IGNORES_GENERATION = "group_ignores_generation"
 
     @property
     def rule(self) -> str:
@@ -143,4 +151,12 @@ RULES = {
     Flaw.TAKE_UNMARKED: "a round is marked as taken until its hold has ended",
     Flaw.TAKEN_STAYS: "recovery ends the holds of rounds that are marked as taken",
     Flaw.REAP_LEAVES_ROUNDS: "a slot's magazine is emptied before its holds end",
+    Flaw.TRIM_WITHOUT_HOLD: "a trim holds the pages whose memory it returns, as a buffer",
+    Flaw.TRIM_IN_SHARED_SLOT: "a process that shares its slot takes no pages to trim",
+    Flaw.PIECE_NOT_COUNTED: "a slot counts the pieces of its process's trims",
+    Flaw.SLOT_KEEPS_MARKS: "a slot loses its marks of trims when its state is stored",
+    Flaw.GROUP_NOT_REAPED: "before a group ends, the slots of dead processes are reaped",
+    Flaw.GROUP_IGNORED: "ending a group ends only tickets of that group",
+    Flaw.GROUP_IGNORES_SLOT: "ending a group leaves the tickets of processes that have their slots",
+    Flaw.GROUP_IGNORES_GENERATION: "a ticket's sender is known by its slot and that slot's generation",
 }

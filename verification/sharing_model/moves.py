@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from verification.sharing_model.effects import PLAN, UNSEEN, perform
+from verification.sharing_model.effects import PLAN, UNSEEN, perform, return_memory
 from verification.sharing_model.flaws import Flaw
 from verification.sharing_model.magazines import DRAWING, goes_on_unlocked, loading
 from verification.sharing_model.plans.directory import index_of
@@ -23,6 +23,7 @@ from verification.sharing_model.state import (
     Thread,
     views_changed,
 )
+from verification.sharing_model.words import Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +68,8 @@ def moves(state: State, configuration: Configuration) -> Iterator[Move]:
             continue
         if process.plan:
             yield Move("steps", i)
+        elif process.operation and process.operation.name == "return_memory":
+            yield Move("returns memory", i, process.operation)
         elif process.operation:
             if state.lock < 0:
                 yield Move("locks", i)
@@ -90,6 +93,8 @@ def wishes(state: State, i: int, configuration: Configuration) -> Iterator[Move]
         yield Move("wants", i, DETACH)
     if state.next_incarnation <= configuration.allocs:
         yield Move("wants", i, Operation("alloc"))
+    if state.trims < configuration.trims:
+        yield Move("wants", i, Operation("trim"))
     early = configuration.flaw is Flaw.UNSHARE_EARLY
     if state.sticky[me.slot] and (early or state.leases[me.slot] == 1 << i):
         yield Move("wants", i, Operation("unshare"))
@@ -137,6 +142,8 @@ def wishes_of_buffers(state: State, i: int, configuration: Configuration) -> Ite
         yield Move("loads" if unlocked else "drops", i, Operation("drop", buffer))
         if state.next_serial <= configuration.sends:
             yield Move("wants", i, Operation("send", buffer))
+            if configuration.groups:
+                yield Move("wants", i, Operation("send", buffer, 1))
         if configuration.resize:
             yield Move("wants", i, Operation("grow", buffer))
             yield Move("wants", i, Operation("shrink", buffer))
@@ -144,8 +151,22 @@ def wishes_of_buffers(state: State, i: int, configuration: Configuration) -> Ite
         yield Move("wants", i, Operation("claim", *handle))
         if configuration.withdraw:
             yield Move("wants", i, Operation("withdraw", *handle))
+    if configuration.groups and any(state.words.tickets):
+        yield Move("wants", i, Operation("end_group", left_behind(state)))
     if configuration.withdraw and any(state.words.tickets):
         yield Move("wants", i, Operation("expire"))
+
+
+def left_behind(state: State) -> tuple[int, ...]:
+    """Return the serials of the group's tickets whose senders, and all who shared their slots, ended."""
+    serials = []
+    for ticket in state.words.tickets:
+        if ticket and (sender := ticket.sender) and sender.group:
+            slot = sender.slot
+            shared = state.generations[slot] == sender.generation and state.leases[slot]
+            if state.processes[sender.process].life == DEAD and not shared:
+                serials.append(ticket.serial)
+    return tuple(serials)
 
 
 def wishes_of_keys(state: State, i: int, configuration: Configuration) -> Iterator[Move]:
@@ -180,6 +201,8 @@ def after(state: State, move: Move, flaw: Flaw | None, lingering: bool = False) 
         return on_to_the_next_seen(perform(state, i, flaw), i, flaw)
     if move.verb == "locks":
         return on_to_the_next_seen(locked(state, i, flaw), i, flaw)
+    if move.verb == "returns memory":
+        return return_memory(state, i, Step("return_memory", value=move.what.first))
     if move.verb == "starts":
         return state.with_process(i, Process(ALIVE, NO_SLOT, operation=move.what))
     if move.verb == "draws":

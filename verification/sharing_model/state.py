@@ -78,6 +78,15 @@ class Process(NamedTuple):
         return sum(view.times for view in self.views if view.buffer.same(buffer))
 
 
+class Marks(NamedTuple):
+    """What a slot's state says about trims."""
+
+    pieces: int = 0
+    """How many pieces the trims of the slot's process hold."""
+    wanted: int = 0
+    """Whether an allocation failed beside one."""
+
+
 class Kept(NamedTuple):
     """A buffer that is kept under a key, as of the last commit."""
 
@@ -115,6 +124,12 @@ class State(NamedTuple):
     next_incarnation: int = 1
     next_serial: int = 1
     deaths: int = 0
+    marks: tuple[Marks, ...] = ()
+    """For each slot, in the same word as its state; empty in a search without trims."""
+    trims: int = 0
+    """The trims so far."""
+    generations: tuple[int, ...] = ()
+    """For each slot, in the same word as its state; empty in a search without groups."""
     handles: tuple[Handle, ...] = ()
     claimed: tuple[int, ...] = ()
     """The serials claimed so far; known only to the model."""
@@ -166,6 +181,8 @@ def first_state(configuration: Configuration) -> State:
         slots=(LIVE,) * born + (FREE,) * unused,
         leases=tuple(1 << i for i in range(born)) + (0,) * unused,
         sticky=(0,) * configuration.slots,
+        marks=(Marks(),) * configuration.slots if configuration.trims else (),
+        generations=(1,) * configuration.slots if configuration.groups else (),
         processes=tuple(
             Process(ALIVE, i, other=other) if i < born else Process(UNBORN, NO_SLOT)
             for i in range(configuration.procs)

@@ -36,11 +36,23 @@ class Record(NamedTuple):
     n_pages: int = 1
 
 
+class Sender(NamedTuple):
+    """Who sent a ticket, in a search with groups."""
+
+    slot: int
+    generation: int
+    group: int
+    """1 if the ticket is in the group, else 0."""
+    process: int
+    """Known only to the model."""
+
+
 class Ticket(NamedTuple):
     """The contents of a ticket's entry."""
 
     serial: int
     buffer: Buffer
+    sender: Sender | None = None
 
 
 class Entry(NamedTuple):

@@ -1078,7 +1078,8 @@ class Arena(ArenaView):
         Returns
         -------
         int
-            Bytes that were returned; 0 if the system cannot do it.
+            Bytes that were returned; 0 if the system cannot do it, or while this process shares its slot
+            with others (`sticky` in `Arena.processes`): another process can trim then.
 
         Raises
         ------

@@ -5,7 +5,8 @@ The shared words change only under the lock, so an operation is planned when it 
 
 - `spans`: allocate, join and drop a buffer.
 - `sizes`: grow and shrink a buffer.
-- `tickets`: send, claim, withdraw and expire.
+- `tickets`: send, claim, withdraw and expire; end a group.
+- `trims`: take a free page as a buffer, and return it.
 - `directory`: keep, unkeep and find.
 - `slots`: attach, detach, fork, end the sharing of a slot, leave it, and reap.
 - `recovery`: what a process does first if the previous owner of the lock died.
@@ -29,7 +30,15 @@ from verification.sharing_model.plans.slots import (
     unshare,
 )
 from verification.sharing_model.plans.spans import alloc, drop, join
-from verification.sharing_model.plans.tickets import claim, expire, send, withdraw
+from verification.sharing_model.plans.tickets import (
+    claim,
+    end_group,
+    end_tickets,
+    expire,
+    send,
+    withdraw,
+)
+from verification.sharing_model.plans.trims import drop_piece, end_trim, trim
 
 if TYPE_CHECKING:
     from verification.sharing_model.flaws import Flaw
@@ -41,7 +50,8 @@ PLANS: dict[str, Plan] = {
     plan.__name__: plan
     for plan in (
         *(alloc, join, drop, grow, shrink),
-        *(send, claim, withdraw, expire),
+        *(send, claim, withdraw, expire, end_group, end_tickets),
+        *(trim, drop_piece, end_trim),
         *(keep, unkeep, find),
         *(reap_page, free_slot),  # used only by flaws
         *(attach, detach, fork, unshare, leave_slot, reap),

@@ -13,7 +13,7 @@ from verification.sharing_model.plans.steps import (
     emptying,
     freeing,
 )
-from verification.sharing_model.state import Operation
+from verification.sharing_model.state import LIVE, Operation
 from verification.sharing_model.words import ARENA, Buffer, Record, Step
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ def alloc(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list
         again = Step("plan_again", value=Operation("alloc", "the magazines were emptied"))
         return [BUSY, *emptying(words, flaw), again]
     if 1 not in words.listed:
+        wanted = wanting(state)
+        if wanted:
+            return [BUSY, *wanted, DONE, UNLOCK]
         return REFUSED if operation.first is None else [DONE, UNLOCK]
     page = words.listed.index(1)
     record = Record(state.next_incarnation)
@@ -43,6 +46,16 @@ def alloc(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list
         Step("view", value=Buffer(page, state.next_incarnation)),
         UNLOCK,
     ]
+
+
+def wanting(state: State) -> list[Step]:
+    """Return the stores of an allocation that failed: a mark in each slot whose trims have pieces."""
+    told = [
+        Step("marks", slot, marks._replace(wanted=1))
+        for slot, marks in enumerate(state.marks)
+        if state.slots[slot] == LIVE and marks.pieces
+    ]
+    return [*told, Step("told")] if state.marks else []
 
 
 def join(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:

@@ -22,6 +22,11 @@ END = Step("end")
 REFUSED = [UNLOCK]
 
 
+def followed_by(operation: Operation, steps: list[Step]) -> list[Step]:
+    """Return the steps of a plan that ends with `UNLOCK`, with another operation after it."""
+    return [*steps[:-1], Step("pause", value=operation)]
+
+
 def freeing(words: Words, page: int) -> list[Step]:
     """Return the stores that free the buffer at a page: the record first, which is the commit."""
     record = words.records[page]

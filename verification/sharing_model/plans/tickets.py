@@ -5,18 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from verification.sharing_model.flaws import Flaw
+from verification.sharing_model.plans.slots import reap
 from verification.sharing_model.plans.steps import (
     BUSY,
     DONE,
     REFUSED,
     UNLOCK,
+    followed_by,
     freeing,
     unloading,
 )
-from verification.sharing_model.words import Step, Ticket, Words
+from verification.sharing_model.state import LIVE, Operation
+from verification.sharing_model.words import Sender, Step, Ticket, Words
 
 if TYPE_CHECKING:
-    from verification.sharing_model.state import Operation, State
+    from verification.sharing_model.state import State
 
 
 def send(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
@@ -25,7 +28,11 @@ def send(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[
     if None not in words.tickets or not state.processes[i].has(buffer, flaw):
         return REFUSED
     entry = words.tickets.index(None)
-    ticket = Ticket(state.next_serial, buffer)
+    sender = None
+    if state.generations:
+        slot = state.processes[i].slot
+        sender = Sender(slot, state.generations[slot], operation.second or 0, i)
+    ticket = Ticket(state.next_serial, buffer, sender)
     return [
         BUSY,
         Step("next_serial"),
@@ -99,3 +106,32 @@ def expire(state: State, i: int, operation: Operation, flaw: Flaw | None) -> lis
             words = words.after_all(ended)
             steps += ended
     return [*steps, DONE, UNLOCK]
+
+
+def end_group(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
+    """End the tickets of the group that processes left behind: reap first, then look at its tickets."""
+    rest = Operation("end_tickets", operation.first)
+    if flaw is Flaw.GROUP_NOT_REAPED:
+        return end_tickets(state, i, rest, flaw)
+    return followed_by(rest, reap(state, i, operation, flaw))
+
+
+def is_left_behind(state: State, sender: Sender | None, flaw: Flaw | None) -> bool:
+    """Return whether a ticket is in the group, and its sender's slot is not its sender's any more."""
+    if sender is None or (not sender.group and flaw is not Flaw.GROUP_IGNORED):
+        return False
+    if state.slots[sender.slot] != LIVE or flaw is Flaw.GROUP_IGNORES_SLOT:
+        return True
+    known = state.generations[sender.slot] == sender.generation
+    return not known and flaw is not Flaw.GROUP_IGNORES_GENERATION
+
+
+def end_tickets(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
+    """End the tickets of the group whose senders' slots are free or have another generation."""
+    words, steps = state.words, [BUSY]
+    for entry, ticket in enumerate(words.tickets):
+        if ticket and is_left_behind(state, ticket.sender, flaw):
+            ended = [Step("left_behind", entry, ticket), *ending(words, entry, ticket, flaw)]
+            words = words.after_all(ended)
+            steps += ended
+    return [*steps, DONE, Step("group_ended", value=operation.first), UNLOCK]

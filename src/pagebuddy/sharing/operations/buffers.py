@@ -161,6 +161,9 @@ def do_take_free(a: ArenaState, r: Request) -> u64:
         if pieces_in(state):
             store(a.slots, at, (state & ~SLOT_WANTED) - SLOT_PIECE)
         return NO_PAGES if state & SLOT_WANTED else DONE
+    if a.sticky:
+        # The hold of a piece would not end with the trim, but with the sharing of the slot.
+        return NO_PAGES
     empty_magazines(a)
     settle(a)
     end: u64 = a.base[A_TOUCHED]
