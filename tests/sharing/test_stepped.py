@@ -242,7 +242,10 @@ def test_a_process_killed_at_any_instruction_leaves_whole_commits(arena, name):
     assert {row.offset for row in arena.buffers() if 1 in row.holders} == held
 
 
-@pytest.mark.parametrize("name", TAKING)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.soak if name == "stats" else ()) for name in TAKING],
+)
 def test_a_process_killed_while_taking_rounds_leaves_them_or_their_pages(rounds, name):
     arena = rounds
     held = {buffer.offset for buffer in arena.held}

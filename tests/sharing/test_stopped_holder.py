@@ -90,7 +90,13 @@ class Holder:
 @pytest.fixture
 def arena(silent, Arena, engine, lock, name):
     arena = Arena.create(name, 32 * PAGE, lock=lock)
+    return used(arena, engine, name)
+
+
+def used(arena, engine, name):
+    """An arena whose next allocations need no tables, whose making would be stepped through."""
     arena.engine, arena.name = engine, name
+    arena.alloc(4 * PAGE).release()
     return arena
 
 
@@ -159,8 +165,7 @@ def test_a_timeout_while_attaching_names_the_process_that_has_the_lock(
 
     # Started first, because a process forked later would share its parent's attachment.
     child = start(part)
-    arena = Arena.create(name, 32 * PAGE, lock=lock)
-    arena.engine, arena.name = engine, name
+    arena = used(Arena.create(name, 32 * PAGE, lock=lock), engine, name)
     holder = Holder(arena, 3)
     child.say("attach")
     assert f"process {holder.pid} has it" in child.hear()
@@ -242,7 +247,7 @@ def test_a_fork_while_the_lock_is_taken_shares_the_slot(
         child.say(bytes(mine.view))  # deleted later
         child.hear()
 
-    holder = stop(3)
+    holder = stop(1)
     child = start(part)
     holder.go_on()
     assert [row.sticky for row in arena.processes() if row.me] == [True]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -10,7 +11,7 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +24,8 @@ from pagebuddy.tools.pictures.drawing import MONO_WIDTH, Drawing, Words
 PACKAGES = Path(pagebuddy.__file__).parents[1]
 COLUMNS, LINES = 80, 40
 SECONDS = 120
+# These verbs start Python processes, which import the main module.
+STARTS_OTHERS = [("bench",), ("demo",)]
 
 # What a terminal is told: to go up, to clear a line; other things, such as colours; letters.
 WRITTEN = re.compile(
@@ -66,15 +69,46 @@ def surroundings() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def pagebuddy_command(surroundings) -> Callable[..., tuple[int, str, str]]:
+def command_server(surroundings) -> Iterator[subprocess.Popen[str]]:
+    """A process that has imported the command; see `command_server.py`."""
+    program = Path(__file__).with_name("command_server.py")
+    with subprocess.Popen(
+        [sys.executable, program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=surroundings,
+        encoding="utf-8",
+    ) as server:
+        yield server
+        server.stdin.close()
+
+
+@pytest.fixture(scope="session")
+def pagebuddy_command(
+    surroundings, command_server, tmp_path_factory
+) -> Callable[..., tuple[int, str, str]]:
     """Runs the command, piped: its exit code, what it printed, what it complained of.
 
     Whatever is printed for people has lines of at most 80 columns, and no colour.
     """
+    printed = [tmp_path_factory.mktemp("printed") / name for name in ("stdout", "stderr")]
 
-    def run(*arguments, python=(), folder=None, before=None, **more):
+    def run_forked(arguments, folder):
+        for path in printed:
+            path.write_bytes(b"")
+        request = {
+            "arguments": list(arguments),
+            "folder": str(folder or Path.cwd()),
+            "stdout": str(printed[0]),
+            "stderr": str(printed[1]),
+        }
+        print(json.dumps(request), file=command_server.stdin, flush=True)
+        code = int(command_server.stdout.readline())
+        return (code, *(path.read_text(encoding="utf-8") for path in printed))
+
+    def run_started(arguments, folder, python, before, more):
         done = subprocess.run(
-            [sys.executable, *python, "-m", "pagebuddy", *map(str, arguments)],
+            [sys.executable, *python, "-m", "pagebuddy", *arguments],
             capture_output=True,
             cwd=folder,
             preexec_fn=before,
@@ -82,10 +116,18 @@ def pagebuddy_command(surroundings) -> Callable[..., tuple[int, str, str]]:
             encoding="utf-8",
             timeout=SECONDS,
         )
-        assert "\x1b" not in done.stdout + done.stderr
-        if "--json" not in arguments:
-            assert max(map(len, done.stdout.splitlines()), default=0) <= COLUMNS
         return done.returncode, done.stdout, done.stderr
+
+    def run(*arguments, python=(), folder=None, before=None, **more):
+        arguments = tuple(map(str, arguments))
+        if python or before or more or arguments[:1] in STARTS_OTHERS:
+            code, text, complaint = run_started(arguments, folder, python, before, more)
+        else:
+            code, text, complaint = run_forked(arguments, folder)
+        assert "\x1b" not in text + complaint
+        if "--json" not in arguments:
+            assert max(map(len, text.splitlines()), default=0) <= COLUMNS
+        return code, text, complaint
 
     return run
 
