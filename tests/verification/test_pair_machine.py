@@ -31,8 +31,8 @@ PAIRS = {
     "argument": (60, 1000),
     "garbage": (20, 1000),
     "threads": (40, 1000),
-    "bytecode": (2, 60),
-    "turns": (3, 300),
+    "bytecode": (2, 90),
+    "turns": (3, 400),
 }
 
 
