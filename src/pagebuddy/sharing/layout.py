@@ -250,10 +250,16 @@ class Layout(NamedTuple):
                 "it starts with b'PBARENA1'",
                 f"not with {words[A_MAGIC].to_bytes(8, 'little')!r}",
             )
-        if words[A_VERSION] != BYTE_ORDER << 32 | ARENA_VERSION:
+        if words[A_VERSION] >> 32 != BYTE_ORDER:
             raise _unsound(
-                f"it has version {ARENA_VERSION} and this machine's byte order",
-                f"the word for both is {words[A_VERSION]:#x}",
+                "it has this machine's byte order",
+                f"the word for it and the version is {words[A_VERSION]:#x}",
+            )
+        version = words[A_VERSION] & 0xFFFF_FFFF
+        if version != ARENA_VERSION:
+            raise _unsound(
+                f"it has version {ARENA_VERSION}",
+                f"version {version} is another release's: use that release of pagebuddy, or remove it",
             )
         if _checksum(words) != words[A_CHECKSUM]:
             raise _unsound("its header has the right checksum", "the header was changed")
