@@ -5,9 +5,9 @@ BIN    := $(VENV)/bin
 
 # A virtual environment installed with and without the compiled engine are two different things.
 MODE := $(if $(filter 1,$(PAGEBUDDY_PURE)),uncompiled,compiled)
-EXTENSION := src/pagebuddy/_compiled.pyx
-SOURCES := pyproject.toml setup.py $(EXTENSION) \
-           $(addprefix src/pagebuddy/,$(filter-out %/words.pxi,$(shell sed -n 's/^include "\(.*\)"/\1/p' $(EXTENSION))))
+EXTENSIONS := src/pagebuddy/_compiled.pyx src/pagebuddy/_numpy.pyx
+SOURCES := pyproject.toml setup.py $(EXTENSIONS) \
+           $(addprefix src/pagebuddy/,$(filter-out %/words.pxi,$(shell sed -n 's/^include "\(.*\)"/\1/p' $(EXTENSIONS))))
 
 .DEFAULT_GOAL := help
 .PHONY: help run replay demo test soak hunt lint types tests together alone pythons docs storm bench clean

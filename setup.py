@@ -1,8 +1,9 @@
-"""Build the extension, or install without it if it cannot be built.
+"""Build the extensions, or install without those that cannot be built.
 
 The engine is plain Python that also runs uncompiled: without a compiler it is slow, but complete.
-PAGEBUDDY_PURE=1 leaves the extension out; PAGEBUDDY_REQUIRE_COMPILED=1 makes a failed build an error;
-PAGEBUDDY_UNCHECKED=1 also builds an extension without the engine's checks, for benchmarks.
+PAGEBUDDY_PURE=1 leaves the extensions out; PAGEBUDDY_REQUIRE_COMPILED=1 makes a failed build an error;
+PAGEBUDDY_UNCHECKED=1 also builds an extension without the engine's checks, for benchmarks. `_numpy` is
+built if there are numpy's headers, else left out.
 """
 
 import ast
@@ -19,6 +20,9 @@ REQUIRED = os.environ.get("PAGEBUDDY_REQUIRE_COMPILED") == "1"
 PACKAGE = Path(__file__).parent / "src" / "pagebuddy"
 # The files that define constants; a file of the same name with .pxi is made of each.
 CONSTANTS = [PACKAGE / "core" / "words.py", PACKAGE / "sharing" / "words.py"]
+
+# The least numpy API that `_numpy` needs, and the newest that it may use.
+NUMPY_VERSIONS = ("NPY_TARGET_VERSION", "NPY_NO_DEPRECATED_API")
 
 
 def constants_in(source: str) -> dict[str, int]:
@@ -59,6 +63,22 @@ def write_constants() -> None:
         path.with_suffix(".pxi").write_text(text, encoding="utf-8")
 
 
+def numpy_headers() -> str:
+    """Return the folder of numpy's headers; "" if there is no numpy, or an old one."""
+    try:
+        import numpy
+
+        if int(numpy.__version__.partition(".")[0]) < 2:
+            raise ImportError(f"version {numpy.__version__} is older than 2")
+        return numpy.get_include()
+    except ImportError as error:
+        print(
+            f"pagebuddy: arena.numpy_memory is left out: there are no headers of numpy ({error})",
+            file=sys.stderr,
+        )
+        return ""
+
+
 def extensions() -> list[Extension]:
     """Return the extensions, translated to C."""
     from Cython.Build import cythonize
@@ -75,6 +95,13 @@ def extensions() -> list[Extension]:
         )
 
     wanted = [extension("src/pagebuddy", "_compiled")]
+    headers = numpy_headers()
+    if headers:
+        # Built like this, it works with every numpy that the package supports.
+        macros = [(name, "NPY_1_22_API_VERSION") for name in NUMPY_VERSIONS]
+        wanted.append(
+            extension("src/pagebuddy", "_numpy", include_dirs=[headers], define_macros=macros)
+        )
     if UNCHECKED:
         wanted.append(extension("benchmarks", "_unchecked", define_macros=[("PB_CHECKED", "0")]))
     # Cython does not see changes in included files, so everything is translated each time.

@@ -105,6 +105,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         # What a process has open, and what the kernel traces, of which there is one.
         if {"left_behind", "mounted_tracefs"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("alone")
+        if item.name.endswith(".Arena.numpy_memory") and not has_numpy_memory():
+            item.add_marker(pytest.mark.skip(reason="numpy_memory is not built, or not chosen"))
         if EFFORT.level == "everyday" and not is_everyday(item):
             left_out.append(item)
     if left_out:
@@ -139,6 +141,12 @@ def chosen_engine() -> str:
     if os.environ.get("PAGEBUDDY_PURE") == "1":
         return "uncompiled"
     return "compiled" if importlib.util.find_spec("pagebuddy._compiled") else "uncompiled"
+
+
+def has_numpy_memory() -> bool:
+    """Whether the arenas of this run have `numpy_memory`."""
+    built = importlib.util.find_spec("pagebuddy._numpy") is not None
+    return built and chosen_engine() == "compiled"
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ LEVELS = [
     {"memory"},
     {"sharing"},
     {"buffers"},
-    {"_compiled", "engine"},
+    {"_compiled", "_numpy", "engine"},
     {"exchange"},
     {"arena"},
     {"pool"},

@@ -13,7 +13,7 @@ from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.memoryview cimport PyMemoryView_GET_BUFFER
 from cpython.object cimport PyObject, PyTypeObject
-from cpython.ref cimport Py_INCREF
+from cpython.ref cimport Py_DECREF, Py_INCREF
 
 ctypedef unsigned long long u64
 ctypedef long long i64
@@ -139,6 +139,8 @@ include "buffers/attachment.py"
 include "buffers/unclaimed.py"
 include "buffers/source.py"
 include "buffers/source.pxi"
+include "buffers/raw_table.pxi"
+include "buffers/raw.pxi"
 
 
 # -- calls without options -------------------------------------------------------------------------

@@ -30,7 +30,12 @@ def test_shapes_and_types(arena, dtype, shape, order):
     assert arena.buffer_of(array).offset % 4096 == 0
     copied = arena.copy(array)
     assert copied.tobytes("A") == array.tobytes("A")
-    del array, copied
+    empty = arena.empty(shape, dtype, order)
+    for one in (empty, arena.empty(shape, np.dtype(dtype), order)):
+        assert (one.shape, one.dtype, one.flags.num) == (array.shape, array.dtype, array.flags.num)
+        assert not one.size or one.strides == expected.strides
+        assert arena.buffer_of(one).nbytes == max(expected.nbytes, 1)
+    del array, copied, empty, one
     assert arena.stats().used == 0
 
 
@@ -44,6 +49,75 @@ def test_full_and_copy(arena):
         assert copied.shape == source.shape
     assert arena.copy(given.T).flags.f_contiguous
     assert arena.copy([1, 2]).tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("n", [1, 100, 16 * 4096, 16 * 4096 + 1])
+def test_zeros_over_memory_that_was_used(arena, n):
+    for _ in range(3):
+        arena.full(arena.stats().largest_free_bytes, 7, "u1")
+        zeros = arena.zeros(n, "u1")
+        assert zeros.shape == (n,)
+        assert not zeros.any()
+
+
+def test_ones(arena):
+    ones = arena.ones((2, 3), "i2", "F")
+    assert (ones == np.ones((2, 3))).all()
+    assert ones.flags.f_contiguous
+    assert arena.ones(3).dtype == float
+
+
+def test_asarray_copies_only_what_is_elsewhere(Arena, arena):
+    array = arena.empty((10, 10))
+    assert arena.asarray(array) is array
+    part = array[2:4, ::3].T
+    assert arena.asarray(part) is part
+    used = arena.stats().used
+    for elsewhere in (np.ones(5), [1, 2], 7, Arena("1 MiB").ones(5), np.ones(5)[::2]):
+        copied = arena.asarray(elsewhere)
+        assert arena.buffer_of(copied).nbytes >= 8
+        assert np.array_equal(copied, elsewhere)
+    del copied
+    assert arena.stats().used == used
+    with pytest.raises(TypeError, match="Python objects cannot live in an arena"):
+        arena.asarray(np.zeros(3, "O"))
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [float, int, bool, complex, None, np.float32, np.uint8, "<f8", ">f8", ">i4", "float64", "?"],
+    ids=str,
+)
+def test_a_dtype_may_be_told_in_any_way(arena, dtype):
+    array, expected = arena.empty(3, dtype), np.empty(3, dtype)
+    assert array.dtype == expected.dtype
+    assert arena.buffer_of(array).nbytes == expected.nbytes
+
+
+@pytest.mark.parametrize("shape", [np.int64(3), [2, 3], (np.int32(2), 3), np.array([2, 3])])
+def test_a_shape_may_be_of_any_integers(arena, shape):
+    sides = (int(shape),) if np.ndim(shape) == 0 else tuple(int(side) for side in shape)
+    assert arena.empty(shape).shape == sides
+
+
+def test_numpys_errors_for_what_is_no_dtype_or_order(arena):
+    with pytest.raises(TypeError, match="xx"):
+        arena.empty(3, "xx")
+    with pytest.raises(ValueError, match="order"):
+        arena.empty(3, float, "X")
+    for sides in (1 << 62, (1 << 40, 1 << 40), (1 << 70,)):
+        with pytest.raises((pagebuddy.OutOfPages, ValueError, OverflowError)):
+            arena.empty(sides)
+    assert arena.stats().used == 0
+
+
+def test_an_array_ends_also_if_its_arena_object_was_closed(arena):
+    array = arena.empty(3)
+    arena.close()
+    array[:] = 5
+    with pytest.raises(pagebuddy.ArenaClosed):
+        arena.empty(3)
+    assert array.sum() == 15
 
 
 @pytest.mark.parametrize("dtype", ["O", [("x", "i4"), ("y", "O")]], ids=str)

@@ -16,7 +16,7 @@ class ArenaStats(Stats):
     ----------
     n_pages, used, free, largest_free, free_blocks, n_spans
         The attributes of `Stats`: numbers of pages, blocks and buffers.
-    page_size, processes, dead, tickets, kept, keys
+    page_size, processes, dead, tickets, kept, keys, numpy_fallbacks
         The attributes below.
 
     Attributes
@@ -34,6 +34,9 @@ class ArenaStats(Stats):
     keys : int
         Number of buffers that can be kept: the arena's option `keys`. 0 if unknown, in figures that
         version 0.1 pickled.
+    numpy_fallbacks : int
+        Number of arrays that got numpy's own memory inside `Arena.numpy_memory`, since this process
+        attached: the arena had no room for them, or its lock was not available.
 
     Examples
     --------
@@ -49,7 +52,7 @@ class ArenaStats(Stats):
     used 8 KiB (2 pages) of 1 MiB in 1 buffer; free 1016 KiB, the largest run 1016 KiB; 1 process
     """
 
-    __slots__ = ("page_size", "processes", "dead", "tickets", "kept", "keys")  # noqa: RUF023
+    __slots__ = ("page_size", "processes", "dead", "tickets", "kept", "keys", "numpy_fallbacks")  # noqa: RUF023
     __match_args__: ClassVar[tuple[str, ...]] = (*Stats.__match_args__, *__slots__)
 
     def __init__(
@@ -66,6 +69,7 @@ class ArenaStats(Stats):
         tickets: int,
         kept: int,
         keys: int = 0,
+        numpy_fallbacks: int = 0,
     ) -> None:
         super().__init__(n_pages, used, free, largest_free, free_blocks, n_spans)
         self.page_size: Final = page_size
@@ -74,10 +78,12 @@ class ArenaStats(Stats):
         self.tickets: Final = tickets
         self.kept: Final = kept
         self.keys: Final = keys
+        self.numpy_fallbacks: Final = numpy_fallbacks
 
     def __setstate__(self, values: Iterable[object]) -> None:
-        # Pickles of version 0.1 end with the kept buffers.
-        super().__setstate__([*values, 0][: len(self.__match_args__)])
+        # Pickles of version 0.1 do not have the last figures.
+        there = list(values)
+        super().__setstate__(there + [0] * (len(self.__match_args__) - len(there)))
 
     @property
     def n_bytes(self) -> int:
@@ -114,6 +120,8 @@ class ArenaStats(Stats):
             parts.append(f"{counted(self.kept, 'buffer')} kept")
         if self.kept and self.keys:
             parts[-1] += f", of {self.keys:,} keys"
+        if self.numpy_fallbacks:
+            parts.append(f"{counted(self.numpy_fallbacks, 'array')} in numpy's own memory")
         return "; ".join(parts)
 
     def as_dict(self) -> dict[str, object]:

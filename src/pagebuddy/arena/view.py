@@ -79,6 +79,7 @@ class ArenaView:
             tickets=figures["n_tickets"],
             kept=figures["n_kept"],
             keys=a.layout.n_entries,
+            numpy_fallbacks=a.numpy_fallbacks,
         )
 
     def buffers(self) -> Iterator[BufferRow]:

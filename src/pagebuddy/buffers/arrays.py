@@ -1,5 +1,6 @@
 """numpy arrays over pages. numpy is imported on first use; everything else works without it."""
 
+import sys
 from functools import cache
 from typing import Any
 
@@ -74,6 +75,19 @@ def array_over(pages: Any, n_bytes: Any, shape: Any, checked: Any, kind: Any, or
     if asked > n_bytes:
         raise ValueError(f"shape {shape} of {kind} is {asked} bytes; the buffer has {n_bytes}")
     return array_of(pages, sides, kind, order)
+
+
+def own_bytes(owner: Any) -> Any:
+    """Return the address and the size of an array that owns its memory; None for anything else."""
+    np = sys.modules.get("numpy")
+    if np is None or not isinstance(owner, np.ndarray):
+        return None
+    # A subclass may define these otherwise.
+    kind = np.ndarray
+    if not kind.flags.__get__(owner).owndata or kind.dtype.__get__(owner).hasobject:
+        return None
+    address, _ = kind.__array_interface__.__get__(owner)["data"]
+    return address, kind.nbytes.__get__(owner)
 
 
 def pages_of(array: Any) -> Any:

@@ -19,7 +19,7 @@ if not cython.compiled:
     from collections import deque
 
     from pagebuddy.allocator.buddy import small
-    from pagebuddy.buffers.arrays import array_of, checked_dtype, sides_and_bytes
+    from pagebuddy.buffers.arrays import array_of, checked_dtype, own_bytes, sides_and_bytes
     from pagebuddy.buffers.buffer import Buffer, made_buffer
     from pagebuddy.buffers.pages import (
         asked_of,
@@ -145,7 +145,7 @@ class Attachment(ArenaState):
             self.known_bits = self.known_tickets = self.known_entries = 0
             self.ending = False
             self.next_ticket = self.fork_slot = self.recorded = 0
-            self.top_round = self.most_rounds = self.away = 0
+            self.top_round = self.most_rounds = self.away = self.fallbacks = 0
             self.fork_locked = self.sticky = self.unsettled = self.is_full = False
             self.n_shares = self.tally = self.tally_address = 0
             self.lease = None
@@ -290,6 +290,10 @@ class Attachment(ArenaState):
 
         `stored` means that the caller will store to all items.
         """
+        if cython.compiled:
+            made = quick_array(self, shape, dtype, order, zero, stored)  # type: ignore  # noqa: F821
+            if made is not None:
+                return made
         kind = checked_dtype(dtype)
         sides, nbytes = sides_and_bytes(shape, kind)
         # An array without items has a page too, so that it belongs to the arena.
@@ -394,9 +398,7 @@ class Attachment(ArenaState):
 
     def joined(self, offset: int) -> Buffer:
         """Return a new object for the live buffer at an offset."""
-        request: Request = Request(N_HEADS + (offset >> self.page_bits))
-        self.perform(request, OP_JOIN)
-        return self.made(request, request.n_bytes)
+        return self._joined_at(offset, 0)
 
     def found(self, key: str) -> Buffer:
         """Return a new object for the buffer that is kept under a key. Raises KeyError."""
@@ -471,9 +473,29 @@ class Attachment(ArenaState):
             pages, _ = buffer._taken_if_any()
         node: u64 = node_of_pages(self, pages)
         if node == 0:
-            return None
+            return self._joined_under(pages)
         n: u64 = bytes_of_pages(pages) >> self.page_bits
         return made_buffer(self, pages, node, n, asked_of(pages))
+
+    @cython.cfunc
+    def _joined_under(self, owner: Any) -> Any:
+        """Return a new object for the raw buffer of an array of numpy; None if it is elsewhere."""
+        found = own_bytes(owner)
+        if found is None:
+            return None
+        address, n_bytes = found
+        start, limit = self.extent
+        if not start <= address < start + limit:
+            return None
+        # The array keeps its buffer meanwhile.
+        return self._joined_at(address - start, n_bytes or 1)
+
+    @cython.cfunc
+    def _joined_at(self, offset: u64, n_bytes: u64) -> Buffer:
+        """Return a new object of that size for the live buffer at an offset."""
+        request: Request = Request(N_HEADS + (offset >> self.page_bits), n_bytes=n_bytes)
+        self.perform(request, OP_JOIN)
+        return self.made(request, request.n_bytes)
 
     def request(self, **asked: Any) -> Request:
         """Return a `Request` of this engine."""

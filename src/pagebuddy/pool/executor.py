@@ -34,6 +34,8 @@ _SERVER_DIED = "the fork server died when a worker was to be started; see its ou
 
 # The arena of the pool that this process is a worker of, and the group of its results.
 _POOL_ARENA: list[Any] = []
+# The same, until numpy allocates in it: workers that do not use numpy do not import it.
+_FOR_NUMPY: list[Any] = []
 
 _LAST_FAILURE = LastFailure()
 
@@ -58,6 +60,10 @@ class ArenaExecutor(ProcessPoolExecutor):
         The shared arena through which arguments and results travel. It must have room for the arguments
         of the calls in progress, about two a worker, and for all results that still exist. By default a
         new arena of half of the machine's memory, of which only used pages take memory.
+    numpy_memory : bool, optional
+        Workers allocate their arrays of 64 KiB or more in the arena, so that results are not copied; see
+        `Arena.numpy_memory`. This includes intermediate results. If there is no room, a worker uses
+        numpy's own memory. Has no effect where `Arena.numpy_memory` is not available. Default: True.
     **options
         All other keyword arguments of `ProcessPoolExecutor`, for example `max_tasks_per_child`.
 
@@ -95,6 +101,7 @@ class ArenaExecutor(ProcessPoolExecutor):
         initargs: tuple[Any, ...] = (),
         *,
         arena: Arena | None = None,
+        numpy_memory: bool = True,
         **options: Any,
     ) -> None:
         if arena is None:
@@ -110,8 +117,8 @@ class ArenaExecutor(ProcessPoolExecutor):
         self._first = first
         # With few pools in an arena no two have the same; only what dead workers left behind ends by it.
         self._group = 1 + int.from_bytes(os.urandom(4), "little") % MOST_GROUPS
-        first_of_all = arena, self._group, first
-        super().__init__(max_workers, mp_context, _begin_worker, first_of_all, **options)
+        begin = (arena, self._group, first, bool(numpy_memory))
+        super().__init__(max_workers, mp_context, _begin_worker, begin, **options)
 
     def _start_executor_manager_thread(self) -> None:
         super()._start_executor_manager_thread()
@@ -390,12 +397,22 @@ class ArenaFuture(Future[_T]):
         return True, False, None if error is not None else self.result(), error
 
 
-def _begin_worker(arena: Any, group: int, first: Parcel) -> None:
+def _begin_worker(arena: Any, group: int, first: Parcel, numpy_memory: bool) -> None:
     _POOL_ARENA[:] = [arena, group]
+    _FOR_NUMPY[:] = [arena] if numpy_memory else []
     initializer, initargs = first.opened()
     first.forget()
+    _enter_numpy_memory()
     if initializer is not None:
         initializer(*initargs)
+
+
+def _enter_numpy_memory() -> None:
+    """In a worker: let numpy allocate in the arena from now on, if it was imported."""
+    if _FOR_NUMPY and "numpy" in sys.modules:
+        arena = _FOR_NUMPY.pop()
+        with suppress(NotImplementedError, ImportError):
+            arena.numpy_memory().__enter__()
 
 
 def _end_workers(first: Parcel, arena: Any, group: int) -> None:
@@ -411,6 +428,7 @@ def _answer(call: Parcel) -> Parcel:
     loop = sys._getframe(1)
     _LAST_FAILURE.release(loop)
     fn, args, kwargs = call.opened()
+    _enter_numpy_memory()
     try:
         arena, group = _POOL_ARENA
         return Parcel(arena, fn(*args, **kwargs), group)

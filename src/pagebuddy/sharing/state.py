@@ -7,8 +7,9 @@ from pagebuddy.core import stand_in as cython
 if not cython.compiled:
     from pagebuddy.core.arith import size
     from pagebuddy.core.state import State
-    from pagebuddy.core.words import GRANULE, N_HEADS, NO_PAGE, i64, u64, words_of
+    from pagebuddy.core.words import GRANULE, N_HEADS, NO_PAGE, i64, store, u64, words_of
     from pagebuddy.sharing.recording.tape import Tape
+    from pagebuddy.sharing.system.atomic import fence, set_bits
     from pagebuddy.sharing.words import (
         A_TRIMS,
         ENTRY_WORDS,
@@ -110,6 +111,11 @@ class ArenaState(State):
     ending: cython.bint
     fork_inside: cython.bint
 
+    # Raw buffers, compiled: whether the last of their calls waited for the lock in vain, and how many
+    # arrays got other memory.
+    hasty: cython.bint
+    fallbacks: u64
+
     # The fault that the last operation found, for its error.
     seen_fault: u64
     seen_node: u64
@@ -158,33 +164,11 @@ class ArenaState(State):
 
     def knows_pages(self, first: int, n: int) -> bool:
         """Whether n pages of a live buffer are known to be backed."""
-        i: u64 = 0
-        if self.seen_trims != self.base[A_TRIMS]:
-            self.seen_trims = self.base[A_TRIMS]
-            while i <= self.total >> 6:
-                self.known_pages[i] = 0
-                i += 1
-        i = first
-        left: u64 = n
-        while left:
-            there: u64 = self.known_pages[i >> 6] >> (i & 63)
-            many: u64 = 64 - (i & 63)
-            if left < many:
-                many = left
-            if ~there & (NO_PAGE >> (64 - many)):
-                return False
-            i += many
-            left -= many
-        return True
+        return bool(are_known_pages(self, first, n))
 
     def know_pages(self, first: int, n: int) -> None:
         """Note that these pages are backed."""
-        i: u64 = first
-        left: u64 = n
-        while left:
-            self.known_pages[i >> 6] |= size(i & 63)
-            i += 1
-            left -= 1
+        note_pages(self, first, n)
 
     def know(self, granules: Any, bits: int = 0, tickets: int = 0, entries: int = 0) -> None:
         """Note as backed: granules, bits below a place, tickets and entries below an index."""
@@ -223,6 +207,55 @@ class ArenaState(State):
     def is_recorded(self) -> bool:
         """Whether this process records the arena."""
         return self.recorded != 0
+
+    @property
+    def numpy_fallbacks(self) -> int:
+        """How many arrays of numpy got memory outside of the arena, although they should lie in it."""
+        return self.fallbacks
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def are_known_pages(a: ArenaState, first: u64, n: u64) -> cython.bint:
+    """Whether n pages of a live buffer are known to be backed. Several threads may ask at once."""
+    i: u64 = 0
+    trims: u64 = a.base[A_TRIMS]
+    if a.seen_trims != trims:
+        while i <= a.total >> 6:
+            store(a.known_pages, i, 0)
+            i += 1
+        # Only then do other threads believe the bits.
+        fence()
+        a.seen_trims = trims
+    i = first
+    left: u64 = n
+    while left:
+        there: u64 = a.known_pages[i >> 6] >> (i & 63)
+        many: u64 = 64 - (i & 63)
+        if left < many:
+            many = left
+        if ~there & (NO_PAGE >> (64 - many)):
+            return False
+        i += many
+        left -= many
+    return True
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def note_pages(a: ArenaState, first: u64, n: u64) -> cython.void:
+    """Note that n pages of a live buffer are backed."""
+    i: u64 = first
+    left: u64 = n
+    while left:
+        many: u64 = 64 - (i & 63)
+        if left < many:
+            many = left
+        set_bits(a.known_pages, i >> 6, NO_PAGE >> (64 - many) << (i & 63))
+        i += many
+        left -= many
 
 
 @cython.nogil

@@ -275,42 +275,49 @@ def do_unkeep(a: ArenaState, r: Request) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def do_resize(a: ArenaState, r: Request) -> u64:
-    """Make the buffer at `node` `n_pages` long, in place; NO_PAGES if the pages behind are not free.
+def resize_buffer(
+    a: ArenaState, node: u64, n_pages: u64, n_bytes: u64, is_unseen: cython.bint
+) -> u64:
+    """Make a live buffer `n_pages` long, in place; NO_PAGES if the pages behind are not free.
 
-    Only if `is_unseen` may it become shorter. Adds `n_more_objects` objects for the buffer.
+    Only if `is_unseen` may it become shorter.
     """
-    if not take_out_of_magazines(a, r.node):
+    if not take_out_of_magazines(a, node):
         return NOT_LIVE
-    was: u64 = length(a, r.node)
-    if r.n_pages < was and (not r.is_unseen or not is_held_by_me_alone(a, r.node)):
+    was: u64 = length(a, node)
+    if n_pages < was and (not is_unseen or not is_held_by_me_alone(a, node)):
         return SHARED
     touched: u64 = a.base[A_TOUCHED]
-    r.n_pieces = 0
-    if r.n_pages > was and r.n_pages <= a.total:
-        raise_touched(a, r.node + r.n_pages if r.node + r.n_pages < a.n_nodes else a.n_nodes)
-    if r.n_pages > a.total:
+    if n_pages > was and n_pages <= a.total:
+        raise_touched(a, node + n_pages if node + n_pages < a.n_nodes else a.n_nodes)
+    if n_pages > a.total:
         return NO_PAGES
-    if not resize(a, r.node, r.n_pages) and not (
-        empty_magazines(a) and resize(a, r.node, r.n_pages)
-    ):
+    if not resize(a, node, n_pages) and not (empty_magazines(a) and resize(a, node, n_pages)):
         store(a.base, A_TOUCHED, touched)
-        r.missing = a.fault_node
-        answer: u64 = answer_without_pages(a)
-        r.n_pieces = want_pieces(a) if answer == NO_PAGES else 0
-        return answer
+        return answer_without_pages(a)
     if a.fault:
         store(a.base, A_TOUCHED, touched)
-        r.missing = a.fault_node
         return answer_without_pages(a)
-    if r.node < a.recorded and r.n_pages != was:
-        record_resize(a, r.node, r.n_bytes)
-    if holds(a, r.node, 0):
-        index: u64 = find_node(a, r.node)
+    if node < a.recorded and n_pages != was:
+        record_resize(a, node, n_bytes)
+    if holds(a, node, 0):
+        index: u64 = find_node(a, node)
         if index:
-            store(a.entries, entry_at(index) + ENTRY_BYTES, r.n_bytes)
-    a.local[r.node - N_HEADS] += r.n_more_objects
+            store(a.entries, entry_at(index) + ENTRY_BYTES, n_bytes)
     return DONE
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def do_resize(a: ArenaState, r: Request) -> u64:
+    """`resize_buffer` for the buffer at `node`; adds `n_more_objects` objects for it."""
+    answer: u64 = resize_buffer(a, r.node, r.n_pages, r.n_bytes, r.is_unseen)
+    if answer == DONE:
+        a.local[r.node - N_HEADS] += r.n_more_objects
+    r.missing = a.fault_node
+    r.n_pieces = want_pieces(a) if answer == NO_PAGES and r.n_pages <= a.total else 0
+    return answer
 
 
 @cython.nogil

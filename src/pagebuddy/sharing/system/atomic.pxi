@@ -45,6 +45,8 @@ cdef extern from *:
       static __inline int pb_swap(pb_u64 *words, pb_u64 index, pb_u64 old, pb_u64 changed) {
           return (pb_u64)InterlockedCompareExchange64((volatile long long *)(words + index),
                                                       (long long)changed, (long long)old) == old; }
+      static __inline void pb_set_bits(pb_u64 *words, pb_u64 index, pb_u64 bits) {
+          InterlockedOr64((volatile long long *)(words + index), (long long)bits); }
       static __inline void pb_fence(void) { MemoryBarrier(); }
     #else
       static inline pb_u64 pb_peek(pb_u64 *words, pb_u64 index) {
@@ -52,6 +54,8 @@ cdef extern from *:
       static inline int pb_swap(pb_u64 *words, pb_u64 index, pb_u64 old, pb_u64 changed) {
           return __atomic_compare_exchange_n(words + index, &old, changed, 0, __ATOMIC_SEQ_CST,
                                              __ATOMIC_SEQ_CST); }
+      static inline void pb_set_bits(pb_u64 *words, pb_u64 index, pb_u64 bits) {
+          __atomic_fetch_or(words + index, bits, __ATOMIC_SEQ_CST); }
       static inline void pb_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
     #endif
     """
@@ -59,6 +63,7 @@ cdef extern from *:
     u64 pop_deferred "pb_next_deferred"(void **ends) nogil
     u64 peek "pb_peek"(u64 *words, u64 index) nogil
     bint swap "pb_swap"(u64 *words, u64 index, u64 old, u64 changed) nogil
+    void set_bits "pb_set_bits"(u64 *words, u64 index, u64 bits) nogil
     void fence "pb_fence"() nogil
 
 

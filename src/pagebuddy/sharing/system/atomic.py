@@ -1,7 +1,7 @@
 """Words that processes change without the lock, uncompiled. Compiled, `atomic.pxi` has them in C.
 
-Only arenas with a mutex have such words. The uncompiled engine cannot attach these, but it can read a
-copy of one; so it needs no atomic instructions.
+Only arenas with a mutex have words that several processes change like this. The uncompiled engine cannot
+attach these, but it can read a copy of one; so it needs no atomic instructions.
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ def swap(words: memoryview, index: int, old: int, new: int) -> bool:
         return False
     words[index] = new
     return True
+
+
+def set_bits(words: memoryview, index: int, bits: int) -> None:
+    """Set bits of a word, beside other threads that set or clear some."""
+    words[index] |= bits
 
 
 def fence() -> None:
