@@ -52,29 +52,34 @@ def refused(call, *arguments, **options):
 """
 
 
-@pytest.fixture
-def in_small(engine):
+def run_in_small(kib, prelude, program, *arguments, **environment):
     """Run a program where /dev/shm has so many KiB; what it prints. It says nothing on stderr."""
     if shutil.which("unshare") is None:
         pytest.skip("no unshare here")
     as_user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    command = [
+        *("unshare", "--mount", *as_user, "sh", "-c"),
+        'mount -t tmpfs -o size="$1"k none /dev/shm || exit 77; shift; exec "$@"',
+        *("sh", str(kib), sys.executable, "-W", "error", "-c"),
+        *(prelude + textwrap.dedent(program), *map(str, arguments)),
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, env=os.environ | environment
+    )
+    if done.returncode == 77 or "unshare failed" in done.stderr:
+        pytest.skip("this user may not mount a small file system")
+    if "cannot change root filesystem propagation" in done.stderr:
+        pytest.skip("the root of this chroot is not a mount point")
+    assert (done.stderr, done.returncode) == ("", 0)
+    return done.stdout
+
+
+@pytest.fixture
+def in_small(engine):
+    """Run a program where /dev/shm has so many KiB; what it prints. It says nothing on stderr."""
+    pure = {"PAGEBUDDY_PURE": "1"} if engine == "uncompiled" else {}
 
     def run(kib, program, *arguments):
-        command = [
-            *("unshare", "--mount", *as_user, "sh", "-c"),
-            'mount -t tmpfs -o size="$1"k none /dev/shm || exit 77; shift; exec "$@"',
-            *("sh", str(kib), sys.executable, "-W", "error", "-c"),
-            *(PRELUDE + textwrap.dedent(program), *map(str, arguments)),
-        ]
-        pure = {"PAGEBUDDY_PURE": "1"} if engine == "uncompiled" else {}
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=120, env=os.environ | pure
-        )
-        if done.returncode == 77 or "unshare failed" in done.stderr:
-            pytest.skip("this user may not mount a small file system")
-        if "cannot change root filesystem propagation" in done.stderr:
-            pytest.skip("the root of this chroot is not a mount point")
-        assert (done.stderr, done.returncode) == ("", 0)
-        return done.stdout
+        return run_in_small(kib, PRELUDE, program, *arguments, **pure)
 
     return run

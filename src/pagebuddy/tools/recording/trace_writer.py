@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,8 +69,12 @@ class TraceWriter:
         return self
 
     def __exit__(self, *failure: object) -> None:
-        self._file.close()
-        self._draft.unlink(missing_ok=True)
+        try:
+            # A draft is thrown away, so what the disk has no room for is not missed.
+            with suppress(OSError):
+                self._file.close()
+        finally:
+            self._draft.unlink(missing_ok=True)
 
     def write(self, events: TimedEvents) -> None:
         """Write events, and count failed allocations in a comment."""
