@@ -40,6 +40,7 @@ if not cython.compiled:
     from pagebuddy.sharing.system.alive import locks_the_arena
     from pagebuddy.sharing.system.child import drop_own_lease, take_own_lease
     from pagebuddy.sharing.system.gate import Gate, gate_give, gate_take
+    from pagebuddy.sharing.system.process import wall_clock
     from pagebuddy.sharing.system.sharers import end_tally
     from pagebuddy.sharing.words import (
         DONE,
@@ -51,7 +52,9 @@ if not cython.compiled:
         OP_CLAIM,
         OP_DETACH,
         OP_FIND,
+        OP_FORGET,
         OP_JOIN,
+        OP_KEEP,
         OP_LOOK_UP,
         OP_MEASURE,
         OP_REAP,
@@ -400,15 +403,34 @@ class Attachment(ArenaState):
         """Return a new object for the live buffer at an offset."""
         return self._joined_at(offset, 0)
 
-    def found(self, key: str) -> Buffer:
+    def found(self, key: str, namespace: int = 0) -> Buffer:
         """Return a new object for the buffer that is kept under a key. Raises KeyError."""
-        request: Request = Request(key=key)
+        request: Request = Request(key=key, namespace=namespace)
         self.perform(request, OP_FIND)
         return self.made(request, request.n_bytes)
 
-    def has_key(self, key: str) -> bool:
+    def has_key(self, key: str, namespace: int = 0) -> bool:
         """Whether a buffer is kept under a key. Holds nothing."""
-        return self.perform(Request(key=key), OP_LOOK_UP) == DONE
+        return self.perform(Request(key=key, namespace=namespace), OP_LOOK_UP) == DONE
+
+    def keep_under(self, key: str, namespace: int, buffer: Buffer, replace: bool) -> None:
+        """Keep a new buffer under a key, in the place of what was kept there if `replace`.
+
+        If the arena is in a file, flush it before and after. Raises ValueError if the key is taken.
+        """
+        self.medium.flush()
+        node: u64 = N_HEADS + (buffer.offset >> self.page_bits)
+        request: Request = Request(
+            node, n_bytes=buffer.nbytes, key=key, namespace=namespace, replace=replace
+        )
+        request.now_ms = wall_clock()
+        self.perform(request, OP_KEEP)
+        self.medium.flush()
+
+    def forgotten(self, key: str, namespace: int, buffer: Any = None) -> bool:
+        """Stop keeping what is kept under a key, or only this buffer; return whether that was so."""
+        node: u64 = 0 if buffer is None else N_HEADS + (buffer.offset >> self.page_bits)
+        return self.perform(Request(node, key=key, namespace=namespace), OP_FORGET) == DONE
 
     def claimed(self, index: int, serial: int) -> Buffer:
         """Return a new object for the buffer that a ticket names, and end the ticket."""
