@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
     from pagebuddy.arena.numpy_memory import NumpyMemory
+    from pagebuddy.arena.objects import ArenaObjects
     from pagebuddy.arena.recording import ArenaRecording
     from pagebuddy.buffers.attachment import Attachment
     from pagebuddy.buffers.buffer import Buffer
@@ -678,6 +679,52 @@ class Arena(ArenaView):
         ['note']
         """
         return iter(self.keys())
+
+    @property
+    def objects(self) -> ArenaObjects:
+        """The objects that the arena keeps, by key: a mapping, which all processes share.
+
+        Setting an object copies it into one buffer of the arena, and keeps that. Reading it copies
+        nothing: arrays, data frames, Arrow tables and memoryviews inside the object are read-only views
+        of the arena, however many processes read it. A reader gets a whole object, the old or the new
+        one, and what it got stays valid as long as it is used, whatever happens to the key.
+
+        The keys have 1 to 47 ASCII characters, and are not those of `keys`: the same key may be used
+        for a buffer and for an object.
+
+        Raises
+        ------
+        ArenaClosed
+            If this `Arena` object was closed.
+        KeyError
+            When an object is read or deleted that does not exist.
+        OutOfPages
+            When an object is set that does not fit. As after any error, nothing has changed.
+        OutOfKeys
+            When an object is set, and as much is kept as the arena has keys.
+        Exception
+            What pickling and unpickling raise.
+
+        Notes
+        -----
+        Reading runs code that the object's pickle names: use arenas of people that you trust. Arrays in
+        the arena are copied too, so that an object is one buffer; ``arena.buffer_of(array).keep(key)``
+        keeps an array without a copy.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> arena = Arena("1 MiB")
+        >>> arena.objects["model"] = {"weights": np.ones((3, 4)), "epoch": 5}
+        >>> model = arena.objects["model"]              # in any process
+        >>> model["epoch"], model["weights"].sum(), model["weights"].flags.writeable
+        (5, 12.0, False)
+        >>> del arena.objects["model"]
+        """
+        from pagebuddy.arena.objects import ArenaObjects
+
+        self._open  # noqa: B018
+        return ArenaObjects(self)
 
     # -- arrays ----------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from pagebuddy.core import stand_in as cython
-from pagebuddy.errors import OutOfPages
+from pagebuddy.errors import ArenaClosed, OutOfPages
 from pagebuddy.memory import sizes
 from pagebuddy.sharing.joining import backing, failures
 from pagebuddy.sharing.system import descriptors
@@ -413,10 +413,10 @@ class Attachment(ArenaState):
         """Whether a buffer is kept under a key. Holds nothing."""
         return self.perform(Request(key=key, namespace=namespace), OP_LOOK_UP) == DONE
 
-    def keep_under(self, key: str, namespace: int, buffer: Buffer, replace: bool) -> None:
-        """Keep a new buffer under a key, in the place of what was kept there if `replace`.
+    def keep_under(self, key: str, namespace: int, buffer: Any, replace: bool) -> bool:
+        """Keep a buffer under a key, in the place of what was kept there if `replace`.
 
-        If the arena is in a file, flush it before and after. Raises ValueError if the key is taken.
+        Returns False if the key is taken. If the arena is in a file, flushes it before and after.
         """
         self.medium.flush()
         node: u64 = N_HEADS + (buffer.offset >> self.page_bits)
@@ -424,8 +424,15 @@ class Attachment(ArenaState):
             node, n_bytes=buffer.nbytes, key=key, namespace=namespace, replace=replace
         )
         request.now_ms = wall_clock()
-        self.perform(request, OP_KEEP)
+        try:
+            self.perform(request, OP_KEEP)
+        except ArenaClosed:
+            raise
+        except ValueError:
+            # An answer, not an error.
+            return False
         self.medium.flush()
+        return True
 
     def forgotten(self, key: str, namespace: int, buffer: Any = None) -> bool:
         """Stop keeping what is kept under a key, or only this buffer; return whether that was so."""

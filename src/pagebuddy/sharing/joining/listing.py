@@ -203,9 +203,7 @@ def buffers_of(a: Attached) -> Iterator[BufferRow]:
     page_size = a.layout.page_size
     kept = _kept_of(a)
     for node, n, generation, holds in _spans_of(a):
-        key, nbytes, kept_at, kind = kept.get(
-            (node, generation), (None, n * page_size, None, None)
-        )
+        key, nbytes, kept_at, kind = kept.get((node, generation), (None, n * page_size, None, None))
         yield BufferRow(
             offset=(node - N_HEADS) * page_size,
             n_pages=n,
