@@ -13,7 +13,7 @@ import pytest
 
 import pagebuddy
 from pagebuddy import ArenaClosed, OutOfKeys, OutOfPages
-from pagebuddy.sharing.words import FOR_BUFFERS, FOR_OBJECTS, FOR_QUEUES, FOR_TOPICS
+from pagebuddy.sharing.words import FOR_BUFFERS, FOR_QUEUES, FOR_TOPICS
 from tests.exchange.strikes import account, steps, strike
 
 THINGS = {
@@ -334,7 +334,7 @@ def test_what_cannot_be_pickled_leaves_nothing(arena, thing):
 
 
 def test_a_buffer_in_an_object_is_refused(arena):
-    with pytest.raises(TypeError, match="keep buffer.view"):
+    with pytest.raises(TypeError, match=r"keep buffer\.view"):
         arena.objects["it"] = {"buffer": arena.alloc(5)}
     assert pages(arena) == 0
     assert arena.stats().tickets == 0
