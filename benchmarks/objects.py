@@ -18,7 +18,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import pandas as pd  # type: ignore[import-untyped, unused-ignore]
 
 from pagebuddy import Arena
 
@@ -37,13 +37,15 @@ def frame_of(n_rows: int) -> pd.DataFrame:
 def disk_cache() -> Iterator[Any]:
     """A diskcache in shared memory; None if it is not installed."""
     try:
-        from diskcache import Cache  # type: ignore[import-not-found, unused-ignore]
+        from diskcache import Cache  # type: ignore[import-not-found, import-untyped, unused-ignore]
     except ImportError:
         yield None
         return
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        with Cache(folder, size_limit=1 << 34) as cache:
-            yield cache
+    with (
+        tempfile.TemporaryDirectory(dir="/dev/shm") as folder,
+        Cache(folder, size_limit=1 << 34) as cache,
+    ):
+        yield cache
 
 
 def calls_of(arena: Arena, cache: Any, frame: pd.DataFrame) -> dict[str, Callable[[], object]]:

@@ -214,13 +214,18 @@ class Arena(ArenaView):
         return cls._of(making.make_named(cls._engine, name, layout, options))
 
     @classmethod
-    def attach(cls, arena: str | SupportsIndex) -> Self:
+    def attach(cls, arena: str | SupportsIndex, *, readonly: bool = False) -> Self:
         """Attach to an arena that exists.
 
         Parameters
         ----------
         arena : str or int
             The arena's name, or a file descriptor of it, which remains the caller's.
+        readonly : bool, optional
+            Map the pages read-only in this process. Buffers, arrays and objects of the arena are then
+            read-only here, and a store through a raw pointer kills this process, and no other.
+            Handles, keys and objects can be received and found; allocating raises `OutOfPages`, with the
+            reason. Default: False.
 
         Returns
         -------
@@ -237,12 +242,19 @@ class Arena(ArenaView):
             If the file is not an arena, or is damaged.
         TimeoutError
             If another process has been attaching for ten seconds.
+        PermissionError
+            If this process may not write to the arena's file. Also with `readonly`, it stores in the
+            arena's tables what it holds.
         ValueError
-            If the file must not be trusted, or cannot be shared with this process.
+            If the file must not be trusted, or cannot be shared with this process, or this process has
+            attached it in the other mode.
 
         Notes
         -----
-        Takes less than 2 ms for any size. Memory of dead processes is reaped.
+        Takes less than 2 ms for any size. Memory of dead processes is reaped. A process has one
+        attachment to an arena, and so one mode. Forked children have the mode of their parent; a pickled
+        `Arena` has that of its process, unless the receiver has attached the arena already. `readonly`
+        prevents mistakes, not malice: the tables can be written, and the program could attach again.
 
         Examples
         --------
@@ -250,7 +262,7 @@ class Arena(ArenaView):
         >>> Arena.attach(arena.fileno()).size
         1048576
         """
-        return cls._of(making.attach_to(cls._engine, arena))
+        return cls._of(making.attach_to(cls._engine, arena, readonly))
 
     @classmethod
     def open(
@@ -1249,6 +1261,8 @@ class Arena(ArenaView):
         ------
         OSError
             If the system refuses it.
+        ValueError
+            If this process attached the arena with ``readonly=True``.
 
         Notes
         -----
@@ -1265,6 +1279,8 @@ class Arena(ArenaView):
         802816
         """
         a = self._whole
+        if a.is_readonly:
+            raise ValueError(f"trim needs write access: {failures.READ_ONLY}")
         at, freed = 0, 0
         # Only whole pages of the system can be returned, and a piece may start anywhere in a large one.
         n_bytes = max(_TRIM_BYTES, 8 * getattr(a.medium, "grain", 1))

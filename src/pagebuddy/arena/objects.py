@@ -318,6 +318,8 @@ class ArenaObjects(MutableMapping[str, Any]):
 
     def _read(self, key: str, writable: bool) -> Any:
         """Return an object, or `_MISSING`."""
+        if writable and self._arena._open.is_readonly:
+            raise ValueError(f"writable=True needs write access: {failures.READ_ONLY}")
         buffer = self._found(key)
         if buffer is None:
             return _MISSING

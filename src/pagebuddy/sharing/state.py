@@ -50,6 +50,7 @@ class ArenaState(State):
     words_of_holds: u64  # for each page
     data_address: u64
     page_bits: u64
+    readonly: cython.bint  # whether this process may only read the pages
 
     slot: u64  # 0 until this process has one
     my_word: u64  # in a buffer's holds

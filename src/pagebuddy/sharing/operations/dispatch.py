@@ -183,6 +183,8 @@ def run_operation(a: ArenaState, r: Request, operation: u64, milliseconds: u64) 
 @cython.cfunc
 def alloc_pages(a: ArenaState, n: u64, n_bytes: u64) -> u64:
     """Allocate without waiting: a new buffer's node, or an answer. The caller has the GIL."""
+    if a.readonly:
+        return NO_PAGES
     node: u64 = draw(a, n)
     if node:
         if is_held_by_me_alone(a, node):
