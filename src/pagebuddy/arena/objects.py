@@ -55,7 +55,33 @@ class ArenaObjects(MutableMapping[str, Any]):
         self._arena = arena
 
     def __getitem__(self, key: str) -> Any:
-        """Return the object that is kept under a key; its arrays are read-only views of the arena."""
+        """Return the object that is kept under a key; its arrays are read-only views of the arena.
+
+        Parameters
+        ----------
+        key : str
+            1 to 47 ASCII characters.
+
+        Returns
+        -------
+        object
+            As `get` returns it.
+
+        Raises
+        ------
+        KeyError
+            If no object is kept under this key.
+        Exception
+            What `get` raises.
+
+        Examples
+        --------
+        >>> from pagebuddy import Arena
+        >>> objects = Arena("1 MiB").objects
+        >>> objects["a"] = [1, 2]
+        >>> objects["a"]
+        [1, 2]
+        """
         text = failures.checked_key(key)
         thing = self._read(text, False)
         if thing is _MISSING:
@@ -113,17 +139,83 @@ class ArenaObjects(MutableMapping[str, Any]):
         return default if thing is _MISSING else thing
 
     def __setitem__(self, key: str, thing: Any) -> None:
-        """Keep an object under a key, in the place of the one that is kept there, in one step."""
+        """Keep an object under a key, in the place of the one that is kept there, in one step.
+
+        Parameters
+        ----------
+        key : str
+            1 to 47 ASCII characters.
+        thing : object
+            Any object that can be pickled. It is copied.
+
+        Raises
+        ------
+        OutOfPages
+            If the object does not fit beside the one that it replaces.
+        OutOfKeys
+            If as much is kept as the arena has keys, and the key is new.
+        TypeError, ValueError
+            If this cannot be a key, or the object contains a `Buffer`.
+        Exception
+            What pickling the object raises. After any of these errors nothing has changed.
+
+        Examples
+        --------
+        >>> from pagebuddy import Arena
+        >>> objects = Arena("1 MiB").objects
+        >>> objects["a"] = {"x": 1}
+        >>> objects["a"]
+        {'x': 1}
+        """
         self._keep(failures.checked_key(key), thing, True)
 
     def __delitem__(self, key: str) -> None:
-        """Stop keeping an object. Its memory is freed when its last reader has dropped it."""
+        """Stop keeping an object. Its memory is freed when its last reader has dropped it.
+
+        Parameters
+        ----------
+        key : str
+            1 to 47 ASCII characters.
+
+        Raises
+        ------
+        KeyError
+            If no object is kept under this key.
+
+        Examples
+        --------
+        >>> from pagebuddy import Arena
+        >>> objects = Arena("1 MiB").objects
+        >>> objects["a"] = 1
+        >>> del objects["a"]
+        >>> "a" in objects
+        False
+        """
         text = failures.checked_key(key)
         if not self._arena._open.forgotten(text, FOR_OBJECTS):
             raise KeyError(text)
 
     def __contains__(self, key: object) -> bool:
-        """Return whether an object is kept under a key. False also for what cannot be a key."""
+        """Return whether an object is kept under a key, without reading it.
+
+        Parameters
+        ----------
+        key : object
+            1 to 47 ASCII characters.
+
+        Returns
+        -------
+        bool
+            True if there is one. False also for what cannot be a key.
+
+        Examples
+        --------
+        >>> from pagebuddy import Arena
+        >>> objects = Arena("1 MiB").objects
+        >>> objects["a"] = 1
+        >>> "a" in objects, 5 in objects
+        (True, False)
+        """
         a = self._arena._open
         # A subclass of `str` could say something else about itself each time.
         text = str.__str__(key) if isinstance(key, str) else ""
