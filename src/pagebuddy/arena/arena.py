@@ -729,7 +729,7 @@ class Arena(ArenaView):
         >>> arena = Arena("1 MiB")
         >>> arena.objects["model"] = {"weights": np.ones((3, 4)), "epoch": 5}
         >>> model = arena.objects["model"]              # in any process
-        >>> model["epoch"], model["weights"].sum(), model["weights"].flags.writeable
+        >>> model["epoch"], float(model["weights"].sum()), model["weights"].flags.writeable
         (5, 12.0, False)
         >>> del arena.objects["model"]
         """
