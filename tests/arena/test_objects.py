@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import pickle
-import sys
 from collections.abc import MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,9 +10,8 @@ import numpy as np
 import pytest
 
 import pagebuddy
-from pagebuddy import ArenaClosed, OutOfKeys, OutOfPages
+from pagebuddy.sharing.joining.keeping import forget, keep_under
 from pagebuddy.sharing.words import FOR_BUFFERS, FOR_QUEUES, FOR_TOPICS
-from tests.exchange.strikes import account, steps, strike
 
 THINGS = {
     "none": None,
@@ -35,41 +32,6 @@ THINGS = {
     "matrix": np.ma.masked_equal([1, 2, 3], 2),
     "nested": {"a": [np.arange(10), {"b": np.ones((2, 3), "f4")}], "c": (1, "d")},
 }
-
-
-class Unpicklable:
-    def __reduce__(self):
-        raise RuntimeError("cannot be pickled")
-
-
-def refuse(error):
-    raise error
-
-
-class Poisonous:
-    """Raises when it is unpickled, after an array was."""
-
-    def __init__(self, error=None):
-        self.error = RuntimeError("cannot be unpickled") if error is None else error
-
-    def __reduce__(self):
-        return refuse_after, (np.arange(1000), self.error)
-
-
-def refuse_after(array, error):
-    del array
-    raise error
-
-
-class Meddler:
-    """Does something when it is pickled."""
-
-    def __init__(self, act):
-        self.act = act
-
-    def __reduce__(self):
-        self.act()
-        return str, ("done",)
 
 
 def is_same(first, second):
@@ -253,7 +215,7 @@ def test_the_same_key_may_be_used_in_each_namespace(arena):
     arena.objects["it"] = np.arange(3)
     for namespace in (FOR_QUEUES, FOR_TOPICS):
         assert not a.has_key("it", namespace)
-        assert a.keep_under("it", namespace, arena.alloc(100 + namespace), False)
+        assert keep_under(a, "it", namespace, arena.alloc(100 + namespace), False)
     sizes = [a.found("it", each).nbytes for each in (FOR_BUFFERS, FOR_QUEUES, FOR_TOPICS)]
     assert sizes == [5, 102, 103]
     assert arena.keys() == list(arena.objects) == list(arena) == ["it"]
@@ -268,10 +230,10 @@ def test_the_same_key_may_be_used_in_each_namespace(arena):
     arena["it"].unkeep()
     assert "it" not in arena
     assert sorted(row.kind for row in arena.buffers()) == kinds[2:]
-    assert not a.keep_under("it", FOR_QUEUES, arena.alloc(1), False)
+    assert not keep_under(a, "it", FOR_QUEUES, arena.alloc(1), False)
     for namespace in (FOR_QUEUES, FOR_TOPICS):
-        assert a.forgotten("it", namespace)
-        assert not a.forgotten("it", namespace)
+        assert forget(a, "it", namespace)
+        assert not forget(a, "it", namespace)
     arena.verify()
     assert arena.stats().used == 0
 
@@ -286,154 +248,6 @@ def test_many_objects_with_long_keys_are_found(arena):
     arena.verify()
 
 
-@pytest.mark.parametrize("what", ["x" * 48, "", "ä", "a\0b", 5, None, b"it"])
-def test_what_cannot_be_a_key_is_refused(arena, what):
-    objects = arena.objects
-    error = ValueError if isinstance(what, str) else TypeError
-    for call in (
-        lambda: objects[what],
-        lambda: objects.get(what),
-        lambda: objects.__setitem__(what, 1),
-        lambda: objects.__delitem__(what),
-        lambda: objects.pop(what, None),
-        lambda: objects.setdefault(what, 1),
-    ):
-        with pytest.raises(error, match="key is"):
-            call()
-    assert what not in objects
-    assert arena.stats().used == 0
-
-
-def test_an_object_larger_than_the_arena_leaves_the_old_one(arena):
-    arena.objects["it"] = 5
-    before = account(arena)
-    for thing in (np.zeros(1 << 18), b"x" * (1 << 21)):
-        with pytest.raises(OutOfPages) as caught:
-            arena.objects["it"] = thing
-        assert caught.value.requested > caught.value.free
-        assert account(arena) == before
-    assert arena.objects["it"] == 5
-
-
-def test_with_all_keys_used_an_object_can_be_replaced(Arena):
-    arena = Arena("1 MiB", keys=2)
-    arena.objects.update(a=1, b=2)
-    with pytest.raises(OutOfKeys):
-        arena.objects["c"] = 3
-    arena.objects["a"] = np.arange(5)
-    assert arena.objects["a"].sum() == 10
-    assert arena.stats().used == 2
-
-
-@pytest.mark.parametrize("thing", [Unpicklable(), lambda: None, sys.stdout], ids=type)
-def test_what_cannot_be_pickled_leaves_nothing(arena, thing):
-    with pytest.raises((RuntimeError, TypeError, pickle.PicklingError, AttributeError)):
-        arena.objects["it"] = [arena.zeros(10), thing]
-    assert "it" not in arena.objects
-    assert pages(arena) == 0
-
-
-def test_a_buffer_in_an_object_is_refused(arena):
-    with pytest.raises(TypeError, match=r"keep buffer\.view"):
-        arena.objects["it"] = {"buffer": arena.alloc(5)}
-    assert pages(arena) == 0
-    assert arena.stats().tickets == 0
-    arena.objects["it"] = arena.alloc(5, zero=True).view
-    assert bytes(arena.objects["it"]) == bytes(5)
-
-
-@pytest.mark.parametrize(
-    "error", [RuntimeError("no"), KeyError("it"), KeyboardInterrupt()], ids=repr
-)
-def test_what_cannot_be_unpickled_stays_and_is_not_held(arena, error):
-    objects = arena.objects
-    objects["it"] = Poisonous(error)
-    before = account(arena)
-    for read in (
-        lambda: objects["it"],
-        lambda: objects.get("it", 5),
-        lambda: objects.pop("it", 5),
-        lambda: objects.popitem(),
-        lambda: objects.setdefault("it", 5),
-        lambda: list(objects.items()),
-    ):
-        with pytest.raises(type(error)) as caught:
-            read()
-        # Also while the error lives.
-        assert [row.holders for row in arena.buffers()] == [()]
-        del caught
-        assert account(arena) == before
-    objects["it"] = 5
-    assert objects["it"] == 5
-
-
-def test_a_closed_arena_refuses_its_objects(arena):
-    objects = arena.objects
-    objects["it"] = np.arange(5)
-    found = objects["it"]
-    arena.close()
-    for call in (
-        lambda: arena.objects,
-        lambda: objects["it"],
-        lambda: objects.__setitem__("it", 1),
-        lambda: objects.__delitem__("it"),
-        lambda: objects.pop("it", None),
-        lambda: "it" in objects,
-        lambda: len(objects),
-        lambda: list(objects),
-    ):
-        with pytest.raises(ArenaClosed):
-            call()
-    assert found.tolist() == [0, 1, 2, 3, 4]
-
-
-def test_pickling_may_use_the_same_mapping(arena):
-    objects = arena.objects
-
-    def meddle():
-        objects["it"] = "inner"
-        objects["other"] = np.arange(3)
-
-    objects["it"] = [Meddler(meddle), np.arange(4)]
-    assert objects["it"][0] == "done"
-    assert objects["other"].tolist() == [0, 1, 2]
-    arena.verify()
-
-
-def test_setdefault_gets_what_another_has_set_meanwhile(arena):
-    objects = arena.objects
-    late = Meddler(lambda: objects.__setitem__("it", "quicker"))
-    assert objects.setdefault("it", late) == "quicker"
-    assert arena.stats().used == 1
-
-
-def test_pop_returns_an_object_that_was_replaced_meanwhile_to_nobody(arena):
-    objects = arena.objects
-    arena.objects["it"] = Replaced(arena.objects)
-    REPLACED.append(lambda: objects.__setitem__("it", "newer"))
-    assert objects.pop("it") == "newer"
-    assert "it" not in objects
-    assert pages(arena) == 0
-
-
-REPLACED = []
-
-
-class Replaced:
-    """Is replaced when it is unpickled."""
-
-    def __init__(self, objects):
-        self.objects = objects
-
-    def __reduce__(self):
-        return replaced, ()
-
-
-def replaced():
-    REPLACED.pop()()
-    return "older"
-
-
 def test_of_many_threads_that_pop_one_gets_each_object(Arena, effort):
     arena = Arena("1 MiB")
     n = 40
@@ -444,18 +258,6 @@ def test_of_many_threads_that_pop_one_gets_each_object(Arena, effort):
             popped = list(threads.map(lambda _: arena.objects.popitem()[1], range(n)))
             assert sorted(popped) == list(range(round_ * n, (round_ + 1) * n))
     assert arena.stats().used == 0
-
-
-@pytest.mark.parametrize("at", range(0, 60, 3))
-def test_changed_bytes_are_noticed(arena, at):
-    arena.objects["it"] = {"a": np.arange(5)}
-    (row,) = arena.buffers()
-    buffer = arena.buffer_at(row.offset)
-    buffer.view[at] ^= 4
-    with pytest.raises(ValueError, match=r"object"):
-        arena.objects["it"]
-    buffer.view[at] ^= 4
-    assert arena.objects["it"]["a"].tolist() == [0, 1, 2, 3, 4]
 
 
 def test_objects_in_a_file_are_found_again(Arena, path):
@@ -532,33 +334,3 @@ def test_an_arena_in_an_object_is_the_readers(name):
     assert found["arena"].size == 1 << 20
     assert list(found["objects"]) == ["it"]
     arena.unlink()
-
-
-@pytest.mark.parametrize("opcodes", [False, True], ids=["line", "opcode"])
-@pytest.mark.parametrize("call", ["set", "replace", "get", "pop", "delete", "setdefault"])
-def test_an_exception_at_any_step_leaves_nothing(Arena, engine, effort, collected, call, opcodes):
-    arena = Arena("1 MiB")
-    objects = arena.objects
-    thing = [np.arange(500), np.zeros((5, 9)).T[::2], "text"]
-    calls = {
-        "set": lambda: objects.__setitem__("it", thing),
-        "replace": lambda: objects.__setitem__("it", thing),
-        "get": lambda: objects["it"],
-        "pop": lambda: objects.pop("it"),
-        "delete": lambda: objects.__delitem__("it"),
-        "setdefault": lambda: objects.setdefault("it", thing),
-    }
-    nothing = account(arena)
-    for at in steps(effort, opcodes):
-        if call not in ("set", "setdefault"):
-            objects["it"] = thing
-            assert account(arena) != nothing
-        reached = strike(calls[call], at, engine, opcodes)
-        gc.collect()
-        if "it" in objects:
-            assert is_same(objects["it"], thing)
-        arena.verify()
-        objects.clear()
-        assert account(arena) == nothing, at
-        if not reached:
-            break

@@ -89,6 +89,8 @@ def attach_to(engine: Engine, arena: str | SupportsIndex, readonly: object) -> A
         try:
             medium = Named.open(arena)
         except PermissionError as error:
+            if not readonly:
+                raise
             raise PermissionError(
                 error.errno,
                 "this process may not write to the arena's file; it needs that also with "

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final, overload
 from pagebuddy.exchange.packing import Packed, unpacked
 from pagebuddy.sharing.joining import failures, listing
 from pagebuddy.sharing.joining.backing import room_for
+from pagebuddy.sharing.joining.keeping import forget, keep_under
 from pagebuddy.sharing.words import FOR_OBJECTS
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ class ArenaObjects(MutableMapping[str, Any]):
         False
         """
         text = failures.checked_key(key)
-        if not self._arena._open.forgotten(text, FOR_OBJECTS):
+        if not forget(self._arena._open, text, FOR_OBJECTS):
             raise KeyError(text)
 
     def __contains__(self, key: object) -> bool:
@@ -302,7 +303,7 @@ class ArenaObjects(MutableMapping[str, Any]):
         while (buffer := self._found(text)) is not None:
             try:
                 thing = unpacked(buffer)
-                if a.forgotten(text, FOR_OBJECTS, buffer):
+                if forget(a, text, FOR_OBJECTS, buffer):
                     return thing
                 # Another process popped it or replaced it.
                 del thing
@@ -391,7 +392,7 @@ class ArenaObjects(MutableMapping[str, Any]):
         0
         """
         for key in self:
-            self._arena._open.forgotten(key, FOR_OBJECTS)
+            forget(self._arena._open, key, FOR_OBJECTS)
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, ArenaObjects) and other._arena._open is self._arena._open:
@@ -429,7 +430,7 @@ class ArenaObjects(MutableMapping[str, Any]):
         try:
             buffer = room_for(a, packed.n_bytes)
             packed.write(buffer.view)
-            return a.keep_under(key, FOR_OBJECTS, buffer, replace)
+            return keep_under(a, key, FOR_OBJECTS, buffer, replace)
         finally:
             # An exception refers to this frame.
             packed.drop()

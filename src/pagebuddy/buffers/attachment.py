@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from pagebuddy.core import stand_in as cython
-from pagebuddy.errors import ArenaClosed, OutOfPages
+from pagebuddy.errors import OutOfPages
 from pagebuddy.memory import sizes
 from pagebuddy.sharing.joining import backing, failures
 from pagebuddy.sharing.system import descriptors
@@ -40,7 +40,6 @@ if not cython.compiled:
     from pagebuddy.sharing.system.alive import locks_the_arena
     from pagebuddy.sharing.system.child import drop_own_lease, take_own_lease
     from pagebuddy.sharing.system.gate import Gate, gate_give, gate_take
-    from pagebuddy.sharing.system.process import wall_clock
     from pagebuddy.sharing.system.sharers import end_tally
     from pagebuddy.sharing.words import (
         DONE,
@@ -52,9 +51,7 @@ if not cython.compiled:
         OP_CLAIM,
         OP_DETACH,
         OP_FIND,
-        OP_FORGET,
         OP_JOIN,
-        OP_KEEP,
         OP_LOOK_UP,
         OP_MEASURE,
         OP_REAP,
@@ -181,15 +178,6 @@ class Attachment(ArenaState):
     def lay_out(self) -> None:
         """Make all pages free, in an arena that no other process can see yet."""
         rebuild(self, N_HEADS, False)
-
-    def read_only(self) -> None:
-        """Only read the pages from now on, before there is a slot."""
-        self.readonly = True
-
-    @property
-    def is_readonly(self) -> bool:
-        """Whether this process may only read the pages."""
-        return bool(self.readonly)
 
     def refusal(self, n_pages: int) -> Exception:
         """Return the error for an allocation by a process that only reads."""
@@ -433,32 +421,6 @@ class Attachment(ArenaState):
     def has_key(self, key: str, namespace: int = 0) -> bool:
         """Whether a buffer is kept under a key. Holds nothing."""
         return self.perform(Request(key=key, namespace=namespace), OP_LOOK_UP) == DONE
-
-    def keep_under(self, key: str, namespace: int, buffer: Any, replace: bool) -> bool:
-        """Keep a buffer under a key, in the place of what was kept there if `replace`.
-
-        Returns False if the key is taken. If the arena is in a file, flushes it before and after.
-        """
-        self.medium.flush()
-        node: u64 = N_HEADS + (buffer.offset >> self.page_bits)
-        request: Request = Request(
-            node, n_bytes=buffer.nbytes, key=key, namespace=namespace, replace=replace
-        )
-        request.now_ms = wall_clock()
-        try:
-            self.perform(request, OP_KEEP)
-        except ArenaClosed:
-            raise
-        except ValueError:
-            # An answer, not an error.
-            return False
-        self.medium.flush()
-        return True
-
-    def forgotten(self, key: str, namespace: int, buffer: Any = None) -> bool:
-        """Stop keeping what is kept under a key, or only this buffer; return whether that was so."""
-        node: u64 = 0 if buffer is None else N_HEADS + (buffer.offset >> self.page_bits)
-        return self.perform(Request(node, key=key, namespace=namespace), OP_FORGET) == DONE
 
     def claimed(self, index: int, serial: int) -> Buffer:
         """Return a new object for the buffer that a ticket names, and end the ticket."""
