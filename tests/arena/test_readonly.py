@@ -280,3 +280,16 @@ assert array.sum() == 499500 and not array.flags.writeable
     )
     assert other.hear() == "closed"
     assert other.end() == 0
+
+
+@pytest.mark.one_engine
+def test_a_pool_reads_what_it_is_sent(reader):
+    other = reader(
+        """
+array = arena.objects["it"]["array"]
+with ArenaExecutor(1, arena=arena) as pool:
+    say(float(pool.submit(np.sum, array).result()))
+"""
+    )
+    assert other.hear() == "499500.0"
+    assert other.end() == 0
