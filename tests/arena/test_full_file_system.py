@@ -110,6 +110,8 @@ OPERATIONS = {
     "shrink": "assert second.resize(PAGE)",
     "end": "second.release()",
     "key": "first.keep('key')",
+    "object": "arena.objects['key'] = bytearray(50 * PAGE)",
+    "no object": "assert not arena.objects and 'key' not in arena.objects",
     "handle": "keep(pickle.dumps(first))",
     "dumps": "keep(arena.dumps(bytearray(50 * PAGE)))",
     "zero": "keep(arena.alloc('400 KiB', zero=True))",

@@ -106,6 +106,15 @@ def test_a_key_is_removed_by_one_store(Arena, n_keys):
         check(seen, left)
 
 
+@pytest.mark.parametrize("n_keys", [1, 2, 5])
+def test_what_a_key_keeps_is_forgotten_by_one_store(Arena, n_keys):
+    scene = Scene(Arena, n_keys, 1)
+    for number in {0, n_keys - 1}:
+        key = f"{number}"
+        seen = list(scene.outcomes(lambda mortal, key=key: mortal.ask(w.OP_FORGET, key=key)))
+        check(seen, {other: value for other, value in seen[0].items() if other != key})
+
+
 @pytest.mark.parametrize("n_keys", [2, MOST_KEYS])
 def test_a_key_is_taken_from_another_buffer_by_one_store(Arena, n_keys):
     """Also if the directory is full."""

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from verification.storm import pattern
 from verification.storm.worker import Worker
 
 UNCLAIMED_AFTER = 5.0
@@ -50,6 +51,8 @@ class Storm:
         self.said = tempfile.TemporaryFile()  # noqa: SIM115  # open until the storm ends
         self.ends: dict[int, int] = {}
         self.killed = 0
+        # What is imported for objects is imported before the workers are forked.
+        arena.objects.clear()
         self.pids = [self.begin() for _ in range(processes)]
 
     def begin(self) -> int:
@@ -94,6 +97,11 @@ class Storm:
             self.end(i)
         wait_for_all()
         self.arena.verify()
+        for key, thing in self.arena.objects.items():
+            if thing["key"] != key or not pattern.is_sound(thing["view"]):
+                raise AssertionError(f"wrong object under {key}")
+        thing = None
+        self.arena.objects.clear()
         reaped += self.arena.reap(unclaimed_after=0)
         self.arena.verify()
         self.said.seek(0)

@@ -12,11 +12,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from pagebuddy.errors import BadFree, OutOfPages, OutOfTickets, StaleHandle
+from pagebuddy.errors import BadFree, OutOfKeys, OutOfPages, OutOfTickets, StaleHandle
 from verification.storm import pattern
 
 MOST_PAGES = 64
 MOST_HELD = 24
+
+# Keys of objects.
+OBJECTS = [f"object {number}" for number in range(6)]
 
 # The exit status of a worker that found something wrong.
 WRONG = 3
@@ -35,6 +38,7 @@ class Worker:
         self.receiving = receiving
         self.random = random.Random(os.urandom(8))
         self.held: list[Any] = []
+        self.read: dict[str, Any] = {}
         self.longest = 0.0
 
     def work(self, limit: float) -> None:
@@ -48,6 +52,9 @@ class Worker:
             + [self.let_go] * 5
             + [self.copy] * 1
             + [self.join] * 3
+            + [self.set_object] * 2
+            + [self.read_object] * 3
+            + [self.end_object] * 1
         )
         while True:
             begun = time.monotonic()
@@ -159,6 +166,50 @@ class Worker:
         with suppress(BadFree):
             self.arena.buffer_at(offset)
 
+    def set_object(self) -> None:
+        """Keep an object under one of a few keys, in the place of another or not."""
+        key = self.random.choice(OBJECTS)
+        n_bytes = self.random.randrange(pattern.LEAST, MOST_PAGES // 4 * self.arena.page_size)
+        view = memoryview(bytearray(n_bytes))
+        pattern.write(view, self.random.getrandbits(64))
+        # Both parts must be of the same object.
+        thing = {"key": key, "seed": bytes(view[:8]), "view": view}
+        with suppress(OutOfPages, OutOfKeys):
+            if self.random.random() < 0.8:
+                self.arena.objects[key] = thing
+            else:
+                self.arena.objects.setdefault(key, thing)
+
+    def read_object(self) -> None:
+        """Read an object, and check that it is whole. Keep some for a while."""
+        key = self.random.choice(OBJECTS)
+        thing = self.arena.objects.get(key)
+        if thing is None:
+            return
+        self.check_object(key, thing)
+        if self.random.random() < 0.3:
+            self.read[key] = thing
+
+    def check_object(self, key: str, thing: Any) -> None:
+        """Check an object of a key."""
+        view = thing["view"]
+        if thing["key"] != key or bytes(view[:8]) != thing["seed"] or not pattern.is_sound(view):
+            self.wrong(f"wrong object under {key}")
+
+    def end_object(self) -> None:
+        """Delete or pop an object. Check those that were read before, and drop them."""
+        key = self.random.choice(OBJECTS)
+        if self.random.random() < 0.5:
+            with suppress(KeyError):
+                del self.arena.objects[key]
+        else:
+            thing = self.arena.objects.pop(key, None)
+            if thing is not None:
+                self.check_object(key, thing)
+        for earlier, thing in self.read.items():
+            self.check_object(earlier, thing)
+        self.read.clear()
+
     def let_go(self) -> None:
         """Check one of the held buffers and release it."""
         if self.held:
@@ -174,6 +225,7 @@ class Worker:
                 if not pattern.is_sound(buffer.view):
                     self.wrong(f"wrong bytes in {buffer}, inherited")
             self.in_child(self.allocate)
+            self.in_child(self.read_object)
             os._exit(0)
         if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) not in (0, -9):
             self.wrong("a child found something wrong")

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
     from pagebuddy.arena.numpy_memory import NumpyMemory
+    from pagebuddy.arena.objects import ArenaObjects
     from pagebuddy.arena.recording import ArenaRecording
     from pagebuddy.buffers.attachment import Attachment
     from pagebuddy.buffers.buffer import Buffer
@@ -213,13 +214,18 @@ class Arena(ArenaView):
         return cls._of(making.make_named(cls._engine, name, layout, options))
 
     @classmethod
-    def attach(cls, arena: str | SupportsIndex) -> Self:
+    def attach(cls, arena: str | SupportsIndex, *, readonly: bool = False) -> Self:
         """Attach to an arena that exists.
 
         Parameters
         ----------
         arena : str or int
             The arena's name, or a file descriptor of it, which remains the caller's.
+        readonly : bool, optional
+            Map the pages read-only in this process. Buffers, arrays and objects of the arena are then
+            read-only here, and a store through a raw pointer kills this process, and no other.
+            Handles, keys and objects can be received and found; allocating raises `OutOfPages`, with the
+            reason. Default: False.
 
         Returns
         -------
@@ -236,12 +242,19 @@ class Arena(ArenaView):
             If the file is not an arena, or is damaged.
         TimeoutError
             If another process has been attaching for ten seconds.
+        PermissionError
+            If this process may not write to the arena's file. Also with `readonly`, it stores in the
+            arena's tables what it holds.
         ValueError
-            If the file must not be trusted, or cannot be shared with this process.
+            If the file must not be trusted, or cannot be shared with this process, or this process has
+            attached it in the other mode.
 
         Notes
         -----
-        Takes less than 2 ms for any size. Memory of dead processes is reaped.
+        Takes less than 2 ms for any size. Memory of dead processes is reaped. A process has one
+        attachment to an arena, and so one mode. Forked children have the mode of their parent; a pickled
+        `Arena` has that of its process, unless the receiver has attached the arena already. `readonly`
+        prevents mistakes, not malice: the tables can be written, and the program could attach again.
 
         Examples
         --------
@@ -249,7 +262,7 @@ class Arena(ArenaView):
         >>> Arena.attach(arena.fileno()).size
         1048576
         """
-        return cls._of(making.attach_to(cls._engine, arena))
+        return cls._of(making.attach_to(cls._engine, arena, readonly))
 
     @classmethod
     def open(
@@ -678,6 +691,52 @@ class Arena(ArenaView):
         ['note']
         """
         return iter(self.keys())
+
+    @property
+    def objects(self) -> ArenaObjects:
+        """The objects that the arena keeps, by key: a mapping, which all processes share.
+
+        Setting an object copies it into one buffer of the arena, and keeps that. Reading it copies
+        nothing: arrays, data frames, Arrow tables and memoryviews inside the object are read-only views
+        of the arena, however many processes read it. A reader gets a whole object, the old or the new
+        one, and what it got stays valid as long as it is used, whatever happens to the key.
+
+        The keys have 1 to 47 ASCII characters, and are not those of `keys`: the same key may be used
+        for a buffer and for an object.
+
+        Raises
+        ------
+        ArenaClosed
+            If this `Arena` object was closed.
+        KeyError
+            When an object is read or deleted that does not exist.
+        OutOfPages
+            When an object is set that does not fit. As after any error, nothing has changed.
+        OutOfKeys
+            When an object is set, and as much is kept as the arena has keys.
+        Exception
+            What pickling and unpickling raise.
+
+        Notes
+        -----
+        Reading runs code that the object's pickle names: use arenas of people that you trust. Arrays in
+        the arena are copied too, so that an object is one buffer; ``arena.buffer_of(array).keep(key)``
+        keeps an array without a copy.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> arena = Arena("1 MiB")
+        >>> arena.objects["model"] = {"weights": np.ones((3, 4)), "epoch": 5}
+        >>> model = arena.objects["model"]              # in any process
+        >>> model["epoch"], float(model["weights"].sum()), model["weights"].flags.writeable
+        (5, 12.0, False)
+        >>> del arena.objects["model"]
+        """
+        from pagebuddy.arena.objects import ArenaObjects
+
+        self._open  # noqa: B018
+        return ArenaObjects(self)
 
     # -- arrays ----------------------------------------------------------------------------------
 
@@ -1203,6 +1262,8 @@ class Arena(ArenaView):
         ------
         OSError
             If the system refuses it.
+        ValueError
+            If this process attached the arena with ``readonly=True``.
 
         Notes
         -----
@@ -1219,6 +1280,8 @@ class Arena(ArenaView):
         802816
         """
         a = self._whole
+        if a.is_readonly:
+            raise ValueError(f"trim needs write access: {failures.READ_ONLY}")
         at, freed = 0, 0
         # Only whole pages of the system can be returned, and a piece may start anywhere in a large one.
         n_bytes = max(_TRIM_BYTES, 8 * getattr(a.medium, "grain", 1))

@@ -81,17 +81,28 @@ def make_named(engine: Engine, name: str, layout: Layout, options: Options) -> A
     return attaching.make(engine, layout, Named.make(name, layout.n_bytes, options))
 
 
-def attach_to(engine: Engine, arena: str | SupportsIndex) -> Any:
+def attach_to(engine: Engine, arena: str | SupportsIndex, readonly: object) -> Any:
     """Attach to the arena with a name, or behind a descriptor. Raises `ArenaNotFound`."""
     if isinstance(arena, str):
         from pagebuddy.memory.named import Named
 
-        return attaching.attach(engine, Named.open(arena))
+        try:
+            medium = Named.open(arena)
+        except PermissionError as error:
+            if not readonly:
+                raise
+            raise PermissionError(
+                error.errno,
+                "this process may not write to the arena's file; it needs that also with "
+                "readonly=True, because each process stores in the arena's tables what it holds",
+                error.filename,
+            ) from error
+        return attaching.attach(engine, medium, bool(readonly))
     from pagebuddy.memory.anonymous import Anonymous
 
     if not hasattr(arena, "__index__"):
         raise TypeError(f"arena is {arena!r}; it must be a name or an open descriptor")
-    return attaching.attach(engine, Anonymous.attach(index(arena)))
+    return attaching.attach(engine, Anonymous.attach(index(arena)), bool(readonly))
 
 
 def open_file(
@@ -105,7 +116,7 @@ def open_file(
 
     while True:
         try:
-            return attaching.attach(engine, File.open(path))
+            return attaching.attach(engine, File.open(path), False)
         except ArenaNotFound:
             if layout is None:
                 raise

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pagebuddy.buffers.arrays import numpy
 from pagebuddy.memory.sizes import bytes_of
+from pagebuddy.sharing.joining import failures
 
 if TYPE_CHECKING:
     from pagebuddy.buffers.attachment import Attachment
@@ -25,6 +26,8 @@ class NumpyMemory:
 
     def __init__(self, attachment: Attachment, threshold: int | str, strict: bool) -> None:
         least = bytes_of(threshold, "threshold")
+        if attachment.is_readonly:
+            raise ValueError(f"numpy_memory needs write access: {failures.READ_ONLY}")
         self._extension = _extension(attachment)
         # Numpy keeps it as long as arrays that were made with it, and it keeps the arena attached.
         self._handler = self._extension.new_handler(attachment, least, bool(strict))

@@ -141,7 +141,7 @@ class Attachment(ArenaState):
         else:
             self.gate = Gate()
             self.deferred = deque()
-            self.sparse = self.holes = False
+            self.sparse = self.holes = self.readonly = False
             self.known_bits = self.known_tickets = self.known_entries = 0
             self.ending = False
             self.next_ticket = self.fork_slot = self.recorded = 0
@@ -156,7 +156,8 @@ class Attachment(ArenaState):
     def be(self, slot: int) -> None:
         """Use this slot from now on."""
         self.slot = slot
-        self.magazine = magazine_at(slot) if slot and self.lock_kind == LOCK_MUTEX else 0
+        has_magazine = slot and self.lock_kind == LOCK_MUTEX and not self.readonly
+        self.magazine = magazine_at(slot) if has_magazine else 0
         self.my_word = hold_word(slot)
         self.my_bit = hold_bit(slot)
 
@@ -177,6 +178,10 @@ class Attachment(ArenaState):
     def lay_out(self) -> None:
         """Make all pages free, in an arena that no other process can see yet."""
         rebuild(self, N_HEADS, False)
+
+    def refusal(self, n_pages: int) -> Exception:
+        """Return the error for an allocation by a process that only reads."""
+        return self._no_pages(Request(n_pages=n_pages), failures.READ_ONLY)
 
     def lock_through(self, fd: int) -> None:
         """Use this descriptor for the arena's file lock, and own it."""
@@ -290,7 +295,7 @@ class Attachment(ArenaState):
 
         `stored` means that the caller will store to all items.
         """
-        if cython.compiled:
+        if cython.compiled and not self.readonly:
             made = quick_array(self, shape, dtype, order, zero, stored)  # type: ignore  # noqa: F821
             if made is not None:
                 return made
@@ -337,6 +342,8 @@ class Attachment(ArenaState):
         request: Request = self._request(n_bytes, align)
         key = None if keep is None or keep is False else failures.key_to_keep(keep)
         wait = failures.seconds(timeout)
+        if self.readonly:
+            raise self.refusal(request.n_pages)
         if request.n_pages > self.total:
             raise self._no_pages(request)
         pages = new_pages(self, request.n_pages)
@@ -387,28 +394,33 @@ class Attachment(ArenaState):
         unit = 1 if align is None else max(failures.alignment(align) >> self.page_bits, 1)
         return Request(n_pages=n, n_bytes=n_bytes, align=unit)
 
-    def _no_pages(self, request: Request) -> Exception:
+    def _no_pages(self, request: Request, reason: str = "") -> Exception:
         """Return the error for an allocation that failed."""
         where = "" if request.align == 1 else f"at a multiple of {request.align} pages"
         figures: Request = Request(rows=64)
         self.perform(figures, OP_MEASURE)
         return OutOfPages(
-            request.n_pages, figures.free_pages, figures.longest_run, self.layout.page_size, where
+            request.n_pages,
+            figures.free_pages,
+            figures.longest_run,
+            self.layout.page_size,
+            where,
+            reason,
         )
 
     def joined(self, offset: int) -> Buffer:
         """Return a new object for the live buffer at an offset."""
         return self._joined_at(offset, 0)
 
-    def found(self, key: str) -> Buffer:
+    def found(self, key: str, namespace: int = 0) -> Buffer:
         """Return a new object for the buffer that is kept under a key. Raises KeyError."""
-        request: Request = Request(key=key)
+        request: Request = Request(key=key, namespace=namespace)
         self.perform(request, OP_FIND)
         return self.made(request, request.n_bytes)
 
-    def has_key(self, key: str) -> bool:
+    def has_key(self, key: str, namespace: int = 0) -> bool:
         """Whether a buffer is kept under a key. Holds nothing."""
-        return self.perform(Request(key=key), OP_LOOK_UP) == DONE
+        return self.perform(Request(key=key, namespace=namespace), OP_LOOK_UP) == DONE
 
     def claimed(self, index: int, serial: int) -> Buffer:
         """Return a new object for the buffer that a ticket names, and end the ticket."""

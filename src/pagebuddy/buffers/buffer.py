@@ -103,7 +103,7 @@ class Buffer:
                 # Released just then, before it was served.
                 self._taken()
             address = address_of_node(self.attachment, N_HEADS + self.start)  # type: ignore  # noqa: F821
-            fill_buffer(view, pages, address, n_bytes, flags)  # type: ignore  # noqa: F821
+            fill_buffer(self.attachment, view, pages, address, n_bytes, flags)  # type: ignore  # noqa: F821
 
     @property
     def nbytes(self) -> int:
@@ -122,7 +122,9 @@ class Buffer:
 
     @property
     def view(self) -> memoryview:
-        """The bytes, as a writable memoryview. The view keeps the pages allocated.
+        """The bytes, as a memoryview. The view keeps the pages allocated.
+
+        It is writable, unless this process attached the arena with ``readonly=True``.
 
         Raises
         ------
@@ -178,6 +180,8 @@ class Buffer:
         kind = checked_dtype(dtype)
         checked = None if shape is None else sides_and_bytes(shape, kind)
         pages, n_bytes = self._taken()
+        if not cython.compiled and self.attachment.readonly:
+            pages = exported(pages, bytes_of_pages(pages))
         return array_over(pages, n_bytes, shape, checked, kind, order)  # type: ignore[no-any-return]
 
     def resize(self, nbytes: "int | str", /) -> bool:
@@ -451,6 +455,8 @@ class Buffer:
         own: u64 = bytes_of_pages(pages) >> self.attachment.page_bits
         # The directory stores the size of a kept buffer.
         if n != recorded or n != own or self._allocator.is_kept(node):
+            if n > recorded and self.attachment.readonly:
+                raise self._allocator.refusal(n)
             self.shrinking = n < recorded
             unseen = self.shrinking and self._is_unseen()
             again = n != own and not cython.compiled
@@ -503,6 +509,8 @@ def exported(pages: Any, n_bytes: u64) -> memoryview:
     view: memoryview = memoryview(pages)
     if not cython.compiled:
         view = view.cast("B")
+        if pages.attachment.readonly:
+            view = view.toreadonly()
     return view if n_bytes == cython.cast(u64, len(view)) else view[:n_bytes]
 
 

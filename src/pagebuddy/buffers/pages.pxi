@@ -16,9 +16,11 @@ cdef extern from *:
     void made_by_arenas "pb_made_by_arenas"(object type)
 
 
-cdef int fill_buffer(Py_buffer *view, object owner, u64 address, u64 n_bytes, int flags) except -1:
+cdef int fill_buffer(
+    ArenaState a, Py_buffer *view, object owner, u64 address, u64 n_bytes, int flags
+) except -1:
     """Export bytes; the consumer keeps their owner alive, and nothing else for certain."""
-    return PyBuffer_FillInfo(view, owner, at_address(address), n_bytes, 0, flags)
+    return PyBuffer_FillInfo(view, owner, at_address(address), n_bytes, a.readonly, flags)
 
 
 cdef inline object new_pages(ArenaState a, u64 n):

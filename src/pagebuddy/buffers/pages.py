@@ -84,7 +84,12 @@ if cython.compiled:
 
         def __getbuffer__(self, view: cython.pointer(Py_buffer), flags: cython.int) -> None:  # type: ignore  # noqa: F821
             fill_buffer(  # type: ignore  # noqa: F821
-                view, self, address_of_node(self.attachment, self.node), self.n_bytes, flags
+                self.attachment,
+                view,
+                self,
+                address_of_node(self.attachment, self.node),
+                self.n_bytes,
+                flags,
             )
 
 else:

@@ -207,6 +207,19 @@ class Mapped:
                     raise
         return max(before - os.fstat(self.fileno()).st_blocks, 0) * 512
 
+    def protect(self, offset: int) -> None:
+        """Let this process only read what is at an offset and behind it: a store there is fatal.
+
+        Raises ValueError if the offset is inside a page of the system.
+        """
+        mapping = self._open
+        if offset % self.grain:
+            raise ValueError(
+                f"this arena has pages of {self.grain} bytes of the machine, and one of them has its "
+                "tables and its data; attach it without readonly=True"
+            )
+        system.protect(mapping.address + offset, mapping.n_bytes - offset, system.READ_ONLY)
+
     def flush(self) -> None:
         """Do nothing: this memory is lost at a power cut anyway."""
 

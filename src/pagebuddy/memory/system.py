@@ -12,6 +12,7 @@ from functools import cache
 from struct import calcsize
 from typing import Any
 
+READ_ONLY = 0x1
 READ_WRITE = 0x1 | 0x2
 NO_ACCESS = 0
 
@@ -39,6 +40,7 @@ def _libc() -> Any:
     libc.mmap.restype = c_void_p
     libc.mmap.argtypes = (c_void_p, c_size_t, c_int, c_int, c_int, c_long)
     libc.munmap.argtypes = (c_void_p, c_size_t)
+    libc.mprotect.argtypes = (c_void_p, c_size_t, c_int)
     libc.madvise.argtypes = (c_void_p, c_size_t, c_int)
     libc.fallocate.argtypes = (c_int, c_int, c_long, c_long)
     libc.msync.argtypes = (c_void_p, c_size_t, c_int)
@@ -56,6 +58,12 @@ def map_shared(fd: int, n_bytes: int, protection: int) -> int:
 def unmap(address: int, n_bytes: int) -> None:
     """End a mapping that `map_shared` made. Raises OSError."""
     if _libc().munmap(address, n_bytes):
+        raise _error()
+
+
+def protect(address: int, n_bytes: int, protection: int) -> None:
+    """Change how this process may access whole pages of a mapping. Raises OSError."""
+    if _libc().mprotect(address, n_bytes, protection):
         raise _error()
 
 

@@ -399,7 +399,7 @@ class ArenaFuture(Future[_T]):
 
 def _begin_worker(arena: Any, group: int, first: Parcel, numpy_memory: bool) -> None:
     _POOL_ARENA[:] = [arena, group]
-    _FOR_NUMPY[:] = [arena] if numpy_memory else []
+    _FOR_NUMPY[:] = [arena] if numpy_memory and not arena._open.is_readonly else []
     initializer, initargs = first.opened()
     first.forget()
     _enter_numpy_memory()

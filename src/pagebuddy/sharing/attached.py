@@ -81,6 +81,10 @@ class Attached(Protocol):
     def figures(self) -> Figures:
         """Its slot, and the last fault that an operation found."""
 
+    @property
+    def is_readonly(self) -> bool:
+        """Whether this process may only read the pages."""
+
     def fileno(self) -> int:
         """The descriptor of the arena's file, or -1."""
 
@@ -91,6 +95,9 @@ class Attached(Protocol):
         *,
         node: int = 0,
         n_bytes: int = 0,
+        key: str = "",
+        namespace: int = 0,
+        replace: bool = False,
         entry: int = 0,
         ticket_index: int = 0,
         serial: int = 0,
@@ -119,6 +126,9 @@ class Attached(Protocol):
 
     def locks_by(self, kind: int) -> bool:
         """Whether the arena's lock is of this kind."""
+
+    def read_only(self) -> None:
+        """Only read the pages from now on, before there is a slot."""
 
     def lock_through(self, fd: int) -> None:
         """Take over a descriptor for the lock."""

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from pagebuddy.sharing.attached import Answer
 
 
-def key_words(key: str) -> memoryview:
-    """Return a key of at most 47 ASCII characters as words, padded with zeros."""
-    return memoryview(str.encode(key, "ascii").ljust(KEY_WORDS * 8, b"\0")).cast("Q")
+def key_words(key: str, namespace: int = 0) -> memoryview:
+    """Return a key of at most 47 ASCII characters as words, padded with zeros, and its namespace."""
+    text = str.encode(key, "ascii").ljust(KEY_WORDS * 8 - 1, b"\0")
+    return memoryview(text + bytes((namespace,))).cast("Q")
 
 
 # Shared by the many requests that have no key or no rows: nothing is stored there.
@@ -78,6 +79,7 @@ class Request:
         n_more_objects: int = 0,
         is_unseen: bool = False,
         key: str = "",
+        namespace: int = 0,
         replace: bool = False,
         entry: int = 0,
         ticket_index: int = 0,
@@ -107,7 +109,7 @@ class Request:
         self.generation = self.n_untouched = self.missing = self.n_ended = self.fault = 0
         self.n_buffers = self.n_kept = self.n_tickets = self.free_pages = self.longest_run = 0
         self.n_rows = rows
-        self.key_owner = key_words(key) if key else NO_KEY
+        self.key_owner = key_words(key, namespace) if key else NO_KEY
         self.rows_owner = memoryview(array("Q", bytes(8 * rows))) if rows else NO_ROWS
         self.key = words_of(self.key_owner)
         self.rows = words_of(self.rows_owner)
@@ -144,7 +146,7 @@ class Request:
     @property
     def key_text(self) -> str:
         """The key that was asked for."""
-        return bytes(self.key_owner).rstrip(b"\0").decode("ascii")
+        return bytes(self.key_owner)[:-1].rstrip(b"\0").decode("ascii")
 
     def rows_view(self) -> memoryview:
         """The words of `rows` that were stored, as they are."""

@@ -50,6 +50,7 @@ class ArenaState(State):
     words_of_holds: u64  # for each page
     data_address: u64
     page_bits: u64
+    readonly: cython.bint  # whether this process may only read the pages
 
     slot: u64  # 0 until this process has one
     my_word: u64  # in a buffer's holds
@@ -139,6 +140,15 @@ class ArenaState(State):
     def extent(self) -> tuple[int, int]:
         """The address of the first page in this process, and the size of all pages in bytes."""
         return self.data_address, self.total << self.page_bits
+
+    def read_only(self) -> None:
+        """Only read the pages from now on, before there is a slot."""
+        self.readonly = True
+
+    @property
+    def is_readonly(self) -> bool:
+        """Whether this process may only read the pages."""
+        return bool(self.readonly)
 
     def mind_holes(self, bits: memoryview, n_words: int) -> None:
         """From now on, check that words are backed before a store to them.

@@ -84,11 +84,17 @@ if not cython.compiled:
     # 63..32: the first entry of the bucket with this index; 31..0: the next entry in this one's bucket.
     ENTRY_BY_KEY = 2  # of entry 0, the low half: the first free entry; of a free one: the next
     ENTRY_BY_NODE = 3
-    ENTRY_KEY = 4  # 48 bytes, padded with zeros
+    ENTRY_KEY = 4  # 47 bytes, padded with zeros, and one for the namespace
     ENTRY_GENERATION = 10
     ENTRY_BYTES = 11
     ENTRY_KEPT = 12  # when it got this key: ms since 1970; the three words after it are spare
     KEY_WORDS = 6
+
+    # Namespaces of keys: what a key is for is in its last byte, so the same text may be used in each.
+    FOR_BUFFERS = 0
+    FOR_OBJECTS = 1
+    FOR_QUEUES = 2
+    FOR_TOPICS = 3
 
     # Entry 0 is the start of lists. One is left over in a full directory, so that a buffer can be kept
     # in place of another.
@@ -184,6 +190,7 @@ if not cython.compiled:
     OP_REAP_TICKETS = 21
     OP_RECORD = 22
     OP_LOOK_UP = 23
+    OP_FORGET = 24
 
     # Faults of arenas, besides the engine's; `failures.py` has their names.
     F_ORPHAN = 32

@@ -292,6 +292,18 @@ def test_keys_are_listed_with_size_age_and_holders(arena, name, pagebuddy_comman
     held.release()
 
 
+def test_objects_are_listed_with_their_kind(arena, name, pagebuddy_command):
+    arena.objects["weights"] = [1, 2]
+    arena.alloc(5, keep="weights").release()
+    _, text, _ = pagebuddy_command("keys", name)
+    heading, _, *rows = [line.split() for line in text.splitlines()]
+    assert heading == ["key", "kind", "size", "age", "holders"]
+    assert sorted(row[:2] for row in rows) == [["weights", "buffer"], ["weights", "object"]]
+    _, text, _ = pagebuddy_command("keys", name, "--json")
+    assert sorted(row["kind"] for row in json.loads(text)) == ["buffer", "object"]
+    arena.objects.clear()
+
+
 def test_long_names_do_not_wrap_the_table(pagebuddy_command):
     name = f"pagebuddy-{os.getpid()}-" + "x" * 70
     with Arena.create(name, "1 MiB") as arena:

@@ -153,5 +153,5 @@ def begin_child(a: ArenaState) -> cython.void:
         a.sticky = False
         a.fork_slot = 0
         if a.lock_kind == LOCK_MUTEX:
-            a.magazine = magazine_at(a.slot)
+            a.magazine = 0 if a.readonly else magazine_at(a.slot)
         store(a.slots, slot_at(a.slot) + SLOT_PID, own_pid())

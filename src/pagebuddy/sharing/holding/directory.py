@@ -73,8 +73,12 @@ def mixed(number: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def hash_of_key(key: cython.p_ulonglong) -> u64:
-    """The hash of a key: FNV-1a over the halves of its words up to one of zeros, mixed."""
+    """The hash of a key: FNV-1a over the halves of its words up to one of zeros, mixed.
+
+    The namespace, the last byte, is always part of it.
+    """
     number: u64 = 0xCBF2_9CE4
+    number ^= key[KEY_WORDS - 1] >> 56
     i: u64 = 0
     while i < KEY_WORDS and key[i]:
         number = low((number ^ low(key[i])) * 0x0100_0193)

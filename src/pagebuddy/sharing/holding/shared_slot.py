@@ -177,7 +177,7 @@ def have_slot_alone(a: ArenaState) -> cython.void:
     if a.lock_kind == LOCK_MUTEX:
         a.top_round = a.most_rounds = 0
         a.is_full = False
-        a.magazine = magazine_at(a.slot)
+        a.magazine = 0 if a.readonly else magazine_at(a.slot)
 
 
 @cython.nogil
@@ -256,7 +256,7 @@ def take_own_slot(a: ArenaState) -> cython.bint:
     if a.lock_kind == LOCK_MUTEX:
         a.top_round = a.most_rounds = 0
         a.is_full = False
-        a.magazine = magazine_at(slot)
+        a.magazine = 0 if a.readonly else magazine_at(slot)
     a.unsettled = MARKED_STILL
     end_marks(a, shares)
     return True

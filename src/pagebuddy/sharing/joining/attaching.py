@@ -106,23 +106,27 @@ def _made(engine: Engine, layout: Layout, medium: Medium) -> Attached:
         return a
 
 
-def attach(engine: Engine, medium: Mapped) -> Attached:
+def attach(engine: Engine, medium: Mapped, readonly: bool | None = None) -> Attached:
     """Attach the arena in a medium. If this process has it attached already, return that attachment.
 
-    Raises `CorruptMetadata` if it is not an arena, `OutOfSlots`, TimeoutError if another process has
-    been attaching for ten seconds, and ValueError if this process cannot use the arena's lock.
+    If `readonly`, the pages are only read; None means as they are attached already, else writable.
+    Raises ValueError if they are attached otherwise, or if this process cannot use the arena's lock;
+    `CorruptMetadata` if it is not an arena; `OutOfSlots`; TimeoutError if another process has been
+    attaching for ten seconds.
     """
     with _let_go_if_it_fails(medium):
-        return _attached(engine, medium)
+        return _attached(engine, medium, readonly)
 
 
-def _attached(engine: Engine, medium: Mapped) -> Attached:
+def _attached(engine: Engine, medium: Mapped, readonly: bool | None) -> Attached:
     state = current()
     with state.fork_gate:
         known = state.attached.get(_key(engine, medium))
         if known is not None and not known.is_ending():
             if known.medium.is_cut():
                 raise cut_off()
+            if readonly not in (None, known.is_readonly):
+                raise _attached_otherwise(known.is_readonly)
             _improve(known, medium)
             return known
         layout = Layout.read(_header(medium), medium.size)
@@ -131,6 +135,9 @@ def _attached(engine: Engine, medium: Mapped) -> Attached:
             if not medium.is_linked():
                 raise ArenaNotFound("the arena was unlinked while it was opened; attach it again")
             a = adopted(engine, layout, medium)
+            if readonly:
+                medium.protect(layout.data_at)
+                a.read_only()
             if lease.any_is_taken(medium.fileno(), layout.n_slots):
                 _check_namespace(a)
             else:
@@ -138,6 +145,14 @@ def _attached(engine: Engine, medium: Mapped) -> Attached:
             _take_slot(a)
         _remember(engine, medium, a)
         return a
+
+
+def _attached_otherwise(readonly: bool) -> ValueError:
+    has, asks = ("read-only", "writable") if readonly else ("writable", "read-only")
+    return ValueError(
+        f"this process has attached the arena {has} already, and cannot attach it {asks} as well; use "
+        f"readonly={readonly}, or first close the arena and drop all its buffers and arrays"
+    )
 
 
 def _improve(known: Attached, medium: Mapped) -> None:
@@ -167,22 +182,22 @@ def place_of(a: Attached) -> str:
     return "-" if kind == "-" else kind + cast("File | Named", a.medium).place
 
 
-def attach_place(place: str) -> Attached:
-    """Attach the arena at a place, by the engine in use."""
+def attach_place(place: str, readonly: bool | None = None) -> Attached:
+    """Attach the arena at a place, by the engine in use; see `attach`."""
     from pagebuddy.memory.file import File
     from pagebuddy.memory.named import Named
 
     return attach_medium(
-        Named.open(place[1:]) if place[:1] == Named.FOUND_BY else File.open(place[1:])
+        Named.open(place[1:]) if place[:1] == Named.FOUND_BY else File.open(place[1:]), readonly
     )
 
 
-def attach_medium(medium: Mapped) -> Attached:
+def attach_medium(medium: Mapped, readonly: bool | None = None) -> Attached:
     """Attach the arena in a medium, by the engine in use."""
     engine = current().engine
     if engine is None:
         raise RuntimeError("no engine is in use yet; import pagebuddy first")
-    return attach(engine, medium)
+    return attach(engine, medium, readonly)
 
 
 def is_nowhere(place: str) -> bool:

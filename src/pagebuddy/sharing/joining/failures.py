@@ -43,6 +43,11 @@ MAX_KEY = 47
 # About 31 years: longer waits are endless, because system calls refuse them.
 _MAX_WAIT_S = 1e9
 
+READ_ONLY = (
+    "this process attached the arena with readonly=True, which prevents this; let another process "
+    "do it, or close this arena and attach it without readonly"
+)
+
 _MEND = "the arena's recover() rebuilds everything but the records of live buffers"
 
 

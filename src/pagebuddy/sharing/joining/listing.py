@@ -14,6 +14,7 @@ from pagebuddy.sharing.system.alive import lease_is_gone, may_judge
 from pagebuddy.sharing.system.process import name_in
 from pagebuddy.sharing.words import (
     FIRST_WORD_SLOTS,
+    FOR_BUFFERS,
     KEY_WORDS,
     OP_BUFFERS,
     OP_ENTRIES,
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from pagebuddy.sharing.attached import Attached
 
 _ROWS_AT_ONCE = 256
+
+# What a key is for, by the number of its namespace.
+NAMESPACES = ("buffer", "object", "queue", "topic")
 
 # Faster than to set attributes: an arena may have a million buffers.
 _store = object.__setattr__
@@ -59,9 +63,22 @@ class BufferRow(Frozen):
         The number of its handles that were sent and not claimed yet.
     kept_at : float or None
         When it was kept under this key, in seconds since 1970 as of `time.time`; None if it is not kept.
+    kind : str or None
+        What it is kept as: ``"buffer"``, found by ``arena[key]``, or ``"object"``, found by
+        ``arena.objects[key]``; None if it is not kept.
     """
 
-    __slots__ = ("offset", "n_pages", "nbytes", "kept", "key", "holders", "tickets", "kept_at")
+    __slots__ = (
+        "offset",
+        "n_pages",
+        "nbytes",
+        "kept",
+        "key",
+        "holders",
+        "tickets",
+        "kept_at",
+        "kind",
+    )
     __match_args__: ClassVar[tuple[str, ...]] = __slots__
 
     offset: int
@@ -72,6 +89,7 @@ class BufferRow(Frozen):
     holders: tuple[int, ...]
     tickets: int
     kept_at: float | None
+    kind: str | None
 
     def __init__(
         self,
@@ -83,6 +101,7 @@ class BufferRow(Frozen):
         holders: tuple[int, ...],
         tickets: int,
         kept_at: float | None = None,
+        kind: str | None = None,
     ) -> None:
         _store(self, "offset", offset)
         _store(self, "n_pages", n_pages)
@@ -92,10 +111,11 @@ class BufferRow(Frozen):
         _store(self, "holders", holders)
         _store(self, "tickets", tickets)
         _store(self, "kept_at", kept_at)
+        _store(self, "kind", kind)
 
     def __setstate__(self, values: Iterable[object]) -> None:
         # Pickles of version 0.1 end with the tickets.
-        super().__setstate__([*values, None][: len(self.__slots__)])
+        super().__setstate__([*values, None, None][: len(self.__slots__)])
 
 
 class ProcessRow(Frozen):
@@ -183,7 +203,7 @@ def buffers_of(a: Attached) -> Iterator[BufferRow]:
     page_size = a.layout.page_size
     kept = _kept_of(a)
     for node, n, generation, holds in _spans_of(a):
-        key, nbytes, kept_at = kept.get((node, generation), (None, n * page_size, None))
+        key, nbytes, kept_at, kind = kept.get((node, generation), (None, n * page_size, None, None))
         yield BufferRow(
             offset=(node - N_HEADS) * page_size,
             n_pages=n,
@@ -193,12 +213,14 @@ def buffers_of(a: Attached) -> Iterator[BufferRow]:
             holders=tuple(holders_in(holds, a.layout.n_slots)),
             tickets=tickets_in(holds[0]),
             kept_at=kept_at,
+            kind=kind,
         )
 
 
-def keys_of(a: Attached) -> list[str]:
-    """Return the keys of kept buffers, in alphabetical order."""
-    return sorted(key for key, _, _ in _kept_of(a).values() if key)
+def keys_of(a: Attached, namespace: int = FOR_BUFFERS) -> list[str]:
+    """Return the keys of what is kept in a namespace, in alphabetical order."""
+    wanted = NAMESPACES[namespace]
+    return sorted(key for key, _, _, kind in _kept_of(a).values() if key and kind == wanted)
 
 
 def processes_of(a: Attached) -> list[ProcessRow]:
@@ -271,8 +293,18 @@ def _spans_of(a: Attached) -> Iterator[tuple[int, int, int, list[int]]]:
         node = request.answer["node"]
 
 
-def _kept_of(a: Attached) -> dict[tuple[int, int], tuple[str, int, float]]:
-    """The directory: key, bytes, and when it was kept, by node and generation."""
+def key_in(words: bytes) -> tuple[str, str]:
+    """The key in the bytes of an entry of the directory, and what it is for.
+
+    >>> key_in(b"it".ljust(47, b"\\0") + b"\\1")
+    ('it', 'object')
+    """
+    kind = NAMESPACES[words[-1]] if words[-1] < len(NAMESPACES) else "unknown"
+    return words[:-1].rstrip(b"\0").decode("ascii", "replace"), kind
+
+
+def _kept_of(a: Attached) -> dict[tuple[int, int], tuple[str, int, float, str]]:
+    """The directory: key, bytes, when it was kept, and as what, by node and generation."""
     width = 4 + KEY_WORDS
     found = {}
     entry = 1
@@ -281,8 +313,8 @@ def _kept_of(a: Attached) -> dict[tuple[int, int], tuple[str, int, float]]:
         a.perform(request, OP_ENTRIES)
         words = request.rows_view()
         for at in range(0, len(words), width):
-            key = words[at + 4 : at + width].tobytes().rstrip(b"\0").decode("ascii", "replace")
-            found[words[at], words[at + 1]] = key, words[at + 2], words[at + 3] / 1000
+            key, kind = key_in(words[at + 4 : at + width].tobytes())
+            found[words[at], words[at + 1]] = key, words[at + 2], words[at + 3] / 1000, kind
         entry = request.answer["entry"]
     return found
 

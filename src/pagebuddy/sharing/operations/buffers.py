@@ -275,6 +275,23 @@ def do_unkeep(a: ArenaState, r: Request) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
+def do_forget(a: ArenaState, r: Request) -> u64:
+    """Stop keeping what is kept under `key`; NO_PAGES if nothing is.
+
+    If `node` is not 0, only if that is the buffer: the caller holds it, so it is still the same.
+    """
+    index: u64 = find_key(a, r.key)
+    if index == 0:
+        return NO_PAGES
+    if r.node and a.entries[entry_at(index) + ENTRY_NODE] != r.node:
+        return NO_PAGES
+    forget(a, index)
+    return DONE
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
 def resize_buffer(
     a: ArenaState, node: u64, n_pages: u64, n_bytes: u64, is_unseen: cython.bint
 ) -> u64:

@@ -20,6 +20,7 @@ if not cython.compiled:
         answer_without_pages,
         do_alloc,
         do_find,
+        do_forget,
         do_join,
         do_keep,
         do_list_buffers,
@@ -51,6 +52,7 @@ if not cython.compiled:
         OP_DROP,
         OP_ENTRIES,
         OP_FIND,
+        OP_FORGET,
         OP_JOIN,
         OP_KEEP,
         OP_LOOK_UP,
@@ -123,6 +125,8 @@ def dispatch(a: ArenaState, r: Request, operation: u64) -> u64:
         return do_keep(a, r)
     elif operation == OP_UNKEEP:
         return do_unkeep(a, r)
+    elif operation == OP_FORGET:
+        return do_forget(a, r)
     elif operation == OP_RESIZE:
         return do_resize(a, r)
     elif operation == OP_TAKE_FREE:
@@ -179,6 +183,8 @@ def run_operation(a: ArenaState, r: Request, operation: u64, milliseconds: u64) 
 @cython.cfunc
 def alloc_pages(a: ArenaState, n: u64, n_bytes: u64) -> u64:
     """Allocate without waiting: a new buffer's node, or an answer. The caller has the GIL."""
+    if a.readonly:
+        return NO_PAGES
     node: u64 = draw(a, n)
     if node:
         if is_held_by_me_alone(a, node):

@@ -30,11 +30,11 @@ def keys_command(
         bool, typer.Option("--json", help="Print a list as JSON, with one object per key.")
     ] = False,
 ) -> None:
-    """List the keys of an arena's kept buffers.
+    """List the keys of an arena's kept buffers and objects.
 
     For each key: the size of its buffer, the time since it was kept under this key, and the
-    processes that hold it now; with --json also its offset. Reads the arena without attaching or
-    locking.
+    processes that hold it now; with --json also its offset. If there are objects, also the kind of
+    each. Reads the arena without attaching or locking.
 
     \b
       pagebuddy keys frames
@@ -93,7 +93,8 @@ def _holders(row: BufferRow, names: dict[int, str]) -> str:
 def _print_narrow(rows: list[BufferRow], names: dict[int, str], console: Console) -> None:
     for row in rows:
         console.print(Text(shown(row.key or ""), style="bold"))
-        told = f"{in_bytes(row.nbytes)}, kept {in_time(_age_of(row))} ago"
+        kind = "" if row.kind == "buffer" else f"{row.kind}, "
+        told = f"{kind}{in_bytes(row.nbytes)}, kept {in_time(_age_of(row))} ago"
         if row.holders:
             told += f", held by {shown(_holders(row, names))}"
         console.print(Padding(Text(told), (0, 0, 0, 2)))
@@ -101,12 +102,16 @@ def _print_narrow(rows: list[BufferRow], names: dict[int, str], console: Console
 
 def _table(rows: list[BufferRow], names: dict[int, str]) -> Table:
     table = listing()
+    has_kinds = any(row.kind != "buffer" for row in rows)
     add_names(table, "key")
+    if has_kinds:
+        table.add_column(Text("kind"))
     add_figures(table, "size", "age")
     add_names(table, "holders")
     for row in rows:
         table.add_row(
             name_cell(row.key or ""),
+            *([row.kind or ""] if has_kinds else []),
             in_bytes(row.nbytes),
             in_time(_age_of(row)),
             name_cell(_holders(row, names) or "-"),

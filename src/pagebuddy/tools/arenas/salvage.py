@@ -11,6 +11,7 @@ from urllib.parse import quote
 import numpy as np
 
 from pagebuddy.core.words import N_HEADS
+from pagebuddy.sharing.joining.listing import key_in
 from pagebuddy.sharing.words import (
     ENTRY_BYTES,
     ENTRY_GENERATION,
@@ -82,9 +83,9 @@ def _kept(
     table = entries.reshape(-1, ENTRY_WORDS)
     kept = {}
     for entry in table[table[:, ENTRY_STATE] != 0]:
-        key = entry[ENTRY_KEY : ENTRY_KEY + KEY_WORDS].tobytes().rstrip(b"\0")
+        key, _ = key_in(entry[ENTRY_KEY : ENTRY_KEY + KEY_WORDS].tobytes())
         place = int(entry[ENTRY_NODE]), int(entry[ENTRY_GENERATION])
-        kept[place] = key.decode("ascii", "replace"), int(entry[ENTRY_BYTES])
+        kept[place] = key, int(entry[ENTRY_BYTES])
     return kept
 
 
