@@ -18,6 +18,7 @@ LEAST = {
     "entries": 0,
     "keys": 0,
     "replacements": 0,
+    "receivers": 1,
     "threads": 1,
 }
 
@@ -57,6 +58,9 @@ class Configuration:
     """Threads of each process that is attached at the start: 1 or 2."""
     replacements: int = 1
     """How often in a row a key or a buffer may be kept again."""
+    receivers: int = 1
+    """Maximum number of claims of a ticket. If more than one, tickets are also sent that can be claimed
+    any number of times."""
     fork: bool = True
     """Whether processes fork."""
     withdraw: bool = False
