@@ -6,6 +6,7 @@ import os
 import sys
 import time
 
+from pagebuddy.sharing.system.clock import clock_ms
 from pagebuddy.sharing.words import (
     SLOT_NAME,
     SLOT_NAME_WORDS,
@@ -61,7 +62,7 @@ def name_in(slot: memoryview) -> str:
 
 def now() -> int:
     """Return the time in ms, by CLOCK_MONOTONIC, which is the same in every process."""
-    return time.monotonic_ns() // 1_000_000
+    return clock_ms()
 
 
 def wall_clock() -> int:
