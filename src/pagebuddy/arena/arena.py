@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 
 from pagebuddy.arena import making
@@ -492,6 +493,10 @@ class Arena(ArenaView):
     def _begin(self, attachment: Any) -> None:
         self._attachment: Attachment | None = attachment
         self._source: Any = None
+        if "numpy" in sys.modules:
+            from pagebuddy.buffers.forking_pickler import teach
+
+            teach()
         if type(self).alloc is _ALLOC:
             # Found before the method of this name: one call of C instead of two Python frames.
             self._source = self._engine.BufferSource(attachment)
@@ -1044,9 +1049,9 @@ class Arena(ArenaView):
         The bytes are a pickle of protocol 5 with its buffers out of band (PEP 574).
 
         A receiver counts when it loads the bytes, whether that succeeds or not. If it is killed
-        meanwhile, one receiver too many may be able to load them, never one too few. What has expired is freed when
-        a process attaches, reaps, or finds too little room. The time does not advance while the machine
-        is suspended, and starts again if it restarts.
+        meanwhile, one receiver too many may be able to load them, never one too few. What has expired is
+        freed when a process attaches, reaps, or finds too little room. The time does not advance while
+        the machine is suspended, and starts again if it restarts.
 
         Examples
         --------

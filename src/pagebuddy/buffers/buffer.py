@@ -349,8 +349,8 @@ class Buffer:
     def handle(self, *, receivers: Any = 1, expires: Any = None) -> Any:
         """Return the pickle of this buffer for several receivers, or for a limited time.
 
-        A process that unpickles it gets a `Buffer` with the same pages. ``pickle.dumps(buffer)`` does the
-        same for one receiver, without a limit.
+        A process that unpickles it gets a `Buffer` with the same pages. ``pickle.dumps(buffer)`` does
+        the same for one receiver, without a limit.
 
         Parameters
         ----------

@@ -272,6 +272,8 @@ cdef object quick_array(
         if SOUGHT_NUMPY:
             return None
         try:
+            # As for arrays that are made without C.
+            numpy()
             import_module("pagebuddy._numpy")
         except Exception:
             pass
