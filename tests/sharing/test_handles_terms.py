@@ -104,6 +104,23 @@ def test_after_a_restart_of_the_clock_a_handle_lives_its_whole_life_again(arena)
     assert pickle.loads(handle).nbytes == 5
 
 
+def test_an_allocation_without_room_names_the_unclaimed_handles(Arena):
+    arena = Arena(4 * PAGE)
+    handles = [buffer.handle() for buffer in (arena.alloc(PAGE), arena.alloc(2 * PAGE))]
+    make_old(arena, 5_000)
+    with pytest.raises(
+        OutOfPages, match=r"2 handles that nobody claimed keep 12288 bytes"
+    ) as caught:
+        arena.alloc(2 * PAGE)
+    error = caught.value
+    assert (error.unclaimed, error.unclaimed_bytes) == (2, 3 * PAGE)
+    assert error.unclaimed_age >= 5
+    again = pickle.loads(pickle.dumps(error))
+    assert (again.unclaimed_age, str(again)) == (error.unclaimed_age, str(error))
+    for handle in handles:
+        pickle.loads(handle)
+
+
 def test_dumps_for_several_receivers(arena):
     np = pytest.importorskip("numpy")
     data = arena.dumps({"a": arena.zeros(1000), "b": np.ones(1000)}, receivers=2, expires=60)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pagebuddy.core import stand_in as cython
 from pagebuddy.errors import OutOfPages
 from pagebuddy.memory import sizes
-from pagebuddy.sharing.joining import backing, failures
+from pagebuddy.sharing.joining import backing, failures, unclaimed_handles
 from pagebuddy.sharing.system import descriptors
 
 if not cython.compiled:
@@ -393,8 +393,16 @@ class Attachment(ArenaState):
         where = "" if request.align == 1 else f"at a multiple of {request.align} pages"
         figures: Request = Request(rows=64)
         self.perform(figures, OP_MEASURE)
+        senders = unclaimed_handles.senders_of(self)
         return OutOfPages(
-            request.n_pages, figures.free_pages, figures.longest_run, self.layout.page_size, where
+            request.n_pages,
+            figures.free_pages,
+            figures.longest_run,
+            self.layout.page_size,
+            where,
+            unclaimed=sum(sender.n_handles for sender in senders),
+            unclaimed_bytes=sum(sender.n_bytes for sender in senders),
+            unclaimed_age=senders[0].age_s if senders else 0.0,
         )
 
     def joined(self, offset: int) -> Buffer:

@@ -88,15 +88,9 @@ class Unclaimed:
         node: u64 = node_of_pages(a, pages)
         if nbytes is not None:
             n_bytes = nbytes
-        request: Request = Request(
-            node,
-            0,
-            n_bytes,
-            now_ms=now(),
-            group=self._group,
-            n_claims=self._n_claims,
-            life_ms=self._life_ms,
-        )
+        request: Request = Request(node, 0, n_bytes, now_ms=now(), group=self._group)
+        request.n_claims = self._n_claims
+        request.life_ms = self._life_ms
         self._rows.append(None)
         try:
             try:
