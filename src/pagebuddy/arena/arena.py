@@ -1066,9 +1066,9 @@ class Arena(ArenaView):
         """
         from pagebuddy.exchange.dumping import dump
 
-        if type(receivers) is int and receivers == 1 and expires is None:
+        if receivers == 1 and type(receivers) is int and expires is None and not readonly:
             # Most calls.
-            return dump(self, obj, readonly=bool(readonly))
+            return dump(self, obj)
         from pagebuddy.sharing.joining.sending import terms
 
         n_claims, life_ms = terms(receivers, expires)

@@ -29,27 +29,27 @@ def dump(
 ) -> bytes:
     """Return the bytes that `load` takes; its handles have these terms, as in a `Request`.
 
-    If it has more than `most` bytes, they lie in the arena as well.
-
-    Raises what pickling raises, `OutOfPages` and `OutOfTickets`; then no handle stays.
+    If it has more than `most` bytes, they lie in the arena as well. Raises what pickling raises,
+    `OutOfPages` and `OutOfTickets`; then no handle stays.
     """
-    message = _packed(arena, thing, most, arena._open.unclaimed(0, n_claims, life_ms), readonly)
-    return message.handed()  # type: ignore[no-any-return]
+    return packed(arena, thing, most, 0, n_claims, life_ms, readonly).handed()  # type: ignore[no-any-return]
 
 
-def packed(arena: Any, thing: Any, most: int | None = None, group: int = 0) -> Unclaimed:
+def packed(
+    arena: Any,
+    thing: Any,
+    most: int | None = None,
+    group: int = 0,
+    n_claims: int = 1,
+    life_ms: int = 0,
+    readonly: bool = False,
+) -> Unclaimed:
     """Return the message of `dump`. Its handles end with it, unless it is sent or handed over.
 
-    If it has more than `most` bytes, they lie in the arena as well. If `group` is not 0,
-    `Attachment.end_group` ends the handles that a process left behind.
+    If `group` is not 0, `Attachment.end_group` ends those that a process left behind.
     """
-    return _packed(arena, thing, most, arena._open.unclaimed(group), False)
-
-
-def _packed(
-    arena: Any, thing: Any, most: int | None, unclaimed: Unclaimed, readonly: bool
-) -> Unclaimed:
     a = arena._open
+    unclaimed: Unclaimed = a.unclaimed(group, n_claims, life_ms)
     cargo = None
     if type(thing) in _PLAIN:
         pickled = pickle.dumps(thing, 5)
