@@ -20,6 +20,7 @@ Arena           memory that processes share: allocate, find by key, send, inspec
 Buffer          one allocation with its bytes
 ArenaExecutor   a process pool that passes arrays without copies
 ArenaQueue      a queue between processes; `Arena.queue` makes one
+share_arrays    whether multiprocessing sends arrays as handles
 BuddyAllocator  the page allocator alone, for memory of any kind
 PageRanges      the pages that a `BuddyAllocator` manages
 Stats, ArenaStats  figures of an allocator, and of an arena
@@ -51,6 +52,7 @@ from pagebuddy.errors import (
 )
 
 if _typing.TYPE_CHECKING:
+    from pagebuddy.buffers.forking_pickler import share_arrays
     from pagebuddy.exchange.queue import ArenaQueue
     from pagebuddy.pool.executor import ArenaExecutor
 
@@ -78,6 +80,7 @@ __all__ = [
     "ArenaNotFound",
     "ArenaClosed",
     "ArenaSizeWarning",
+    "share_arrays",
     "__version__",
 ]
 
@@ -90,6 +93,8 @@ if not _typing.TYPE_CHECKING:
             from pagebuddy.pool.executor import ArenaExecutor as found
         elif name == "ArenaQueue":
             from pagebuddy.exchange.queue import ArenaQueue as found
+        elif name == "share_arrays":
+            from pagebuddy.buffers.forking_pickler import share_arrays as found
         else:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         globals()[name] = found

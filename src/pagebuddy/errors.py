@@ -58,6 +58,12 @@ class OutOfPages(PageBuddyError, MemoryError):
         Where the pages had to be, for the message: ``"below page 256"``.
     reason : str, optional
         What is full and what to do, for the message. By default the message gives the free pages.
+    unclaimed : int, optional
+        How many handles of the arena are not claimed.
+    unclaimed_bytes : int, optional
+        Bytes that these handles keep.
+    unclaimed_age : float, optional
+        How long ago the oldest of them was sent, in seconds.
 
     Attributes
     ----------
@@ -74,6 +80,12 @@ class OutOfPages(PageBuddyError, MemoryError):
         Where the pages had to be; empty if they could be anywhere.
     reason : str
         What is full, if it is not the arena: a file system, with its size and what to do. Else empty.
+    unclaimed : int
+        How many handles of the arena are not claimed; 0 if there is no arena.
+    unclaimed_bytes : int
+        Bytes that these handles keep.
+    unclaimed_age : float
+        How long ago the oldest of them was sent, in seconds.
 
     Examples
     --------
@@ -94,6 +106,9 @@ class OutOfPages(PageBuddyError, MemoryError):
         page_size: int | None = None,
         where: str = "",
         reason: str = "",
+        unclaimed: int = 0,
+        unclaimed_bytes: int = 0,
+        unclaimed_age: float = 0.0,
     ) -> None:
         self.requested = requested
         self.free = free
@@ -101,7 +116,11 @@ class OutOfPages(PageBuddyError, MemoryError):
         self.page_size = page_size
         self.where = where
         self.reason = reason
-        super().__init__(requested, free, largest_free, page_size, where, reason)
+        self.unclaimed = unclaimed
+        self.unclaimed_bytes = unclaimed_bytes
+        self.unclaimed_age = unclaimed_age
+        told = (unclaimed, unclaimed_bytes, unclaimed_age) if unclaimed else ()
+        super().__init__(requested, free, largest_free, page_size, where, reason, *told)
 
     def __str__(self) -> str:
         asked, free, largest = map(self._amount, (self.requested, self.free, self.largest_free))
@@ -114,6 +133,13 @@ class OutOfPages(PageBuddyError, MemoryError):
             advice = "ask for less at once, or free the pages between the free runs"
         else:
             advice = "free something first, or ask for less"
+        if self.unclaimed:
+            handles = "1 handle" if self.unclaimed == 1 else f"{self.unclaimed} handles"
+            advice += (
+                f". {handles} that nobody claimed keep {self.unclaimed_bytes} bytes, the oldest for "
+                f"{self.unclaimed_age:.0f} s; claim them, send with expires=, or end them with "
+                "reap(unclaimed_after=seconds)"
+            )
         return f"no room for {asked}{where}: {free} free, longest free run {largest}; {advice}"
 
     def _amount(self, n_pages: int) -> str:

@@ -21,6 +21,7 @@ _HOMES = {
     "as_it_is": "pagebuddy.exchange.remaking",
     "remade_view": "pagebuddy.exchange.remaking",
     "remade_array": "pagebuddy.exchange.remaking",
+    "array_of_handle": "pagebuddy.buffers.forking_pickler",
     "PageRanges": "pagebuddy.allocator.ranges",
     "Stats": "pagebuddy.allocator.stats",
     "ArenaStats": "pagebuddy.arena.stats",

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from pagebuddy.core.words import H_COUNTS
-from pagebuddy.errors import BadFree
+from pagebuddy.errors import BadFree, StaleHandle
 from pagebuddy.memory.anonymous import Anonymous
 from pagebuddy.memory.named import Named
 from pagebuddy.sharing.joining import attaching, listing
@@ -27,6 +27,9 @@ from pagebuddy.sharing.words import (
     SLOT_MAGAZINE,
     SLOT_STICKY,
     SLOT_WORDS,
+    TICKET_CLAIMS,
+    TICKET_SENT,
+    TICKET_WORDS,
 )
 from verification.stepping import copy_of, kill_at_work, steps_of, words_after_each_change
 
@@ -158,6 +161,13 @@ CHANGES = {
     "leave shared slot": 5,
 }
 
+# With a handle for two receivers, and one that has expired.
+TERMS = {
+    "send to several": lambda arena: arena.held[0].handle(receivers=2, expires=60),
+    "claim one of several": lambda arena: arena.held.append(pickle.loads(arena.several)),
+    "expire": lambda arena: arena.reap(),
+}
+
 # Another process has a few rounds, which these operations take out of its magazine.
 TAKING = {
     "stats": lambda arena: arena.stats(),
@@ -225,13 +235,36 @@ def truth_of(arena, words):
     ],
 )
 def test_a_process_killed_at_any_instruction_leaves_whole_commits(arena, name):
+    check_commits(arena, OPERATIONS[name], CHANGES.get(name, 1))
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_a_process_killed_at_a_handle_with_terms_leaves_whole_commits(arena, name):
+    arena.several = arena.held[3].handle(receivers=2)
+    sent = arena.alloc(2 * PAGE).handle(expires=60)
+    layout = arena._attachment.layout
+    # The third ticket.
+    arena._attachment.memory[layout.tickets_at + 2 * TICKET_WORDS + TICKET_SENT] -= 60_000
+    claims = layout.tickets_at + TICKET_WORDS + TICKET_CLAIMS
+    states = check_commits(arena, TERMS[name], 1)
+    left = [memoryview(state).cast("Q")[claims] for state in states]
+    assert set(left) == ({2, 1} if name.startswith("claim") else {2})
+    if name.startswith("claim"):
+        # The one that claimed died: the handle is as good as before, or has a receiver less.
+        assert pickle.loads(arena.several).nbytes == arena.held[3].nbytes
+    with pytest.raises(StaleHandle):
+        pickle.loads(sent)
+
+
+def check_commits(arena, operation, most):
+    """Check that an operation has at most so many commits, wherever it is killed. Return all words."""
     truths = []
-    words = steps_of(arena, lambda: OPERATIONS[name](arena))
+    words = list(steps_of(arena, lambda: operation(arena)))
     for state in words:
         truth = truth_of(arena, state)
         if not truths or truth != truths[-1]:
             truths.append(truth)
-    assert len(truths) - 1 <= CHANGES.get(name, 1)
+    assert len(truths) - 1 <= most
     # Whatever the dead process had begun, its parent still holds what it held.
     held = {buffer.offset for buffer in arena.held}
     for truth in truths:
@@ -240,6 +273,7 @@ def test_a_process_killed_at_any_instruction_leaves_whole_commits(arena, name):
     assert arena.reap() >= 1
     arena.verify()
     assert {row.offset for row in arena.buffers() if 1 in row.holders} == held
+    return words
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,16 @@ from verification.sharing_model import Configuration, Flaw, search
 EVERY_DAY = {"procs": 2, "slots": 2, "deaths": 1}
 TWO = {**EVERY_DAY, "ticks": 0, "sends": 0, "allocs": 1}
 
+RECEIVERS = {
+    **TWO,
+    "born": 2,
+    "ticks": 1,
+    "sends": 1,
+    "receivers": 2,
+    "withdraw": True,
+    "fork": False,
+}
+
 MAGAZINES = {**TWO, "deaths": 0, "fork": False, "magazines": True, "join": True}
 TRIMS = {**TWO, "fork": False, "trims": 1}
 TRIMS_SHARED = {**TWO, "born": 1, "slots": 1, "trims": 1}
@@ -25,6 +35,7 @@ WORLDS = {
     "every day": (EVERY_DAY, (39_779, 87_542)),
     "forked": ({**TWO, "born": 1}, (3_268, 4_789)),
     "withdrawn": ({**TWO, "ticks": 1, "sends": 1, "withdraw": True}, (7_184, 15_756)),
+    "many receivers": (RECEIVERS, (21_534, 49_338)),
     "kept": ({**TWO, "entries": 1}, (14_689, 37_380)),
     "resized": ({**TWO, "born": 1, "pages": 2, "resize": True}, (16_841, 29_104)),
     "detached": ({**TWO, "detach": True}, (4_395, 10_024)),
@@ -74,6 +85,8 @@ DAMAGE = {
         "free list disagrees",
     ),
     Flaw.ALLOC_ADDS_HOLD: ({**SMALL, "born": 2, "allocs": 2, "fork": False}, "page lost"),
+    Flaw.CLAIM_NOT_COUNTED: ({**ALONE, "receivers": 2}, "claimed too often"),
+    Flaw.CLAIM_ENDS_TICKET: ({**ALONE, "receivers": 2}, "although claims are left"),
     Flaw.WITHDRAW_NO_SERIAL: ({**SENDER, "sends": 2}, "the wrong ticket is withdrawn"),
     Flaw.WITHDRAW_IGNORES_HOLDERS: (SENDER, "whose block is gone"),
     Flaw.WITHDRAW_LEAVES_BUFFER: (SENDER, "without a holder or ticket"),

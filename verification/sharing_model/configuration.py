@@ -19,6 +19,7 @@ LEAST = {
     "keys": 0,
     "replacements": 0,
     "trims": 0,
+    "receivers": 1,
     "threads": 1,
 }
 
@@ -60,6 +61,9 @@ class Configuration:
     """How often in a row a key or a buffer may be kept again."""
     trims: int = 0
     """Maximum number of free pages that are returned to the system. Each is a piece of its own."""
+    receivers: int = 1
+    """Maximum number of claims of a ticket. If more than one, tickets are also sent that can be claimed
+    any number of times."""
     fork: bool = True
     """Whether processes fork."""
     withdraw: bool = False
@@ -87,6 +91,8 @@ class Configuration:
             raise ValueError(f"threads is {self.threads}; give 1 or 2")
         if self.trims and self.threads > 1:
             raise ValueError("a fork while another thread trims is not modelled; give one thread")
+        if self.groups and self.receivers > 1:
+            raise ValueError("tickets of a group for several receivers are not modelled")
         if self.groups and self.detach:
             raise ValueError("groups and detach have no end of generations; give one of them")
         if self.born > min(self.procs, self.slots):

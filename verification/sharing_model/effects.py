@@ -33,8 +33,10 @@ UNSEEN = {
     "next_incarnation",
     "view",
     "claimed",
+    "refused",
     "handle",
     "withdrawn",
+    "ended",
     "kept",
     "unkept",
     "missing",
@@ -141,15 +143,39 @@ def hand_out(state: State, i: int, step: Step) -> State:
 
 
 def note_claim(state: State, i: int, step: Step) -> State:
-    if step.value in state.claimed:
-        raise Violation("handle claimed twice")
+    """Count a claim. A handle that can be claimed any number of times is not counted."""
+    if step.at == 0:
+        return state
+    if state.claimed.count(step.value) >= step.at:
+        raise Violation("handle claimed twice" if step.at == 1 else "handle claimed too often")
     return state._replace(claimed=tuple(sorted((*state.claimed, step.value))))
 
 
+def note_refusal(state: State, i: int, step: Step) -> State:
+    """Check that no claims were left. A process that died may have used one without a view.
+
+    Not checked for handles of one receiver.
+    """
+    used = state.claimed.count(step.value) + state.deaths
+    if (step.at > 1 and used < step.at) or (step.at == 0 and step.value not in state.claimed):
+        raise Violation("a claim is refused although claims are left")
+    return state
+
+
 def note_withdrawal(state: State, i: int, step: Step) -> State:
-    if state.words.tickets[step.at] != step.value:
+    standing = state.words.tickets[step.at]
+    if standing is None or not standing.same(step.value):
         raise Violation("the wrong ticket is withdrawn")
     return state
+
+
+def note_end(state: State, i: int, step: Step) -> State:
+    """Count all claims that were left of a ticket of several receivers as used."""
+    tickets = [handle.ticket for handle in state.handles if handle.ticket.serial == step.value]
+    if not tickets or tickets[0].left == 1:
+        return state
+    used = (step.value,) * max(step.at, 1)
+    return state._replace(claimed=tuple(sorted((*state.claimed, *used))))
 
 
 def note_kept(state: State, i: int, step: Step) -> State:
@@ -278,7 +304,9 @@ EFFECTS: dict[str, Callable[[State, int, Step], State]] = {
     "next_serial": count_serial,
     "handle": hand_out,
     "claimed": note_claim,
+    "refused": note_refusal,
     "withdrawn": note_withdrawal,
+    "ended": note_end,
     "kept": note_kept,
     "unkept": note_unkept,
     "missing": note_missing,

@@ -38,6 +38,8 @@ class Flaw(Enum):
     CHUNKED_RECHECK = "chunked_recheck"
     BUSY_CLEARED_BEFORE_RECOVER = "busy_cleared_before_recover"
     ALLOC_ADDS_HOLD = "alloc_adds_hold"
+    CLAIM_NOT_COUNTED = "claim_not_counted"
+    CLAIM_ENDS_TICKET = "claim_ends_ticket"
     WITHDRAW_NO_SERIAL = "withdraw_no_serial"
     WITHDRAW_IGNORES_HOLDERS = "withdraw_ignores_holders"
     WITHDRAW_LEAVES_BUFFER = "withdraw_leaves_buffer"
@@ -111,6 +113,8 @@ RULES = {
     Flaw.CHUNKED_RECHECK: "a reap in pieces also compares the slot's generation after each relock",
     Flaw.BUSY_CLEARED_BEFORE_RECOVER: "recovery clears busy last",
     Flaw.ALLOC_ADDS_HOLD: "an allocation overwrites its holds: a reap walks live buffers only",
+    Flaw.CLAIM_NOT_COUNTED: "a ticket is claimed at most as often as its sender allowed",
+    Flaw.CLAIM_ENDS_TICKET: "a claim ends a ticket only if it is the last one",
     Flaw.WITHDRAW_NO_SERIAL: "withdrawing or expiring a ticket compares its serial",
     Flaw.WITHDRAW_IGNORES_HOLDERS: "ending a ticket frees the buffer only if it has no holder",
     Flaw.WITHDRAW_LEAVES_BUFFER: "ending a ticket frees the buffer if it has no holder",

@@ -144,11 +144,16 @@ def wishes_of_buffers(state: State, i: int, configuration: Configuration) -> Ite
             yield Move("wants", i, Operation("send", buffer))
             if configuration.groups:
                 yield Move("wants", i, Operation("send", buffer, 1))
+            if configuration.receivers > 1:
+                for receivers in (0, *range(2, configuration.receivers + 1)):
+                    yield Move("wants", i, Operation("send", buffer, receivers))
         if configuration.resize:
             yield Move("wants", i, Operation("grow", buffer))
             yield Move("wants", i, Operation("shrink", buffer))
     for handle in state.handles:
-        yield Move("wants", i, Operation("claim", *handle))
+        # Otherwise a process could claim such a handle for ever.
+        if handle.ticket.left or not state.processes[i].views_of(handle.ticket.buffer):
+            yield Move("wants", i, Operation("claim", *handle))
         if configuration.withdraw:
             yield Move("wants", i, Operation("withdraw", *handle))
     if configuration.groups and any(state.words.tickets):

@@ -52,7 +52,13 @@ class Ticket(NamedTuple):
 
     serial: int
     buffer: Buffer
+    left: int = 1
+    """How many claims are left; in a handle: how many there were at first. 0: any number."""
     sender: Sender | None = None
+
+    def same(self, other: Ticket) -> bool:
+        """Return whether both are the same ticket, however many claims are left."""
+        return self[:2] == other[:2]
 
 
 class Entry(NamedTuple):

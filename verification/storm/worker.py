@@ -93,12 +93,23 @@ class Worker:
             self.wrong(f"wrong bytes in {buffer}")
 
     def hand_over(self) -> None:
-        """Send a handle of a buffer to any other worker, and sometimes release the buffer."""
+        """Send a handle of a buffer to any other workers, and sometimes release the buffer.
+
+        Some handles are for several receivers, and some expire before they are received.
+        """
         buffer = self.some()
         if buffer is None:
             return
         try:
-            self.sending.send(pickle.dumps(buffer))
+            receivers = self.random.choice((1, 1, 2, 3))
+            if self.random.random() < 0.5:
+                self.sending.send(pickle.dumps(buffer))
+            elif self.random.random() < 0.7:
+                handle = buffer.handle(receivers=receivers, expires=self.random.random())
+                for _ in range(receivers):
+                    self.sending.send(handle)
+            else:
+                self.sending.send(buffer.handle(receivers=None, expires=self.random.random() / 10))
         except (BlockingIOError, OutOfTickets):
             # It is not sent. The ticket is ended later by a reap.
             return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 
 from pagebuddy.arena import making
@@ -505,6 +506,10 @@ class Arena(ArenaView):
     def _begin(self, attachment: Any) -> None:
         self._attachment: Attachment | None = attachment
         self._source: Any = None
+        if "numpy" in sys.modules:
+            from pagebuddy.buffers.forking_pickler import teach
+
+            teach()
         if type(self).alloc is _ALLOC:
             # Found before the method of this name: one call of C instead of two Python frames.
             self._source = self._engine.BufferSource(attachment)
@@ -1049,7 +1054,14 @@ class Arena(ArenaView):
 
     # -- sending ---------------------------------------------------------------------------------
 
-    def dumps(self, obj: Any) -> bytes:
+    def dumps(
+        self,
+        obj: Any,
+        *,
+        receivers: int | None = 1,
+        expires: float | None = None,
+        readonly: bool = False,
+    ) -> bytes:
         """Serialize an object to a few bytes; its buffers stay in the arena.
 
         Arrays, data frames, Arrow tables and memoryviews in this arena, and slices and views of them,
@@ -1060,15 +1072,30 @@ class Arena(ArenaView):
         ----------
         obj : object
             Any object that can be pickled.
+        receivers : int, optional
+            How many times the bytes can be loaded, from 1 to 2**32 - 1; None for any number until they
+            expire. All receivers share the same memory, and see what one of them stores there.
+            Default: 1.
+        expires : float, optional
+            Seconds after which the bytes cannot be loaded any more, and the arena no longer keeps the
+            buffers for them. By default they do not expire, and `receivers` must be a number.
+        readonly : bool, optional
+            Whether receivers get arrays with ``writeable=False`` and read-only memoryviews. A `Buffer`
+            that is sent itself arrives as it is. Default: False.
 
         Returns
         -------
         bytes
-            To be given to `loads` of the same arena once, in any process. Until then the arena keeps the
+            To be given to `loads` of the same arena, in any process. Until then the arena keeps the
             buffers; see ``reap(unclaimed_after=...)``.
 
         Raises
         ------
+        ValueError
+            If `receivers` is None without `expires`; if `receivers` is less than 1 or too large, or
+            `expires` not more than 0, infinite or NaN.
+        TypeError
+            If `receivers` or `expires` has a wrong type.
         OutOfPages
             If there is no room for a copy.
         OutOfTickets
@@ -1080,16 +1107,31 @@ class Arena(ArenaView):
         -----
         The bytes are a pickle of protocol 5 with its buffers out of band (PEP 574).
 
+        A receiver counts when it loads the bytes, whether that succeeds or not. If it is killed
+        meanwhile, one receiver too many may be able to load them, never one too few. What has expired is
+        freed when a process attaches, reaps, or finds too little room. The time does not advance while
+        the machine is suspended, and starts again if it restarts.
+
         Examples
         --------
         >>> arena = Arena("1 MiB")
         >>> data = arena.dumps({"frame": arena.zeros((100, 100), "u1")})
         >>> arena.loads(data)["frame"].shape
         (100, 100)
+
+        >>> data = arena.dumps(arena.zeros(3), receivers=2, expires=60, readonly=True)
+        >>> arena.loads(data), arena.loads(data).flags.writeable
+        (array([0., 0., 0.]), False)
         """
         from pagebuddy.exchange.dumping import dump
 
-        return dump(self, obj)
+        if receivers == 1 and type(receivers) is int and expires is None and not readonly:
+            # Most calls.
+            return dump(self, obj)
+        from pagebuddy.sharing.joining.sending import terms
+
+        n_claims, life_ms = terms(receivers, expires)
+        return dump(self, obj, n_claims=n_claims, life_ms=life_ms, readonly=bool(readonly))
 
     def loads(self, data: Any) -> Any:
         """Return the object that `dumps` serialized. Its arrays are views of the arena.
@@ -1113,7 +1155,8 @@ class Arena(ArenaView):
         ValueError
             If the bytes were not made by `dumps`, or were changed.
         StaleHandle
-            If the bytes were loaded before, were reaped, or are of another arena.
+            If the bytes were loaded as often as their sender allowed, have expired, were reaped, or are
+            of another arena.
         Exception
             What unpickling raises. After any of these errors nothing is held.
 

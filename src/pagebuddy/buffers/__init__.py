@@ -1,6 +1,7 @@
 """Buffers: allocations with their bytes, and the attachment that a process allocates from.
 
 attachment  `Attachment`: an arena as one process uses it
+forking_pickler  teaches multiprocessing to send arrays as handles
 unclaimed   `Unclaimed`: the tickets of one message, which end with it
 source      `BufferSource`: the fast `alloc` of one `Arena` object
 buffer      `Buffer`: one allocation with its bytes

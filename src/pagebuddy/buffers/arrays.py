@@ -17,6 +17,9 @@ def numpy() -> Any:
             "arrays need numpy: pip install 'pagebuddy[numpy]'; "
             "without it use a buffer's view, which is a memoryview"
         ) from None
+    from pagebuddy.buffers.forking_pickler import teach
+
+    teach()
     return np
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pagebuddy.core import stand_in as cython
 from pagebuddy.errors import OutOfPages
 from pagebuddy.memory import sizes
-from pagebuddy.sharing.joining import backing, failures
+from pagebuddy.sharing.joining import backing, failures, unclaimed_handles
 from pagebuddy.sharing.system import descriptors
 
 if not cython.compiled:
@@ -83,7 +83,8 @@ class Attachment(ArenaState):
 
     __weakref__: object
 
-    # Index and serial of tickets that are to be withdrawn, when the lock is available.
+    # Index and serial of tickets that are to be withdrawn, when the lock is available, and whether only
+    # one claim of each is given up.
     late_tickets: list[Any]
 
     # The threads of this process that are in the middle of a trim.
@@ -399,6 +400,7 @@ class Attachment(ArenaState):
         where = "" if request.align == 1 else f"at a multiple of {request.align} pages"
         figures: Request = Request(rows=64)
         self.perform(figures, OP_MEASURE)
+        senders = unclaimed_handles.senders_of(self)
         return OutOfPages(
             request.n_pages,
             figures.free_pages,
@@ -406,6 +408,9 @@ class Attachment(ArenaState):
             self.layout.page_size,
             where,
             reason,
+            unclaimed=sum(sender.n_handles for sender in senders),
+            unclaimed_bytes=sum(sender.n_bytes for sender in senders),
+            unclaimed_age=senders[0].age_s if senders else 0.0,
         )
 
     def joined(self, offset: int) -> Buffer:
@@ -423,16 +428,16 @@ class Attachment(ArenaState):
         return self.perform(Request(key=key, namespace=namespace), OP_LOOK_UP) == DONE
 
     def claimed(self, index: int, serial: int) -> Buffer:
-        """Return a new object for the buffer that a ticket names, and end the ticket."""
+        """Return a new object for the buffer that a ticket names. The last claim ends the ticket."""
         request: Request = Request(ticket_index=index, serial=serial)
         self.perform(request, OP_CLAIM)
         return self.made(request, request.n_bytes)
 
-    def unclaimed(self, group: int = 0) -> Any:
+    def unclaimed(self, group: int = 0, n_claims: int = 1, life_ms: int = 0) -> Any:
         """Return an `Unclaimed`, for tickets of one message; they will be in a group, unless it is 0."""
         if not cython.compiled:
             from pagebuddy.buffers.unclaimed import Unclaimed
-        return Unclaimed(self, group)
+        return Unclaimed(self, group, n_claims, life_ms)
 
     def end_group(self, group: int) -> None:
         """End the tickets of a group that processes left behind which have ended."""

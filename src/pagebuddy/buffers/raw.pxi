@@ -122,7 +122,7 @@ cdef u64 raw_alloc(ArenaState a, u64 n, u64 n_bytes, u64 *n_untouched) noexcept 
         node = make_buffer(a, n, n_bytes, 1)
         if node == NO_PAGES and empty_magazines(a):
             node = make_buffer(a, n, n_bytes, 1)
-        if node == NO_PAGES and a.fault == 0 and reap(a):
+        if node == NO_PAGES and a.fault == 0 and reap(a) + expire_tickets(a):
             node = make_buffer(a, n, n_bytes, 1)
         missing = a.fault_node
         if leave(a) != DONE:
@@ -272,6 +272,8 @@ cdef object quick_array(
         if SOUGHT_NUMPY:
             return None
         try:
+            # As for arrays that are made without C.
+            numpy()
             import_module("pagebuddy._numpy")
         except Exception:
             pass

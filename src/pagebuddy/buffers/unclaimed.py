@@ -50,17 +50,23 @@ class Unclaimed:
     _rows: Any
     _pid: Any  # a child of a fork is responsible for nothing
     _group: Any  # of the tickets that this makes, or 0
+    _n_claims: Any  # how often each can be claimed, as in a `Request`
+    _life_ms: Any
 
-    def __init__(self, attachment: Attachment, group: Any = 0) -> None:
+    def __init__(
+        self, attachment: Attachment, group: Any = 0, n_claims: Any = 1, life_ms: Any = 0
+    ) -> None:
         self.attachment = attachment
         self._group = group
+        self._n_claims = n_claims
+        self._life_ms = life_ms
         self._message = None
         self._rows = []
         self._pid = os.getpid()
         if attachment.late_tickets:
             late, attachment.late_tickets = attachment.late_tickets, []
-            for index, serial in late:
-                end_ticket_soon(attachment, index, serial)
+            for index, serial, is_one_claim in late:
+                end_ticket_soon(attachment, index, serial, is_one_claim)
 
     @property
     def message(self) -> Any:
@@ -83,6 +89,8 @@ class Unclaimed:
         if nbytes is not None:
             n_bytes = nbytes
         request: Request = Request(node, 0, n_bytes, now_ms=now(), group=self._group)
+        request.n_claims = self._n_claims
+        request.life_ms = self._life_ms
         self._rows.append(None)
         try:
             try:
@@ -161,7 +169,7 @@ class Unclaimed:
 
 @cython.cfunc
 def end_all(unclaimed: Unclaimed) -> Any:
-    """Withdraw all tickets that an `Unclaimed` has left."""
+    """Withdraw all tickets that an `Unclaimed` has left; of received ones, give up one claim each."""
     rows = unclaimed._rows
     message = unclaimed._message
     unclaimed._rows = []
@@ -178,13 +186,13 @@ def end_all(unclaimed: Unclaimed) -> Any:
             continue
         if type(row) is tuple:
             owner: Attachment = row[0]
-            end_ticket_soon(owner, row[1], row[2])
+            end_ticket_soon(owner, row[1], row[2], False)
         elif is_of(a, row):
-            end_ticket_soon(a, index_in(row), serial_in(row))
+            end_ticket_soon(a, index_in(row), serial_in(row), True)
         else:
             # If the arena of that handle cannot be attached here, there is nothing to do.
             with suppress(Exception):
-                sending.withdraw(row)
+                sending.give_up(row)
 
 
 @cython.cfunc
@@ -199,11 +207,14 @@ def message_in_arena(a: Attachment, rows: Any) -> Any:
 
 
 @cython.cfunc
-def end_ticket_soon(a: Attachment, index: Any, serial: Any) -> Any:
-    """Withdraw a ticket now, or with the next `Unclaimed` if the lock is not available."""
-    request: Request = Request(ticket_index=index, serial=serial)
+def end_ticket_soon(a: Attachment, index: Any, serial: Any, is_one_claim: Any) -> Any:
+    """Withdraw a ticket, or give up one claim of it, now; or soon, if the lock is not available.
+
+    Then the next `Unclaimed` does it.
+    """
+    request: Request = Request(ticket_index=index, serial=serial, is_one_claim=is_one_claim)
     if settled(a, request, OP_WITHDRAW) in (LOCKED, OWN_LOCK):
-        a.late_tickets.append((index, serial))
+        a.late_tickets.append((index, serial, is_one_claim))
 
 
 @cython.cfunc

@@ -26,8 +26,10 @@ class Cargo:
     were sent.
     """
 
-    def __init__(self, a: Attachment) -> None:
+    def __init__(self, a: Attachment, readonly: bool = False) -> None:
         self.a = a
+        # Whether the receiver gets all bytes read-only.
+        self.readonly = readonly
         self.parts: list[Part] = []
         self._finder: Finder | None = None
         # For each handle to be made: its buffer, and how many bytes the receiver will see; None for a
@@ -108,11 +110,12 @@ class Cargo:
             for i in range(len(self._buffers)):
                 # A traceback would keep a buffer that has a name here.
                 handles.append(handle_of(*unclaimed.send(*self._buffers[i])))
-            frame = bytes(Frame(self.a.layout.arena_id, handles, self.parts, pickle))
+            arena_id, readonly = self.a.layout.arena_id, self.readonly
+            frame = bytes(Frame(arena_id, handles, self.parts, pickle, readonly=readonly))
             if most is not None and len(frame) > most:
                 self._buffers.append((self.copied(frame), len(frame)))
                 handles = [handle_of(*unclaimed.send(*self._buffers[-1]))]
-                frame = bytes(Frame(self.a.layout.arena_id, handles, outside=True))
+                frame = bytes(Frame(arena_id, handles, outside=True))
             unclaimed.pack(frame)
         except BaseException:
             # The exception refers to both.

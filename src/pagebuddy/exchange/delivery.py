@@ -56,8 +56,10 @@ class Delivery:
         parts: list[Any] = []
         # An exception refers to this frame, so nothing may stay in it.
         try:
-            parts.extend(_taken(self._buffers[part.handle], part) for part in self._frame.parts)
-            return pickle.loads(self._frame.pickle, buffers=parts)
+            frame = self._frame
+            for part in frame.parts:
+                parts.append(_taken(self._buffers[part.handle], part, frame.readonly))
+            return pickle.loads(frame.pickle, buffers=parts)
         finally:
             parts.clear()
 
@@ -93,8 +95,11 @@ def _unpacked_once(delivery: Delivery) -> Any:
         delivery.end()
 
 
-def _taken(buffer: Any, part: Part) -> Any:
-    return copy(buffer) if part.is_buffer else buffer.view[part.start : part.stop]
+def _taken(buffer: Any, part: Part, readonly: bool) -> Any:
+    if part.is_buffer:
+        return copy(buffer)
+    view = buffer.view[part.start : part.stop]
+    return view.toreadonly() if readonly else view
 
 
 def _frame_of(a: Attachment, data: Any) -> Frame:

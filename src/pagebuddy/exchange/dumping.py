@@ -18,26 +18,43 @@ if TYPE_CHECKING:
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes})
 
 
-def dump(arena: Any, thing: Any, most: int | None = None) -> bytes:
-    """Return the bytes that `load` takes. If they are more than `most`, they lie in the arena as well.
+def dump(
+    arena: Any,
+    thing: Any,
+    most: int | None = None,
+    *,
+    n_claims: int = 1,
+    life_ms: int = 0,
+    readonly: bool = False,
+) -> bytes:
+    """Return the bytes that `load` takes; its handles have these terms, as in a `Request`.
 
-    Raises what pickling raises, `OutOfPages` and `OutOfTickets`; then no handle stays.
+    If it has more than `most` bytes, they lie in the arena as well. Raises what pickling raises,
+    `OutOfPages` and `OutOfTickets`; then no handle stays.
     """
-    return packed(arena, thing, most).handed()  # type: ignore[no-any-return]
+    return packed(arena, thing, most, 0, n_claims, life_ms, readonly).handed()  # type: ignore[no-any-return]
 
 
-def packed(arena: Any, thing: Any, most: int | None = None, group: int = 0) -> Unclaimed:
+def packed(
+    arena: Any,
+    thing: Any,
+    most: int | None = None,
+    group: int = 0,
+    n_claims: int = 1,
+    life_ms: int = 0,
+    readonly: bool = False,
+) -> Unclaimed:
     """Return the message of `dump`. Its handles end with it, unless it is sent or handed over.
 
     If `group` is not 0, `Attachment.end_group` ends those that a process left behind.
     """
     a = arena._open
-    unclaimed: Unclaimed = a.unclaimed(group)
+    unclaimed: Unclaimed = a.unclaimed(group, n_claims, life_ms)
     cargo = None
     if type(thing) in _PLAIN:
         pickled = pickle.dumps(thing, 5)
     else:
-        cargo = Cargo(a)
+        cargo = Cargo(a, readonly)
         pickled = _pickled(arena, cargo, thing)
     if cargo is None or cargo.is_empty:
         data = alone(a.layout.arena_id, pickled)

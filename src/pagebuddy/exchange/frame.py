@@ -2,7 +2,8 @@
 
     offset  0  magic, 8 bytes
             8  CRC-32 of all that follows
-           12  version, 16 bits; flags, 16 bits: 1 if the frame lies in the arena
+           12  version, 16 bits; flags, 16 bits: 1 if the frame lies in the arena, 2 if the receiver
+               gets its bytes read-only
            16  the arena's id, 128 bits
            32  number of handles, number of parts, 32 bits each; bytes of the pickle, 64 bits
            48  handles: the length of each, 16 bits, and the handle
@@ -23,6 +24,7 @@ from zlib import crc32
 _MAGIC = b"\x93pgbuddy"
 _VERSION = 1
 _OUTSIDE = 1
+_READONLY = 2
 _START = struct.Struct("<8sI")
 _REST = struct.Struct("<HHQQIIQ")
 _LENGTH = struct.Struct("<H")
@@ -47,7 +49,8 @@ class Part(NamedTuple):
 class Frame(NamedTuple):
     """A pickle, and the handles of the buffers in which its objects lie.
 
-    `outside` means that the frame itself lies in the arena, in the buffer of its only handle.
+    `outside` means that the frame itself lies in the arena, in the buffer of its only handle; `readonly`
+    that all views of its parts are read-only.
 
     >>> Frame.read(bytes(Frame(7, [b"handle"], [Part(0, 0, 4096)], b"pickle"))).parts
     [Part(handle=0, start=0, stop=4096)]
@@ -58,11 +61,12 @@ class Frame(NamedTuple):
     parts: Sequence[Part] = ()
     pickle: Any = b""
     outside: bool = False
+    readonly: bool = False
 
     def __bytes__(self) -> bytes:
-        arena_id, handles, parts, pickle, outside = self
+        arena_id, handles, parts, pickle, outside, readonly = self
         sizes = len(handles), len(parts), len(pickle)
-        flags = _OUTSIDE if outside else 0
+        flags = (_OUTSIDE if outside else 0) | (_READONLY if readonly else 0)
         pieces = [_REST.pack(_VERSION, flags, arena_id & _HALF, arena_id >> 64, *sizes)]
         for handle in handles:
             pieces += _LENGTH.pack(len(handle)), handle
@@ -107,11 +111,12 @@ class Frame(NamedTuple):
         except struct.error:
             at = len(told) + 1
         sound = at + n_pickle == len(told) and all(part.handle < n_handles for part in parts)
-        if not sound or (flags == _OUTSIDE and n_handles != 1):
+        if not sound or (flags & _OUTSIDE and n_handles != 1):
             raise ValueError(
                 f"these {len(told)} bytes contradict themselves; dump the object again"
             )
-        return cls(high << 64 | low, handles, parts, told[at:], flags == _OUTSIDE)
+        outside, readonly = bool(flags & _OUTSIDE), bool(flags & _READONLY)
+        return cls(high << 64 | low, handles, parts, told[at:], outside, readonly)
 
 
 def alone(arena_id: int, pickle: bytes) -> bytes:

@@ -51,17 +51,23 @@ class ArenaPickler(Pickler):
         empty = view.ndim > 1 and view.nbytes == 0
         if empty or not view.c_contiguous or view.format not in _FORMATS:
             return NotImplemented
-        return remade_view, (PickleBuffer(view), view.format, view.shape)
+        sent = view.toreadonly() if self._cargo.readonly else view
+        return remade_view, (PickleBuffer(sent), view.format, view.shape)
 
     def _array(self, np: Any, array: Any) -> Any:
         """Send arrays out of band, also those that numpy would pickle as a copy of their items."""
         kind = array.dtype
         if kind.hasobject or array.nbytes == 0:
             return NotImplemented
-        if array.nbytes < SMALL and array.flags.forc and kind.kind not in "mM":
+        cargo = self._cargo
+        if (
+            array.nbytes < SMALL
+            and array.flags.forc
+            and kind.kind not in "mM"
+            and not cargo.readonly
+        ):
             # numpy itself sends these out of band.
             return NotImplemented
-        cargo = self._cargo
         low = array.__array_interface__["data"][0]
         first = 0
         n_bytes = kind.itemsize
@@ -72,7 +78,7 @@ class ArenaPickler(Pickler):
         strides = array.strides
         if place is None:
             if array.nbytes < SMALL:
-                return NotImplemented
+                return _copied_readonly(array) if cargo.readonly else NotImplemented
             buffer = room_for(cargo.a, array.nbytes)
             order = "F" if array.flags.fnc else "C"
             copy = np.ndarray(array.shape, kind, buffer.view, 0, None, order)
@@ -88,6 +94,13 @@ class ArenaPickler(Pickler):
         # A short text: pickling a dtype object takes longer than everything else.
         told = kind.str if np.dtype(kind.str) is kind else kind
         return remade_array, (exported, told, array.shape, strides, first)
+
+
+def _copied_readonly(array: Any) -> Any:
+    """Reduce a small array to its bytes: an array over `bytes` is read-only."""
+    items = array.tobytes("A" if array.flags.forc else "C")
+    order = array.strides if array.flags.forc else array[...].copy().strides
+    return remade_array, (items, array.dtype, array.shape, order, 0)
 
 
 def _registered() -> dict[type, Any]:

@@ -102,6 +102,9 @@ class Attached(Protocol):
         ticket_index: int = 0,
         serial: int = 0,
         now_ms: int = 0,
+        n_claims: int = 1,
+        life_ms: int = 0,
+        is_one_claim: bool = False,
         slot: int = 0,
         rows: int = 0,
     ) -> Request:
@@ -114,7 +117,7 @@ class Attached(Protocol):
         """A new buffer."""
 
     def claimed(self, index: int, serial: int) -> Held:
-        """The buffer of a ticket, which ends."""
+        """The buffer of a ticket, which ends with its last claim."""
 
     # -- coming and going
 

@@ -52,6 +52,9 @@ class Request:
     serial: u64
     now_ms: u64
     least_age_ms: u64
+    n_claims: u64  # of a new ticket, or ANY_CLAIMS
+    life_ms: u64  # of a new ticket, and whether it is tied
+    is_one_claim: cython.bint  # whether a withdrawal gives up only one of the claims that are left
     group: u64  # of tickets, or 0
 
     # The process, and what was done or found.
@@ -87,6 +90,9 @@ class Request:
         now_ms: int = 0,
         least_age_ms: int = 0,
         group: int = 0,
+        n_claims: int = 1,
+        life_ms: int = 0,
+        is_one_claim: bool = False,
         slot: int = 0,
         is_recorded: bool = False,
         rows: int = 0,
@@ -104,6 +110,9 @@ class Request:
         self.now_ms = now_ms
         self.least_age_ms = least_age_ms
         self.group = group
+        self.n_claims = n_claims
+        self.life_ms = life_ms
+        self.is_one_claim = is_one_claim
         self.slot = slot
         self.is_recorded = is_recorded
         self.generation = self.n_untouched = self.missing = self.n_ended = self.fault = 0

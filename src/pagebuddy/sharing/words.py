@@ -107,6 +107,14 @@ if not cython.compiled:
     TICKET_BYTES = 3
     TICKET_SENT = 4  # ms, CLOCK_MONOTONIC
     TICKET_SENDER = 5  # 63..32 slot generation, 31..16 group, 15..0 slot
+    TICKET_CLAIMS = 6  # how many are left; ANY_CLAIMS: any number, until it expires
+    ANY_CLAIMS = 0
+    MOST_CLAIMS = 0xFFFF_FFFF
+    # 62..0: how many ms after it was sent it expires, 0: never; 63: not before its sender has ended
+    TICKET_LIFE = 7
+    TIED = 1 << 63
+    MOST_LIFE_MS = (1 << 63) - 1
+    LIFE_AFTER_SENDER_MS = 60_000  # of a tied ticket
     MOST_GROUPS = 0xFFFF  # group 0: none
 
     # The answer of an operation. A node, as an answer, is larger than all of these.

@@ -29,10 +29,12 @@ def send(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[
         return REFUSED
     entry = words.tickets.index(None)
     sender = None
+    left = 1 if operation.second is None else operation.second
     if state.generations:
         slot = state.processes[i].slot
         sender = Sender(slot, state.generations[slot], operation.second or 0, i)
-    ticket = Ticket(state.next_serial, buffer, sender)
+        left = 1
+    ticket = Ticket(state.next_serial, buffer, left, sender)
     return [
         BUSY,
         Step("next_serial"),
@@ -49,17 +51,48 @@ def fits(words: Words, entry: int, ticket: Ticket, by_page: bool) -> bool:
     standing = words.tickets[entry]
     if by_page:
         return standing is not None and standing.buffer.page == ticket.buffer.page
-    return standing == ticket
+    return standing is not None and standing.same(ticket)
+
+
+def counting(words: Words, entry: int, flaw: Flaw | None) -> list[Step]:
+    """Return the store by which a claim counts, if that does not end the ticket; else an empty list.
+
+    If the ticket can be claimed any number of times, there is nothing to store: the step repeats a word.
+    """
+    standing = words.tickets[entry]
+    if standing is None or standing.left == 1 or flaw is Flaw.CLAIM_ENDS_TICKET:
+        return []
+    left = (
+        standing.left - 1 if standing.left and flaw is not Flaw.CLAIM_NOT_COUNTED else standing.left
+    )
+    return [Step("tickets", entry, standing._replace(left=left))]
 
 
 def claim(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
-    """Turn a ticket into a hold: store the hold, then end the ticket, which is the commit."""
+    """Turn a ticket into a hold: store the hold, then count the claim; the last one ends the ticket.
+
+    The store to the ticket is the commit.
+    """
     words, mine = state.words, state.processes[i].slot
     entry, ticket = operation.first, operation.second
     if not fits(words, entry, ticket, flaw is Flaw.NO_SERIAL):
-        return REFUSED
+        return [Step("refused", ticket.left, ticket.serial), *REFUSED]
     page = ticket.buffer.page
-    commit = [Step("holds", page, words.holds[page] | 1 << mine), Step("tickets", entry, None)]
+    hold = Step("holds", page, words.holds[page] | 1 << mine)
+    claimed = Step("claimed", ticket.left, ticket.serial)
+    if counted := counting(words, entry, flaw):
+        loaded = unloading(words, mine, page, flaw)
+        return [
+            BUSY,
+            *loaded,
+            hold,
+            *counted,
+            DONE,
+            claimed,
+            Step("view", value=ticket.buffer),
+            UNLOCK,
+        ]
+    commit = [hold, Step("tickets", entry, None)]
     if flaw is Flaw.CLAIM_TICKET_FIRST:
         commit.reverse()
     return [
@@ -68,7 +101,7 @@ def claim(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list
         *commit,
         Step("ticket_counts", page, words.ticket_counts[page] - 1),
         DONE,
-        Step("claimed", value=ticket.serial),
+        claimed,
         Step("view", value=ticket.buffer),
         UNLOCK,
     ]
@@ -78,9 +111,11 @@ def ending(words: Words, entry: int, ticket: Ticket, flaw: Flaw | None) -> list[
     """Return the stores that end an unclaimed ticket, and free the buffer if it has no holder."""
     page = ticket.buffer.page
     left = words.ticket_counts[page] - 1
+    standing = words.tickets[entry]
     steps = [
         Step("withdrawn", entry, ticket),
         Step("tickets", entry, None),
+        Step("ended", standing.left if standing else 0, ticket.serial),
         Step("ticket_counts", page, left),
     ]
     held = words.holds[page] and flaw is not Flaw.WITHDRAW_IGNORES_HOLDERS

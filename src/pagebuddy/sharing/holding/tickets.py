@@ -1,7 +1,7 @@
 """Tickets: each protects a buffer on its way between processes, under a serial never used again.
 
-A ticket is a hold without a holder, and outlives its sender. It can be claimed once: the claiming
-process holds the buffer before the ticket ends.
+A ticket is a hold without a holder, and outlives its sender. It can be claimed once, or as often as its
+sender said: the claiming process holds the buffer before the claim counts.
 """
 
 from pagebuddy.core import stand_in as cython
@@ -21,12 +21,15 @@ if not cython.compiled:
     from pagebuddy.sharing.recovery.takeover import tickets_end
     from pagebuddy.sharing.request import Request
     from pagebuddy.sharing.state import ArenaState, holds_at, slot_at, ticket_at
+    from pagebuddy.sharing.system.clock import clock_ms
     from pagebuddy.sharing.words import (
         A_SERIAL,
         A_TICKETS_END,
+        ANY_CLAIMS,
         DONE,
         F_TICKET,
         FIRST_WORD_SLOTS,
+        LIFE_AFTER_SENDER_MS,
         MISSING_TICKETS,
         MOST_TICKETS_EACH,
         NO_TICKETS,
@@ -34,11 +37,14 @@ if not cython.compiled:
         SLOT_STATE,
         STALE,
         TICKET_BYTES,
+        TICKET_CLAIMS,
         TICKET_GENERATION,
+        TICKET_LIFE,
         TICKET_NODE,
         TICKET_SENDER,
         TICKET_SENT,
         TICKET_SERIAL,
+        TIED,
         UNBACKED,
         is_live_slot,
         tickets_in,
@@ -110,6 +116,8 @@ def do_send(a: ArenaState, r: Request) -> u64:
     store(a.tickets, at + TICKET_SENT, r.now_ms)
     sender: u64 = low(a.slots[slot_at(a.slot) + SLOT_STATE]) << 32 | r.group << 16 | a.slot
     store(a.tickets, at + TICKET_SENDER, sender)
+    store(a.tickets, at + TICKET_CLAIMS, r.n_claims)
+    store(a.tickets, at + TICKET_LIFE, r.life_ms)
     store(a.tickets, at + TICKET_SERIAL, r.serial)
     count_ticket(a, r.node, 1)
     return DONE
@@ -144,10 +152,43 @@ def end_ticket(a: ArenaState, index: u64) -> cython.void:
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def age_of(a: ArenaState, index: u64, time: u64) -> u64:
+    """How long ago a ticket was sent, in ms. The clock restarts with the machine."""
+    sent: u64 = a.tickets[ticket_at(index) + TICKET_SENT]
+    return time - sent if sent < time else 0
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def is_expired(a: ArenaState, index: u64) -> cython.bint:
+    """Whether a ticket has lived as long as it may. Most have no limit, and need no clock."""
+    life: u64 = a.tickets[ticket_at(index) + TICKET_LIFE]
+    return life != 0 and life < TIED and age_of(a, index, clock_ms()) >= life
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def count_claim(a: ArenaState, index: u64) -> cython.void:
+    """Count one claim of a ticket; the last one ends it."""
+    at: u64 = ticket_at(index)
+    left: u64 = a.tickets[at + TICKET_CLAIMS]
+    if left == 1:
+        end_ticket(a, index)
+    elif left != ANY_CLAIMS:
+        store(a.tickets, at + TICKET_CLAIMS, left - 1)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
 @cython.cfunc
 def do_claim(a: ArenaState, r: Request) -> u64:
     """Claim a ticket: add an object for its buffer; sets `node`, `n_bytes` and `n_pages`."""
-    if not is_ticket(a, r.ticket_index, r.serial):
+    if not is_ticket(a, r.ticket_index, r.serial) or is_expired(a, r.ticket_index):
         return STALE
     at: u64 = ticket_at(r.ticket_index)
     r.node = a.tickets[at + TICKET_NODE]
@@ -158,7 +199,7 @@ def do_claim(a: ArenaState, r: Request) -> u64:
         return NOT_LIVE
     r.n_pages = length(a, r.node)
     join_hold(a, r.node, r.n_bytes)
-    end_ticket(a, r.ticket_index)
+    count_claim(a, r.ticket_index)
     return DONE
 
 
@@ -166,20 +207,23 @@ def do_claim(a: ArenaState, r: Request) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def do_withdraw(a: ArenaState, r: Request) -> u64:
-    """End an unclaimed ticket."""
+    """End an unclaimed ticket; with `is_one_claim`, give up only one of its claims."""
     if not is_ticket(a, r.ticket_index, r.serial):
         return STALE
-    end_ticket(a, r.ticket_index)
+    if r.is_one_claim:
+        count_claim(a, r.ticket_index)
+    else:
+        end_ticket(a, r.ticket_index)
     return DONE
 
 
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def is_left_behind(a: ArenaState, sender: u64, group: u64) -> cython.bint:
-    """Whether a sender's word names a group, and a slot that its process has no more."""
+def has_left(a: ArenaState, sender: u64) -> cython.bint:
+    """Whether a sender's word names a slot that its process has no more."""
     slot: u64 = sender & 0xFFFF
-    if sender >> 16 & 0xFFFF != group or slot >= a.n_slots:
+    if slot >= a.n_slots:
         return False
     state: u64 = a.slots[slot_at(slot) + SLOT_STATE]
     return not is_live_slot(state) or low(state) != sender >> 32
@@ -201,16 +245,39 @@ def do_reap_tickets(a: ArenaState, r: Request) -> u64:
     while index < end:
         at: u64 = ticket_at(index)
         if a.tickets[at + TICKET_SERIAL]:
-            sent: u64 = a.tickets[at + TICKET_SENT]
-            age: u64 = r.now_ms - sent if sent < r.now_ms else 0
-            ends: cython.bint = age >= r.least_age_ms
+            ends: cython.bint = age_of(a, index, r.now_ms) >= r.least_age_ms
             if r.group:
-                ends = is_left_behind(a, a.tickets[at + TICKET_SENDER], r.group)
+                sender: u64 = a.tickets[at + TICKET_SENDER]
+                ends = sender >> 16 & 0xFFFF == r.group and has_left(a, sender)
             if ends:
                 end_ticket(a, index)
                 r.n_ended += 1
         index += 1
     return DONE
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def expire_tickets(a: ArenaState) -> u64:
+    """End the tickets that have expired, and untie those whose senders were reaped; how many ended."""
+    count: u64 = 0
+    index: u64 = 0
+    end: u64 = tickets_end(a)
+    time: u64 = clock_ms()
+    while index < end and a.fault == 0:
+        at: u64 = ticket_at(index)
+        life: u64 = a.tickets[at + TICKET_LIFE]
+        if life and a.tickets[at + TICKET_SERIAL]:
+            if life >= TIED and has_left(a, a.tickets[at + TICKET_SENDER]):
+                # From now on. The time when it was sent stays, for those who look.
+                life = age_of(a, index, time) + LIFE_AFTER_SENDER_MS
+                store(a.tickets, at + TICKET_LIFE, life)
+            if life < TIED and age_of(a, index, time) >= life:
+                end_ticket(a, index)
+                count += 1
+        index += 1
+    return count
 
 
 @cython.nogil

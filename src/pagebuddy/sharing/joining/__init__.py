@@ -6,6 +6,7 @@ by_descriptor  attaching an anonymous arena through a descriptor of another proc
 handle         the bytes of a handle
 passing        passing whole arenas to other processes
 listing        listing buffers, keys and processes
+unclaimed_handles  who sent the handles that nobody has claimed
 backing        backing tables with memory before they are stored to
 first_touch    the parts of the tables that creating an arena stores to
 failures       the errors that users see

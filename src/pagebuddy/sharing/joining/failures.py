@@ -84,7 +84,7 @@ def error_for(a: Attached, answer: int, request: Request) -> Exception:
     if answer == words.STALE:
         return StaleHandle(
             "the handle's ticket has ended: it was claimed or withdrawn before, or nobody claimed it in "
-            "time; a handle can be claimed once, so pickle the buffer once for each receiver"
+            "time; pickle the buffer once for each receiver, or give receivers= and a longer expires="
         )
     if answer == words.NO_TICKETS:
         return OutOfTickets(

@@ -2,26 +2,89 @@
 
 from __future__ import annotations
 
+import math
 import os
-from typing import TYPE_CHECKING
+import pickle
+from typing import TYPE_CHECKING, Any
 
+from pagebuddy.arguments import whole
 from pagebuddy.errors import OutOfTickets, PageBuddyError, StaleHandle
 from pagebuddy.pickled import permanent
 from pagebuddy.sharing.joining import attaching
 from pagebuddy.sharing.joining.handle import NOWHERE, Handle, from_text, is_anonymous, place_at
 from pagebuddy.sharing.system.process import now
-from pagebuddy.sharing.words import OP_REAP, OP_SEND, OP_WITHDRAW
+from pagebuddy.sharing.words import ANY_CLAIMS, MOST_CLAIMS, OP_REAP, OP_SEND, OP_WITHDRAW
 
 if TYPE_CHECKING:
     from pagebuddy.sharing.attached import Attached, Held
 
 
-def send(a: Attached, node: int, n_bytes: int) -> bytes:
+# A hundred years.
+_LONGEST_LIFE_S = 3_155_760_000
+
+
+class _Sent:
+    """What is pickled as a handle."""
+
+    def __init__(self, handle: bytes) -> None:
+        self.handle = handle
+
+    def __reduce__(self) -> Any:
+        return claim, (self.handle,)
+
+
+def pickled(handle: bytes) -> bytes:
+    """Return a pickle that claims a handle."""
+    return pickle.dumps(_Sent(handle), 5)
+
+
+def terms(receivers: Any, expires: Any) -> tuple[int, int]:
+    """Return how many claims a ticket has, and its life in ms, as in a `Request`.
+
+    Raises TypeError and ValueError.
+    """
+    life_ms = 0
+    if expires is not None:
+        life_ms = _life_ms(expires)
+    if receivers is None:
+        if not life_ms:
+            raise ValueError(
+                "receivers is None, any number, but expires is not given: the arena would keep the "
+                "buffers forever; give expires=seconds, or a number of receivers"
+            )
+        return ANY_CLAIMS, life_ms
+    if isinstance(receivers, bool):
+        raise TypeError(f"receivers is {receivers!r}, a bool; it must be an integer, or None")
+    return whole(receivers, "receivers", least=1, most=MOST_CLAIMS), life_ms
+
+
+def _life_ms(expires: Any) -> int:
+    try:
+        # Not `float`, which accepts text.
+        seconds = math.ldexp(expires, 0)
+    except OverflowError:
+        seconds = math.inf if expires > 0 else -math.inf
+    except (TypeError, ValueError):
+        seconds = None
+    if seconds is None or isinstance(expires, bool):
+        raise TypeError(f"expires is {expires!r}; it must be a number of seconds, or None")
+    if not 0 < seconds <= _LONGEST_LIFE_S:
+        raise ValueError(
+            f"expires is {seconds!r}; it must be more than 0 seconds and at most {_LONGEST_LIFE_S}, a "
+            "hundred years; leave it out for a handle that does not expire"
+        )
+    return math.ceil(seconds * 1000)
+
+
+def send(a: Attached, node: int, n_bytes: int, *, n_claims: int = 1, life_ms: int = 0) -> bytes:
     """Make a ticket for a buffer that this process holds; return its handle.
 
-    Raises `OutOfTickets` if no ticket is free even after reaping.
+    `n_claims` and `life_ms` are as in a `Request`. Raises `OutOfTickets` if no ticket is free even after
+    reaping.
     """
-    request = a.request(node=node, n_bytes=n_bytes, now_ms=now())
+    request = a.request(
+        node=node, n_bytes=n_bytes, now_ms=now(), n_claims=n_claims, life_ms=life_ms
+    )
     try:
         a.perform(request, OP_SEND)
     except OutOfTickets:
@@ -54,10 +117,22 @@ def claim(data: bytes | str, near: Attached | None = None) -> Held:
 
 def withdraw(data: bytes, near: Attached | None = None) -> None:
     """End a handle that was not sent, unless it was claimed; `near` is as for `claim`."""
+    _end(data, near, is_one_claim=False)
+
+
+def give_up(data: bytes) -> None:
+    """End a handle that was received and will not be claimed; other receivers can claim it still."""
+    _end(data, None, is_one_claim=True)
+
+
+def _end(data: bytes, near: Attached | None, is_one_claim: bool) -> None:
     handle = Handle.read(data)
     a = _attachment_of(handle, near)
+    request = a.request(
+        ticket_index=handle.ticket_index, serial=handle.serial, is_one_claim=is_one_claim
+    )
     try:
-        a.perform(a.request(ticket_index=handle.ticket_index, serial=handle.serial), OP_WITHDRAW)
+        a.perform(request, OP_WITHDRAW)
     except StaleHandle:
         return
 

@@ -14,6 +14,7 @@ if not cython.compiled:
         do_reap_tickets,
         do_send,
         do_withdraw,
+        expire_tickets,
         restamp_tickets,
     )
     from pagebuddy.sharing.operations.buffers import (
@@ -77,6 +78,7 @@ def do_attach(a: ArenaState, r: Request) -> u64:
     """Take `slot`, whose lease this process has, after reaping the dead; NO_PAGES if it is taken."""
     reap(a)
     restamp_tickets(a, r.now_ms)
+    expire_tickets(a)
     return DONE if begin_slot(a, r.slot) else NO_PAGES
 
 
@@ -149,6 +151,7 @@ def dispatch(a: ArenaState, r: Request, operation: u64) -> u64:
         if a.sticky and take_own_slot_if_possible(a):
             # It may have been the last process of the slot.
             r.n_ended += reap(a)
+        expire_tickets(a)
     elif operation == OP_SEND:
         return do_send(a, r)
     elif operation == OP_CLAIM:

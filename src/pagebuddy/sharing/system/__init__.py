@@ -8,7 +8,8 @@ child       leases and locks at a fork, and this process's own lease
 sharers     which processes share a slot
 atomic      words that change without the lock
 deferred    holds that the next operation ends
+clock       the time, by which tickets expire
 holes       which parts of a file were never stored to
 process     a process's id, start time and name, for people
-system.pxi  lock, gate, alive and child in C; atomic.pxi, holes.pxi, sharers.pxi
+system.pxi  lock, gate, alive, child and clock in C; atomic.pxi, holes.pxi, sharers.pxi
 """

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 
+from pagebuddy.sharing.system.clock import clock_ms as now
 from pagebuddy.sharing.words import (
     SLOT_NAME,
     SLOT_NAME_WORDS,
@@ -59,9 +60,7 @@ def name_in(slot: memoryview) -> str:
     )
 
 
-def now() -> int:
-    """Return the time in ms, by CLOCK_MONOTONIC, which is the same in every process."""
-    return time.monotonic_ns() // 1_000_000
+__all__ = ["describe", "name_in", "now", "own_name", "pid_namespace", "start_time", "wall_clock"]
 
 
 def wall_clock() -> int:

@@ -377,3 +377,19 @@ cdef extern from *:
         return (pb_u64)time(NULL) * 1000; }
     """
     u64 wall_clock "pb_wall_clock"() nogil
+
+
+cdef extern from *:
+    """
+    #if defined(__linux__)
+      /* Ms by CLOCK_MONOTONIC, the clock of Python's time.monotonic_ns. */
+      static pb_u64 pb_clock_ms(void) {
+          struct timespec now;
+          clock_gettime(CLOCK_MONOTONIC, &now);
+          return (pb_u64)now.tv_sec * 1000 + (pb_u64)now.tv_nsec / 1000000; }
+    #else
+      /* Only arenas of one process are possible. */
+      static pb_u64 pb_clock_ms(void) { return (pb_u64)time(NULL) * 1000; }
+    #endif
+    """
+    u64 clock_ms "pb_clock_ms"() nogil

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from pagebuddy.arena.stats import ArenaStats
 from pagebuddy.sharing.joining.listing import ProcessRow
+from pagebuddy.sharing.joining.unclaimed_handles import Sender, senders_of
 from pagebuddy.tools.arenas.arena_layout import layout_of
 from pagebuddy.tools.arenas.snapshot import Snapshot
 from pagebuddy.tools.pictures.free_by_order import FreeByOrder
@@ -23,6 +24,9 @@ _TABLE_FITS = 60
 # In a terminal with few lines, at least so many orders are printed before processes are left out.
 _ORDERS = 5
 
+# Those who sent the oldest unclaimed handles.
+_SENDERS = 3
+
 
 class ArenaReport:
     """Used and free memory, the attached processes and what they hold, and free blocks by order."""
@@ -31,6 +35,7 @@ class ArenaReport:
         self.name = snapshot.name
         self.stats = snapshot.stats()
         self.processes = snapshot.processes()
+        self.senders = senders_of(snapshot._open)
         self.layout = layout_of(snapshot)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -38,7 +43,7 @@ class ArenaReport:
 
     def told(self, width: int, n_processes: int, most: int | None = None) -> RenderableType:
         """The report with at most so many processes, and with orders limited as in `FreeByOrder`."""
-        parts: list[RenderableType] = [in_rows(_figures(self.name, self.stats))]
+        parts: list[RenderableType] = [in_rows(_figures(self.name, self.stats, self.senders))]
         if self.processes:
             parts.append(Text())
             listed = self.processes[:n_processes]
@@ -82,7 +87,7 @@ def in_a_line(stats: ArenaStats) -> str:
     return f"{used}, largest free {in_bytes(stats.largest_free_bytes)}, {processes}{dead}"
 
 
-def _figures(name: str, stats: ArenaStats) -> Iterator[tuple[str, str]]:
+def _figures(name: str, stats: ArenaStats, senders: list[Sender]) -> Iterator[tuple[str, str]]:
     yield "arena", name
     pages = f"{counted(stats.n_pages, 'page')} of {in_bytes(stats.page_size)}"
     yield "size", f"{in_bytes(stats.n_bytes)} in {pages}"
@@ -93,6 +98,10 @@ def _figures(name: str, stats: ArenaStats) -> Iterator[tuple[str, str]]:
     yield "kept", f"{counted(stats.kept, 'buffer')}, of {counted(stats.keys, 'key')}"
     if stats.tickets:
         yield "sent", f"{counted(stats.tickets, 'handle')} not yet claimed"
+    for sender in senders[:_SENDERS]:
+        who = shown(f"{sender.pid} {sender.name}").rstrip() if sender.pid else "an ended process"
+        kept = f"{counted(sender.n_handles, 'handle')}, {in_bytes(sender.n_bytes)}"
+        yield "", f"{kept}, the oldest {sender.age_s:.0f} s old, by {who}"
     if stats.dead:
         yield "dead", f"{stats.dead} of {stats.processes} attached; run: pagebuddy reap {name}"
 
