@@ -239,3 +239,29 @@ def test_a_tied_handle_expires_a_minute_after_its_sender_was_reaped(arena, start
         claim(handle, arena._attachment)
     arena.reap()
     assert (arena.stats().tickets, arena.stats().used_bytes) == (0, 0)
+
+
+def test_an_arena_can_be_made_so_that_all_its_handles_expire(Arena, name):
+    lasting = Arena.create(name, "1 MiB", expires=60)
+    try:
+        arena = Arena.attach(name)
+        handles = [
+            pickle.dumps(arena.alloc(5)),
+            arena.alloc(5).handle(receivers=None),
+            arena.dumps(arena.alloc(5)),
+        ]
+        arena.alloc(5).handle(expires=120)
+        make_old(lasting, 60_000)
+        for handle, load in zip(handles, (pickle.loads, pickle.loads, arena.loads), strict=True):
+            with pytest.raises(StaleHandle):
+                load(handle)
+        arena.reap()
+        assert arena.stats().tickets == 1
+    finally:
+        lasting.unlink()
+
+
+@pytest.mark.parametrize("expires", [0, -1, math.nan, math.inf, "60"])
+def test_an_arena_whose_handles_expire_at_a_wrong_time_is_not_made(Arena, expires):
+    with pytest.raises((TypeError, ValueError), match="expires is"):
+        Arena("1 MiB", expires=expires)

@@ -84,6 +84,9 @@ class Arena(ArenaView):
         How many buffers can be kept, with or without a key; from 1 to 2**20. Each takes 128 bytes, when
         it is first used or, with `reserve`, now. By default one for 16 pages, from 1024 to
         65536.
+    expires : float, optional
+        Seconds after which handles of this arena expire, unless they say otherwise; it is not
+        changed later. By default they do not expire.
 
     Raises
     ------
@@ -123,8 +126,11 @@ class Arena(ArenaView):
         populate: bool = False,
         huge: str | int | None = None,
         keys: SupportsIndex | None = None,
+        expires: float | None = None,
     ) -> None:
-        layout = making.layout_of(self._engine, size, page_size, max_order, slots, keys, lock)
+        layout = making.layout_of(
+            self._engine, size, page_size, max_order, slots, keys, lock, expires
+        )
         options = Options(reserve, populate, huge)
         self._begin(making.make_anonymous(self._engine, layout, options))
 
@@ -145,6 +151,7 @@ class Arena(ArenaView):
         huge: str | int | None = None,
         mode: int | None = None,
         keys: SupportsIndex | None = None,
+        expires: float | None = None,
     ) -> Self:
         """Create an arena with a name, so that other processes can attach to it.
 
@@ -183,6 +190,9 @@ class Arena(ArenaView):
             How many buffers can be kept, with or without a key; from 1 to 2**20. Each takes 128 bytes,
             when it is first used or, with `reserve`, now. By default one for 16 pages, from 1024 to
             65536.
+        expires : float, optional
+            Seconds after which handles of this arena expire, unless they say otherwise; it is not
+            changed later. By default they do not expire.
 
         Returns
         -------
@@ -210,7 +220,9 @@ class Arena(ArenaView):
         >>> arena.unlink()
         True
         """
-        layout = making.layout_of(cls._engine, size, page_size, max_order, slots, keys, lock)
+        layout = making.layout_of(
+            cls._engine, size, page_size, max_order, slots, keys, lock, expires
+        )
         options = Options(reserve, populate, huge, mode)
         return cls._of(making.make_named(cls._engine, name, layout, options))
 
@@ -280,6 +292,7 @@ class Arena(ArenaView):
         huge: str | int | None = None,
         mode: int | None = None,
         keys: SupportsIndex | None = None,
+        expires: float | None = None,
     ) -> Self:
         """Attach to the arena of this name, or create it if there is none.
 
@@ -315,6 +328,9 @@ class Arena(ArenaView):
             How many buffers can be kept, with or without a key; from 1 to 2**20. Each takes 128 bytes,
             when it is first used or, with `reserve`, now. By default one for 16 pages, from 1024 to
             65536.
+        expires : float, optional
+            Seconds after which handles of this arena expire, unless they say otherwise; it is not
+            changed later. By default they do not expire.
 
         Returns
         -------
@@ -356,6 +372,7 @@ class Arena(ArenaView):
                     huge=huge,
                     mode=mode,
                     keys=keys,
+                    expires=expires,
                 )
             except ArenaExists:
                 # Another process was quicker. If the file is not an arena, attaching says so.
@@ -375,6 +392,7 @@ class Arena(ArenaView):
         populate: bool = False,
         mode: int | None = None,
         keys: SupportsIndex | None = None,
+        expires: float | None = None,
     ) -> Self:
         """Open the arena in a file, or create the file if there is none.
 
@@ -411,6 +429,9 @@ class Arena(ArenaView):
             How many buffers can be kept, with or without a key; from 1 to 2**20. Each takes 128 bytes,
             when it is first used or, with `reserve`, now. By default one for 16 pages, from 1024 to
             65536.
+        expires : float, optional
+            Seconds after which handles of this arena expire, unless they say otherwise; it is not
+            changed later. By default they do not expire.
 
         Returns
         -------
@@ -443,7 +464,9 @@ class Arena(ArenaView):
         """
         layout = None
         if size is not None:
-            layout = making.layout_of(cls._engine, size, page_size, max_order, slots, keys, lock)
+            layout = making.layout_of(
+                cls._engine, size, page_size, max_order, slots, keys, lock, expires
+            )
         options = Options(reserve, populate, None, mode)
         arena = cls._of(making.open_file(cls._engine, path, layout, options))
         return arena if size is None else arena._sized(size, os.fspath(path))
@@ -1078,7 +1101,8 @@ class Arena(ArenaView):
             Default: 1.
         expires : float, optional
             Seconds after which the bytes cannot be loaded any more, and the arena no longer keeps the
-            buffers for them. By default they do not expire, and `receivers` must be a number.
+            buffers for them. By default as the arena was made with; if that
+            does not expire either, `receivers` must be a number.
         readonly : bool, optional
             Whether receivers get arrays with ``writeable=False`` and read-only memoryviews. A `Buffer`
             that is sent itself arrives as it is. Default: False.
@@ -1130,7 +1154,7 @@ class Arena(ArenaView):
             return dump(self, obj)
         from pagebuddy.sharing.joining.sending import terms
 
-        n_claims, life_ms = terms(receivers, expires)
+        n_claims, life_ms = terms(receivers, expires, self._open.layout.life_ms)
         return dump(self, obj, n_claims=n_claims, life_ms=life_ms, readonly=bool(readonly))
 
     def loads(self, data: Any) -> Any:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 from pagebuddy.errors import ArenaExists, ArenaNotFound
 from pagebuddy.memory.sizes import bytes_of
 from pagebuddy.sharing.joining import attaching
+from pagebuddy.sharing.joining.sending import life_of
 from pagebuddy.sharing.layout import Layout
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def layout_of(
     slots: object,
     keys: object,
     lock: object,
+    expires: object,
 ) -> Layout:
     """Return the layout of a new shared arena. Raises TypeError and ValueError."""
     return Layout.of(
@@ -39,6 +41,7 @@ def layout_of(
         slots=slots,
         keys=keys,
         lock=attaching.lock_word(engine, lock),
+        life_ms=0 if expires is None else life_of(expires),
     )
 
 
@@ -70,6 +73,7 @@ def _make_private(engine: Engine, layout: Layout, options: Options) -> Any:
         page_size=layout.page_size,
         max_order=layout.max_order,
         keys=layout.n_entries,
+        life_ms=layout.life_ms,
     )
     return attaching.make(engine, own, Given(mmap(-1, own.n_bytes), options))
 

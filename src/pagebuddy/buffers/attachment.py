@@ -400,18 +400,9 @@ class Attachment(ArenaState):
         where = "" if request.align == 1 else f"at a multiple of {request.align} pages"
         figures: Request = Request(rows=64)
         self.perform(figures, OP_MEASURE)
-        senders = unclaimed_handles.senders_of(self)
-        return OutOfPages(
-            request.n_pages,
-            figures.free_pages,
-            figures.longest_run,
-            self.layout.page_size,
-            where,
-            reason,
-            unclaimed=sum(sender.n_handles for sender in senders),
-            unclaimed_bytes=sum(sender.n_bytes for sender in senders),
-            unclaimed_age=senders[0].age_s if senders else 0.0,
-        )
+        free, longest, size = figures.free_pages, figures.longest_run, self.layout.page_size
+        kept = unclaimed_handles.totals_of(self)
+        return OutOfPages(request.n_pages, free, longest, size, where, reason, *kept)
 
     def joined(self, offset: int) -> Buffer:
         """Return a new object for the live buffer at an offset."""

@@ -396,7 +396,7 @@ class Buffer:
         from pagebuddy.sharing.joining.sending import pickled, send, terms
 
         a = self._allocator
-        n_claims, life_ms = terms(receivers, expires)
+        n_claims, life_ms = terms(receivers, expires, a.layout.life_ms)
         pages, n_bytes = self._taken()
         node = node_of_pages(self.attachment, pages)
         return pickled(send(a, node, n_bytes, n_claims=n_claims, life_ms=life_ms))

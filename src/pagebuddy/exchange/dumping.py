@@ -49,7 +49,7 @@ def packed(
     If `group` is not 0, `Attachment.end_group` ends those that a process left behind.
     """
     a = arena._open
-    unclaimed: Unclaimed = a.unclaimed(group, n_claims, life_ms)
+    unclaimed: Unclaimed = a.unclaimed(group, n_claims, life_ms or a.layout.life_ms)
     cargo = None
     if type(thing) in _PLAIN:
         pickled = pickle.dumps(thing, 5)

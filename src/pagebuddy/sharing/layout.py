@@ -25,6 +25,7 @@ from pagebuddy.sharing.words import (
     A_ENTRIES,
     A_ID_HIGH,
     A_ID_LOW,
+    A_LIFE,
     A_LOCK,
     A_MAGIC,
     A_MAX_ORDER,
@@ -41,6 +42,7 @@ from pagebuddy.sharing.words import (
     FIRST_WORD_SLOTS,
     LOCK_FILE,
     MORE_ENTRIES,
+    MOST_LIFE_MS,
     SLOT_WORDS,
     TICKET_WORDS,
 )
@@ -76,7 +78,8 @@ def order_for_arena(n_pages: int) -> int:
 class Layout(NamedTuple):
     """The sizes from which everything else is computed; sizes of tables are in entries.
 
-    `lock` is the kind of lock and, for a mutex, which one: see `attaching.lock_word`.
+    `lock` is the kind of lock and, for a mutex, which one: see `attaching.lock_word`. `life_ms` is the
+    default life of tickets, 0 for no limit.
     """
 
     page_size: int
@@ -87,6 +90,7 @@ class Layout(NamedTuple):
     n_tickets: int
     lock: int
     arena_id: int
+    life_ms: int = 0
 
     @classmethod
     def of(
@@ -98,6 +102,7 @@ class Layout(NamedTuple):
         slots: object = 48,
         keys: object = None,
         lock: int = 0,
+        life_ms: int = 0,
     ) -> Layout:
         """Return the layout of an arena with room for n_bytes, rounded up to pages.
 
@@ -123,6 +128,7 @@ class Layout(NamedTuple):
             n_tickets=min(max(n_pages // 16, 1024), 1 << 20),
             lock=lock,
             arena_id=int.from_bytes(os.urandom(16), "little"),
+            life_ms=life_ms,
         )
 
     @classmethod
@@ -234,6 +240,7 @@ class Layout(NamedTuple):
         header[A_ID_LOW] = self.arena_id & (1 << 64) - 1
         header[A_ID_HIGH] = self.arena_id >> 64
         header[A_DATA] = self.data_at
+        header[A_LIFE] = self.life_ms
         header[A_CHECKSUM] = _checksum(header)
         return header
 
@@ -272,6 +279,7 @@ class Layout(NamedTuple):
             n_tickets=words[A_TICKETS],
             lock=words[A_LOCK],
             arena_id=words[A_ID_HIGH] << 64 | words[A_ID_LOW],
+            life_ms=words[A_LIFE],
         )
         layout._check(words[A_DATA], words[A_BYTES], n_bytes)
         return layout
@@ -287,6 +295,7 @@ class Layout(NamedTuple):
             and 0 < self.n_entries <= MAX_KEYS
             and 0 < self.n_tickets <= 1 << 20
             and self.lock & 0xFFFF_FFFF <= LOCK_FILE
+            and self.life_ms <= MOST_LIFE_MS
         )
         if not sound or (data_at, n_bytes) != (self.data_at, self.n_bytes):
             raise _unsound("its header is consistent", "its sizes contradict each other")

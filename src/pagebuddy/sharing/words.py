@@ -34,6 +34,7 @@ if not cython.compiled:
     A_ID_LOW = 10  # 128 random bits
     A_ID_HIGH = 11
     A_DATA = 12  # the byte where the pages start
+    A_LIFE = 13  # ms after which the arena's handles expire, if they do not say otherwise; 0: never
     A_CHECKSUM = 15  # CRC-32 of the words above
     # These change. The mutex shares a cache line with the words that are stored when it is taken.
     A_MUTEX = 16  # MUTEX_WORDS of them

@@ -38,14 +38,12 @@ def pickled(handle: bytes) -> bytes:
     return pickle.dumps(_Sent(handle), 5)
 
 
-def terms(receivers: Any, expires: Any) -> tuple[int, int]:
+def terms(receivers: Any, expires: Any, default_ms: int = 0) -> tuple[int, int]:
     """Return how many claims a ticket has, and its life in ms, as in a `Request`.
 
-    Raises TypeError and ValueError.
+    `default_ms` is the life if `expires` is not given. Raises TypeError and ValueError.
     """
-    life_ms = 0
-    if expires is not None:
-        life_ms = _life_ms(expires)
+    life_ms = default_ms if expires is None else life_of(expires)
     if receivers is None:
         if not life_ms:
             raise ValueError(
@@ -58,7 +56,8 @@ def terms(receivers: Any, expires: Any) -> tuple[int, int]:
     return whole(receivers, "receivers", least=1, most=MOST_CLAIMS), life_ms
 
 
-def _life_ms(expires: Any) -> int:
+def life_of(expires: Any) -> int:
+    """Return the life of a ticket in ms. Raises TypeError and ValueError."""
     try:
         # Not `float`, which accepts text.
         seconds = math.ldexp(expires, 0)
@@ -83,7 +82,11 @@ def send(a: Attached, node: int, n_bytes: int, *, n_claims: int = 1, life_ms: in
     reaping.
     """
     request = a.request(
-        node=node, n_bytes=n_bytes, now_ms=now(), n_claims=n_claims, life_ms=life_ms
+        node=node,
+        n_bytes=n_bytes,
+        now_ms=now(),
+        n_claims=n_claims,
+        life_ms=life_ms or a.layout.life_ms,
     )
     try:
         a.perform(request, OP_SEND)

@@ -61,6 +61,14 @@ def senders_of(a: Attached) -> list[Sender]:
     return sorted(senders, key=lambda sender: -sender.age_s)
 
 
+def totals_of(a: Attached) -> tuple[int, int, float]:
+    """Return the number of unclaimed handles, their bytes, and the age of the oldest in s."""
+    senders = senders_of(a)
+    n_handles = sum(sender.n_handles for sender in senders)
+    n_bytes = sum(sender.n_bytes for sender in senders)
+    return n_handles, n_bytes, senders[0].age_s if senders else 0.0
+
+
 def _named(a: Attached, slot: int, generation: int) -> tuple[int, str]:
     """Return the id and the name of the process that has a slot, if it still has it."""
     if slot >= a.layout.n_slots:
