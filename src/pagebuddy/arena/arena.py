@@ -21,7 +21,7 @@ from pagebuddy.errors import ArenaExists, ArenaNotFound
 from pagebuddy.memory.options import Options
 from pagebuddy.memory.sizes import bytes_of
 from pagebuddy.pickled import name_of
-from pagebuddy.sharing.joining import attaching, failures
+from pagebuddy.sharing.joining import attaching, failures, trimming
 from pagebuddy.sharing.system.process import now
 from pagebuddy.sharing.words import OP_REAP, OP_REAP_TICKETS, OP_REPAIR
 
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
     from pagebuddy.buffers.buffer import Buffer
     from pagebuddy.engine import Engine
     from pagebuddy.exchange.queue import ArenaQueue
-
-# How many bytes `trim` takes out of use at a time to give them back to the system.
-_TRIM_BYTES = 1 << 20
 
 
 class Arena(ArenaView):
@@ -1349,14 +1346,7 @@ class Arena(ArenaView):
         a = self._whole
         if a.is_readonly:
             raise ValueError(f"trim needs write access: {failures.READ_ONLY}")
-        at, freed = 0, 0
-        # Only whole pages of the system can be returned, and a piece may start anywhere in a large one.
-        n_bytes = max(_TRIM_BYTES, 8 * getattr(a.medium, "grain", 1))
-        n_pages = max(n_bytes // a.layout.page_size, 1)
-        while at < a.layout.data_bytes and (done := a.trim_piece(at, n_pages)) is not None:
-            n_bytes, at = done
-            freed += n_bytes
-        return freed
+        return trimming.trim(a)
 
     def record(self, path: str | os.PathLike[str]) -> ArenaRecording:
         """Record this process's allocations in the arena to a file, for `pagebuddy replay`.

@@ -55,7 +55,6 @@ if not cython.compiled:
         OP_LOOK_UP,
         OP_MEASURE,
         OP_REAP,
-        OP_REAP_TICKETS,
         OP_TAKE_FREE,
         SLICE_MS,
         UNBACKED,
@@ -430,28 +429,12 @@ class Attachment(ArenaState):
             from pagebuddy.buffers.unclaimed import Unclaimed
         return Unclaimed(self, group, n_claims, life_ms)
 
-    def end_group(self, group: int) -> None:
-        """End the tickets of a group that processes left behind which have ended."""
-        self.perform(Request(), OP_REAP)
-        self.perform(Request(group=group), OP_REAP_TICKETS)
-
     def trim_piece(self, offset: int, n_pages: int) -> Any:
         """Return the first free pages from an offset on that were used before to the system.
 
         Returns how many bytes this freed and where these pages end; None if there are no such pages.
         """
         request: Request = Request(N_HEADS + (offset >> self.page_bits), n_pages)
-        me = threading.get_ident()
-        is_outer = me not in self.trimming
-        self.trimming.add(me)
-        try:
-            return self._trimmed_piece(request)
-        finally:
-            if is_outer:
-                self.trimming.discard(me)
-
-    def _trimmed_piece(self, request: Request) -> Any:
-        """`trim_piece`, by a thread that is in `trimming`."""
         if self.perform(request, OP_TAKE_FREE) == NO_PAGES:
             return None
         try:

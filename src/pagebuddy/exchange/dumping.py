@@ -46,7 +46,7 @@ def packed(
 ) -> Unclaimed:
     """Return the message of `dump`. Its handles end with it, unless it is sent or handed over.
 
-    If `group` is not 0, `Attachment.end_group` ends those that a process left behind.
+    If `group` is not 0, `OP_REAP_TICKETS` with it ends those that a process left behind.
     """
     a = arena._open
     unclaimed: Unclaimed = a.unclaimed(group, n_claims, life_ms or a.layout.life_ms)

@@ -18,7 +18,7 @@ from pagebuddy.pool.breaking import break_apart
 from pagebuddy.pool.ending import at_end_of_workers
 from pagebuddy.pool.idle import LastFailure
 from pagebuddy.pool.parcel import Parcel, Sent
-from pagebuddy.sharing.words import MOST_GROUPS
+from pagebuddy.sharing.words import MOST_GROUPS, OP_REAP, OP_REAP_TICKETS
 
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
@@ -420,7 +420,10 @@ def _end_workers(first: Parcel, arena: Any, group: int) -> None:
     first.drop()
     # In the pool's thread, where an error would only be printed.
     with suppress(Exception):
-        arena._open.end_group(group)
+        a = arena._open
+        # Only the tickets of processes that have ended are left behind.
+        a.perform(a.request(), OP_REAP)
+        a.perform(a.request(group=group), OP_REAP_TICKETS)
 
 
 def _answer(call: Parcel) -> Parcel:

@@ -107,6 +107,7 @@ class Attached(Protocol):
         is_one_claim: bool = False,
         slot: int = 0,
         rows: int = 0,
+        group: int = 0,
     ) -> Request:
         """A request of this engine's."""
 
@@ -118,6 +119,13 @@ class Attached(Protocol):
 
     def claimed(self, index: int, serial: int) -> Held:
         """The buffer of a ticket, which ends with its last claim."""
+
+    @property
+    def trimming(self) -> set[int]:
+        """The threads of this process that are in the middle of a trim."""
+
+    def trim_piece(self, offset: int, n_pages: int) -> tuple[int, int] | None:
+        """Return the memory of some free pages to the system: how much, and where they end."""
 
     # -- coming and going
 

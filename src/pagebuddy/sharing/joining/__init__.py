@@ -9,5 +9,6 @@ listing        listing buffers, keys and processes
 unclaimed_handles  who sent the handles that nobody has claimed
 backing        backing tables with memory before they are stored to
 first_touch    the parts of the tables that creating an arena stores to
+trimming       returning the memory of free pages to the system
 failures       the errors that users see
 """
