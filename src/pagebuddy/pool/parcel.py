@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,11 +18,14 @@ if TYPE_CHECKING:
 
 
 class Sent:
-    """The bytes to which a parcel was pickled. It may outlive the parcel and its object."""
+    """The bytes to which a parcel was pickled. It may outlive the parcel and its object.
+
+    Threads use it at the same time, without a lock, which an exception at the wrong moment would leave
+    locked. `add` stores the bytes before it reads `_ended`, and `end` sets that before it reads the bytes.
+    """
 
     def __init__(self, arena: Any) -> None:
         self._arena = arena
-        self._lock = Lock()
         self._told: list[bytes] = []
         self._ended = False
 
@@ -29,27 +33,26 @@ class Sent:
         """Remember bytes that are about to be sent, if there are handles in them."""
         if not has_handles(data):
             return
-        with self._lock:
-            self._told.append(data)
-            if self._ended:
-                self._end()
+        self._told.append(data)
+        if self._ended:
+            self._end()
 
     def end(self) -> None:
         """End the handles that were not claimed, and those of later pickles."""
-        with self._lock:
-            self._ended = True
-            self._end()
+        self._ended = True
+        self._end()
 
     def forget(self) -> None:
         """Forget the bytes: they were delivered."""
-        with self._lock:
-            self._told.clear()
+        self._told.clear()
 
     def _end(self) -> None:
-        told, self._told = self._told, []
-        if not self._arena.closed:
-            for data in told:
+        for data in list(self._told):
+            if not self._arena.closed:
+                # Another thread may do the same: a handle that has ended already stays as it is.
                 call_back(self._arena._open, data)
+            with suppress(ValueError):
+                self._told.remove(data)
 
 
 class Parcel:
@@ -67,6 +70,7 @@ class Parcel:
         self._delivery: Delivery | None = None
         self._contents = contents
         self._failure: Exception | None = None
+        self._forgotten = False
         self.sent = Sent(arena)
 
     def opened(self) -> Any:
@@ -83,19 +87,22 @@ class Parcel:
     def failure(self) -> Exception | None:
         """Unpack the object; return the exception that `opened` raises, or None."""
         with self._lock:
-            if self._delivery is not None:
+            delivery = self._delivery
+            if delivery is not None:
                 try:
-                    self._contents = self._delivery.unpacked()
+                    self._contents = delivery.unpacked()
                 except Exception as error:
                     self._failure = error.with_traceback(None)
                 # Kept if this was interrupted.
                 self._delivery = None
+                if self._forgotten:
+                    self._contents = None
             return self._failure
 
     def forget(self) -> None:
-        """Refer to the object no more."""
-        with self._lock:
-            self._contents = self._delivery = None
+        """Refer to the object no more. Never waits for a thread that unpacks it."""
+        self._forgotten = True
+        self._contents = self._delivery = None
 
     def drop(self) -> None:
         """Refer to the object no more, and end the handles that nobody claimed."""
