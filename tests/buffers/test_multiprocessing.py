@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import io
 import os
 import pickle
@@ -154,7 +153,7 @@ def test_a_reducer_of_another_library_is_asked_for_everything_else(arena):
         assert pickle.loads(sent(arena.zeros(3))) == "theirs"
     finally:
         del ForkingPickler.reducer_override
-        pagebuddy.buffers.forking_pickler._before["reducer_override"] = None
+        pagebuddy.buffers.forking_pickler._before = None
 
 
 def test_plain_pickle_copies(arena):
@@ -170,15 +169,6 @@ def test_a_handle_is_tied_to_its_sender(arena):
     layout = arena._attachment.layout
     assert arena._attachment.memory[layout.tickets_at + TICKET_LIFE] == TIED
     assert pickle.loads(data).shape == (1000,)
-
-
-def test_a_pickle_that_fails_leaves_no_tickets(arena):
-    array = arena.zeros(1000)
-    with pytest.raises((pickle.PicklingError, AttributeError)):
-        sent([array, array[5:], lambda: 0])
-    del array
-    gc.collect()
-    assert arena.stats().used_bytes == 0
 
 
 def test_a_handle_that_cannot_be_received_names_the_way_out(arena):

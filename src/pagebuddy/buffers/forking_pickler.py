@@ -2,8 +2,7 @@
 
 `multiprocessing` and `concurrent.futures` pickle what they send with `ForkingPickler`. This sets its
 `reducer_override`: unlike a registered reducer, it can leave any object to the pickler as if it were not
-there, so all other objects have the same pickle as before, under every protocol. It also sets `dump`, so
-that a pickle that fails leaves no tickets.
+there, so all other objects have the same pickle as before, under every protocol.
 """
 
 from __future__ import annotations
@@ -12,20 +11,19 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from pagebuddy.buffers.arrays import pages_of
+from pagebuddy.core.words import N_HEADS
 from pagebuddy.errors import StaleHandle
 from pagebuddy.pickled import permanent
-from pagebuddy.sharing.joining.sending import claim, handle_of
+from pagebuddy.sharing.joining.sending import claim, send
 from pagebuddy.sharing.process_state import current
 from pagebuddy.sharing.words import TIED
 
 if TYPE_CHECKING:
     from pagebuddy.sharing.attached import Attached
 
-# Whether arrays are sent as handles; and the methods of the pickler that were there before, if any.
+# Whether arrays are sent as handles; and the method of the pickler that was there before, if any.
 _is_wanted = True
-_before: dict[str, Any] = {}
-# The attribute of a pickler that is responsible for the tickets of its pickle.
-_TICKETS = "_pagebuddy_tickets"
+_before: Any = None
 
 
 def share_arrays(on: bool = True) -> None:
@@ -68,57 +66,39 @@ def share_arrays(on: bool = True) -> None:
 
 def teach() -> None:
     """Teach the pickler, unless it is taught already or the user does not want it."""
+    global _before
     if not _is_wanted:
         return
     from multiprocessing.reduction import ForkingPickler
 
-    for name, method in _TAUGHT.items():
-        there = ForkingPickler.__dict__.get(name)
-        if there is not method:
-            _before[name] = there
-            setattr(ForkingPickler, name, method)
+    there = ForkingPickler.__dict__.get("reducer_override")
+    if there is not _reduced:
+        _before = there
+        ForkingPickler.reducer_override = _reduced  # type: ignore[method-assign]
 
 
 def _forget() -> None:
     reduction = sys.modules.get("multiprocessing.reduction")
     kind = getattr(reduction, "ForkingPickler", None)
-    for name, method in _TAUGHT.items():
-        if kind is None or kind.__dict__.get(name) is not method:
-            continue
-        if _before[name] is None:
-            delattr(kind, name)
-        else:
-            setattr(kind, name, _before[name])
-
-
-def _dump(pickler: Any, thing: Any) -> Any:
-    """Pickle an object. The tickets that this makes end if it fails."""
-    there = _before["dump"]
-    if there is None:
-        done = super(sys.modules["multiprocessing.reduction"].ForkingPickler, pickler).dump(thing)
+    if kind is None or kind.__dict__.get("reducer_override") is not _reduced:
+        return
+    if _before is None:
+        del kind.reducer_override
     else:
-        done = there(pickler, thing)
-    tickets = pickler.__dict__.pop(_TICKETS, None)
-    if tickets is not None:
-        tickets.handed()
-    return done
+        kind.reducer_override = _before
 
 
 def _reduced(pickler: Any, thing: Any) -> Any:
     """Reduce an array in a shared arena to a handle; leave everything else to the pickler."""
     np = sys.modules.get("numpy")
     if np is not None and type(thing) is getattr(np, "ndarray", None):
-        reduced = _reduced_array(np, thing, pickler)
+        reduced = _reduced_array(np, thing)
         if reduced is not None:
             return reduced
-    there = _before["reducer_override"]
-    return NotImplemented if there is None else there(pickler, thing)
+    return NotImplemented if _before is None else _before(pickler, thing)
 
 
-_TAUGHT = {"dump": _dump, "reducer_override": _reduced}
-
-
-def _reduced_array(np: Any, array: Any, pickler: Any) -> Any:
+def _reduced_array(np: Any, array: Any) -> Any:
     kind = array.dtype
     if kind.hasobject or array.nbytes == 0:
         return None
@@ -136,11 +116,8 @@ def _reduced_array(np: Any, array: Any, pickler: Any) -> Any:
         start = low - a.extent[0] - buffer.offset if buffer is not None else -1  # type: ignore[attr-defined]
         if start < 0 or start + n_bytes > buffer.capacity:
             return None
-        tickets = pickler.__dict__.get(_TICKETS)
-        if tickets is None:
-            tickets = a.unclaimed(0, 1, TIED)  # type: ignore[attr-defined]
-            pickler.__dict__[_TICKETS] = tickets
-        handle = handle_of(*tickets.send(buffer, start + n_bytes))
+        node = N_HEADS + buffer.offset // a.layout.page_size
+        handle = send(a, node, start + n_bytes, life_ms=TIED)
     finally:
         # A traceback would keep it.
         del buffer

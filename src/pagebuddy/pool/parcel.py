@@ -21,7 +21,7 @@ class Sent:
     """The bytes to which a parcel was pickled. It may outlive the parcel and its object.
 
     Threads use it at the same time, without a lock, which an exception at the wrong moment would leave
-    locked. `add` stores the bytes before it reads `_ended`, and `end` sets that before it reads the bytes.
+    locked. `add` stores the bytes before it reads `_ended`; `end` sets that before it reads the bytes.
     """
 
     def __init__(self, arena: Any) -> None:
