@@ -91,9 +91,11 @@ def left_out(code):
 
 def is_end_of_with(steps):
     """Whether a call with the arguments None, None and None begins with the first instruction."""
+    # Python 3.15 has an instruction of its own for None and a few other constants.
+    loads = ("LOAD_CONST", "LOAD_COMMON_CONSTANT")
     return (
-        all(x.opname in ("LOAD_CONST", "DUP_TOP") for x in steps[:3])
-        and steps[0].opname == "LOAD_CONST"
+        all(x.opname in (*loads, "DUP_TOP") for x in steps[:3])
+        and steps[0].opname in loads
         and all(x.argval is None for x in steps[:3])
         and any(x.opname.startswith(("CALL", "PRECALL")) for x in steps[3:4])
     )

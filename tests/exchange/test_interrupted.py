@@ -6,6 +6,7 @@ every day at every seventh line, from a random one on.
 
 from __future__ import annotations
 
+import dis
 import gc
 import socket
 from contextlib import suppress
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 
 from pagebuddy import StaleHandle
-from tests.exchange.strikes import account, steps, strike
+from tests.exchange.strikes import account, is_end_of_with, left_out, steps, strike
 
 
 @pytest.fixture(autouse=True)
@@ -123,3 +124,16 @@ def test_an_exception_in_get_leaves_all_or_nothing(arena, other, engine, effort,
         assert (account(arena), account(other)) == nothing, at
         if not reached:
             break
+
+
+def with_a_lock(lock):
+    with lock:
+        return len("")
+
+
+def test_the_end_of_a_with_block_is_known_in_this_version_of_python():
+    """Otherwise an exception is raised before a lock is unlocked, and a test waits for ever."""
+    found = list(dis.get_instructions(with_a_lock))
+    ends = [i for i in range(len(found)) if is_end_of_with(found[i : i + 5])]
+    assert len(ends) == 1
+    assert found[ends[0]].offset in left_out(with_a_lock.__code__)

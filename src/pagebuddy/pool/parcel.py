@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,14 +17,11 @@ if TYPE_CHECKING:
 
 
 class Sent:
-    """The bytes to which a parcel was pickled. It may outlive the parcel and its object.
-
-    Threads use it at the same time, without a lock, which an exception at the wrong moment would leave
-    locked. `add` stores the bytes before it reads `_ended`; `end` sets that before it reads the bytes.
-    """
+    """The bytes to which a parcel was pickled. It may outlive the parcel and its object."""
 
     def __init__(self, arena: Any) -> None:
         self._arena = arena
+        self._lock = Lock()
         self._told: list[bytes] = []
         self._ended = False
 
@@ -33,26 +29,27 @@ class Sent:
         """Remember bytes that are about to be sent, if there are handles in them."""
         if not has_handles(data):
             return
-        self._told.append(data)
-        if self._ended:
-            self._end()
+        with self._lock:
+            self._told.append(data)
+            if self._ended:
+                self._end()
 
     def end(self) -> None:
         """End the handles that were not claimed, and those of later pickles."""
-        self._ended = True
-        self._end()
+        with self._lock:
+            self._ended = True
+            self._end()
 
     def forget(self) -> None:
         """Forget the bytes: they were delivered."""
-        self._told.clear()
+        with self._lock:
+            self._told.clear()
 
     def _end(self) -> None:
-        for data in list(self._told):
-            if not self._arena.closed:
-                # Another thread may do the same: a handle that has ended already stays as it is.
+        told, self._told = self._told, []
+        if not self._arena.closed:
+            for data in told:
                 call_back(self._arena._open, data)
-            with suppress(ValueError):
-                self._told.remove(data)
 
 
 class Parcel:
@@ -70,7 +67,6 @@ class Parcel:
         self._delivery: Delivery | None = None
         self._contents = contents
         self._failure: Exception | None = None
-        self._forgotten = False
         self.sent = Sent(arena)
 
     def opened(self) -> Any:
@@ -87,22 +83,19 @@ class Parcel:
     def failure(self) -> Exception | None:
         """Unpack the object; return the exception that `opened` raises, or None."""
         with self._lock:
-            delivery = self._delivery
-            if delivery is not None:
+            if self._delivery is not None:
                 try:
-                    self._contents = delivery.unpacked()
+                    self._contents = self._delivery.unpacked()
                 except Exception as error:
                     self._failure = error.with_traceback(None)
                 # Kept if this was interrupted.
                 self._delivery = None
-                if self._forgotten:
-                    self._contents = None
             return self._failure
 
     def forget(self) -> None:
-        """Refer to the object no more. Never waits for a thread that unpacks it."""
-        self._forgotten = True
-        self._contents = self._delivery = None
+        """Refer to the object no more."""
+        with self._lock:
+            self._contents = self._delivery = None
 
     def drop(self) -> None:
         """Refer to the object no more, and end the handles that nobody claimed."""
