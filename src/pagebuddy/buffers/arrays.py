@@ -38,6 +38,31 @@ def checked_dtype(dtype: Any) -> Any:
     return numpy().dtype(f"{kind.char}1") if kind.itemsize == 0 and kind.char in "SU" else kind
 
 
+def extent_of(array: Any) -> Any:
+    """Return the lowest address of an array, where from there its first item is, and how long it is.
+
+    In bytes; for an array with at least one item.
+
+    >>> import numpy as np
+    >>> extent_of(np.zeros((2, 3), "u1")[:, ::-2])[1:]
+    (2, 6)
+    """
+    first = 0
+    n_bytes = array.itemsize
+    for side, stride in zip(array.shape, array.strides, strict=True):
+        first += max(-stride * (side - 1), 0)
+        n_bytes += abs(stride) * (side - 1)
+    return array.__array_interface__["data"][0] - first, first, n_bytes
+
+
+def short_dtype(np: Any, kind: Any) -> Any:
+    """Return the text of a dtype if it says all, else the dtype.
+
+    Pickling a dtype object takes longer than the rest of a small array.
+    """
+    return kind.str if np.dtype(kind.str) is kind else kind
+
+
 def sides_and_bytes(shape: Any, kind: Any) -> Any:
     """Return a shape as a tuple, and the bytes of an array of this shape and dtype.
 

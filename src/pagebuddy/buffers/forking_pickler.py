@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pagebuddy.buffers.arrays import pages_of
+from pagebuddy.buffers.arrays import extent_of, pages_of, short_dtype
 from pagebuddy.core.words import N_HEADS
 from pagebuddy.errors import StaleHandle
 from pagebuddy.pickled import permanent
@@ -102,12 +102,7 @@ def _reduced_array(np: Any, array: Any) -> Any:
     kind = array.dtype
     if kind.hasobject or array.nbytes == 0:
         return None
-    first = 0
-    n_bytes = kind.itemsize
-    for side, stride in zip(array.shape, array.strides, strict=True):
-        first += max(-stride * (side - 1), 0)
-        n_bytes += abs(stride) * (side - 1)
-    low = array.__array_interface__["data"][0] - first
+    low, first, n_bytes = extent_of(array)
     a = _attached_around(low)
     if a is None:
         return None
@@ -121,8 +116,7 @@ def _reduced_array(np: Any, array: Any) -> Any:
     finally:
         # A traceback would keep it.
         del buffer
-    # A short text: pickling a dtype object takes longer than everything else.
-    told = kind.str if np.dtype(kind.str) is kind else kind
+    told = short_dtype(np, kind)
     writable = array.flags.writeable
     return array_of_handle, (handle, told, array.shape, array.strides, start + first, writable)
 

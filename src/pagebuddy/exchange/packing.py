@@ -13,19 +13,15 @@
 
 from __future__ import annotations
 
-import copyreg
 import struct
-import sys
 from io import BytesIO
-from multiprocessing.reduction import ForkingPickler
-from pickle import PickleBuffer, Pickler, loads
+from pickle import PickleBuffer, loads
 from typing import Any
 from zlib import crc32
 
+from pagebuddy.buffers.arrays import short_dtype
+from pagebuddy.exchange.out_of_band import FORMATS, OutOfBand
 from pagebuddy.exchange.remaking import remade_array, remade_view
-from pagebuddy.pickled import name_of
-from pagebuddy.sharing.joining.attaching import place_of
-from pagebuddy.sharing.joining.passing import arena_found
 
 _MAGIC = b"\x93pbobjct"
 _VERSION = 1
@@ -83,15 +79,11 @@ class Packed:
         self._raws.clear()
 
 
-class _ObjectPickler(Pickler):
+class _ObjectPickler(OutOfBand):
     """Pickles with protocol 5, and takes the buffers; arrays of every layout are out of band."""
 
     def __init__(self, arena: Any, file: Any, raws: list[memoryview]) -> None:
-        super().__init__(file, 5, buffer_callback=self._take)
-        # What a process can be given can be kept as well.
-        registered = ForkingPickler._extra_reducers  # type: ignore[attr-defined]
-        self.dispatch_table = copyreg.dispatch_table | registered
-        self._arena = arena
+        super().__init__(arena, file, self._take)
         self._raws = raws
         # What the pickler will pass to `_take` next, and the bytes for which it stands.
         self._announced: tuple[PickleBuffer, memoryview] | None = None
@@ -107,24 +99,11 @@ class _ObjectPickler(Pickler):
         self._raws.append(raw)
         return False
 
-    def reducer_override(self, thing: Any) -> Any:
-        """Reduce the objects that are kept in another way than their type defines."""
-        kind = type(thing)
-        if kind is self._arena._engine.Buffer:
-            raise TypeError(
-                "a Buffer cannot be part of an object that is kept, because its handle can be claimed "
-                "once; keep buffer.view or buffer.array(), or the buffer itself with buffer.keep(key)"
-            )
-        if kind is memoryview:
-            return self._view(thing)
-        np = sys.modules.get("numpy")
-        if np is not None and kind is np.ndarray:
-            return self._array(np, thing)
-        if kind is type(self._arena) and thing._attachment is self._arena._attachment:
-            # A reader has this arena.
-            a = self._arena._open
-            return arena_found, (name_of(kind), a.layout.arena_id, place_of(a), None)
-        return NotImplemented
+    def _buffer(self, buffer: Any) -> Any:
+        raise TypeError(
+            "a Buffer cannot be part of an object that is kept, because its handle can be claimed "
+            "once; keep buffer.view or buffer.array(), or the buffer itself with buffer.keep(key)"
+        )
 
     def _announce(self, raw: memoryview) -> PickleBuffer:
         """Return what the pickler takes for bytes, as bytes that may be written to.
@@ -137,7 +116,7 @@ class _ObjectPickler(Pickler):
 
     def _view(self, view: memoryview) -> Any:
         # There is no way to make others again: a memoryview cannot be cast to them.
-        if not view.nbytes or not view.c_contiguous or view.format not in _FORMATS:
+        if not view.nbytes or not view.c_contiguous or view.format not in FORMATS:
             return NotImplemented
         return remade_view, (self._announce(view.cast("B")), view.format, view.shape)
 
@@ -150,9 +129,7 @@ class _ObjectPickler(Pickler):
             # It has the same items, and is contiguous.
             array = np.copy(array)
         exported = self._announce(memoryview(array.ravel("K").view("u1")))
-        # A short text: pickling a dtype object takes longer than everything else.
-        told = kind.str if np.dtype(kind.str) is kind else kind
-        return remade_array, (exported, told, array.shape, array.strides, 0)
+        return remade_array, (exported, short_dtype(np, kind), array.shape, array.strides, 0)
 
 
 def unpacked(buffer: Any, writable: bool = False) -> Any:
@@ -194,7 +171,3 @@ def _read(view: memoryview, parts: list[memoryview]) -> tuple[int, int]:
             raise ValueError("the bytes of the object contradict themselves; keep it again")
         parts.append(view[first:stop])
     return start, end
-
-
-# The formats of the module struct to which a memoryview can be cast.
-_FORMATS = frozenset("cbB?hHiIlLqQnNfdP")

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import copyreg
-import sys
-from multiprocessing.reduction import ForkingPickler
-from pickle import PickleBuffer, Pickler
+from pickle import PickleBuffer
 from typing import Any
 
+from pagebuddy.buffers.arrays import extent_of, short_dtype
 from pagebuddy.exchange.cargo import SMALL, Cargo
+from pagebuddy.exchange.out_of_band import FORMATS, OutOfBand
 from pagebuddy.exchange.remaking import as_it_is, remade_array, remade_view
-from pagebuddy.pickled import name_of
-from pagebuddy.sharing.joining.attaching import place_of
 from pagebuddy.sharing.joining.backing import room_for
-from pagebuddy.sharing.joining.passing import arena_found
 
 
-class ArenaPickler(Pickler):
+class ArenaPickler(OutOfBand):
     """Pickles with protocol 5 everything that a process can be given; a `Cargo` takes the buffers.
 
     In addition to what types define themselves, a Buffer, a memoryview and an array in the arena,
@@ -24,32 +20,16 @@ class ArenaPickler(Pickler):
     """
 
     def __init__(self, arena: Any, cargo: Cargo, file: Any) -> None:
-        super().__init__(file, 5, buffer_callback=cargo.take)
-        # That of a ForkingPickler, without the three calls that making one takes.
-        self.dispatch_table = copyreg.dispatch_table | _registered()
-        self._arena = arena
+        super().__init__(arena, file, cargo.take)
         self._cargo = cargo
 
-    def reducer_override(self, thing: Any) -> Any:
-        """Reduce the objects that are sent in another way than their type defines."""
-        kind = type(thing)
-        if kind is self._arena._engine.Buffer:
-            return as_it_is, (self._cargo.announce(thing, thing.view),)
-        if kind is memoryview:
-            return self._view(thing)
-        np = sys.modules.get("numpy")
-        if np is not None and kind is np.ndarray:
-            return self._array(np, thing)
-        if kind is type(self._arena) and thing._attachment is self._cargo.a:
-            # The receiver has this arena.
-            a = self._cargo.a
-            return arena_found, (name_of(kind), a.layout.arena_id, place_of(a), None)
-        return NotImplemented
+    def _buffer(self, buffer: Any) -> Any:
+        return as_it_is, (self._cargo.announce(buffer, buffer.view),)
 
     def _view(self, view: memoryview) -> Any:
         # There is no way to make these again: a memoryview cannot be cast to them.
         empty = view.ndim > 1 and view.nbytes == 0
-        if empty or not view.c_contiguous or view.format not in _FORMATS:
+        if empty or not view.c_contiguous or view.format not in FORMATS:
             return NotImplemented
         sent = view.toreadonly() if self._cargo.readonly else view
         return remade_view, (PickleBuffer(sent), view.format, view.shape)
@@ -68,13 +48,8 @@ class ArenaPickler(Pickler):
         ):
             # numpy itself sends these out of band.
             return NotImplemented
-        low = array.__array_interface__["data"][0]
-        first = 0
-        n_bytes = kind.itemsize
-        for side, stride in zip(array.shape, array.strides, strict=True):
-            first += max(-stride * (side - 1), 0)
-            n_bytes += abs(stride) * (side - 1)
-        place = cargo.found(array, low - first, n_bytes)
+        low, first, n_bytes = extent_of(array)
+        place = cargo.found(array, low, n_bytes)
         strides = array.strides
         if place is None:
             if array.nbytes < SMALL:
@@ -91,9 +66,7 @@ class ArenaPickler(Pickler):
         if not array.flags.writeable:
             view = view.toreadonly()
         exported = cargo.announce(buffer, view, start, n_bytes)
-        # A short text: pickling a dtype object takes longer than everything else.
-        told = kind.str if np.dtype(kind.str) is kind else kind
-        return remade_array, (exported, told, array.shape, strides, first)
+        return remade_array, (exported, short_dtype(np, kind), array.shape, strides, first)
 
 
 def _copied_readonly(array: Any) -> Any:
@@ -101,12 +74,3 @@ def _copied_readonly(array: Any) -> Any:
     items = array.tobytes("A" if array.flags.forc else "C")
     order = array.strides if array.flags.forc else array[...].copy().strides
     return remade_array, (items, array.dtype, array.shape, order, 0)
-
-
-def _registered() -> dict[type, Any]:
-    """The reductions that `ForkingPickler.register` was given so far."""
-    return ForkingPickler._extra_reducers  # type: ignore[attr-defined, no-any-return]
-
-
-# The formats of the module struct to which a memoryview can be cast.
-_FORMATS = frozenset("cbB?hHiIlLqQnNfdP")
