@@ -36,7 +36,7 @@ if not cython.compiled:
     from pagebuddy.sharing.holding.holds import holds
     from pagebuddy.sharing.operations.dispatch import alloc_pages, run_operation
     from pagebuddy.sharing.request import Request
-    from pagebuddy.sharing.state import ArenaState, magazine_at
+    from pagebuddy.sharing.state import ArenaState, own_magazine
     from pagebuddy.sharing.system.alive import locks_the_arena
     from pagebuddy.sharing.system.child import drop_own_lease, take_own_lease
     from pagebuddy.sharing.system.gate import Gate, gate_give, gate_take
@@ -156,8 +156,7 @@ class Attachment(ArenaState):
     def be(self, slot: int) -> None:
         """Use this slot from now on."""
         self.slot = slot
-        has_magazine = slot and self.lock_kind == LOCK_MUTEX and not self.readonly
-        self.magazine = magazine_at(slot) if has_magazine else 0
+        self.magazine = own_magazine(self, slot)
         self.my_word = hold_word(slot)
         self.my_bit = hold_bit(slot)
 

@@ -13,6 +13,7 @@ if not cython.compiled:
     from pagebuddy.sharing.words import (
         A_TRIMS,
         ENTRY_WORDS,
+        LOCK_MUTEX,
         SLOT_MAGAZINE,
         SLOT_WORDS,
         TICKET_WORDS,
@@ -293,6 +294,15 @@ def slot_at(slot: u64) -> u64:
 def magazine_at(slot: u64) -> u64:
     """The index of the first word of a slot's magazine."""
     return slot * SLOT_WORDS + SLOT_MAGAZINE
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def own_magazine(a: ArenaState, slot: u64) -> u64:
+    """The same for this process's slot; 0 if it has none, or no mutex, or may only read the pages."""
+    return magazine_at(slot) if slot and a.lock_kind == LOCK_MUTEX and not a.readonly else 0
 
 
 @cython.nogil

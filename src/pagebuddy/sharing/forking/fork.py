@@ -29,7 +29,7 @@ if not cython.compiled:
     )
     from pagebuddy.sharing.operations.enter import enter, leave
     from pagebuddy.sharing.recovery.takeover import take_over
-    from pagebuddy.sharing.state import ArenaState, magazine_at, slot_at
+    from pagebuddy.sharing.state import ArenaState, own_magazine, slot_at
     from pagebuddy.sharing.system.child import (
         adopt_lease,
         drop_child_lease,
@@ -152,6 +152,5 @@ def begin_child(a: ArenaState) -> cython.void:
         end_tally(a)
         a.sticky = False
         a.fork_slot = 0
-        if a.lock_kind == LOCK_MUTEX:
-            a.magazine = 0 if a.readonly else magazine_at(a.slot)
+        a.magazine = own_magazine(a, a.slot)
         store(a.slots, slot_at(a.slot) + SLOT_PID, own_pid())

@@ -27,7 +27,7 @@ if not cython.compiled:
     from pagebuddy.sharing.holding.reaping import begin_slot
     from pagebuddy.sharing.recording.recording import record_end
     from pagebuddy.sharing.recovery.takeover import next_buffer
-    from pagebuddy.sharing.state import ArenaState, magazine_at, slot_at
+    from pagebuddy.sharing.state import ArenaState, own_magazine, slot_at
     from pagebuddy.sharing.system.alive import may_judge
     from pagebuddy.sharing.system.child import (
         adopt_lease,
@@ -177,7 +177,7 @@ def have_slot_alone(a: ArenaState) -> cython.void:
     if a.lock_kind == LOCK_MUTEX:
         a.top_round = a.most_rounds = 0
         a.is_full = False
-        a.magazine = 0 if a.readonly else magazine_at(a.slot)
+        a.magazine = own_magazine(a, a.slot)
 
 
 @cython.nogil
@@ -256,7 +256,7 @@ def take_own_slot(a: ArenaState) -> cython.bint:
     if a.lock_kind == LOCK_MUTEX:
         a.top_round = a.most_rounds = 0
         a.is_full = False
-        a.magazine = 0 if a.readonly else magazine_at(slot)
+        a.magazine = own_magazine(a, slot)
     a.unsettled = MARKED_STILL
     end_marks(a, shares)
     return True
