@@ -22,7 +22,7 @@ from pagebuddy.memory.options import Options
 from pagebuddy.memory.sizes import bytes_of
 from pagebuddy.pickled import name_of
 from pagebuddy.sharing.joining import attaching, failures, trimming
-from pagebuddy.sharing.system.process import now
+from pagebuddy.sharing.system.clock import clock_ms
 from pagebuddy.sharing.words import OP_REAP, OP_REAP_TICKETS, OP_REPAIR
 
 if TYPE_CHECKING:
@@ -1307,7 +1307,7 @@ class Arena(ArenaView):
         a.perform(request, OP_REAP)
         if age is not None:
             least_age_ms = math.ceil(age * 1000)
-            a.perform(a.request(now_ms=now(), least_age_ms=least_age_ms), OP_REAP_TICKETS)
+            a.perform(a.request(now_ms=clock_ms(), least_age_ms=least_age_ms), OP_REAP_TICKETS)
         return request.answer["n_ended"]
 
     def trim(self) -> int:

@@ -12,7 +12,6 @@ from typing import Any
 from pagebuddy.core import stand_in as cython
 from pagebuddy.errors import OutOfTickets
 from pagebuddy.sharing.joining import sending
-from pagebuddy.sharing.system.process import now
 
 if not cython.compiled:
     from pagebuddy.buffers.attachment import Attachment
@@ -21,6 +20,7 @@ if not cython.compiled:
     from pagebuddy.core.words import u64
     from pagebuddy.sharing.operations.dispatch import run_operation
     from pagebuddy.sharing.request import Request
+    from pagebuddy.sharing.system.clock import clock_ms
     from pagebuddy.sharing.words import (
         DONE,
         LOCK_PATIENCE_MS,
@@ -88,7 +88,7 @@ class Unclaimed:
         node: u64 = node_of_pages(a, pages)
         if nbytes is not None:
             n_bytes = nbytes
-        request: Request = Request(node, 0, n_bytes, now_ms=now(), group=self._group)
+        request: Request = Request(node, 0, n_bytes, now_ms=clock_ms(), group=self._group)
         request.n_claims = self._n_claims
         request.life_ms = self._life_ms
         self._rows.append(None)

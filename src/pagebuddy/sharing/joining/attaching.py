@@ -17,8 +17,9 @@ from pagebuddy.sharing.joining.first_touch import first_touched
 from pagebuddy.sharing.layout import WORD, Layout
 from pagebuddy.sharing.process_state import current
 from pagebuddy.sharing.system import lease
+from pagebuddy.sharing.system.clock import clock_ms
 from pagebuddy.sharing.system.descriptors import look_again
-from pagebuddy.sharing.system.process import describe, now, pid_namespace
+from pagebuddy.sharing.system.process import describe, pid_namespace
 from pagebuddy.sharing.words import (
     A_BUSY,
     A_CHECKSUM,
@@ -380,7 +381,7 @@ def _take_slot(a: Attached) -> None:
                 continue
             if not _has_taken_lease(a, slot):
                 continue
-            asked = a.request(slot=slot, now_ms=now())
+            asked = a.request(slot=slot, now_ms=clock_ms())
             try:
                 answer = a.perform(asked, OP_ATTACH, ATTACH_PATIENCE_S)
             except BaseException:

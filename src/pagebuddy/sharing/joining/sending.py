@@ -12,7 +12,7 @@ from pagebuddy.errors import OutOfTickets, PageBuddyError, StaleHandle
 from pagebuddy.pickled import permanent
 from pagebuddy.sharing.joining import attaching
 from pagebuddy.sharing.joining.handle import NOWHERE, Handle, from_text, is_anonymous, place_at
-from pagebuddy.sharing.system.process import now
+from pagebuddy.sharing.system.clock import clock_ms
 from pagebuddy.sharing.words import ANY_CLAIMS, MOST_CLAIMS, OP_REAP, OP_SEND, OP_WITHDRAW
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def send(a: Attached, node: int, n_bytes: int, *, n_claims: int = 1, life_ms: in
     request = a.request(
         node=node,
         n_bytes=n_bytes,
-        now_ms=now(),
+        now_ms=clock_ms(),
         n_claims=n_claims,
         life_ms=life_ms or a.layout.life_ms,
     )

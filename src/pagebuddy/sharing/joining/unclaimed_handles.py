@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from pagebuddy.core.words import low
-from pagebuddy.sharing.system.process import name_in, now
+from pagebuddy.sharing.system.clock import clock_ms
+from pagebuddy.sharing.system.process import name_in
 from pagebuddy.sharing.words import (
     A_TICKETS_END,
     SLOT_PID,
@@ -38,7 +39,7 @@ def senders_of(a: Attached) -> list[Sender]:
 
     Reads the tickets without the arena's lock, so a ticket that changes meanwhile may be told wrongly.
     """
-    time = now()
+    time = clock_ms()
     tickets: dict[int, list[tuple[int, int, int]]] = {}
     start = a.layout.tickets_at
     end = min(a.memory[A_TICKETS_END], a.layout.n_tickets)

@@ -6,7 +6,6 @@ import os
 import sys
 import time
 
-from pagebuddy.sharing.system.clock import clock_ms as now
 from pagebuddy.sharing.words import (
     SLOT_NAME,
     SLOT_NAME_WORDS,
@@ -58,9 +57,6 @@ def name_in(slot: memoryview) -> str:
     return "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name
     )
-
-
-__all__ = ["describe", "name_in", "now", "own_name", "pid_namespace", "start_time", "wall_clock"]
 
 
 def wall_clock() -> int:
