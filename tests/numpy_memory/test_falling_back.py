@@ -12,6 +12,7 @@ import pytest
 
 from pagebuddy import Arena as ChosenArena
 from tests.arena.small_file_system import run_in_small
+from tests.sharing.old_tickets import make_old
 from verification.stepping import stop_inside
 
 np = pytest.importorskip("numpy")
@@ -43,6 +44,15 @@ def test_a_full_arena(arena):
     assert is_in(arena, array)
     assert array[N - 1] == N - 1
     assert arena.stats().numpy_fallbacks == 2
+
+
+def test_handles_that_have_expired_make_room(shared):
+    shared.alloc(shared.stats().largest_free_bytes).handle(expires=60)
+    with shared.numpy_memory():
+        assert not is_in(shared, np.arange(N))
+        make_old(shared, 60_000)
+        assert is_in(shared, np.arange(N))
+    assert shared.stats().tickets == 0
 
 
 def test_an_array_larger_than_the_arena(shared):

@@ -15,27 +15,13 @@ from pagebuddy.sharing.joining.sending import claim, send
 from pagebuddy.sharing.words import (
     TICKET_CLAIMS,
     TICKET_LIFE,
-    TICKET_SENT,
     TICKET_SERIAL,
     TICKET_WORDS,
     TIED,
 )
+from tests.sharing.old_tickets import make_old, tickets_of
 
 PAGE = 4096
-
-
-def tickets_of(arena):
-    """The words of all tickets."""
-    a = arena._attachment
-    return a.memory[a.layout.tickets_at : a.layout.tickets_at + TICKET_WORDS * a.layout.n_tickets]
-
-
-def make_old(arena, ms):
-    """Make all tickets as old as if they had been sent that many ms earlier."""
-    words = tickets_of(arena)
-    for at in range(0, len(words), TICKET_WORDS):
-        if words[at + TICKET_SERIAL]:
-            words[at + TICKET_SENT] -= ms
 
 
 def test_a_handle_can_be_claimed_as_often_as_it_has_receivers(arena):

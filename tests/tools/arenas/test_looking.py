@@ -18,6 +18,7 @@ from pagebuddy import Arena
 from pagebuddy.sharing.words import ENTRY_KEPT, ENTRY_WORDS
 from pagebuddy.tools.arenas.keys_command import key_lines
 from pagebuddy.tools.terminal.tables import add_figures, add_names, listing, name_cell
+from tests.sharing.old_tickets import make_old
 
 SECONDS = 120
 
@@ -84,6 +85,22 @@ def test_stat_prints_figures_processes_and_orders(busy, name, pagebuddy_command)
     assert processes[2].split()[-4:] == ["alive", "2", "32", "KiB"]
     assert processes[3].split()[-4:] == ["dead", "1", "8", "KiB"]
     assert len(orders) == 1 + len(busy.stats().free_blocks)
+
+
+SENDS = "import sys, pagebuddy; pagebuddy.Arena.attach(sys.argv[1]).alloc(5000).handle()"
+
+
+def test_stat_names_who_sent_unclaimed_handles_the_oldest_first(arena, name, pagebuddy_command):
+    subprocess.run([sys.executable, "-c", SENDS, name], check=True, timeout=SECONDS)
+    make_old(arena, 90_000)
+    buffer = arena.alloc(9000)
+    handles = [buffer.handle() for _ in range(2)]
+    lines = pagebuddy_command("stat", name)[1].splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("sent"))
+    assert lines[at].split() == ["sent", "3", "handles", "not", "yet", "claimed"]
+    assert re.search("1 handle, 4.88 KiB, the oldest 9. s old, by an ended process", lines[at + 1])
+    assert re.search(f"2 handles, 8.79 KiB, the oldest . s old, by {os.getpid()} ", lines[at + 2])
+    del handles
 
 
 def test_stat_json_has_the_figures_and_the_processes(busy, name, pagebuddy_command):
