@@ -51,7 +51,7 @@ class Packed:
             pickler.clear_memo()
             self.drop()
             raise
-        self._pickle = file.getbuffer()
+        self._pickle = file.getvalue()
         self._ranges: list[tuple[int, int]] = []
         end = _HEADER + _RANGE.size * len(self._raws) + len(self._pickle)
         for raw in self._raws:
