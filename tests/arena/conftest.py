@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import pagebuddy
+from pagebuddy.memory.sizes import bytes_of
 from tests.arena.small_file_system import in_small as in_small
 
 PRELUDE = """
@@ -96,12 +97,11 @@ def make(Arena, name, path):
         "anonymous": Arena,
         "named": lambda size, **options: Arena.create(name, size, **options),
         "file": lambda size, **options: Arena.file(path, size, **options),
+        "given": lambda size: Arena.over(bytearray(bytes_of(size))),
     }
 
 
 @pytest.fixture(params=["anonymous", "named", "file", "given"])
-def arena(request, Arena, make):
+def arena(request, make):
     """An arena of a MiB, or a little less where its tables lie in it, of each kind."""
-    if request.param == "given":
-        return Arena.over(bytearray(1 << 20))
     return make[request.param]("1 MiB")

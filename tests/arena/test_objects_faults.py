@@ -13,6 +13,17 @@ from pagebuddy import ArenaClosed, OutOfKeys, OutOfPages
 from tests.arena.test_objects import is_same, pages
 from tests.exchange.strikes import account, steps, strike
 
+OTHER_KINDS = ("anonymous", "named", "given")
+
+
+# Every day one kind, whose objects are flushed as well. Those of `test_objects` are of each kind.
+@pytest.fixture(
+    params=["file", *(pytest.param(kind, marks=pytest.mark.soak) for kind in OTHER_KINDS)]
+)
+def arena(request, make):
+    """An arena of a MiB."""
+    return make[request.param]("1 MiB")
+
 
 class Unpicklable:
     def __reduce__(self):
