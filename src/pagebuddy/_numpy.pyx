@@ -2,9 +2,9 @@
 # distutils: language=c
 """What needs numpy's C API: numpy's memory in an arena (NEP 49), and new arrays over buffers.
 
-`arena/numpy_memory.py` uses the former, `Attachment.array` the latter. Numpy calls the functions of a *handler* for the memory of each array that
-is made while the handler is set, and keeps the handler as long as the array. They are C, need no GIL, and
-make no Python objects.
+`arena/numpy_memory.py` uses the former, `Attachment.array` the latter. Numpy calls the functions of a
+*handler* for the memory of each array that is made while the handler is set, and keeps the handler as long
+as the array. They are C, need no GIL, and make no Python objects.
 """
 
 from cpython.object cimport PyObject, PyTypeObject
@@ -84,7 +84,7 @@ cdef void *taken(Memory *m, size_t n, bint zero) noexcept nogil:
     """Memory in the arena; NULL if it is to be numpy's own, which is counted, or if there is none."""
     if n < m.threshold:
         return NULL
-    cdef void *at = RAW.take(m.attachment, n, zero)
+    cdef void *at = RAW.take(m.attachment, n, zero, m.strict)
     if at == NULL and not m.strict:
         RAW.missed(m.attachment)
     return at

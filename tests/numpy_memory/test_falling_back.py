@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 
 from pagebuddy import Arena as ChosenArena
+from pagebuddy.sharing.words import LOCK_PATIENCE_MS
 from tests.arena.small_file_system import run_in_small
 from tests.sharing.old_tickets import make_old
 from verification.stepping import stop_inside
@@ -136,6 +138,22 @@ def test_a_stopped_process_with_the_lock(shared):
     assert shared.stats().used == 0
     assert shared.stats().numpy_fallbacks == 2
     with shared.numpy_memory():
+        assert is_in(shared, np.zeros(N))
+
+
+def test_strict_memory_waits_for_a_stopped_process_every_time(shared):
+    """Its caller has no other memory to use. A wait cannot take less time than it lasts."""
+    with shared.numpy_memory(strict=True):
+        pid = stop_inside(shared, lambda: shared.alloc(4096), 3)
+        try:
+            for _ in range(3):
+                began = time.monotonic()
+                with pytest.raises(MemoryError):
+                    np.zeros(N)
+                assert time.monotonic() - began >= LOCK_PATIENCE_MS / 1000
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
         assert is_in(shared, np.zeros(N))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+import time
 
 import pytest
 
@@ -50,7 +51,8 @@ PAGE = 4096
 
 def given(function, *arguments):
     """The memory that a function of the handler gives. On a busy machine the lock may take 50 ms."""
-    for _ in range(100):
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
         if at := function(*arguments):
             return at
     raise AssertionError(f"no memory for {arguments}")

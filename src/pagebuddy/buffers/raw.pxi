@@ -5,8 +5,8 @@ gives the address back. The address says which buffer it is; nothing else is tru
 
 These functions create no Python objects and raise nothing. They may be called with the GIL or without. With
 it they wait for the lock as well, at most LOCK_PATIENCE_MS, because numpy does not expect other threads to
-run meanwhile: the owner of the lock never waits for the GIL. After a wait in vain, no call waits until the
-lock was available once. They use no magazine: loading and drawing need the GIL.
+run meanwhile: the owner of the lock never waits for the GIL. After a wait in vain, only calls that are
+*patient*, whose caller has no other memory to use, wait until the lock was available once. They use no magazine: loading and drawing need the GIL.
 """
 
 cdef extern from *:
@@ -41,13 +41,13 @@ cdef enum:
     MOST_BACKED_WITH_GIL = 1 << 20
 
 
-cdef u64 raw_enter(ArenaState a, u64 operation) noexcept nogil:
+cdef u64 raw_enter(ArenaState a, u64 operation, int patient) noexcept nogil:
     """`enter`, waiting for a short time: DONE, or the reason why not."""
     if a.lock_kind == LOCK_NONE and not has_gil():
         # There, the GIL is the lock.
         return LOCKED
     cdef u64 answer = enter(a, operation, 0)
-    if answer == LOCKED and not a.hasty and not a.deferred:
+    if answer == LOCKED and (patient or not (a.hasty or a.deferred)):
         answer = enter(a, operation, LOCK_PATIENCE_MS)
     a.hasty = answer == LOCKED
     return answer
@@ -110,13 +110,13 @@ cdef bint raw_backed(ArenaState a, u64 node, u64 n_pages) noexcept nogil:
     return True
 
 
-cdef u64 raw_alloc(ArenaState a, u64 n, u64 n_bytes, u64 *n_untouched) noexcept nogil:
+cdef u64 raw_alloc(ArenaState a, u64 n, u64 n_bytes, int patient, u64 *n_untouched) noexcept nogil:
     """Allocate n pages; the buffer's node, or 0. Dead processes are reaped if there is no room."""
     cdef u64 node, touched, missing, end
     cdef u64 rounds = MOST_ROUNDS_OF_BACKING
     while rounds:
         rounds -= 1
-        if raw_enter(a, OP_ALLOC) != DONE:
+        if raw_enter(a, OP_ALLOC, patient) != DONE:
             return 0
         touched = a.base[A_TOUCHED]
         node = make_buffer(a, n, n_bytes, 1)
@@ -138,7 +138,7 @@ cdef u64 raw_alloc(ArenaState a, u64 n, u64 n_bytes, u64 *n_untouched) noexcept 
 
 cdef void raw_drop(ArenaState a, u64 node) noexcept nogil:
     """End the hold of a raw buffer; later if the lock is not available now."""
-    cdef u64 answer = raw_enter(a, OP_DROP)
+    cdef u64 answer = raw_enter(a, OP_DROP, False)
     if answer == DONE:
         end_hold(a, node)
         leave(a)
@@ -159,7 +159,7 @@ cdef u64 raw_resized(ArenaState a, u64 node, u64 n, u64 n_bytes) noexcept nogil:
     cdef u64 rounds = MOST_ROUNDS_OF_BACKING
     while rounds:
         rounds -= 1
-        answer = raw_enter(a, OP_RESIZE)
+        answer = raw_enter(a, OP_RESIZE, False)
         if answer == DONE:
             # Nothing of this process but numpy sees the buffer if it has no other object for it.
             answer = resize_buffer(a, node, n, n_bytes, True)
@@ -175,14 +175,14 @@ cdef int raw_is_attachment(PyObject *thing) noexcept:
     return isinstance(<object> thing, Attachment)
 
 
-cdef void *raw_take(ArenaState a, u64 n_bytes, int zero) noexcept nogil:
+cdef void *raw_take(ArenaState a, u64 n_bytes, int zero, int patient) noexcept nogil:
     cdef u64 n = ((n_bytes - 1) >> a.page_bits) + 1
     cdef u64 n_untouched = 0, node
     cdef u64 used
     cdef void *at
     if n_bytes == 0 or n > a.total:
         return NULL
-    node = raw_alloc(a, n, n_bytes, &n_untouched)
+    node = raw_alloc(a, n, n_bytes, patient, &n_untouched)
     if node == 0:
         return NULL
     if not raw_backed(a, node, n):
@@ -296,7 +296,7 @@ from importlib import import_module
 cdef RawTable RAW_BUFFERS_TABLE
 RAW_BUFFERS_TABLE.n_bytes = sizeof(RawTable)
 RAW_BUFFERS_TABLE.is_attachment = raw_is_attachment
-RAW_BUFFERS_TABLE.take = <void *(*)(void *, unsigned long long, int) noexcept nogil> raw_take
+RAW_BUFFERS_TABLE.take = <void *(*)(void *, unsigned long long, int, int) noexcept nogil> raw_take
 RAW_BUFFERS_TABLE.resize = <int (*)(void *, void *, unsigned long long) noexcept nogil> raw_resize
 RAW_BUFFERS_TABLE.readable = <unsigned long long (*)(void *, void *) noexcept nogil> raw_readable
 RAW_BUFFERS_TABLE.contains = <int (*)(void *, void *) noexcept nogil> raw_contains

@@ -6,8 +6,8 @@ cdef extern from *:
         unsigned long long n_bytes;  /* of this table: that of another version may have another size */
         /* Whether a Python object is an attachment, which all others get as `a`. Needs the GIL. */
         int (*is_attachment)(PyObject *thing);
-        /* The address of a new buffer, or NULL. */
-        void *(*take)(void *a, unsigned long long n_bytes, int zero);
+        /* The address of a new buffer, or NULL. A patient call waits for the lock even after waits in vain. */
+        void *(*take)(void *a, unsigned long long n_bytes, int zero, int patient);
         /* Change the size in place: whether the buffer has at least so many bytes now. */
         int (*resize)(void *a, void *at, unsigned long long n_bytes);
         /* The bytes that can be read there; 0 if they cannot. */
@@ -30,7 +30,7 @@ cdef extern from *:
     ctypedef struct RawTable "pb_raw_table":
         unsigned long long n_bytes
         int (*is_attachment)(PyObject *thing) noexcept
-        void *(*take)(void *a, unsigned long long n_bytes, int zero) noexcept nogil
+        void *(*take)(void *a, unsigned long long n_bytes, int zero, int patient) noexcept nogil
         int (*resize)(void *a, void *at, unsigned long long n_bytes) noexcept nogil
         unsigned long long (*readable)(void *a, void *at) noexcept nogil
         int (*contains)(void *a, void *at) noexcept nogil
