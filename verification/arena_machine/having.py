@@ -215,7 +215,9 @@ class Having(Ground):
         buffer, page = reference.thing, reference.page
         there = self.model.buffers[page]
         n, own = self.pages_for(nbytes), buffer.capacity // self.page_size
-        asks = n != own or there.key is not None
+        # A buffer object that keeps its own size changes at most the length of a kept buffer, and that
+        # only if the buffer has not become longer by another object.
+        asks = n != own or (there.key is not None and n >= there.n_pages)
         if asks and n < there.n_pages:
             # Another object may have grown the same buffer since this one last looked.
             unseen = not reference.served and self.model.is_held_by_one_object(page)

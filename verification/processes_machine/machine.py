@@ -195,7 +195,9 @@ class ProcessesMachine(Crew):
         name, number, thing = self.some_object(pick)
         there = self.model.buffers[thing.page]
         n = -(-nbytes // self.page_size)
-        asks = n != thing.n_pages or there.key is not None
+        # An object that keeps its own size changes at most the length of a kept buffer, and that only if
+        # the buffer has not become longer by another object.
+        asks = n != thing.n_pages or (there.key is not None and n >= there.n_pages)
         if asks and n < there.n_pages:
             unseen = self.model.is_held_by_one_object(thing.page)
             if n >= thing.n_pages or not unseen:
