@@ -87,7 +87,7 @@ class Attachment(ArenaState):
     late_tickets: list[Any]
 
     # The threads of this process that are in the middle of a trim.
-    trimmers: set[Any]
+    _trimmers: set[Any]
 
     if cython.compiled:
 
@@ -102,7 +102,7 @@ class Attachment(ArenaState):
         metadata = words[layout.metadata_at : layout.holds_at]
         table = memoryview(geometry.table())
         self.late_tickets = []
-        self.trimmers = set()
+        self._trimmers = set()
         self.owners = (memory.obj, table.obj, local_memory.obj)
         self._layout = layout
         self._medium = medium
@@ -376,7 +376,7 @@ class Attachment(ArenaState):
     def perform_beside_trims(self, request: Request, operation: u64, timeout: Any = None) -> u64:
         """`perform` again what found no pages while trims hold some."""
         answer: u64 = NO_PAGES
-        if threading.get_ident() in self.trimmers:
+        if threading.get_ident() in self._trimmers:
             # A signal handler, for example: that trim does not get further while this waits.
             return answer
         end = time.monotonic() + TRIM_PATIENCE_S
@@ -429,9 +429,9 @@ class Attachment(ArenaState):
         return Unclaimed(self, group, n_claims, life_ms)
 
     @property
-    def trimming(self) -> set[Any]:
+    def trimmers(self) -> set[Any]:
         """The threads of this process that are in the middle of a trim."""
-        return self.trimmers
+        return self._trimmers
 
     def trim_piece(self, offset: int, n_pages: int) -> Any:
         """Return the first free pages from an offset on that were used before to the system.
