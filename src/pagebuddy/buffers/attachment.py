@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pagebuddy.core import stand_in as cython
 from pagebuddy.errors import OutOfPages
 from pagebuddy.memory import sizes
-from pagebuddy.sharing.joining import backing, failures, unclaimed_handles
+from pagebuddy.sharing.joining import backing, failures
 from pagebuddy.sharing.system import descriptors
 
 if not cython.compiled:
@@ -395,6 +395,9 @@ class Attachment(ArenaState):
 
     def _no_pages(self, request: Request, reason: str = "") -> Exception:
         """Return the error for an allocation that failed."""
+        # Only an arena that is full needs it.
+        from pagebuddy.sharing.joining import unclaimed_handles
+
         where = "" if request.align == 1 else f"at a multiple of {request.align} pages"
         figures: Request = Request(rows=64)
         self.perform(figures, OP_MEASURE)
