@@ -17,6 +17,12 @@ The table shows whether a figure reaches its goal; nothing is asserted.
     death_rows      rows and goals of killed processes
     unchecked       the engine without its checks, if it was built from `_unchecked.pyx`
     machine         describes the machine, the commit and the versions
+    data            the same for arrays, objects by key and tables: `python -m benchmarks.data`
+    arrays          cases of arrays that are made, sent, and mapped in a Pool
+    numpy_memory    cases of results that numpy makes in an arena
+    objects         cases of objects by key
+    tables          cases of tables that pandas reads
+    data_rows       rows and goals of `data`
     report          writes the table as text, JSON and Markdown
 
 `pagebuddy.tools.bench` contains what the verb `bench` needs too: timing and the engine's native loops.

@@ -1,61 +1,46 @@
-"""Measure results that numpy makes in an arena beside those in its own memory; print a table.
+"""Cases of results that numpy makes in an arena, beside those in its own memory. Used by `data`.
 
-    python -m benchmarks.numpy_memory
-
-Each way is measured in turn, so that what else happens on the machine affects all of them. Times are
-medians in microseconds. All memory was used before.
+All memory was used before.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from statistics import median
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pagebuddy import Arena
+from benchmarks.arrays import repeated
 
-SIZES = {"64 KiB": 1 << 13, "1 MiB": 1 << 17, "16 MiB": 1 << 21}
-ROUNDS = 400
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
+    from pagebuddy import Arena
+    from pagebuddy.tools.bench.timing import Case, Timed
 
-def timed(call: Callable[[], object]) -> float:
-    """Microseconds that a call takes, after one that is not measured."""
-    call()
-    start = time.perf_counter()
-    call()
-    return (time.perf_counter() - start) * 1e6
-
-
-def measured(arena: Arena, n: int, rounds: int) -> dict[str, tuple[float, float]]:
-    """By what is done with an array of n items: the medians in numpy's own memory and in the arena."""
-    z = np.ones(n)
-    calls: dict[str, Callable[[], object]] = {
-        "np.empty": lambda: np.empty(n),
-        "z + 1": lambda: z + 1,
-        "z + 1, dumps, loads": lambda: arena.loads(arena.dumps(z + 1)),
-    }
-    contexts: list[AbstractContextManager[object]] = [nullcontext(), arena.numpy_memory()]
-    found: dict[str, list[list[float]]] = {name: [[], []] for name in calls}
-    for _ in range(rounds):
-        for name, call in calls.items():
-            for context, times in zip(contexts, found[name], strict=True):
-                with context:
-                    times.append(timed(call))
-    return {name: (median(own), median(inside)) for name, (own, inside) in found.items()}
+SIZES = (64 << 10, 1 << 20, 16 << 20)
+CALLS = ("np.empty", "z + 1", "z + 1, dumps, loads")
 
 
-def main() -> None:
-    """Measure and print."""
-    arena = Arena("1 GiB")
-    print(f"{'':8} {'':20} {'own memory':>12} {'in the arena':>12} {'ratio':>6}")
-    for size, n in SIZES.items():
-        rounds = ROUNDS if n < 1 << 20 else ROUNDS // 8
-        for name, (own, inside) in measured(arena, n, rounds).items():
-            print(f"{size:8} {name:20} {own:12.2f} {inside:12.2f} {inside / own:6.2f}")
+def _within(context: Callable[[], AbstractContextManager[Any]], case: Case) -> Case:
+    def within(times: int) -> Timed:
+        with context():
+            return case(times)
+
+    return within
 
 
-if __name__ == "__main__":
-    main()
+def all_of(arena: Arena) -> Iterator[Case]:
+    """Each call in numpy's own memory and in the arena; compared cases are neighbours."""
+    for size in SIZES:
+        z = np.ones(size // 8)
+        calls = (
+            lambda n=z.size: np.empty(n),
+            lambda z=z: z + 1,
+            lambda z=z: arena.loads(arena.dumps(z + 1)),
+        )
+        for name, call in zip(CALLS, calls, strict=True):
+            yield _within(nullcontext, repeated(f"{name} {size} own", call))
+            yield _within(arena.numpy_memory, repeated(f"{name} {size} inside", call))

@@ -1,30 +1,28 @@
-"""Measure reading and setting objects by key beside pickle and diskcache; print a table.
+"""Cases of reading and setting objects by key, beside pickle and diskcache. Used by `data`.
 
-    python -m benchmarks.objects
-
-Each way is measured in turn, so that what else happens on the machine affects all of them. Times are
-medians in microseconds. The cache of diskcache lies in `/dev/shm`, and is left out if diskcache is not
-installed.
+The cache of diskcache lies in `/dev/shm`, and is left out if diskcache is not installed.
 """
 
 from __future__ import annotations
 
 import pickle
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from statistics import median
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped, unused-ignore]
 
-from pagebuddy import Arena
+from benchmarks.arrays import repeated
 
-ROWS = {"1,000 rows": 1_000, "100,000 rows": 100_000}
+if TYPE_CHECKING:
+    from pagebuddy import Arena
+    from pagebuddy.tools.bench.timing import Case
+
+ROWS = (1_000, 100_000)
 COLUMNS = 100
-ROUNDS = 50
 
 
 def frame_of(n_rows: int) -> pd.DataFrame:
@@ -48,43 +46,20 @@ def disk_cache() -> Iterator[Any]:
         yield cache
 
 
-def calls_of(arena: Arena, cache: Any, frame: pd.DataFrame) -> dict[str, Callable[[], object]]:
-    """What is measured, by its name."""
-    data = pickle.dumps(frame, 5)
-    arena.objects["frame"] = frame
-    calls: dict[str, Callable[[], object]] = {
-        "objects[key]": lambda: arena.objects["frame"],
-        "pickle.loads": lambda: pickle.loads(data),
-        "objects[key] = frame": lambda: arena.objects.__setitem__("frame", frame),
-        "pickle.dumps": lambda: pickle.dumps(frame, 5),
-    }
-    if cache is not None:
-        cache["frame"] = frame
-        calls["diskcache, cache[key]"] = lambda: cache["frame"]
-        calls["diskcache, cache[key] = frame"] = lambda: cache.__setitem__("frame", frame)
-    return calls
-
-
-def measured(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """The median microseconds of each call."""
-    found: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            call()
-            found[name].append((time.perf_counter() - start) * 1e6)
-    return {name: median(times) for name, times in found.items()}
-
-
-def main() -> None:
-    """Measure and print."""
-    arena = Arena("1 GiB")
-    with disk_cache() as cache:
-        for size, n_rows in ROWS.items():
-            rounds = ROUNDS if n_rows < 10_000 else ROUNDS // 5
-            for name, time_us in measured(calls_of(arena, cache, frame_of(n_rows)), rounds).items():
-                print(f"{size:14} {name:32} {time_us:12.1f} µs")
-
-
-if __name__ == "__main__":
-    main()
+def all_of(arena: Arena, cache: Any) -> Iterator[Case]:
+    """Reading and setting in each way; `cache` may be None."""
+    for n_rows in ROWS:
+        key, frame = f"frame {n_rows}", frame_of(n_rows)
+        data = pickle.dumps(frame, 5)
+        arena.objects[key] = frame
+        calls: dict[str, Callable[[], object]] = {
+            "get": partial(arena.objects.__getitem__, key),
+            "get pickle": partial(pickle.loads, data),
+            "set": partial(arena.objects.__setitem__, key, frame),
+            "set pickle": partial(pickle.dumps, frame, 5),
+        }
+        if cache is not None:
+            cache[key] = frame
+            calls["get diskcache"] = partial(cache.__getitem__, key)
+            calls["set diskcache"] = partial(cache.__setitem__, key, frame)
+        yield from (repeated(f"{name} {n_rows}", call) for name, call in calls.items())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pagebuddy.tools.bench.figures import Figure, short
@@ -16,8 +17,8 @@ from pagebuddy.tools.bench.figures import Figure, short
 WIDTH = 80
 VERDICT = {True: " yes", False: " NO", None: ""}
 
-# The table of a Markdown page stands between these marks.
-BEGIN = "<!-- benchmarks: all -->\n"
+# A table of a Markdown page stands between these marks; the first has its name.
+BEGIN = "<!-- benchmarks: {} -->\n"
 END = "<!-- end of benchmarks -->"
 
 
@@ -39,7 +40,9 @@ def show(figures: Sequence[Figure], facts: Mapping[str, object], console: Consol
         for name, width in (("median", 7), ("", 8), ("from", 7), ("to", 7), ("goal", 5), ("", 4)):
             table.add_column(name, justify="right" if name else "left", width=width)
         for figure in group:
-            table.add_row(*_cells(figure), style="red" if figure.reached is False else None)
+            table.add_row(
+                *map(escape, _cells(figure)), style="red" if figure.reached is False else None
+            )
         console.print(table)
 
 
@@ -70,24 +73,27 @@ def save(figures: Sequence[Figure], facts: Mapping[str, object], rounds: int, pa
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def around_table(path: Path) -> tuple[str, str]:
-    """The text of a page before and after the table, including the marks.
+def around_table(path: Path, name: str = "all") -> tuple[str, str]:
+    """The text of a page before and after the table of this name, including the marks.
 
     Raises `ValueError` if the marks are missing.
     """
-    before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    mark = BEGIN.format(name)
+    before, begin, rest = path.read_text(encoding="utf-8").partition(mark)
     _, end, after = rest.partition(END)
     if not end:
         raise ValueError(
-            f"{path} has no place for the table; add the line `{BEGIN.strip()}` and after it the "
+            f"{path} has no place for the table; add the line `{mark.strip()}` and after it the "
             f"line `{END}`"
         )
     return before + begin, end + after
 
 
-def write_into(path: Path, figures: Sequence[Figure], facts: Mapping[str, object]) -> None:
-    """Replace the table between the marks of a Markdown page."""
-    before, after = around_table(path)
+def write_into(
+    path: Path, figures: Sequence[Figure], facts: Mapping[str, object], name: str = "all"
+) -> None:
+    """Replace the table of this name in a Markdown page."""
+    before, after = around_table(path, name)
     path.write_text(f"{before}\n{markdown(figures, facts)}\n{after}", encoding="utf-8")
 
 

@@ -1,6 +1,4 @@
-"""Measure the memory and time of sending a table that pandas read, beside pickling it; print a table.
-
-    python -m benchmarks.tables
+"""Cases of sending a table that pandas read, and of pickling it: memory and time. Used by `data`.
 
 A process reads a CSV file and sends the table to another one through a pipe. Then both have it. Memory
 is what both processes take together then beyond what they took before (the sum of Pss in
@@ -13,20 +11,22 @@ import multiprocessing
 import pickle
 import tempfile
 import time
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from multiprocessing.connection import Connection
 from pathlib import Path
-from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 
 from pagebuddy import Arena
 
-ROWS, COLUMNS, ROUNDS = 500_000, 10, 5
-MIB = 1 << 20
-WAYS = ("pickle", "in the arena")
+if TYPE_CHECKING:
+    from pagebuddy.tools.bench.timing import Case, Timed
+
+ROWS, COLUMNS = 500_000, 10
+WAYS = ("pickle", "arena")
 
 
 def taken_bytes() -> int:
@@ -85,22 +85,23 @@ def sent(path: str, arena: Arena | None) -> tuple[float, float]:
     return taken + more, seconds
 
 
-def main() -> None:
-    """Measure and print."""
+def _sending(way: str, path: str) -> Case:
+    def case(times: int) -> Timed:
+        taken, seconds = sent(path, None if way == "pickle" else Arena("1 GiB"))
+        # More often would take as many times as long, and change nothing.
+        return {
+            f"table memory {way}": (int(taken), 1),
+            f"table time {way}": (int(seconds * 1e9), 1),
+        }
+
+    return case
+
+
+@contextmanager
+def all_ways() -> Iterator[list[Case]]:
+    """The cases; the file lasts as long as the block."""
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/table.csv"
-        figures = np.random.default_rng(5).random((ROWS, COLUMNS))
-        pd.DataFrame(figures, columns=[f"c{i}" for i in range(COLUMNS)]).to_csv(path, index=False)
-        found: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
-        for _ in range(ROUNDS):
-            for way in WAYS:
-                found[way].append(sent(path, None if way == "pickle" else Arena("1 GiB")))
-    print(f"read_csv of {figures.nbytes / MIB:.0f} MiB, sent to another process")
-    print(f"{'':14} {'both processes':>16} {'to send':>10}")
-    for way, pairs in found.items():
-        memory, seconds = (median(column) for column in zip(*pairs, strict=True))
-        print(f"{way:14} {memory / MIB:12.0f} MiB {seconds * 1e3:7.1f} ms")
-
-
-if __name__ == "__main__":
-    main()
+        numbers = np.random.default_rng(5).random((ROWS, COLUMNS))
+        pd.DataFrame(numbers, columns=[f"c{i}" for i in range(COLUMNS)]).to_csv(path, index=False)
+        yield [_sending(way, path) for way in WAYS]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import pagebuddy
+from pagebuddy.memory.huge import free_in_pool, transparent_is_possible
 
 READER = """
 import ctypes
@@ -293,3 +294,38 @@ with ArenaExecutor(1, arena=arena) as pool:
     )
     assert other.hear() == "499500.0"
     assert other.end() == 0
+
+
+@pytest.mark.parametrize(
+    ("huge", "page_size"), [("2 MiB", 2 << 20), ("transparent", 4096)], ids=["2 MiB", "transparent"]
+)
+def test_large_pages_are_read_only_too(Arena, start, huge, page_size):
+    if huge == "transparent" and not transparent_is_possible():
+        pytest.skip("shared memory gets no transparent large pages here")
+    if huge == "2 MiB" and free_in_pool(2 << 20) < 20 << 20:
+        pytest.skip("the system has no free pages of 2 MiB; see /proc/sys/vm/nr_hugepages")
+    arena = Arena("16 MiB", page_size=page_size, huge=huge)
+    arena.objects["it"] = np.arange(300_000)
+    fd = os.dup(arena.fileno())
+    other = start(
+        """
+import ctypes
+import numpy as np
+arena = Arena.attach(int(sys.argv[1]), readonly=True)
+array = arena.objects["it"]
+say(array.flags.writeable, array.sum() == 44999850000)
+arena.verify()
+ctypes.c_char.from_address(array.ctypes.data).value = b"x"
+say("written")
+""",
+        fd,
+        fds=(fd,),
+    )
+    os.close(fd)
+    assert [other.hear(), other.hear()] == ["False True", ""]
+    assert other.end() == -signal.SIGSEGV
+    assert arena.objects["it"].sum() == 44999850000
+    # What it held is reaped, and this process writes as before.
+    arena.reap()
+    arena.objects["it"] = arena.alloc(100).view
+    arena.verify()

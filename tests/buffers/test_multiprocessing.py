@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+from multiprocessing.connection import Listener
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
@@ -176,6 +177,75 @@ def test_a_handle_that_cannot_be_received_names_the_way_out(arena):
     pickle.loads(data)
     with pytest.raises(StaleHandle, match=r"share_arrays\(False\)"):
         pickle.loads(data)
+
+
+# Connects to a port, receives an array, and sends a part of it back.
+OVER_THE_NETWORK = """
+import sys
+from multiprocessing.connection import Client
+with Client(("127.0.0.1", int(sys.argv[1])), authkey=b"key") as connection:
+    array = connection.recv()
+    array += 1
+    connection.send(array[::2])
+    connection.recv()
+"""
+
+
+@pytest.mark.parametrize("kind", ["anonymous", "named"])
+def test_an_array_travels_through_a_socket_of_the_network(kind, name):
+    arena = Arena("1 MiB") if kind == "anonymous" else Arena.create(name, "1 MiB")
+    array = arena.zeros(10_000)
+    with Listener(("127.0.0.1", 0), family="AF_INET", authkey=b"key") as listener:
+        port = str(listener.address[1])
+        receiver = subprocess.Popen([sys.executable, "-c", OVER_THE_NETWORK, port])
+        with listener.accept() as connection:
+            connection.send(array)
+            half = connection.recv()
+            assert (array == 1).all()
+            assert np.shares_memory(half, array)
+            connection.send("end")
+        assert receiver.wait(timeout=60) == 0
+    assert arena.stats().tickets == 0
+    if kind == "named":
+        arena.unlink()
+
+
+# joblib's default workers: the pickler is not that of multiprocessing.
+WITH_LOKY = """
+import sys, joblib
+import numpy as np
+from pagebuddy import Arena
+
+def double(buffer, array):
+    buffer.array()[:] *= 2
+    return float(array.sum()), type(array).__name__
+
+arena = Arena.create(sys.argv[1], "8 MiB")
+buffers = [arena.alloc(100) for _ in range(2)]
+for buffer in buffers:
+    buffer.array()[:] = 1
+arrays = [arena.full(100, 3.0), arena.full(500_000, 3.0)]
+calls = [joblib.delayed(double)(*each) for each in zip(buffers, arrays)]
+print(joblib.Parallel(n_jobs=2, backend="loky")(calls))
+assert all((buffer.array() == 2).all() for buffer in buffers)
+print(arena.stats().tickets)
+arena.unlink()
+"""
+
+
+@pytest.mark.soak
+def test_with_loky_arrays_arrive_by_value_and_buffers_as_handles(name):
+    pytest.importorskip("joblib")
+    run = subprocess.run(
+        [sys.executable, "-c", WITH_LOKY, name],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    # joblib itself puts a large one into a file, which the worker maps.
+    found = "[(300.0, 'ndarray'), (1500000.0, 'memmap')]"
+    assert run.stdout.splitlines() == [found, "0"]
 
 
 @pytest.mark.skipif(not pagebuddy.COMPILED, reason="numpy_memory needs the compiled engine")

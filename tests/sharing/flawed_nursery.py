@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from pagebuddy.sharing.forking import fork
-from pagebuddy.sharing.holding import reaping, tickets
+from pagebuddy.sharing.holding import directory, reaping, tickets
 from verification.processes_machine.nursery import bear_workers
 from verification.processes_machine.wire import Wire
 
@@ -17,6 +17,7 @@ def nothing(*asked):
 FLAWS = {
     "a child holds nothing": (fork, "copy_holds"),
     "a claimed ticket stays": (tickets, "end_ticket"),
+    "an object that was replaced stays": (directory, "forget"),
     "the dead are forgotten, and what they held stays": (reaping, "free_if_unused"),
 }
 

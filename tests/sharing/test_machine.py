@@ -21,6 +21,7 @@ FLAWED = Path(__file__).with_name("flawed_nursery.py")
 FLAWS = [
     pytest.param("a child holds nothing", marks=pytest.mark.soak),
     pytest.param("a claimed ticket stays", marks=pytest.mark.soak),
+    pytest.param("an object that was replaced stays", marks=pytest.mark.soak),
     "the dead are forgotten, and what they held stays",
 ]
 

@@ -26,6 +26,7 @@ MAGAZINES = {**TWO, "deaths": 0, "fork": False, "magazines": True, "join": True}
 TRIMS = {**TWO, "fork": False, "trims": 1}
 TRIMS_SHARED = {**TWO, "born": 1, "slots": 1, "trims": 1}
 GROUPS = {**TWO, "procs": 3, "ticks": 1, "sends": 1, "fork": False, "groups": True}
+TIED = {**TWO, "procs": 3, "ticks": 1, "sends": 1, "fork": False, "tied": True}
 FORKING = {**TWO, "born": 1, "magazines": True, "threads": 2}
 
 # Models without a violation, with their numbers of states and transitions. The numbers are checked
@@ -49,6 +50,7 @@ WORLDS = {
     "trims and sticky slots": (TRIMS_SHARED, (1_483, 2_818)),
     "trims and magazines": ({**TRIMS, "deaths": 0, "magazines": True}, (1_929, 3_070)),
     "groups": ({**GROUPS, "procs": 2, "fork": True}, (13_668, 26_188)),
+    "tied": ({**TIED, "procs": 2, "fork": True}, (10_914, 20_092)),
 }
 
 SMALL = {"procs": 2, "born": 1, "slots": 2, "ticks": 0, "sends": 0, "allocs": 1, "deaths": 1}
@@ -137,6 +139,9 @@ DAMAGE = {
     Flaw.GROUP_IGNORED: (GROUPS, "a group that it is not in"),
     Flaw.GROUP_IGNORES_SLOT: (GROUPS, "a ticket of a living process ends"),
     Flaw.GROUP_IGNORES_GENERATION: (GROUPS, "an ended process left behind stays"),
+    Flaw.TIED_NOT_REAPED: (TIED, "stays tied to a process that has ended"),
+    Flaw.TIED_IGNORES_SLOT: (TIED, "a living process is not tied any more"),
+    Flaw.TIED_IGNORES_GENERATION: (TIED, "stays tied to a process that has ended"),
 }
 
 
@@ -201,6 +206,8 @@ def test_some_rules_are_stricter_than_the_model_needs(flaw):
         ({"threads": 3}, "threads is 3; give 1 or 2"),
         ({"trims": 1, "threads": 2}, "a fork while another thread trims is not modelled"),
         ({"groups": True, "detach": True}, "groups and detach have no end of generations"),
+        ({"tied": True, "detach": True}, "tied and detach have no end of generations"),
+        ({"tied": True, "groups": True}, "tied tickets of a group are not modelled"),
         ({"slots": 1}, "2 processes are attached at the start, of 3 processes and 1 slots"),
         ({"procs": 1}, "2 processes are attached at the start, of 1 processes and 3 slots"),
     ],

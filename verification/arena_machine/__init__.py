@@ -11,6 +11,7 @@ Used by tests/arena/test_machine.py; the processes machine also uses `model` and
 - `ground`: the base of all rules: the arena, its model, and the comparison after each rule.
 - `having`: rules that allocate, view, release and resize buffers.
 - `keeping`: rules that keep buffers under keys.
+- `objects`: rules of objects that are kept by key.
 - `sending`: rules of handles, and of objects that are dumped and loaded.
 - `machine`: rules of the whole arena; the complete machine.
 """

@@ -107,6 +107,11 @@ class Ground(RuleBasedStateMachine):
         return [reference for reference in self.references if reference.shows]
 
     @property
+    def writable(self) -> list[Reference]:
+        """The references through which bytes can be stored."""
+        return [reference for reference in self.shown if not reference.readonly]
+
+    @property
     def buffers(self) -> list[Reference]:
         """The Buffers that are not released."""
         return [reference for reference in self.shown if reference.is_buffer]
@@ -184,6 +189,7 @@ class Ground(RuleBasedStateMachine):
                 row.offset // self.page_size,
                 row.n_pages,
                 row.key,
+                row.kind,
                 row.nbytes if row.kept else None,
                 frozenset(self.slots[slot] for slot in row.holders),
                 row.tickets,
@@ -191,7 +197,8 @@ class Ground(RuleBasedStateMachine):
             for row in arena.buffers()
         }
         self.model.check(arena.stats(), rows)
-        assert arena.keys() == sorted(key for key in self.model.kept.values() if key)
+        assert arena.keys() == self.model.keys()
+        assert list(arena.objects) == self.model.keys("object")
         for process in arena.processes():
             who = self.slots[process.slot]
             held = [b.n_pages for b in self.model.buffers.values() if who in b.holders]

@@ -25,16 +25,17 @@ _shapes = st.one_of(
 class Having(Ground):
     """Operations of a process on its own buffers."""
 
-    def why_not_kept(self, page: int | None, key: str, replace: bool) -> type[Exception] | None:
-        """Return the error that `keep` must raise, or None."""
-        buffer = None if page is None else self.model.buffers[page]
-        if buffer is not None and buffer.key is not None and key in ("", buffer.key):
+    def why_not_kept(
+        self, page: int | None, key: str, replace: bool, kind: str = "buffer"
+    ) -> type[Exception] | None:
+        """Return the error that keeping a buffer must raise, or None."""
+        if page is not None and self.model.is_kept_so(page, key, kind):
             return None
-        taken = self.model.page_under(key) is not None
+        taken = self.model.page_under(key, kind) is not None
         if taken and not replace:
             return ValueError
         # What takes the place of another finds room in any case.
-        moves = taken or (buffer is not None and buffer.key is not None)
+        moves = taken or (page is not None and self.model.buffers[page].key is not None)
         return OutOfKeys if len(self.model.kept) == self.n_entries and not moves else None
 
     # Allocating
@@ -171,10 +172,10 @@ class Having(Ground):
             assert self.page_of(buffer) == page
             assert buffer.kept == (self.model.buffers[page].key is not None)
 
-    @precondition(lambda self: self.shown)
+    @precondition(lambda self: self.writable)
     @rule(pick=picks, seed=seeds)
     def write(self, pick: int, seed: int) -> None:
-        reference = self.pick(pick, self.shown)
+        reference = self.pick(pick, self.writable)
         content = pattern(seed, len(reference.places))
         reference.write(content, self.model.buffers[reference.page].contents)
 

@@ -37,10 +37,10 @@ class Keeping(Having):
         self.find_under(key)
 
     # A key by chance is rarely one that is there.
-    @precondition(lambda self: any(self.model.kept.values()))
+    @precondition(lambda self: self.model.keys())
     @rule(pick=picks)
     def find_what_is_kept(self, pick: int) -> None:
-        self.find_under(self.pick(pick, sorted(filter(None, self.model.kept.values()))))
+        self.find_under(self.pick(pick, self.model.keys()))
 
     def find_under(self, key: str) -> None:
         """Look a key up, and compare what is found with the model."""

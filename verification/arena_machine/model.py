@@ -15,14 +15,16 @@ class NaiveBuffer:
     """A live buffer.
 
     `holders` counts the objects of each process. `tickets` has the size in bytes that each outstanding
-    handle shows. `key` is None if the buffer is not kept, and "" if it is kept without a key. `nbytes`
-    is the size in the directory if it is kept. `contents` are its first bytes, as far as they are known.
+    handle shows. `key` is None if the buffer is not kept, and "" if it is kept without a key. `kind` is
+    what it is kept as, "buffer" or "object": each kind has its own keys. `nbytes` is the size in the
+    directory if it is kept. `contents` are its first bytes, as far as they are known.
     """
 
     n_pages: int
     holders: Counter[str] = field(default_factory=Counter)
     tickets: dict[Hashable, int] = field(default_factory=dict)
     key: str | None = None
+    kind: str | None = None
     nbytes: int = 0
     contents: bytearray = field(default_factory=bytearray)
 
@@ -44,7 +46,7 @@ class NaiveArena:
     >>> arena.send(0, "a handle", 100)
     >>> arena.let_go(0, "me")
     >>> arena.rows()
-    {(0, 5, None, None, frozenset(), 1)}
+    {(0, 5, None, None, None, frozenset(), 1)}
     >>> arena.claim("a handle", "me"), arena.let_go(0, "me"), arena.rows()
     (0, None, set())
     """
@@ -166,25 +168,34 @@ class NaiveArena:
         """The key of each kept buffer, by page; "" without a key."""
         return {page: b.key for page, b in self.buffers.items() if b.key is not None}
 
-    def page_under(self, key: str) -> int | None:
-        """Return the page of the buffer that is kept under a key, or None."""
-        return next((page for page, other in self.kept.items() if key and other == key), None)
+    def keys(self, kind: str = "buffer") -> list[str]:
+        """Return the keys of a kind that are in use, in alphabetical order."""
+        return sorted(b.key for b in self.buffers.values() if b.key and b.kind == kind)
 
-    def keep(self, page: int, key: str, nbytes: int) -> None:
+    def page_under(self, key: str, kind: str = "buffer") -> int | None:
+        """Return the page of the buffer that is kept under a key, or None."""
+        found = (page for page, b in self.buffers.items() if b.key == key and b.kind == kind)
+        return next(found, None) if key else None
+
+    def is_kept_so(self, page: int, key: str, kind: str = "buffer") -> bool:
+        """Return whether a buffer is kept already and has this key; any key will do for ""."""
+        buffer = self.buffers[page]
+        return buffer.key is not None and (not key or (buffer.key, buffer.kind) == (key, kind))
+
+    def keep(self, page: int, key: str, nbytes: int, kind: str = "buffer") -> None:
         """Keep `nbytes` bytes of a buffer under a key. The buffer that had the key is unkept."""
         buffer = self.buffers[page]
-        again = buffer.key is not None and key in ("", buffer.key)
         buffer.nbytes = nbytes
-        if again:
+        if self.is_kept_so(page, key, kind):
             return
-        former = self.page_under(key)
-        buffer.key = key
+        former = self.page_under(key, kind)
+        buffer.key, buffer.kind = key, kind
         if former is not None:
             self.unkeep(former)
 
     def unkeep(self, page: int) -> None:
         """Stop keeping a buffer."""
-        self.buffers[page].key = None
+        self.buffers[page].key = self.buffers[page].kind = None
         self._settle(page)
 
     def _settle(self, page: int) -> None:
@@ -195,12 +206,13 @@ class NaiveArena:
     # Comparing
 
     def rows(self) -> set[tuple[Any, ...]]:
-        """Return page, pages, key, bytes if kept, holders and number of tickets of each buffer."""
+        """Return page, pages, key, kind, bytes if kept, holders and number of tickets of each buffer."""
         return {
             (
                 page,
                 b.n_pages,
                 b.key,
+                b.kind,
                 None if b.key is None else b.nbytes,
                 frozenset(b.holders),
                 len(b.tickets),

@@ -9,14 +9,24 @@ class Reference:
     """A Buffer, view or array that shows the bytes at `places` of the buffer at `page`.
 
     Views and arrays have one dimension and single-byte elements, and may have a step. A released Buffer
-    shows nothing; it holds its pages only if its buffer protocol was used (`served`).
+    shows nothing; it holds its pages only if its buffer protocol was used (`served`). Through one that
+    is `readonly` nothing can be stored.
     """
 
-    def __init__(self, page: int, thing: Any, places: range, *, is_buffer: bool = False) -> None:
+    def __init__(
+        self,
+        page: int,
+        thing: Any,
+        places: range,
+        *,
+        is_buffer: bool = False,
+        readonly: bool = False,
+    ) -> None:
         self.page = page
         self.thing = thing
         self.places = places
         self.is_buffer = is_buffer
+        self.readonly = readonly
         self.released = False
         self.served = False
 
@@ -53,7 +63,7 @@ class Reference:
 
     def part(self, cut: slice) -> Reference:
         """Return a reference to a view of a part of it."""
-        return Reference(self.page, self.view[cut], self.places[cut])
+        return Reference(self.page, self.view[cut], self.places[cut], readonly=self.readonly)
 
     def is_sound(self, contents: bytearray) -> bool:
         """Return whether it shows what was written, as far as that is known."""

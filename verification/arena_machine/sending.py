@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
@@ -12,25 +13,34 @@ from pagebuddy import OutOfPages, OutOfTickets, StaleHandle
 from pagebuddy.buffers.arrays import numpy
 from pagebuddy.exchange.cargo import SMALL
 from verification.arena_machine.ground import ME, pattern, picks, seeds
-from verification.arena_machine.keeping import Keeping
+from verification.arena_machine.objects import Objects
 from verification.arena_machine.reference import Reference
+
+
+class Part(NamedTuple):
+    """What a part of a dumped object was, without holding its buffer."""
+
+    is_buffer: bool
+    page: int
+    places: range
+    readonly: bool
 
 
 @dataclass
 class Sent:
-    """A dumped object: its parts, and the page of each of its handles.
+    """A dumped object: the references that are its parts, and the page of each of its handles.
 
     `copied` is the page of the copy of an array that is not in the arena, or None.
     """
 
     data: bytes
-    parts: list[tuple[bool, int, range]]
+    parts: list[Part]
     handles: list[tuple[bytes, int]]
     foreign: bytes
     copied: int | None
 
 
-class Sending(Keeping):
+class Sending(Objects):
     """Operations that pass buffers to another process. Here the same process receives them."""
 
     def __init__(self) -> None:
@@ -115,7 +125,7 @@ class Sending(Keeping):
         data = self.arena.dumps(thing)
         sent = Sent(
             data,
-            [(part.is_buffer, part.page, part.places) for part in parts],
+            [Part(part.is_buffer, part.page, part.places, part.readonly) for part in parts],
             [(b"%d of " % i + data, page) for i, page in enumerate(pages)],
             content,
             None,
@@ -142,10 +152,13 @@ class Sending(Keeping):
                 self.arena.loads(sent.data)
             return
         things, array = self.arena.loads(sent.data)
-        for (is_buffer, page, places), thing in zip(sent.parts, things, strict=True):
-            if is_buffer:
-                places = range(thing.nbytes)
-            self.refer(Reference(page, thing, places, is_buffer=is_buffer))
+        for part, thing in zip(sent.parts, things, strict=True):
+            places = range(thing.nbytes) if part.is_buffer else part.places
+            self.refer(
+                Reference(
+                    part.page, thing, places, is_buffer=part.is_buffer, readonly=part.readonly
+                )
+            )
         if sent.copied is None:
             assert array.tobytes() == sent.foreign
         else:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from verification.pair_machine.ground import KEY, OUR_PAGES, PAGE, Ground
+from verification.pair_machine.ground import KEY, OUR_PAGES, PAGE, Ground, Loud, Meet
 
-Meet = Callable[[], None]
 Call = Callable[[Ground, Meet], None]
 
 # What a call may raise because of the other: the buffer was released, is shrinking, is seen by others,
@@ -225,6 +224,50 @@ def copied(ground: Ground, meet: Meet) -> None:
     ground.see(copy.copy(ground.buffer))
 
 
+def set_object(ground: Ground, meet: Meet) -> None:
+    ground.arena.objects[key(meet)] = ground.object(meet)
+
+
+@contextmanager
+def reading(meet: Meet) -> Iterator[None]:
+    """Let unpickling meet another call. Whatever that does, the object is whole."""
+    try:
+        with Loud.heard_by(meet):
+            yield
+    except ValueError as error:
+        raise AssertionError("a part of an object was read") from error
+
+
+def set_default(ground: Ground, meet: Meet) -> None:
+    with reading(meet):
+        ground.see(ground.arena.objects.setdefault(key(meet), ground.object(meet))[0])
+
+
+def get_object(ground: Ground, meet: Meet) -> None:
+    with reading(meet):
+        ground.see(ground.arena.objects[key(meet)][0])
+
+
+def get_writable_object(ground: Ground, meet: Meet) -> None:
+    with reading(meet):
+        found = ground.arena.objects.get(key(meet), writable=Truth(meet))
+    if found is not None:
+        ground.see(found[0])
+
+
+def pop_object(ground: Ground, meet: Meet) -> None:
+    with reading(meet):
+        ground.see(ground.arena.objects.pop(key(meet))[0])
+
+
+def delete_object(ground: Ground, meet: Meet) -> None:
+    del ground.arena.objects[key(meet)]
+
+
+def contains_object(ground: Ground, meet: Meet) -> None:
+    key(meet) in ground.arena.objects  # noqa: B015
+
+
 CALLS: dict[str, Call] = {
     "view": lambda ground, meet: ground.see(ground.buffer.view),
     "array": array,
@@ -249,6 +292,13 @@ CALLS: dict[str, Call] = {
     "arena.buffer_at": buffer_at,
     "arena[key]": find,
     "key in arena": contains,
+    "objects[key] = x": set_object,
+    "objects.setdefault": set_default,
+    "objects[key]": get_object,
+    "objects.get writable": get_writable_object,
+    "objects.pop": pop_object,
+    "del objects[key]": delete_object,
+    "key in objects": contains_object,
     "arena.alloc": alloc,
     "arena.copy": copy_in,
     "release, and another gets the pages": release_and_replace,

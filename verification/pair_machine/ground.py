@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gc
-from contextlib import suppress
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, ClassVar
 
 from pagebuddy import OutOfPages
 
@@ -18,9 +19,48 @@ LEFT_PAGES, OUR_PAGES, RIGHT_PAGES = 2, 10, 3
 
 KEY = "ours"
 
+# The object that is kept when the calls begin has this many bytes of ours.
+OBJECT_BYTES = PAGE
+
+
+Meet = Callable[[], None]
+
+
+def nothing() -> None:
+    """Meet no other call."""
+
 
 class ForeignByte(AssertionError):
     """A call has handed out or changed bytes of another buffer, or lost a page."""
+
+
+class Loud:
+    """Something whose pickling meets another call; its unpickling meets the one that hears it."""
+
+    hearer: ClassVar[Meet] = staticmethod(nothing)
+
+    def __init__(self, meet: Meet) -> None:
+        self.meet = meet
+
+    def __reduce__(self) -> Any:
+        self.meet()
+        return Loud.load, ()
+
+    @staticmethod
+    def load() -> None:
+        """Meet the call that hears it now."""
+        Loud.hearer()
+
+    @staticmethod
+    @contextmanager
+    def heard_by(meet: Meet) -> Iterator[None]:
+        """Let a call be met whenever one is unpickled."""
+        was = Loud.hearer
+        Loud.hearer = staticmethod(meet)
+        try:
+            yield
+        finally:
+            Loud.hearer = staticmethod(was)
 
 
 class Ground:
@@ -29,6 +69,7 @@ class Ground:
     After the calls, other buffers take all free pages. Then `check` proves:
     - whatever a call returned shows the bytes of our buffer, and storing to it changes no other buffer;
     - what is kept under `KEY`, and what our handles name, is our buffer;
+    - the object that is kept under `KEY` has our bytes, and so has what was read of it;
     - once everything has ended, the arena has exactly the pages of the two others in use.
     """
 
@@ -45,12 +86,18 @@ class Ground:
 
     def begin(self) -> None:
         """Allocate our buffer, for two calls."""
+        self.arena.objects[KEY] = self.object()
         self.buffer = self.new(OUR_PAGES, OURS)
         # What a call may need that is made of the buffer, without a hold of its own.
         self.offset = self.buffer.offset
         self.seen: list[Any] = []
         self.handles: list[Any] = []
         self.strangers: list[Any] = []
+
+    @staticmethod
+    def object(meet: Meet = nothing) -> list[Any]:
+        """Return an object to keep: first a view of our bytes."""
+        return [memoryview(OURS * OBJECT_BYTES), Loud(meet)]
 
     def stranger(self) -> None:
         """Let another buffer have pages that are free now."""
@@ -77,6 +124,8 @@ class Ground:
             self.see(load(handle))
         if KEY in self.arena:
             self.see(self.arena[KEY])
+        if KEY in self.arena.objects:
+            self.see(self.arena.objects[KEY][0])
         with suppress(ValueError):
             self.see(self.buffer)
         while free := self.arena.stats().largest_free:
@@ -89,7 +138,8 @@ class Ground:
                 n = min(view.nbytes, OUR_PAGES * PAGE)
                 if view.tobytes()[:n] != OURS * n:
                     raise ForeignByte(f"{thing!r} begins with {view.tobytes()[:4].hex()}")
-                view.cast("B")[:] = OURS * view.nbytes
+                if not view.readonly:
+                    view.cast("B")[:] = OURS * view.nbytes
         for buffer in self.strangers:
             self._is_still(buffer, STRANGERS)
         self._is_still(self.left, LEFT)

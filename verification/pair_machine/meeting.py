@@ -14,13 +14,9 @@ from typing import Any
 
 import pagebuddy.buffers
 from verification.pair_machine.calls import CALLS, REFUSALS
-from verification.pair_machine.ground import ForeignByte, Ground
+from verification.pair_machine.ground import ForeignByte, Ground, nothing
 
 _FILES = str(Path(pagebuddy.buffers.__file__).parent)
-
-
-def nothing() -> None:
-    """Meet no other call."""
 
 
 def call(ground: Ground, name: str, meet: Callable[[], None] = nothing) -> None:

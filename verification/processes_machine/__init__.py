@@ -9,5 +9,6 @@ Used by tests/sharing/test_machine.py.
 - `worker`: a process that performs operations on request.
 - `nursery`: a process that forks workers; each starts without an arena.
 - `crew`: the workers of one machine, and the comparison with the model.
+- `objects`: rules of objects that are kept by key.
 - `machine`: the rules: requests operations, kills workers, and compares the results.
 """

@@ -23,12 +23,19 @@ sizes = st.one_of(st.integers(1, 600), st.integers(1, 20_000))
 
 @dataclass
 class Object:
-    """An object of a worker: the page of its buffer, and the size that the object knows."""
+    """An object of a worker: its buffer's page, the size that it knows, and where it begins."""
 
     page: int
     nbytes: int
     n_pages: int
     is_view: bool = False
+    start: int = 0
+    readonly: bool = False
+
+    @property
+    def places(self) -> slice:
+        """Where its bytes are in the buffer."""
+        return slice(self.start, self.start + self.nbytes)
 
 
 class Crew(RuleBasedStateMachine):
@@ -157,9 +164,10 @@ class Crew(RuleBasedStateMachine):
             read = worker.call("read")
             assert read.keys() == objects.keys()
             for number, content in read.items():
-                expected = self.model.buffers[objects[number].page].contents[: len(content)]
-                assert len(content) == objects[number].nbytes
-                assert content[: len(expected)] == expected, f"wrong bytes in {objects[number]}"
+                thing = objects[number]
+                expected = self.model.buffers[thing.page].contents[thing.places]
+                assert len(content) == thing.nbytes
+                assert content[: len(expected)] == expected, f"wrong bytes in {thing}"
 
     @invariant()
     def all_see_the_same(self) -> None:
@@ -188,6 +196,7 @@ class Crew(RuleBasedStateMachine):
                 self.page(row.offset),
                 row.n_pages,
                 row.key,
+                row.kind,
                 row.nbytes if row.kept else None,
                 frozenset(self.slots[slot] for slot in row.holders),
                 row.tickets,

@@ -11,15 +11,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from verification.arena_machine.model import NaiveArena
-from verification.processes_machine.crew import Crew, Object, pattern, picks, sizes
+from verification.processes_machine.crew import Object, pattern, picks, sizes
 from verification.processes_machine.nursery import Nursery
+from verification.processes_machine.objects import KEYS, SIZES_OF_OBJECTS, Objects
 
 MOST_AT_WORK = 4
 
-_keys = st.sampled_from(["a", "b", "c"])
 
-
-class ProcessesMachine(Crew):
+class ProcessesMachine(Objects):
     """Operations of processes on an arena, in any order, one process at a time."""
 
     def __init__(self) -> None:
@@ -103,7 +102,7 @@ class ProcessesMachine(Crew):
     # Using buffers
 
     @precondition(lambda self: self.workers)
-    @rule(pick=picks, nbytes=sizes, key=st.one_of(st.none(), st.just(True), _keys), seed=picks)
+    @rule(pick=picks, nbytes=sizes, key=st.one_of(st.none(), st.just(True), KEYS), seed=picks)
     def alloc(self, pick: int, nbytes: int, key: str | bool | None, seed: int) -> None:
         name = self.pick(pick, self.at_work)
         n_pages = -(-nbytes // self.page_size)
@@ -128,13 +127,17 @@ class ProcessesMachine(Crew):
         thing = self.objects[name, number]
         content = pattern(seed, thing.nbytes)
         self.workers[name].call("write", number, content)
-        self.model.buffers[thing.page].contents[: thing.nbytes] = content
+        contents = self.model.buffers[thing.page].contents
+        # Behind a gap that nobody knows, nothing is known.
+        if thing.start <= len(contents):
+            contents[thing.places] = content
 
     @precondition(lambda self: self.objects)
     @rule(pick=picks, seed=picks)
     def write(self, pick: int, seed: int) -> None:
-        name, number, _ = self.some_object(pick, views=True)
-        self.write_to(name, number, seed)
+        name, number, thing = self.some_object(pick, views=True)
+        if not thing.readonly:
+            self.write_to(name, number, seed)
 
     @precondition(lambda self: self.objects)
     @rule(pick=picks)
@@ -169,7 +172,7 @@ class ProcessesMachine(Crew):
         self.has(name, number, Object(page, nbytes, there.n_pages))
 
     @precondition(lambda self: self.workers)
-    @rule(pick=picks, key=_keys)
+    @rule(pick=picks, key=KEYS)
     def find(self, pick: int, key: str) -> None:
         name = self.pick(pick, self.at_work)
         page, number = self.model.page_under(key), self.number()
@@ -223,7 +226,7 @@ class ProcessesMachine(Crew):
         return replace or self.model.page_under(key) in (None, page)
 
     @precondition(lambda self: self.there_are_buffers)
-    @rule(pick=picks, key=st.one_of(st.just(True), _keys), replace=st.booleans())
+    @rule(pick=picks, key=st.one_of(st.just(True), KEYS), replace=st.booleans())
     def keep(self, pick: int, key: str | bool, replace: bool) -> None:
         name, number, thing = self.some_object(pick)
         text = key if isinstance(key, str) else ""
@@ -270,19 +273,34 @@ class ProcessesMachine(Crew):
     @rule(
         pick=picks,
         what=st.sampled_from(
-            ["alloc", "drop", "resize", "keep", "unkeep", "send", "claim", "reap"]
+            [
+                "alloc",
+                "drop",
+                "resize",
+                "keep",
+                "unkeep",
+                "send",
+                "claim",
+                "reap",
+                "set_object",
+                "delete_object",
+            ]
         ),
         nbytes=sizes,
-        key=_keys,
+        key=KEYS,
+        size=SIZES_OF_OBJECTS,
         stores=st.one_of(st.integers(0, 9), st.integers(0, 40)),
     )
-    def die_at_work(self, pick: int, what: str, nbytes: int, key: str, stores: int) -> None:
+    def die_at_work(
+        self, pick: int, what: str, nbytes: int, key: str, size: int, stores: int
+    ) -> None:
         """A worker killed before a store has completed its operation, or not begun it."""
         name, number, thing = self.some_object(pick)
         pupil = self.workers[name]
         if pupil.engine != "uncompiled" or (what == "claim" and not self.handles):
             return
         handle = self.pick(pick, self.handles) if self.handles else b""
+        content = pattern(stores, size)
         asked = {
             "alloc": (self.number(), nbytes, None),
             "drop": (number,),
@@ -292,6 +310,8 @@ class ProcessesMachine(Crew):
             "send": (number,),
             "claim": (self.number(), handle),
             "reap": (0,),
+            "set_object": (key, stores, content),
+            "delete_object": (key,),
         }[what]
         worlds = self.outcomes(name, thing, what, nbytes, key, handle)
         pupil.wire.say(("die_in", (stores, what, *asked)))
@@ -303,8 +323,11 @@ class ProcessesMachine(Crew):
         for world in worlds:
             world.die(name)
             world.reap()
-        other = self.workers[self.at_work[0]]
+        first = self.at_work[0]
+        other = self.workers[first]
         other.call("reap", None)
+        if what == "set_object":
+            self.note_if_new(worlds[1], first, key, stores, content)
         rows = self.rows(other.call("look")[1])
         found = [world for world in worlds if world.rows() == rows]
         assert found, f"{what} left {sorted(rows, key=str)}: neither completed nor not begun"
@@ -334,6 +357,10 @@ class ProcessesMachine(Crew):
             done.claim(handle, name)
         elif what == "reap":
             done.end_handles()
+        elif what == "delete_object":
+            page = done.page_under(key, "object")
+            if page is not None:
+                done.unkeep(page)
         return worlds
 
     # The end

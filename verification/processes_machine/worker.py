@@ -23,6 +23,7 @@ import pagebuddy.memory.anonymous
 import pagebuddy.memory.file
 import pagebuddy.memory.named
 import pagebuddy.sharing.joining.sending
+from pagebuddy.exchange.packing import Packed
 from pagebuddy.testing.crash import Budget, engine_of_the_mortal
 from verification.processes_machine.wire import Wire
 
@@ -153,6 +154,42 @@ class Worker:
     def _bytes(self, number: int) -> memoryview:
         thing = self.things[number]
         return thing if isinstance(thing, memoryview) else thing.view
+
+    # Objects: each is a number and a memoryview, the last bytes of its buffer
+
+    def packed_size(self, seed: int, content: bytes) -> int:
+        """Return the size in bytes of the buffer of an object."""
+        return Packed(self.arena, [seed, memoryview(content)]).n_bytes
+
+    def set_object(self, key: str, seed: int, content: bytes) -> None:
+        """Keep an object."""
+        self.arena.objects[key] = [seed, memoryview(content)]
+
+    def get_object(self, number: int, key: str, writable: bool) -> int:
+        """Read an object and have its view. Return its number."""
+        return self._have_of_object(number, self.arena.objects.get(key, writable=writable))
+
+    def pop_object(self, number: int, key: str) -> int:
+        """Pop an object and have its view. Return its number."""
+        return self._have_of_object(number, self.arena.objects.pop(key))
+
+    def _have_of_object(self, number: int, thing: Any) -> int:
+        if thing is None:
+            raise KeyError("no such object")
+        seed: int = thing[0]
+        self.things[number] = thing[1]
+        return seed
+
+    def delete_object(self, key: str) -> None:
+        """Delete an object."""
+        del self.arena.objects[key]
+
+    def look_at_object(self, key: str) -> tuple[int, bytes]:
+        """Return where the buffer of an object is, and its bytes."""
+        (offset,) = [
+            row.offset for row in self.arena.buffers() if (row.kind, row.key) == ("object", key)
+        ]
+        return offset, bytes(self.arena.buffer_at(offset).view)
 
     # Other operations
 

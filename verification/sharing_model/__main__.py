@@ -21,6 +21,7 @@ SWITCHES = {
     "join": "processes can open a buffer by its offset",
     "magazines": "processes use magazines",
     "groups": "tickets are sent in a group, and those left behind are ended",
+    "tied": "tickets are sent that are tied to their senders, and expire after these have ended",
     "lingering": "leases of a killed process end later than its lock",
 }
 

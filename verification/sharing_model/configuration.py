@@ -78,6 +78,8 @@ class Configuration:
     """Whether a process frees into its magazine and allocates from it, without the lock."""
     groups: bool = False
     """Whether tickets are sent in a group, and a process ends those left behind."""
+    tied: bool = False
+    """Whether tickets are sent that are tied to their senders, and processes let them expire."""
     lingering: bool = False
     """Whether the leases of a killed process end a little later than its lock."""
     flaw: Flaw | None = None
@@ -93,8 +95,11 @@ class Configuration:
             raise ValueError("a fork while another thread trims is not modelled; give one thread")
         if self.groups and self.receivers > 1:
             raise ValueError("tickets of a group for several receivers are not modelled")
-        if self.groups and self.detach:
-            raise ValueError("groups and detach have no end of generations; give one of them")
+        if (self.groups or self.tied) and self.detach:
+            name = "groups" if self.groups else "tied"
+            raise ValueError(f"{name} and detach have no end of generations; give one of them")
+        if self.groups and self.tied:
+            raise ValueError("tied tickets of a group are not modelled; give groups or tied")
         if self.born > min(self.procs, self.slots):
             raise ValueError(
                 f"{self.born} processes are attached at the start, of {self.procs} processes and"

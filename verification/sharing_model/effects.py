@@ -19,7 +19,7 @@ from verification.sharing_model.state import (
     Violation,
     views_changed,
 )
-from verification.sharing_model.words import Handle, Step, Words, put
+from verification.sharing_model.words import TIED, Handle, Sender, Step, Words, put
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +46,8 @@ UNSEEN = {
     "put_back",
     "left_behind",
     "group_ended",
+    "untied",
+    "all_untied",
 }
 """Steps that no other process can observe. Each is done together with the store before it."""
 
@@ -240,9 +242,28 @@ def note_left_behind(state: State, i: int, step: Step) -> State:
     sender = step.value.sender
     if not sender.group:
         raise Violation("a ticket ends with a group that it is not in")
-    process = state.processes[sender.process]
-    if process.life == ALIVE and process.slot == sender.slot:
+    if is_there(state, sender):
         raise Violation("a ticket of a living process ends as if it was left behind")
+    return state
+
+
+def is_there(state: State, sender: Sender) -> bool:
+    """Return whether the sender of a ticket lives and has the slot in which it sent it."""
+    process = state.processes[sender.process]
+    return process.life == ALIVE and process.slot == sender.slot
+
+
+def note_untied(state: State, i: int, step: Step) -> State:
+    if is_there(state, step.value.sender):
+        raise Violation("a ticket of a living process is not tied any more")
+    return state
+
+
+def note_all_untied(state: State, i: int, step: Step) -> State:
+    """Check that no ticket is tied of those whose senders had ended when this operation began."""
+    for ticket in state.words.tickets:
+        if ticket and ticket.life == TIED and ticket.serial in step.value:
+            raise Violation("a ticket stays tied to a process that has ended")
     return state
 
 
@@ -317,6 +338,8 @@ EFFECTS: dict[str, Callable[[State, int, Step], State]] = {
     "put_back": note_put_back,
     "left_behind": note_left_behind,
     "group_ended": note_group_ended,
+    "untied": note_untied,
+    "all_untied": note_all_untied,
     "mine": gain_slot,
     "fork": split_process,
     "unlock": unlock,

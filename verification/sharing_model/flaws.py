@@ -88,6 +88,9 @@ class Flaw(Enum):
     GROUP_IGNORED = "group_ignored"
     GROUP_IGNORES_SLOT = "group_ignores_slot"
     GROUP_IGNORES_GENERATION = "group_ignores_generation"
+    TIED_NOT_REAPED = "tied_not_reaped"
+    TIED_IGNORES_SLOT = "tied_ignores_slot"
+    TIED_IGNORES_GENERATION = "tied_ignores_generation"
 
     @property
     def rule(self) -> str:
@@ -163,4 +166,7 @@ RULES = {
     Flaw.GROUP_IGNORED: "ending a group ends only tickets of that group",
     Flaw.GROUP_IGNORES_SLOT: "ending a group leaves the tickets of processes that have their slots",
     Flaw.GROUP_IGNORES_GENERATION: "a ticket's sender is known by its slot and that slot's generation",
+    Flaw.TIED_NOT_REAPED: "before tied tickets expire, the slots of dead processes are reaped",
+    Flaw.TIED_IGNORES_SLOT: "a tied ticket stays as long as a process has its sender's slot",
+    Flaw.TIED_IGNORES_GENERATION: "a tied ticket's sender is known by its slot's generation too",
 }

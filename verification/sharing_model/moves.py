@@ -23,12 +23,13 @@ from verification.sharing_model.state import (
     Thread,
     views_changed,
 )
-from verification.sharing_model.words import Step
+from verification.sharing_model.words import LIMITED, TIED, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from verification.sharing_model.configuration import Configuration
+    from verification.sharing_model.words import Ticket
 
 ATTACH, DETACH = Operation("attach"), Operation("detach")
 
@@ -144,6 +145,8 @@ def wishes_of_buffers(state: State, i: int, configuration: Configuration) -> Ite
             yield Move("wants", i, Operation("send", buffer))
             if configuration.groups:
                 yield Move("wants", i, Operation("send", buffer, 1))
+            if configuration.tied:
+                yield Move("wants", i, Operation("send", buffer, "tied"))
             if configuration.receivers > 1:
                 for receivers in (0, *range(2, configuration.receivers + 1)):
                     yield Move("wants", i, Operation("send", buffer, receivers))
@@ -157,21 +160,37 @@ def wishes_of_buffers(state: State, i: int, configuration: Configuration) -> Ite
         if configuration.withdraw:
             yield Move("wants", i, Operation("withdraw", *handle))
     if configuration.groups and any(state.words.tickets):
-        yield Move("wants", i, Operation("end_group", left_behind(state)))
+        in_group = [
+            ticket
+            for ticket in state.words.tickets
+            if ticket and ticket.sender and ticket.sender.group
+        ]
+        yield Move("wants", i, Operation("end_group", left_behind(state, in_group)))
+    if configuration.tied:
+        yield from expiries(state, i)
     if configuration.withdraw and any(state.words.tickets):
         yield Move("wants", i, Operation("expire"))
 
 
-def left_behind(state: State) -> tuple[int, ...]:
-    """Return the serials of the group's tickets whose senders, and all who shared their slots, ended."""
+def left_behind(state: State, tickets: list[Ticket]) -> tuple[int, ...]:
+    """Return the serials of those tickets whose senders, and all who shared their slots, ended."""
     serials = []
-    for ticket in state.words.tickets:
-        if ticket and (sender := ticket.sender) and sender.group:
+    for ticket in tickets:
+        if sender := ticket.sender:
             slot = sender.slot
             shared = state.generations[slot] == sender.generation and state.leases[slot]
             if state.processes[sender.process].life == DEAD and not shared:
                 serials.append(ticket.serial)
     return tuple(serials)
+
+
+def expiries(state: State, i: int) -> Iterator[Move]:
+    """Yield the passes over tied tickets, before and after the minute of those that were untied."""
+    limited = [ticket for ticket in state.words.tickets if ticket and ticket.life == LIMITED]
+    tied = [ticket for ticket in state.words.tickets if ticket and ticket.life == TIED]
+    for is_over in (False, True)[: 1 + bool(limited)]:
+        if tied or is_over:
+            yield Move("wants", i, Operation("expire_tied", is_over, left_behind(state, tied)))
 
 
 def wishes_of_keys(state: State, i: int, configuration: Configuration) -> Iterator[Move]:

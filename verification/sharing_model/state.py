@@ -129,7 +129,7 @@ class State(NamedTuple):
     trims: int = 0
     """The trims so far."""
     generations: tuple[int, ...] = ()
-    """For each slot, in the same word as its state; empty in a search without groups."""
+    """For each slot, in the same word as its state; empty in a search without groups or ties."""
     handles: tuple[Handle, ...] = ()
     claimed: tuple[int, ...] = ()
     """The serials claimed so far; known only to the model."""
@@ -182,7 +182,9 @@ def first_state(configuration: Configuration) -> State:
         leases=tuple(1 << i for i in range(born)) + (0,) * unused,
         sticky=(0,) * configuration.slots,
         marks=(Marks(),) * configuration.slots if configuration.trims else (),
-        generations=(1,) * configuration.slots if configuration.groups else (),
+        generations=(1,) * configuration.slots
+        if configuration.groups or configuration.tied
+        else (),
         processes=tuple(
             Process(ALIVE, i, other=other) if i < born else Process(UNBORN, NO_SLOT)
             for i in range(configuration.procs)

@@ -9,6 +9,9 @@ T = TypeVar("T")
 ARENA = 1 << 30
 """The arena's own bit in a buffer's holds: the buffer is kept."""
 
+ENDLESS, LIMITED, TIED = range(3)
+"""The lives of a ticket."""
+
 
 class Buffer(NamedTuple):
     """What a view, a ticket or an entry names: first page, incarnation and number of pages."""
@@ -37,7 +40,7 @@ class Record(NamedTuple):
 
 
 class Sender(NamedTuple):
-    """Who sent a ticket, in a search with groups."""
+    """Who sent a ticket, in a search with groups or tied tickets."""
 
     slot: int
     generation: int
@@ -55,6 +58,8 @@ class Ticket(NamedTuple):
     left: int = 1
     """How many claims are left; in a handle: how many there were at first. 0: any number."""
     sender: Sender | None = None
+    life: int = ENDLESS
+    """`TIED`: it does not expire before its sender has ended. `LIMITED`: it expires a minute later."""
 
     def same(self, other: Ticket) -> bool:
         """Return whether both are the same ticket, however many claims are left."""

@@ -9,10 +9,10 @@ then, aligned     links: the list heads, then one word a page
 from __future__ import annotations
 
 from array import array
+from binascii import crc32
 from collections.abc import Iterable
 from operator import index
 from typing import NamedTuple, SupportsIndex, TypeAlias
-from zlib import crc32
 
 from pagebuddy.allocator.ranges import PageRanges
 from pagebuddy.arguments import PAGE_NUMBERS, power_of_two, whole

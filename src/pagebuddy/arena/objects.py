@@ -249,12 +249,12 @@ class ArenaObjects(MutableMapping[str, Any]):
         return _Items(self)
 
     def values(self) -> ValuesView[Any]:
-        """Return a view of the objects; it reads each object when the iteration reaches it.
+        """Return a view of the objects, which are read as `items` reads them.
 
         Returns
         -------
         ValuesView
-            Iterating leaves out objects that are deleted meanwhile.
+            The objects without their keys.
 
         Examples
         --------

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pagebuddy.core import stand_in as cython
 from pagebuddy.errors import OutOfPages
 from pagebuddy.memory import sizes
-from pagebuddy.sharing.joining import backing, failures, unclaimed_handles
+from pagebuddy.sharing.joining import backing, failures
 from pagebuddy.sharing.system import descriptors
 
 if not cython.compiled:
@@ -87,7 +87,7 @@ class Attachment(ArenaState):
     late_tickets: list[Any]
 
     # The threads of this process that are in the middle of a trim.
-    trimmers: set[Any]
+    _trimmers: set[Any]
 
     if cython.compiled:
 
@@ -102,7 +102,7 @@ class Attachment(ArenaState):
         metadata = words[layout.metadata_at : layout.holds_at]
         table = memoryview(geometry.table())
         self.late_tickets = []
-        self.trimmers = set()
+        self._trimmers = set()
         self.owners = (memory.obj, table.obj, local_memory.obj)
         self._layout = layout
         self._medium = medium
@@ -376,7 +376,7 @@ class Attachment(ArenaState):
     def perform_beside_trims(self, request: Request, operation: u64, timeout: Any = None) -> u64:
         """`perform` again what found no pages while trims hold some."""
         answer: u64 = NO_PAGES
-        if threading.get_ident() in self.trimmers:
+        if threading.get_ident() in self._trimmers:
             # A signal handler, for example: that trim does not get further while this waits.
             return answer
         end = time.monotonic() + TRIM_PATIENCE_S
@@ -395,6 +395,9 @@ class Attachment(ArenaState):
 
     def _no_pages(self, request: Request, reason: str = "") -> Exception:
         """Return the error for an allocation that failed."""
+        # Only an arena that is full needs it.
+        from pagebuddy.sharing.joining import unclaimed_handles
+
         where = "" if request.align == 1 else f"at a multiple of {request.align} pages"
         figures: Request = Request(rows=64)
         self.perform(figures, OP_MEASURE)
@@ -429,9 +432,9 @@ class Attachment(ArenaState):
         return Unclaimed(self, group, n_claims, life_ms)
 
     @property
-    def trimming(self) -> set[Any]:
+    def trimmers(self) -> set[Any]:
         """The threads of this process that are in the middle of a trim."""
-        return self.trimmers
+        return self._trimmers
 
     def trim_piece(self, offset: int, n_pages: int) -> Any:
         """Return the first free pages from an offset on that were used before to the system.

@@ -121,7 +121,7 @@ class Attached(Protocol):
         """The buffer of a ticket, which ends with its last claim."""
 
     @property
-    def trimming(self) -> set[int]:
+    def trimmers(self) -> set[int]:
         """The threads of this process that are in the middle of a trim."""
 
     def trim_piece(self, offset: int, n_pages: int) -> tuple[int, int] | None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import mmap
 import os
 from array import array
+from binascii import crc32
 from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
-from zlib import crc32
 
 from pagebuddy.allocator.geometry import CACHE_LINE_WORDS, Geometry
 from pagebuddy.arguments import power_of_two, whole

@@ -26,7 +26,8 @@ class Outcomes:
 
     def pytest_runtest_logreport(self, report):
         if report.failed:
-            print("failed", report.nodeid, flush=True)
+            # After the dots of those that passed.
+            print("\nfailed", report.nodeid, flush=True)
 
     def pytest_sessionfinish(self, session):
         print("ran", session.testscollected, flush=True)

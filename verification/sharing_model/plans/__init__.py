@@ -5,7 +5,7 @@ The shared words change only under the lock, so an operation is planned when it 
 
 - `spans`: allocate, join and drop a buffer.
 - `sizes`: grow and shrink a buffer.
-- `tickets`: send, claim, withdraw and expire; end a group.
+- `tickets`: send, claim, withdraw and expire; end a group; let tied tickets expire.
 - `trims`: take a free page as a buffer, and return it.
 - `directory`: keep, unkeep and find.
 - `slots`: attach, detach, fork, end the sharing of a slot, leave it, and reap.
@@ -35,7 +35,9 @@ from verification.sharing_model.plans.tickets import (
     end_group,
     end_tickets,
     expire,
+    expire_tied,
     send,
+    untie,
     withdraw,
 )
 from verification.sharing_model.plans.trims import drop_piece, end_trim, trim
@@ -50,7 +52,7 @@ PLANS: dict[str, Plan] = {
     plan.__name__: plan
     for plan in (
         *(alloc, join, drop, grow, shrink),
-        *(send, claim, withdraw, expire, end_group, end_tickets),
+        *(send, claim, withdraw, expire, end_group, end_tickets, expire_tied, untie),
         *(trim, drop_piece, end_trim),
         *(keep, unkeep, find),
         *(reap_page, free_slot),  # used only by flaws

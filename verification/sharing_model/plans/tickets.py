@@ -1,4 +1,4 @@
-"""Plans of tickets: send, claim, withdraw and expire."""
+"""Plans of tickets: send, claim, withdraw and expire; ends of groups, and of tied tickets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from verification.sharing_model.plans.steps import (
     unloading,
 )
 from verification.sharing_model.state import LIVE, Operation
-from verification.sharing_model.words import Sender, Step, Ticket, Words
+from verification.sharing_model.words import ENDLESS, LIMITED, TIED, Sender, Step, Ticket, Words
 
 if TYPE_CHECKING:
     from verification.sharing_model.state import State
@@ -29,12 +29,15 @@ def send(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[
         return REFUSED
     entry = words.tickets.index(None)
     sender = None
-    left = 1 if operation.second is None else operation.second
+    is_tied = operation.second == "tied"
+    left = 1 if is_tied or operation.second is None else operation.second
     if state.generations:
         slot = state.processes[i].slot
-        sender = Sender(slot, state.generations[slot], operation.second or 0, i)
+        group = 0 if is_tied else operation.second or 0
+        sender = Sender(slot, state.generations[slot], group, i)
         left = 1
-    ticket = Ticket(state.next_serial, buffer, left, sender)
+    life = TIED if is_tied else ENDLESS
+    ticket = Ticket(state.next_serial, buffer, left, sender, life)
     return [
         BUSY,
         Step("next_serial"),
@@ -155,10 +158,48 @@ def is_left_behind(state: State, sender: Sender | None, flaw: Flaw | None) -> bo
     """Return whether a ticket is in the group, and its sender's slot is not its sender's any more."""
     if sender is None or (not sender.group and flaw is not Flaw.GROUP_IGNORED):
         return False
-    if state.slots[sender.slot] != LIVE or flaw is Flaw.GROUP_IGNORES_SLOT:
+    return has_left(state, sender, flaw)
+
+
+def has_left(state: State, sender: Sender, flaw: Flaw | None) -> bool:
+    """Return whether a sender's slot is not its sender's any more."""
+    if state.slots[sender.slot] != LIVE or flaw in (
+        Flaw.GROUP_IGNORES_SLOT,
+        Flaw.TIED_IGNORES_SLOT,
+    ):
         return True
     known = state.generations[sender.slot] == sender.generation
-    return not known and flaw is not Flaw.GROUP_IGNORES_GENERATION
+    ignores = flaw in (Flaw.GROUP_IGNORES_GENERATION, Flaw.TIED_IGNORES_GENERATION)
+    return not known and not ignores
+
+
+def expire_tied(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
+    """Let tied tickets expire: reap first, then look at them.
+
+    `first` says whether the minute of those that were untied before is over. `second` has the serials of
+    those whose senders have ended.
+    """
+    rest = Operation("untie", operation.first, operation.second)
+    if flaw is Flaw.TIED_NOT_REAPED:
+        return untie(state, i, rest, flaw)
+    return followed_by(rest, reap(state, i, operation, flaw))
+
+
+def untie(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:
+    """Limit the life of tied tickets whose senders have left, and end those whose life is over."""
+    words, steps = state.words, [BUSY]
+    for entry, ticket in enumerate(words.tickets):
+        if ticket is None or ticket.sender is None:
+            continue
+        done: list[Step] = []
+        if ticket.life == TIED and has_left(state, ticket.sender, flaw):
+            untied = Step("tickets", entry, ticket._replace(life=LIMITED))
+            done = [Step("untied", entry, ticket), untied]
+        elif ticket.life == LIMITED and operation.first:
+            done = ending(words, entry, ticket, flaw)
+        words = words.after_all(done)
+        steps += done
+    return [*steps, DONE, Step("all_untied", value=operation.second), UNLOCK]
 
 
 def end_tickets(state: State, i: int, operation: Operation, flaw: Flaw | None) -> list[Step]:

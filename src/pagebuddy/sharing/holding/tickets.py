@@ -18,7 +18,7 @@ if not cython.compiled:
         is_the_buffer,
     )
     from pagebuddy.sharing.holding.magazine import join_hold, take_out_of_magazines
-    from pagebuddy.sharing.recovery.takeover import tickets_end
+    from pagebuddy.sharing.recovery.takeover import next_ticket, tickets_end
     from pagebuddy.sharing.request import Request
     from pagebuddy.sharing.state import ArenaState, holds_at, slot_at, ticket_at
     from pagebuddy.sharing.system.clock import clock_ms
@@ -240,19 +240,16 @@ def do_reap_tickets(a: ArenaState, r: Request) -> u64:
     The clock restarts with the machine. A ticket whose time is in the future has age 0.
     """
     r.n_ended = 0
-    index: u64 = 0
-    end: u64 = tickets_end(a)
-    while index < end:
-        at: u64 = ticket_at(index)
-        if a.tickets[at + TICKET_SERIAL]:
-            ends: cython.bint = age_of(a, index, r.now_ms) >= r.least_age_ms
-            if r.group:
-                sender: u64 = a.tickets[at + TICKET_SENDER]
-                ends = sender >> 16 & 0xFFFF == r.group and has_left(a, sender)
-            if ends:
-                end_ticket(a, index)
-                r.n_ended += 1
-        index += 1
+    index: u64 = next_ticket(a, 0)
+    while index < tickets_end(a):
+        ends: cython.bint = age_of(a, index, r.now_ms) >= r.least_age_ms
+        if r.group:
+            sender: u64 = a.tickets[ticket_at(index) + TICKET_SENDER]
+            ends = sender >> 16 & 0xFFFF == r.group and has_left(a, sender)
+        if ends:
+            end_ticket(a, index)
+            r.n_ended += 1
+        index = next_ticket(a, index + 1)
     return DONE
 
 
@@ -262,21 +259,19 @@ def do_reap_tickets(a: ArenaState, r: Request) -> u64:
 def expire_tickets(a: ArenaState) -> u64:
     """End the tickets that have expired, and untie those whose senders were reaped; how many ended."""
     count: u64 = 0
-    index: u64 = 0
-    end: u64 = tickets_end(a)
+    index: u64 = next_ticket(a, 0)
     time: u64 = clock_ms()
-    while index < end and a.fault == 0:
+    while index < tickets_end(a) and a.fault == 0:
         at: u64 = ticket_at(index)
         life: u64 = a.tickets[at + TICKET_LIFE]
-        if life and a.tickets[at + TICKET_SERIAL]:
-            if life >= TIED and has_left(a, a.tickets[at + TICKET_SENDER]):
-                # From now on. The time when it was sent stays, for those who look.
-                life = age_of(a, index, time) + LIFE_AFTER_SENDER_MS
-                store(a.tickets, at + TICKET_LIFE, life)
-            if life < TIED and age_of(a, index, time) >= life:
-                end_ticket(a, index)
-                count += 1
-        index += 1
+        if life >= TIED and has_left(a, a.tickets[at + TICKET_SENDER]):
+            # From now on. The time when it was sent stays, for those who look.
+            life = age_of(a, index, time) + LIFE_AFTER_SENDER_MS
+            store(a.tickets, at + TICKET_LIFE, life)
+        if life and life < TIED and age_of(a, index, time) >= life:
+            end_ticket(a, index)
+            count += 1
+        index = next_ticket(a, index + 1)
     return count
 
 
@@ -285,9 +280,8 @@ def expire_tickets(a: ArenaState) -> u64:
 @cython.cfunc
 def restamp_tickets(a: ArenaState, time: u64) -> cython.void:
     """Set times in the future to now: the clock restarts with the machine."""
-    index: u64 = 0
-    end: u64 = tickets_end(a)
-    while index < end:
+    index: u64 = next_ticket(a, 0)
+    while index < tickets_end(a):
         if a.tickets[ticket_at(index) + TICKET_SENT] > time:
             store(a.tickets, ticket_at(index) + TICKET_SENT, time)
-        index += 1
+        index = next_ticket(a, index + 1)

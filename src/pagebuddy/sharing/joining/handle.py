@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import struct
 from base64 import b85decode, b85encode
+from binascii import crc32
 from typing import NamedTuple
-from zlib import crc32
 
 from pagebuddy.errors import StaleHandle
 

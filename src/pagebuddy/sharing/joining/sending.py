@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import pickle
 from typing import TYPE_CHECKING, Any
 
 from pagebuddy.arguments import whole
@@ -35,6 +34,9 @@ class _Sent:
 
 def pickled(handle: bytes) -> bytes:
     """Return a pickle that claims a handle."""
+    # Programs that send nothing need not import it.
+    import pickle
+
     return pickle.dumps(_Sent(handle), 5)
 
 

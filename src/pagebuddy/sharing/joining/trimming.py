@@ -21,8 +21,8 @@ def trim(a: Attached) -> int:
     n_bytes = max(_PIECE_BYTES, 8 * getattr(a.medium, "grain", 1))
     n_pages = max(n_bytes // a.layout.page_size, 1)
     me = threading.get_ident()
-    is_outer = me not in a.trimming
-    a.trimming.add(me)
+    is_outer = me not in a.trimmers
+    a.trimmers.add(me)
     at = freed = 0
     try:
         while at < a.layout.data_bytes and (piece := a.trim_piece(at, n_pages)) is not None:
@@ -30,5 +30,5 @@ def trim(a: Attached) -> int:
             freed += n_bytes
     finally:
         if is_outer:
-            a.trimming.discard(me)
+            a.trimmers.discard(me)
     return freed

@@ -22,7 +22,7 @@ if not cython.compiled:
         settle_and_find_first,
     )
     from pagebuddy.sharing.holding.magazine import empty_magazines
-    from pagebuddy.sharing.recovery.takeover import next_buffer, tickets_end
+    from pagebuddy.sharing.recovery.takeover import next_buffer, next_ticket, tickets_end
     from pagebuddy.sharing.state import ArenaState, entry_at, holds_at, slot_at, ticket_at
     from pagebuddy.sharing.system.holes import find_holes
     from pagebuddy.sharing.words import (
@@ -44,7 +44,6 @@ if not cython.compiled:
         TICKET_BYTES,
         TICKET_GENERATION,
         TICKET_NODE,
-        TICKET_SERIAL,
         is_live_slot,
         tickets_in,
     )
@@ -113,20 +112,18 @@ def prove_entries(a: ArenaState) -> u64:
 def prove_tickets(a: ArenaState) -> u64:
     """Check that each ticket names a live buffer that counts it; their number."""
     count: u64 = 0
-    i: u64 = 0
-    end: u64 = tickets_end(a)
-    while i < end:
+    i: u64 = next_ticket(a, 0)
+    while i < tickets_end(a):
         at: u64 = ticket_at(i)
-        if a.tickets[at + TICKET_SERIAL]:
-            node: u64 = a.tickets[at + TICKET_NODE]
-            if (
-                not is_the_buffer(a, node, a.tickets[at + TICKET_GENERATION])
-                or tickets_in(a.holds[holds_at(a, node)]) == 0
-                or not fits(a, node, a.tickets[at + TICKET_BYTES])
-            ):
-                fail(a, F_TICKET, node)
-            count += 1
-        i += 1
+        node: u64 = a.tickets[at + TICKET_NODE]
+        if (
+            not is_the_buffer(a, node, a.tickets[at + TICKET_GENERATION])
+            or tickets_in(a.holds[holds_at(a, node)]) == 0
+            or not fits(a, node, a.tickets[at + TICKET_BYTES])
+        ):
+            fail(a, F_TICKET, node)
+        count += 1
+        i = next_ticket(a, i + 1)
     return count
 
 

@@ -54,6 +54,17 @@ def tickets_end(a: ArenaState) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
+def next_ticket(a: ArenaState, index: u64) -> u64:
+    """The first ticket from an index on; `tickets_end` if there is none."""
+    end: u64 = tickets_end(a)
+    while index < end and a.tickets[ticket_at(index) + TICKET_SERIAL] == 0:
+        index += 1
+    return index
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
 def recount(a: ArenaState) -> cython.void:
     """Rebuild the counts of tickets and the kept bits from the tickets and the directory."""
     node: u64 = settle_and_find_first(a)
@@ -64,23 +75,18 @@ def recount(a: ArenaState) -> cython.void:
         store(a.holds, holds_at(a, node), a.holds[holds_at(a, node)] & slots)
         node = next_buffer(a, node)
     mend_directory(a)
-    i: u64 = 0
-    end: u64 = tickets_end(a)
-    while i < end:
+    i: u64 = next_ticket(a, 0)
+    while i < tickets_end(a):
         at: u64 = ticket_at(i)
-        if a.tickets[at + TICKET_SERIAL]:
-            node = a.tickets[at + TICKET_NODE]
-            if is_the_buffer(a, node, a.tickets[at + TICKET_GENERATION]):
-                store(
-                    a.holds,
-                    holds_at(a, node),
-                    a.holds[holds_at(a, node)] + (one << FIRST_WORD_SLOTS),
-                )
-                if not fits(a, node, a.tickets[at + TICKET_BYTES]):
-                    store(a.tickets, at + TICKET_BYTES, length(a, node) << a.page_bits)
-            else:
-                store(a.tickets, at + TICKET_SERIAL, 0)
-        i += 1
+        node = a.tickets[at + TICKET_NODE]
+        if is_the_buffer(a, node, a.tickets[at + TICKET_GENERATION]):
+            counted: u64 = a.holds[holds_at(a, node)] + (one << FIRST_WORD_SLOTS)
+            store(a.holds, holds_at(a, node), counted)
+            if not fits(a, node, a.tickets[at + TICKET_BYTES]):
+                store(a.tickets, at + TICKET_BYTES, length(a, node) << a.page_bits)
+        else:
+            store(a.tickets, at + TICKET_SERIAL, 0)
+        i = next_ticket(a, i + 1)
 
 
 @cython.nogil
