@@ -18,6 +18,7 @@ from pagebuddy.buffers.arrays import numpy, pages_of
 from pagebuddy.buffers.closing import arena_was_closed
 from pagebuddy.engine import ENGINE
 from pagebuddy.errors import ArenaExists, ArenaNotFound
+from pagebuddy.exchange.dumping import dump, pickled
 from pagebuddy.memory.options import Options
 from pagebuddy.memory.sizes import bytes_of
 from pagebuddy.pickled import name_of
@@ -1144,11 +1145,9 @@ class Arena(ArenaView):
         >>> arena.loads(data), arena.loads(data).flags.writeable
         (array([0., 0., 0.]), False)
         """
-        from pagebuddy.exchange.dumping import dump
-
         if receivers == 1 and type(receivers) is int and expires is None and not readonly:
             # Most calls.
-            return dump(self, obj)
+            return self._open.dumped(self, obj, pickled)  # type: ignore[no-any-return]
         from pagebuddy.sharing.joining.sending import terms
 
         n_claims, life_ms = terms(receivers, expires, self._open.layout.life_ms)
@@ -1188,9 +1187,7 @@ class Arena(ArenaView):
             ...
         ValueError: these 5 bytes were not made by arena.dumps
         """
-        from pagebuddy.exchange.delivery import load
-
-        return load(self._open, data)
+        return self._open.loaded(data)
 
     def queue(self) -> ArenaQueue:
         """Return a new queue that passes objects between processes that have this arena.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pagebuddy.core import stand_in as cython
 from pagebuddy.errors import OutOfPages
 from pagebuddy.memory import sizes
-from pagebuddy.sharing.joining import backing, failures, unclaimed_handles
+from pagebuddy.sharing.joining import backing, failures, sending, unclaimed_handles
 from pagebuddy.sharing.system import descriptors
 
 if not cython.compiled:
@@ -57,6 +57,7 @@ if not cython.compiled:
         OP_REAP,
         OP_TAKE_FREE,
         SLICE_MS,
+        TIED,
         UNBACKED,
         UNLOCKABLE,
         hold_bit,
@@ -86,6 +87,11 @@ class Attachment(ArenaState):
     # one claim of each is given up.
     late_tickets: list[Any]
 
+    # The halves of the arena's id, and the life of its tickets if their sender names none.
+    id_low: u64
+    id_high: u64
+    default_life: u64
+
     # The threads of this process that are in the middle of a trim.
     trimmers: set[Any]
 
@@ -102,6 +108,9 @@ class Attachment(ArenaState):
         metadata = words[layout.metadata_at : layout.holds_at]
         table = memoryview(geometry.table())
         self.late_tickets = []
+        self.id_low = layout.arena_id & 0xFFFF_FFFF_FFFF_FFFF
+        self.id_high = layout.arena_id >> 64
+        self.default_life = layout.life_ms
         self.trimmers = set()
         self.owners = (memory.obj, table.obj, local_memory.obj)
         self._layout = layout
@@ -423,10 +432,88 @@ class Attachment(ArenaState):
         return self.made(request, request.n_bytes)
 
     def unclaimed(self, group: int = 0, n_claims: int = 1, life_ms: int = 0) -> Any:
-        """Return an `Unclaimed`, for tickets of one message; they will be in a group, unless it is 0."""
+        """Return an `Unclaimed`, for tickets of one message; they will be in a group, unless it is 0.
+
+        If `life_ms` is 0, they live as long as the arena was made for.
+        """
         if not cython.compiled:
             from pagebuddy.buffers.unclaimed import Unclaimed
-        return Unclaimed(self, group, n_claims, life_ms)
+        return Unclaimed(self, group, n_claims, life_ms or self.default_life)
+
+    def dumped(
+        self,
+        arena: Any,
+        thing: Any,
+        pickled: Any,
+        most: Any = None,
+        n_claims: int = 1,
+        life_ms: int = 0,
+        readonly: bool = False,
+    ) -> Any:
+        """Return an object as a message: see `Unclaimed.pack`. Its tickets are the caller's."""
+        if not cython.compiled:
+            from pagebuddy.buffers.unclaimed import Unclaimed
+        unclaimed: Unclaimed = Unclaimed(self, 0, n_claims, life_ms or self.default_life)
+        unclaimed.pack(arena, thing, pickled, most, readonly)
+        return unclaimed.handed()
+
+    def loaded(self, data: Any) -> Any:
+        """Return the object of a message: see `Unclaimed.open` and `Unclaimed.unpacked`."""
+        if not cython.compiled:
+            from pagebuddy.buffers.unclaimed import Unclaimed
+        unclaimed: Unclaimed = Unclaimed(self, 0, 1, 0)
+        unclaimed.take(data)
+        unclaimed.open(True)
+        try:
+            return unclaimed.unpacked()
+        finally:
+            # An exception refers to it.
+            unclaimed.close()
+
+    def packed(self, arena: Any, thing: Any, pickled: Any, readonly: bool = False) -> Any:
+        """Return the `Body` of an object; `pickled` is as for `Unclaimed.pack`.
+
+        Tickets of buffers in other arenas end a minute after this process, unless they are claimed.
+        """
+        if not cython.compiled:
+            from pagebuddy.buffers.bodies.packing import packed_items
+            from pagebuddy.buffers.unclaimed import Unclaimed
+        body = packed_items(self, thing, readonly)
+        if body is None:
+            body = pickled(arena, thing, Unclaimed(self, 0, 1, TIED), readonly)
+        return body
+
+    def new_body(self) -> Any:
+        """Return a `Body` of this arena, without bytes."""
+        if not cython.compiled:
+            from pagebuddy.buffers.bodies.body import Body
+        return Body(self)
+
+    def address_of(self, view: memoryview) -> int:
+        """Return the address of the first byte of a view of contiguous bytes."""
+        if not cython.compiled:
+            from pagebuddy.buffers.bodies.forms import address_of_view
+        return address_of_view(view)
+
+    def unpacked(self, data: Any, pages: Any, readonly: bool = False) -> Any:
+        """Return the object of a body, given the list of what holds its pages, which is empty then.
+
+        Unpickling runs code that the bytes name. Raises what this code raises, ValueError for bytes that
+        are not a body, and `StaleHandle` for a buffer of another arena that was claimed before.
+        """
+        if not cython.compiled:
+            from pagebuddy.buffers.bodies.reading import Reader
+            from pagebuddy.buffers.bodies.unpacking import handles_in_body, unpacked_body
+        others: list[Any] = []
+        try:
+            r: Reader = Reader(data)
+            for handle in handles_in_body(r):
+                others.append(sending.claim(handle))
+            return unpacked_body(self, r, pages, others, readonly)
+        finally:
+            # An exception refers to them.
+            pages.clear()
+            others.clear()
 
     @property
     def trimming(self) -> set[Any]:
