@@ -431,14 +431,11 @@ class Attachment(ArenaState):
         self.perform(request, OP_CLAIM)
         return self.made(request, request.n_bytes)
 
-    def unclaimed(self, group: int = 0, n_claims: int = 1, life_ms: int = 0) -> Any:
-        """Return an `Unclaimed`, for tickets of one message; they will be in a group, unless it is 0.
-
-        If `life_ms` is 0, they live as long as the arena was made for.
-        """
+    def unclaimed(self, group: int = 0) -> Any:
+        """Return an `Unclaimed`, for tickets of one message; they will be in a group, unless it is 0."""
         if not cython.compiled:
-            from pagebuddy.buffers.unclaimed import Unclaimed
-        return Unclaimed(self, group, n_claims, life_ms or self.default_life)
+            from pagebuddy.buffers.unclaimed import new_unclaimed
+        return new_unclaimed(self, group, 1, 0)
 
     def dumped(
         self,
@@ -450,38 +447,70 @@ class Attachment(ArenaState):
         life_ms: int = 0,
         readonly: bool = False,
     ) -> Any:
-        """Return an object as a message: see `Unclaimed.pack`. Its tickets are the caller's."""
+        """Return an object as a message: see `pack_message`. Its tickets are the caller's.
+
+        If `life_ms` is 0, they live as long as the arena was made for.
+        """
         if not cython.compiled:
-            from pagebuddy.buffers.unclaimed import Unclaimed
-        unclaimed: Unclaimed = Unclaimed(self, 0, n_claims, life_ms or self.default_life)
-        unclaimed.pack(arena, thing, pickled, most, readonly)
+            from pagebuddy.buffers.unclaimed import Unclaimed, new_unclaimed, pack_message
+        unclaimed: Unclaimed = new_unclaimed(self, 0, n_claims, life_ms)
+        pack_message(unclaimed, arena, thing, pickled, most, readonly)
         return unclaimed.handed()
 
     def loaded(self, data: Any) -> Any:
-        """Return the object of a message: see `Unclaimed.open` and `Unclaimed.unpacked`."""
+        """Return the object of a message: see `open_message`. Raises what unpickling raises as well."""
         if not cython.compiled:
-            from pagebuddy.buffers.unclaimed import Unclaimed
-        unclaimed: Unclaimed = Unclaimed(self, 0, 1, 0)
+            from pagebuddy.buffers.unclaimed import (
+                Unclaimed,
+                new_unclaimed,
+                object_in,
+                open_message,
+            )
+        unclaimed: Unclaimed = new_unclaimed(self, 0, 1, 0)
         unclaimed.take(data)
-        unclaimed.open(True)
+        open_message(unclaimed, True)
         try:
-            return unclaimed.unpacked()
+            return object_in(unclaimed)
         finally:
             # An exception refers to it.
             unclaimed.close()
 
+    # -- bodies, of senders that need no tickets
+
     def packed(self, arena: Any, thing: Any, pickled: Any, readonly: bool = False) -> Any:
-        """Return the `Body` of an object; `pickled` is as for `Unclaimed.pack`.
+        """Return the `Body` of an object; `pickled` is as for `pack_message`.
 
         Tickets of buffers in other arenas end a minute after this process, unless they are claimed.
         """
         if not cython.compiled:
             from pagebuddy.buffers.bodies.packing import packed_items
-            from pagebuddy.buffers.unclaimed import Unclaimed
+            from pagebuddy.buffers.unclaimed import new_unclaimed
         body = packed_items(self, thing, readonly)
         if body is None:
-            body = pickled(arena, thing, Unclaimed(self, 0, 1, TIED), readonly)
+            body = pickled(arena, thing, new_unclaimed(self, 0, 1, TIED), readonly)
         return body
+
+    def unpacked(self, data: Any, pages: Any, readonly: bool = False) -> Any:
+        """Return the object of a body, given the list of what holds its pages, which is empty then.
+
+        Unpickling runs code that the bytes name. Raises what this code raises, ValueError for bytes that
+        are not a body, and `StaleHandle` for a buffer of another arena that was claimed before.
+        """
+        if not cython.compiled:
+            from pagebuddy.buffers.bodies.reading import Reader, jump
+            from pagebuddy.buffers.bodies.unpacking import add_handles, unpacked_body
+        others: list[Any] = []
+        try:
+            r: Reader = Reader(data)
+            add_handles(others, r)
+            jump(r, 0)
+            for i in range(len(others)):
+                others[i] = sending.claim(others[i])
+            return unpacked_body(self, r, pages, others, readonly)
+        finally:
+            # An exception refers to them.
+            pages.clear()
+            others.clear()
 
     def new_body(self) -> Any:
         """Return a `Body` of this arena, without bytes."""
@@ -494,26 +523,6 @@ class Attachment(ArenaState):
         if not cython.compiled:
             from pagebuddy.buffers.bodies.forms import address_of_view
         return address_of_view(view)
-
-    def unpacked(self, data: Any, pages: Any, readonly: bool = False) -> Any:
-        """Return the object of a body, given the list of what holds its pages, which is empty then.
-
-        Unpickling runs code that the bytes name. Raises what this code raises, ValueError for bytes that
-        are not a body, and `StaleHandle` for a buffer of another arena that was claimed before.
-        """
-        if not cython.compiled:
-            from pagebuddy.buffers.bodies.reading import Reader
-            from pagebuddy.buffers.bodies.unpacking import handles_in_body, unpacked_body
-        others: list[Any] = []
-        try:
-            r: Reader = Reader(data)
-            for handle in handles_in_body(r):
-                others.append(sending.claim(handle))
-            return unpacked_body(self, r, pages, others, readonly)
-        finally:
-            # An exception refers to them.
-            pages.clear()
-            others.clear()
 
     @property
     def trimming(self) -> set[Any]:

@@ -24,7 +24,7 @@ if not cython.compiled:
         contradiction,
         jump,
     )
-    from pagebuddy.buffers.bodies.unpacking import handles_in_body, unpacked_body
+    from pagebuddy.buffers.bodies.unpacking import add_handles, unpacked_body
     from pagebuddy.buffers.bodies.words import FRAME_OUTSIDE
     from pagebuddy.buffers.buffer import Buffer, exported
     from pagebuddy.buffers.pages import asked_of, filled, new_pages, node_of_pages
@@ -55,7 +55,7 @@ class Unclaimed:
     These hold:
     - A row is the attachment, index and serial of a ticket that was made; the index and serial of one
       that was received, or the handle of one of another arena; or None for a ticket that was claimed.
-    - If there are no rows (None), the tickets are those of the message.
+    - If the rows are None, the tickets are those of the message; if there is no ticket, they are ().
     """
 
     attachment: Attachment
@@ -65,17 +65,15 @@ class Unclaimed:
     group: u64  # of the tickets that this makes, or 0
     n_claims: u64  # how often each can be claimed, as in a `Request`
     life_ms: u64
-    # What was claimed: objects that hold pages, and buffers of other arenas; and the body that refers to
-    # them, and where it starts.
+    # What was claimed: objects that hold pages, and buffers of other arenas; the message that was
+    # opened, and where its body starts.
     _pages: Any
     _others: Any
     _opened: Any
     _at: u64
 
-    def __init__(
-        self, attachment: Attachment, group: int = 0, n_claims: int = 1, life_ms: int = 0
-    ) -> None:
-        begin_unclaimed(self, attachment, group, n_claims, life_ms)
+    def __init__(self) -> None:
+        raise TypeError("a message is begun by an attachment: call arena._open.unclaimed()")
 
     @property
     def message(self) -> Any:
@@ -84,37 +82,21 @@ class Unclaimed:
 
     @property
     def has_tickets(self) -> bool:
-        """Whether this is responsible for the tickets that it made."""
+        """Whether this is responsible for tickets that it made."""
         return bool(self._rows)
 
     # -- the sender
 
-    def pack(self, arena: Any, thing: Any, pickled: Any, most: Any, readonly: bool) -> Any:
-        """Make the message of an object, and its tickets; then return this.
-
-        `pickled` returns the body of an object that needs a pickler, given the arena, the object, this
-        and `readonly`. A message of more than `most` bytes is put in the arena. Raises what pickling
-        raises, `OutOfTickets`, `OutOfPages`, and ValueError for a released buffer. Then all tickets
-        that were made are withdrawn.
-        """
-        body: Any = None
-        try:
-            body = packed_items(self.attachment, thing, readonly)
-            if body is None:
-                body = pickled(arena, thing, self, readonly)
-            seal(self, body, most)
-        except BaseException:
-            # The exception refers to both.
-            if body is not None:
-                body.drop()
-            end_all(self)
-            raise
+    def pack(self, arena: Any, thing: Any, pickled: Any, most: Any = None) -> Any:
+        """Make the message of an object: see `pack_message`. Return this."""
+        pack_message(self, arena, thing, pickled, most, False)
         return self
 
     def send(self, buffer: Any) -> Any:
         """Make a ticket for a buffer of another arena.
 
-        Returns the attachment to that arena, and the ticket's index and serial. Raises as `pack`.
+        Returns the attachment to that arena, and the ticket's index and serial. Raises `OutOfTickets`,
+        and ValueError for a released buffer.
         """
         held: Buffer = buffer
         a: Attachment = held._allocator
@@ -130,12 +112,13 @@ class Unclaimed:
     def send_by(self, send: Any, flags: int) -> None:
         """Call a function that sends the message. If it succeeds, the receiver has the tickets."""
         send(self._message, flags)
-        self._rows = []
+        self._rows = ()
 
     def handed(self) -> Any:
         """Return the message to a caller who is responsible for its tickets from now on."""
-        message, self._message = self._message, None
-        self._rows = []
+        message = self._message
+        self._message = None
+        self._rows = ()
         return message
 
     # -- the receiver
@@ -150,58 +133,25 @@ class Unclaimed:
         self._message = message
         self._rows = None
 
-    def open(self, again: bool = False) -> None:
-        """Claim all tickets of the message that was received.
+    def open(self) -> None:
+        """Claim all tickets of the message that was received: see `open_message`."""
+        open_message(self, False)
 
-        Raises ValueError for bytes that `pack` did not make, and `StaleHandle` if a ticket no longer
-        exists or the message is of another arena. Then nothing stays held, and the other tickets are
-        ended too. `again` means that the caller has the bytes too, so that their tickets stay if the
-        bytes are refused.
-        """
-        r: Reader = None  # type: ignore[assignment]
-        try:
-            r = frame_in(self.attachment, self._message)
-            again = False
-            if is_outside(r):
-                r = opened_outside(self, r)
-            rows = tickets_in_frame(r)
-            rows += handles_in_body(r)
-            self._rows = rows
-            self._opened = self._message
-            self._at = bytes_in(r) - bytes_left(r)
-            self._message = None
-            for i in range(len(rows)):
-                claim_row(self, i)
-        except BaseException as error:
-            # The exception refers to this frame.
-            r = None  # type: ignore[assignment]
-            if again and isinstance(error, Exception):
-                self.handed()
-            self.close()
-            end_all(self)
-            raise
-
-    def unpacked(self, readonly: bool = False) -> Any:
+    def unpacked(self) -> Any:
         """Return the object of the message that was opened, until `close`, perhaps several times.
 
         Unpickling runs code that the bytes name. Raises what this code raises.
         """
-        if self._opened is None:
-            raise ValueError("this delivery has ended")
-        r: Reader = Reader(self._opened)
-        jump(r, self._at)
-        pages = list(self._pages)
-        try:
-            return unpacked_body(self.attachment, r, pages, self._others, readonly)
-        finally:
-            # An exception refers to it.
-            pages.clear()
+        return object_in(self)
 
     def close(self) -> None:
         """Refer to no buffer that was claimed any more: from now on the object alone holds them."""
-        self._opened = None
-        self._pages = []
-        self._others = []
+        # An exception may refer to the lists.
+        if self._pages:
+            self._pages.clear()
+        if self._others:
+            self._others.clear()
+        self._opened = self._pages = self._others = None
 
     # -- the end
 
@@ -216,25 +166,60 @@ class Unclaimed:
 
 
 @cython.cfunc
-def begin_unclaimed(
-    unclaimed: Unclaimed, a: Attachment, group: u64, n_claims: u64, life_ms: u64
-) -> Unclaimed:
-    """Prepare a new object, and end the tickets that could not be ended before."""
-    unclaimed.attachment = a
-    unclaimed.group = group
-    unclaimed.n_claims = n_claims
-    unclaimed.life_ms = life_ms
-    unclaimed._message = unclaimed._opened = None
-    unclaimed._rows = []
-    unclaimed._pages = []
-    unclaimed._others = []
-    unclaimed._at = 0
-    unclaimed._pid = known_pid()
+def new_unclaimed(a: Attachment, group: u64, n_claims: u64, life_ms: u64) -> Unclaimed:
+    """Return an object for one message, and end the tickets that could not be ended before."""
+    made: Unclaimed
+    if cython.compiled:
+        made = Unclaimed.__new__(Unclaimed)
+    else:
+        made = object.__new__(Unclaimed)
+    made.attachment = a
+    made.group = group
+    made.n_claims = n_claims
+    made.life_ms = life_ms if life_ms else a.default_life
+    made._message = made._opened = made._pages = made._others = None
+    made._rows = ()
+    made._at = 0
+    made._pid = known_pid()
     if a.late_tickets:
-        late, a.late_tickets = a.late_tickets, []
+        late = a.late_tickets
+        a.late_tickets = []
         for index, serial, is_one_claim in late:
             end_ticket_soon(a, index, serial, is_one_claim)
-    return unclaimed
+    return made
+
+
+# -- the sender
+
+
+@cython.cfunc
+def pack_message(
+    unclaimed: Unclaimed,
+    arena: Any,
+    thing: Any,
+    pickled: Any,
+    most: Any,
+    readonly: cython.bint,
+) -> cython.void:
+    """Make the message of an object, and its tickets.
+
+    `pickled` returns the body of an object that needs a pickler, given the arena, the object, the
+    `Unclaimed` and `readonly`. A message of more than `most` bytes is put in the arena. Raises what
+    pickling raises, `OutOfTickets`, `OutOfPages`, and ValueError for a released buffer. Then all tickets
+    that were made are withdrawn.
+    """
+    body: Any = None
+    try:
+        body = packed_items(unclaimed.attachment, thing, readonly)
+        if body is None:
+            body = pickled(arena, thing, unclaimed, readonly)
+        seal(unclaimed, body, most)
+    except BaseException:
+        # The exception refers to both.
+        if body is not None:
+            body.drop()
+        end_all(unclaimed)
+        raise
 
 
 @cython.cfunc
@@ -272,7 +257,9 @@ def made_ticket(unclaimed: Unclaimed, a: Attachment, node: u64, n_bytes: u64) ->
     request.group = unclaimed.group
     request.n_claims = unclaimed.n_claims
     request.life_ms = unclaimed.life_ms
-    rows = unclaimed._rows
+    if not unclaimed._rows:
+        unclaimed._rows = []
+    rows: list[Any] = unclaimed._rows
     rows.append(None)
     if run_operation(a, request, OP_SEND, 0) != DONE:
         # It waits for the lock, or raises.
@@ -284,6 +271,53 @@ def made_ticket(unclaimed: Unclaimed, a: Attachment, node: u64, n_bytes: u64) ->
     row = (a, request.ticket_index, request.serial)
     rows[-1] = row
     return row
+
+
+# -- the receiver
+
+
+@cython.cfunc
+def open_message(unclaimed: Unclaimed, again: cython.bint) -> cython.void:
+    """Claim all tickets of the message that was received.
+
+    Raises ValueError for bytes that `pack_message` did not make, and `StaleHandle` if a ticket no longer
+    exists or the message is of another arena. Then nothing stays held, and the other tickets are ended
+    too. `again` means that the caller has the bytes too, so that their tickets stay if the bytes are
+    refused.
+    """
+    r: Any = None
+    try:
+        r = frame_in(unclaimed.attachment, unclaimed._message)
+        again = False
+        if is_outside(r):
+            r = opened_outside(unclaimed, r)
+        rows: list[Any] = tickets_in_frame(r)
+        unclaimed._at = bytes_in(r) - bytes_left(r)
+        add_handles(rows, r)
+        unclaimed._opened = unclaimed._message
+        unclaimed._rows = rows
+        unclaimed._message = None
+        unclaimed._pages = []
+        for i in range(len(rows)):
+            claim_row(unclaimed, i)
+    except BaseException as error:
+        # The exception refers to this frame.
+        r = None
+        if again and isinstance(error, Exception):
+            unclaimed.handed()
+        unclaimed.close()
+        end_all(unclaimed)
+        raise
+
+
+@cython.cfunc
+def object_in(unclaimed: Unclaimed) -> Any:
+    """Return the object of a message that was opened."""
+    if unclaimed._opened is None:
+        raise ValueError("this delivery has ended")
+    r: Reader = Reader(unclaimed._opened)
+    jump(r, unclaimed._at)
+    return unpacked_body(unclaimed.attachment, r, unclaimed._pages, unclaimed._others, False)
 
 
 @cython.cfunc
@@ -302,11 +336,13 @@ def claimed_pages(a: Attachment, index: u64, serial: u64) -> Any:
 @cython.cfunc
 def claim_row(unclaimed: Unclaimed, i: u64) -> cython.void:
     """Claim a ticket that was received."""
-    rows = unclaimed._rows
+    rows: list[Any] = unclaimed._rows
     row = rows[i]
     if type(row) is tuple:
         unclaimed._pages.append(claimed_pages(unclaimed.attachment, row[0], row[1]))
     else:
+        if unclaimed._others is None:
+            unclaimed._others = []
         unclaimed._others.append(sending.claim(row))
     rows[i] = None
 
@@ -337,9 +373,9 @@ def end_all(unclaimed: Unclaimed) -> Any:
     """Withdraw all tickets that an `Unclaimed` has left; of received ones, give up one claim each."""
     rows = unclaimed._rows
     message = unclaimed._message
-    unclaimed._rows = []
+    unclaimed._rows = ()
     unclaimed._message = None
-    if (rows is not None and len(rows) == 0) or unclaimed._pid != known_pid():
+    if rows == () or unclaimed._pid != known_pid():
         return
     a: Attachment = unclaimed.attachment
     if rows is None:
@@ -362,14 +398,17 @@ def rows_in(a: Attachment, message: Any) -> Any:
     """Return the tickets of a message that was received, which may be any object."""
     try:
         r: Reader = frame_in(a, message)
-        if not is_outside(r):
-            return tickets_in_frame(r) + handles_in_body(r)
-        index, serial = tickets_in_frame(r)[0]
-        request: Request = Request(ticket_index=index, serial=serial)
-        if settled(a, request, OP_CLAIM) != DONE:
-            return []
-        r = frame_in(a, a.made(request, request.n_bytes).view)
-        return [] if is_outside(r) else tickets_in_frame(r) + handles_in_body(r)
+        if is_outside(r):
+            index, serial = tickets_in_frame(r)[0]
+            request: Request = Request(ticket_index=index, serial=serial)
+            if settled(a, request, OP_CLAIM) != DONE:
+                return []
+            r = frame_in(a, a.made(request, request.n_bytes).view)
+            if is_outside(r):
+                return []
+        rows: list[Any] = tickets_in_frame(r)
+        add_handles(rows, r)
+        return rows
     except Exception:
         return []
 

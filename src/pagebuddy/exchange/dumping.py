@@ -34,15 +34,15 @@ def packed(arena: Any, thing: Any, most: int | None = None, group: int = 0) -> U
 
     If `group` is not 0, `OP_REAP_TICKETS` with it ends those that a process left behind.
     """
-    return arena._open.unclaimed(group).pack(arena, thing, pickled, most, False)  # type: ignore[no-any-return]
+    return arena._open.unclaimed(group).pack(arena, thing, pickled, most)  # type: ignore[no-any-return]
 
 
 def pack(arena: Any, thing: Any, *, readonly: bool = False) -> Body:
     """Return the bytes of an object without tickets, and what holds the pages that they refer to.
 
-    For a sender that sees to it by itself that the pages stay allocated until the receiver holds them. Of
-    buffers in other arenas there are tickets: they end with the body, unless it is `handed`. Raises what
-    pickling raises, and `OutOfPages`.
+    The sender sees to it that the pages stay allocated until the receiver holds them. Only buffers in
+    other arenas have tickets: they end with the body, unless it is `handed`. Raises what pickling
+    raises, and `OutOfPages`.
     """
     return arena._open.packed(arena, thing, pickled, readonly)  # type: ignore[no-any-return]
 

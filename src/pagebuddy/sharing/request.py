@@ -170,7 +170,7 @@ class Request:
 
 @cython.cfunc
 def blank_request() -> Request:
-    """Return a request without arguments, to be filled in: parsing them takes longer than most operations."""
+    """Return a request without arguments, to be filled in: parsing them takes longer."""
     if not cython.compiled:
         return Request()
     request: Request = Request.__new__(Request)

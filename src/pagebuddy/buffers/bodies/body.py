@@ -30,10 +30,19 @@ from pagebuddy.core import stand_in as cython
 if not cython.compiled:
     from pagebuddy.buffers.attachment import Attachment
     from pagebuddy.buffers.bodies.words import BODY_PICKLE, BODY_READONLY
-    from pagebuddy.buffers.bodies.writing import Writer, put8, put16, put32, put64, put_bytes, finished
+    from pagebuddy.buffers.bodies.writing import (
+        Writer,
+        finished,
+        put8,
+        put16,
+        put32,
+        put64,
+        put_bytes,
+    )
     from pagebuddy.buffers.buffer import Buffer
     from pagebuddy.buffers.pages import node_of_pages
     from pagebuddy.core.words import u64
+
 
 @cython.no_gc
 @cython.final
@@ -50,7 +59,7 @@ class Body:
     _data: Any
     _pages: Any
     _shown: Any
-    _indexes: Any  # of the pages, by node
+    _indexes: Any  # of the pages, by node; None until there are several
     _foreign: Any  # an `Unclaimed` with the tickets of buffers in other arenas, or None
 
     def __init__(self, attachment: Attachment) -> None:
@@ -58,7 +67,7 @@ class Body:
         self._data = b""
         self._pages = []
         self._shown = []
-        self._indexes = {}
+        self._indexes = None
         self._foreign = None
 
     @property
@@ -123,7 +132,7 @@ class Body:
         self._data = b""
         self._pages.clear()
         self._shown.clear()
-        self._indexes.clear()
+        self._indexes = None
 
     def __reduce__(self) -> Any:
         raise TypeError("a body cannot be copied or pickled; pack the object again")
@@ -132,9 +141,17 @@ class Body:
 @cython.cfunc
 def index_of_pages(body: Body, pages: Any, n_bytes: u64) -> u64:
     """Return the index of pages of the body's arena, of which the receiver may see so many bytes."""
-    node: u64 = node_of_pages(body.attachment, pages)
-    index: u64 = body._indexes.setdefault(node, len(body._pages))
-    if index == cython.cast(u64, len(body._pages)):
+    n: u64 = len(body._pages)
+    index: u64 = n
+    if n:
+        if body._indexes is None:
+            body._indexes = {}
+            for i in range(n):
+                # What is to be copied has no pages yet.
+                if body._pages[i] is not None:
+                    body._indexes[node_of_pages(body.attachment, body._pages[i])] = i
+        index = body._indexes.setdefault(node_of_pages(body.attachment, pages), n)
+    if index == n:
         body._pages.append(pages)
         body._shown.append(n_bytes)
     elif n_bytes > cython.cast(u64, body._shown[index]):

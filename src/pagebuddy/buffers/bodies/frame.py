@@ -38,12 +38,12 @@ if not cython.compiled:
     )
     from pagebuddy.buffers.bodies.writing import (
         Writer,
+        finished,
         put16,
         put32,
         put64,
         put_bytes,
         put_checksum,
-        finished,
     )
     from pagebuddy.core.words import u64
 
@@ -94,9 +94,7 @@ def frame_in(a: Attachment, data: Any) -> Reader:
     flags: u64 = get_number(r, 2)
     low: u64 = get_number(r, 8)
     if low != a.id_low or get_number(r, 8) != a.id_high:
-        raise StaleHandle(
-            "these bytes were made by another arena, perhaps one of the same name"
-        )
+        raise StaleHandle("these bytes were made by another arena, perhaps one of the same name")
     if flags > FRAME_OUTSIDE or (flags and get_number(r, 4) != 1):
         raise contradiction(n_bytes)
     jump(r, FRAME_AT_FLAGS)

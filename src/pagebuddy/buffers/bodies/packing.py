@@ -63,12 +63,12 @@ if not cython.compiled:
     )
     from pagebuddy.buffers.bodies.writing import (
         Writer,
+        finished,
         put8,
         put32,
         put64,
         put_bytes,
         put_double,
-        finished,
     )
     from pagebuddy.buffers.buffer import Buffer
     from pagebuddy.buffers.pages import address_of_node, bytes_of_pages, node_of_pages
@@ -77,8 +77,15 @@ if not cython.compiled:
 # The formats of the module struct to which a memoryview can be cast.
 FORMATS = frozenset("cbB?hHiIlLqQnNfdP")
 
-_LEAST_INT = -(1 << 63)
-_MOST_INT = (1 << 63) - 1
+if not cython.compiled:
+
+    def put_int(w: Writer, number: int) -> bool:
+        """Add an int; return False if it has more than 64 bits."""
+        if not -1 << 63 <= number < 1 << 63:
+            return False
+        put8(w, ITEM_INT)
+        put64(w, number)
+        return True
 
 
 @cython.no_gc
@@ -143,10 +150,10 @@ def put_row(p: Packing, things: Any, container: u64) -> cython.bint:
     put8(p.w, n)
     if n > 1:
         p.numbers = {}
-    for i in range(n):
-        if not put_item(p, things[i], i):
-            return False
-    return True
+    i: u64 = 0
+    while i < n and put_item(p, things[i], i):
+        i += 1
+    return i == n
 
 
 @cython.cfunc
@@ -177,11 +184,7 @@ def put_scalar(w: Writer, thing: Any) -> cython.bint:
     elif kind is bool:
         put8(w, ITEM_TRUE if thing else ITEM_FALSE)
     elif kind is int:
-        if not _LEAST_INT <= thing <= _MOST_INT:
-            return False
-        number: i64 = thing
-        put8(w, ITEM_INT)
-        put64(w, number)
+        return put_int(w, thing)
     elif kind is float:
         put8(w, ITEM_FLOAT)
         put_double(w, thing)
@@ -225,7 +228,7 @@ def put_item(p: Packing, thing: Any, number: u64) -> cython.bint:
         return put_buffer(p, thing)
     if cython.compiled:
         form: RawForm  # type: ignore  # noqa: F821
-        f: ArrayForm = cython.address(form)  # type: ignore[attr-defined]
+        f: ArrayForm = cython.address(form)  # type: ignore[attr-defined]  # noqa: F821
         f.owner = cython.NULL  # type: ignore[attr-defined]
     else:
         f = ArrayForm()
@@ -274,9 +277,9 @@ def put_view(p: Packing, view: Any, f: ArrayForm) -> cython.bint:
     n_bytes: u64 = view.nbytes
     shape = view.shape
     f.n_sides = len(shape)
-    if not n_bytes and f.n_sides > 1 or not view.c_contiguous or view.format not in FORMATS:
+    if not view.c_contiguous or view.format not in FORMATS:
         return False
-    if f.n_sides == 0 or f.n_sides > MOST_SIDES:
+    if f.n_sides > MOST_SIDES or (f.n_sides != 1 and not n_bytes):
         return False
     f.letter = ord(view.format)
     f.item_bytes = view.itemsize

@@ -1,7 +1,7 @@
 """Unpacking: a body, and what holds its pages, to the object.
 
-The bytes may be anything: then this raises ValueError or what the pickle raises. It reads nothing outside
-of the body and of the bytes of its pages that the sender shows.
+The bytes may be anything: then this raises ValueError, or what the pickle raises. It reads nothing
+outside of the body and of the bytes of its pages that the sender shows.
 """
 
 import pickle
@@ -24,7 +24,6 @@ if not cython.compiled:
         get_number,
         get_signed,
         get_view,
-        jump,
     )
     from pagebuddy.buffers.bodies.words import (
         BODY_ITEMS,
@@ -59,28 +58,23 @@ if not cython.compiled:
 
 
 @cython.cfunc
-def handles_in_body(r: Reader) -> Any:
-    """Return the handles of other arenas in a body; the reader is at its start, before and after."""
-    at: u64 = bytes_in(r) - bytes_left(r)
-    handles: list[Any] = []
-    if get_number(r, 1) == BODY_PICKLE:
-        get_number(r, 1)
-        get_number(r, 2)
-        n: u64 = get_number(r, 4)
-        get_number(r, 4)
-        for _ in range(n):
-            handles.append(get_bytes(r, get_number(r, 2)))
-    jump(r, at)
-    return handles
+def add_handles(rows: Any, r: Reader) -> cython.void:
+    """Add the handles of other arenas in a body, at whose start the reader is."""
+    if get_number(r, 1) != BODY_PICKLE:
+        return
+    get_number(r, 1)
+    get_number(r, 2)
+    n: u64 = get_number(r, 4)
+    get_number(r, 4)
+    for _ in range(n):
+        rows.append(get_bytes(r, get_number(r, 2)))
 
 
 @cython.cfunc
-def unpacked_body(
-    a: Attachment, r: Reader, pages: Any, others: Any, readonly: cython.bint
-) -> Any:
+def unpacked_body(a: Attachment, r: Reader, pages: Any, others: Any, readonly: cython.bint) -> Any:
     """Return the object of a body, at whose start the reader is.
 
-    `pages` is a list of what holds its pages, `others` one of the buffers of its handles.
+    `pages` is a list of what holds its pages, `others` one of the buffers of its handles, or None.
     """
     kind: u64 = get_number(r, 1)
     flags: u64 = get_number(r, 1)
@@ -119,7 +113,7 @@ def part_of(a: Attachment, r: Reader, pages: Any, others: Any, readonly: cython.
     stop: u64 = get_number(r, 8)
     n_pages: u64 = len(pages)
     if index >= n_pages:
-        if index - n_pages >= cython.cast(u64, len(others)):
+        if others is None or index - n_pages >= cython.cast(u64, len(others)):
             raise contradiction(bytes_in(r))
         return copy(others[index - n_pages])
     if start == IS_BUFFER:
@@ -149,7 +143,7 @@ def unpacked_items(a: Attachment, r: Reader, pages: Any, readonly: cython.bint) 
             return tuple(things)
         if container == IN_LIST:
             return things[:]
-        return dict(zip(keys, things))
+        return dict(zip(keys, things))  # noqa: B905  # the keyword takes time
     finally:
         # An exception refers to this frame.
         things.clear()
@@ -182,7 +176,7 @@ def scalar_of(r: Reader, tag: u64) -> Any:
 def item_of(a: Attachment, r: Reader, pages: Any, readonly: cython.bint, before: Any) -> Any:
     """Return the next item, given those before it."""
     tag: u64 = get_number(r, 1)
-    if tag == ITEM_ARRAY or tag == ITEM_VIEW:
+    if tag in (ITEM_ARRAY, ITEM_VIEW):
         return array_or_view(r, pages, readonly, tag)
     if tag == ITEM_SAME:
         number: u64 = get_number(r, 1)
@@ -202,7 +196,7 @@ def array_or_view(r: Reader, pages: Any, readonly: cython.bint, tag: u64) -> Any
     """Return the array or memoryview that follows its tag."""
     if cython.compiled:
         form: RawForm  # type: ignore  # noqa: F821
-        f: ArrayForm = cython.address(form)  # type: ignore[attr-defined]
+        f: ArrayForm = cython.address(form)  # type: ignore[attr-defined]  # noqa: F821
     else:
         f = ArrayForm()
     flags: u64 = get_number(r, 1)

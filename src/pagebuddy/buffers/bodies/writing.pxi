@@ -6,6 +6,9 @@ from libc.stdlib cimport free as free_bytes
 from libc.stdlib cimport malloc as new_bytes
 from libc.string cimport memcpy as copy_bytes
 
+cdef extern from "Python.h":
+    long long int_as_i64 "PyLong_AsLongLongAndOverflow"(object number, int *overflow) except? -1
+
 cdef extern from *:
     """
     /* CRC-32 as zlib computes it, eight bytes at a time. Calling zlib takes longer for short messages. */
@@ -121,3 +124,14 @@ cdef int put_checksum(Writer w, size_t at) except -1:
 
 cdef bytes finished(Writer w):
     return PyBytes_FromStringAndSize(<char *> w.at_first, w.n)
+
+
+cdef bint put_int(Writer w, object number) except -1:
+    """Add an int; return False if it has more than 64 bits."""
+    cdef int overflow = 0
+    cdef i64 value = int_as_i64(number, &overflow)
+    if overflow:
+        return False
+    put8(w, ITEM_INT)
+    put64(w, value)
+    return True
