@@ -25,7 +25,7 @@ class Frame(NamedTuple):
     def __bytes__(self):
         low, high = self.arena_id & HALF, self.arena_id >> 64
         rest = REST.pack(self.version, self.outside, low, high, len(self.tickets))
-        rest += b"".join(TICKET.pack(*ticket) for ticket in self.tickets) + self.body
+        rest += self.body + b"".join(TICKET.pack(*ticket) for ticket in self.tickets)
         return START.pack(MAGIC, crc32(rest)) + rest
 
 
@@ -35,6 +35,6 @@ def frame_of(data):
     rest = data[START.size :]
     assert (magic, checksum) == (MAGIC, crc32(rest))
     version, flags, low, high, n = REST.unpack_from(rest)
-    at = REST.size + n * TICKET.size
-    tickets = [TICKET.unpack_from(rest, at) for at in range(REST.size, at, TICKET.size)]
-    return Frame(high << 64 | low, tickets, rest[at:], bool(flags), version)
+    end = len(rest) - n * TICKET.size
+    tickets = [TICKET.unpack_from(rest, at) for at in range(end, len(rest), TICKET.size)]
+    return Frame(high << 64 | low, tickets, rest[REST.size : end], bool(flags), version)

@@ -10,7 +10,7 @@ from hypothesis.stateful import precondition, rule
 
 from pagebuddy import OutOfPages, OutOfTickets, StaleHandle
 from pagebuddy.buffers.arrays import numpy
-from pagebuddy.exchange.cargo import SMALL
+from pagebuddy.buffers.bodies.words import SMALL
 from verification.arena_machine.ground import ME, pattern, picks, seeds
 from verification.arena_machine.keeping import Keeping
 from verification.arena_machine.reference import Reference

@@ -497,13 +497,12 @@ class Attachment(ArenaState):
         are not a body, and `StaleHandle` for a buffer of another arena that was claimed before.
         """
         if not cython.compiled:
-            from pagebuddy.buffers.bodies.reading import Reader, jump
+            from pagebuddy.buffers.bodies.reading import Reader
             from pagebuddy.buffers.bodies.unpacking import add_handles, unpacked_body
         others: list[Any] = []
         try:
             r: Reader = Reader(data)
             add_handles(others, r)
-            jump(r, 0)
             for i in range(len(others)):
                 others[i] = sending.claim(others[i])
             return unpacked_body(self, r, pages, others, readonly)

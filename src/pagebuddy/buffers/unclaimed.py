@@ -25,7 +25,8 @@ if not cython.compiled:
         jump,
     )
     from pagebuddy.buffers.bodies.unpacking import add_handles, unpacked_body
-    from pagebuddy.buffers.bodies.words import FRAME_OUTSIDE
+    from pagebuddy.buffers.bodies.words import FRAME_AT_BODY, FRAME_OUTSIDE
+    from pagebuddy.buffers.bodies.writing import move
     from pagebuddy.buffers.buffer import Buffer, exported
     from pagebuddy.buffers.pages import asked_of, filled, new_pages, node_of_pages
     from pagebuddy.core.words import u64
@@ -66,11 +67,11 @@ class Unclaimed:
     n_claims: u64  # how often each can be claimed, as in a `Request`
     life_ms: u64
     # What was claimed: objects that hold pages, and buffers of other arenas; the message that was
-    # opened, and where its body starts.
+    # opened, and how long its body is.
     _pages: Any
     _others: Any
     _opened: Any
-    _at: u64
+    n_bytes: u64
 
     def __init__(self) -> None:
         raise TypeError("a message is begun by an attachment: call arena._open.unclaimed()")
@@ -179,7 +180,7 @@ def new_unclaimed(a: Attachment, group: u64, n_claims: u64, life_ms: u64) -> Unc
     made.life_ms = life_ms if life_ms else a.default_life
     made._message = made._opened = made._pages = made._others = None
     made._rows = ()
-    made._at = 0
+    made.n_bytes = 0
     made._pid = known_pid()
     if a.late_tickets:
         late = a.late_tickets
@@ -230,7 +231,7 @@ def seal(unclaimed: Unclaimed, body: Body, most: Any) -> cython.void:
     for i in range(len(body._pages)):
         made_ticket(unclaimed, a, node_of_pages(a, body._pages[i]), body._shown[i])
     rows = unclaimed._rows
-    message = framed(a, rows[n_before:] if n_before else rows, body._data, 0)
+    message = framed(a, body.w, rows[n_before:] if n_before else rows, 0)
     if most is not None and len(message) > most:
         buffer: Buffer = backing.room_for(a, len(message))  # type: ignore[assignment]
         try:
@@ -240,7 +241,8 @@ def seal(unclaimed: Unclaimed, body: Body, most: Any) -> cython.void:
         finally:
             # A traceback would keep it.
             buffer = None  # type: ignore[assignment]
-        message = framed(a, [row], b"", FRAME_OUTSIDE)
+        move(body.w, FRAME_AT_BODY)
+        message = framed(a, body.w, [row], FRAME_OUTSIDE)
     unclaimed._message = message
 
 
@@ -292,7 +294,7 @@ def open_message(unclaimed: Unclaimed, again: cython.bint) -> cython.void:
         if is_outside(r):
             r = opened_outside(unclaimed, r)
         rows: list[Any] = tickets_in_frame(r)
-        unclaimed._at = bytes_in(r) - bytes_left(r)
+        unclaimed.n_bytes = bytes_left(r)
         add_handles(rows, r)
         unclaimed._opened = unclaimed._message
         unclaimed._rows = rows
@@ -316,7 +318,7 @@ def object_in(unclaimed: Unclaimed) -> Any:
     if unclaimed._opened is None:
         raise ValueError("this delivery has ended")
     r: Reader = Reader(unclaimed._opened)
-    jump(r, unclaimed._at)
+    jump(r, FRAME_AT_BODY, FRAME_AT_BODY + unclaimed.n_bytes)
     return unpacked_body(unclaimed.attachment, r, unclaimed._pages, unclaimed._others, False)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any
 
+from pagebuddy.buffers.bodies.words import IS_BUFFER, SMALL
 from pagebuddy.exchange.finder import Finder
 from pagebuddy.sharing.joining.backing import room_for
 from pagebuddy.sharing.joining.sending import handle_of
@@ -13,12 +14,6 @@ if TYPE_CHECKING:
     from pagebuddy.buffers.attachment import Attachment
     from pagebuddy.buffers.bodies.body import Body
     from pagebuddy.buffers.unclaimed import Unclaimed
-
-SMALL = 4096
-"""Copying fewer bytes than this twice takes less time than sending a handle."""
-
-# The start of a part that is a Buffer itself, as in a body.
-_IS_BUFFER = (1 << 64) - 1
 
 
 class Cargo:
@@ -90,9 +85,9 @@ class Cargo:
     def _add_itself(self, buffer: Any) -> None:
         if self._body.is_of(buffer):
             index = self._body.add(buffer, buffer.nbytes)
-            self._parts.append((index, _IS_BUFFER, buffer.nbytes))
+            self._parts.append((index, IS_BUFFER, buffer.nbytes))
         else:
-            self._parts.append((-1 - len(self._foreign), _IS_BUFFER, 0))
+            self._parts.append((-1 - len(self._foreign), IS_BUFFER, 0))
             self._foreign.append(buffer)
 
     def drop(self) -> None:

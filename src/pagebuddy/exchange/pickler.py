@@ -7,7 +7,8 @@ from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any
 
 from pagebuddy.buffers.arrays import extent_of, short_dtype
-from pagebuddy.exchange.cargo import SMALL, Cargo
+from pagebuddy.buffers.bodies.words import SMALL
+from pagebuddy.exchange.cargo import Cargo
 from pagebuddy.exchange.out_of_band import FORMATS, OutOfBand
 from pagebuddy.exchange.remaking import as_it_is, remade_array, remade_view
 from pagebuddy.sharing.joining.backing import room_for

@@ -11,7 +11,7 @@ from contextlib import suppress
 from queue import Empty, Full
 from typing import Any
 
-from pagebuddy.exchange.cargo import SMALL
+from pagebuddy.buffers.bodies.words import SMALL
 from pagebuddy.exchange.delivery import load_received
 from pagebuddy.exchange.dumping import packed
 from pagebuddy.sharing.joining import failures

@@ -5,8 +5,8 @@ from __future__ import annotations
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
+from pagebuddy.buffers.bodies.words import SMALL
 from pagebuddy.errors import StaleHandle
-from pagebuddy.exchange.cargo import SMALL
 from pagebuddy.exchange.delivery import Delivery
 from pagebuddy.exchange.dumping import call_back, packed
 from pagebuddy.sharing.joining import attaching

@@ -29,10 +29,11 @@ from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
     from pagebuddy.buffers.attachment import Attachment
-    from pagebuddy.buffers.bodies.words import BODY_PICKLE, BODY_READONLY
+    from pagebuddy.buffers.bodies.words import BODY_PICKLE, BODY_READONLY, FRAME_AT_BODY
     from pagebuddy.buffers.bodies.writing import (
         Writer,
         finished,
+        move,
         put8,
         put16,
         put32,
@@ -56,7 +57,7 @@ class Body:
     """
 
     attachment: Attachment
-    _data: Any
+    w: Writer  # of a frame: the bytes of the body begin at FRAME_AT_BODY
     _pages: Any
     _shown: Any
     _indexes: Any  # of the pages, by node; None until there are several
@@ -64,7 +65,8 @@ class Body:
 
     def __init__(self, attachment: Attachment) -> None:
         self.attachment = attachment
-        self._data = b""
+        self.w = Writer()
+        move(self.w, FRAME_AT_BODY)
         self._pages = []
         self._shown = []
         self._indexes = None
@@ -73,7 +75,7 @@ class Body:
     @property
     def data(self) -> Any:
         """The bytes."""
-        return self._data
+        return finished(self.w, FRAME_AT_BODY)
 
     @property
     def pages(self) -> Any:
@@ -106,7 +108,7 @@ class Body:
 
     def write_pickle(self, parts: Any, handles: Any, pickled: Any, readonly: bool) -> None:
         """Let the bytes be those of a pickle: given index, start and stop of each part."""
-        w: Writer = Writer()
+        w: Writer = self.w
         put8(w, BODY_PICKLE)
         put8(w, BODY_READONLY if readonly else 0)
         put16(w, 0)
@@ -120,7 +122,6 @@ class Body:
             put64(w, start)
             put64(w, stop)
         put_bytes(w, pickled)
-        self._data = finished(w)
 
     def handed(self) -> None:
         """Leave the tickets of buffers in other arenas to the receiver: the bytes were sent."""
@@ -129,7 +130,6 @@ class Body:
 
     def drop(self) -> None:
         """Refer to nothing any more: an exception may keep this object for a long time."""
-        self._data = b""
         self._pages.clear()
         self._shown.clear()
         self._indexes = None

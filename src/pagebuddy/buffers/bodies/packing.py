@@ -6,7 +6,7 @@ What belongs to an item, behind its tag:
     complex            two numbers of 64 bits
     str, bytes,        number of bytes, 64 bits, and the bytes; of text in UTF-8
     bytearray
-    the same again     the number of the item that is this very object, 8 bits
+    the same again     the number of the item that is this very object, 8 bits; not for short text
     Buffer             index of its pages, 32 bits; size in bytes, 64 bits
     array, memoryview  flags, letter of the kind of numbers, bytes of one, number of sides, 8 bits each;
                        index of the pages, 32 bits; the first item's position in them, 64 bits; the sides
@@ -60,10 +60,10 @@ if not cython.compiled:
         MOST_SIDES,
         NO_CONTAINER,
         SMALL,
+        WORTH_COMPARING,
     )
     from pagebuddy.buffers.bodies.writing import (
         Writer,
-        finished,
         put8,
         put32,
         put64,
@@ -71,7 +71,7 @@ if not cython.compiled:
         put_double,
     )
     from pagebuddy.buffers.buffer import Buffer
-    from pagebuddy.buffers.pages import address_of_node, bytes_of_pages, node_of_pages
+    from pagebuddy.buffers.pages import address_of_node, asked_of, bytes_of_pages, node_of_pages
     from pagebuddy.core.words import i64, u64
 
 # The formats of the module struct to which a memoryview can be cast.
@@ -86,6 +86,10 @@ if not cython.compiled:
         put8(w, ITEM_INT)
         put64(w, number)
         return True
+
+    def put_text(w: Writer, text: str) -> None:
+        """Add text."""
+        put_run(w, ITEM_TEXT, text.encode("utf-8", "surrogatepass"))
 
 
 @cython.no_gc
@@ -117,8 +121,8 @@ def packed_items(a: Attachment, thing: Any, readonly: cython.bint) -> Any:
     """
     p: Packing = Packing()
     p.a = a
-    p.w = Writer()
     p.body = Body(a)
+    p.w = p.body.w
     p.readonly = readonly
     p.numbers = p.copies = None
     put8(p.w, BODY_ITEMS)
@@ -136,7 +140,6 @@ def packed_items(a: Attachment, thing: Any, readonly: cython.bint) -> Any:
         return None
     if p.copies is not None:
         copy_in(p)
-    p.body._data = finished(p.w)
     return p.body
 
 
@@ -193,7 +196,7 @@ def put_scalar(w: Writer, thing: Any) -> cython.bint:
         put_double(w, thing.real)
         put_double(w, thing.imag)
     elif kind is str:
-        put_run(w, ITEM_TEXT, thing.encode("utf-8", "surrogatepass"))
+        put_text(w, thing)
     elif kind is bytes:
         put_run(w, ITEM_BYTES, thing)
     else:
@@ -213,14 +216,17 @@ def put_run(w: Writer, tag: u64, data: Any) -> cython.void:
 def put_item(p: Packing, thing: Any, number: u64) -> cython.bint:
     """Add any item; return False if it needs a pickler."""
     kind = type(thing)
-    if p.numbers is not None and kind is not int and kind is not float and thing is not None:
+    is_run: cython.bint = kind is str or kind is bytes
+    if (not is_run or len(thing) < WORTH_COMPARING) and put_scalar(p.w, thing):
+        return True
+    if p.numbers is not None:
         first: u64 = p.numbers.setdefault(id(thing), number)
         if first != number:
             put8(p.w, ITEM_SAME)
             put8(p.w, first)
             return True
-    if put_scalar(p.w, thing):
-        return True
+    if is_run:
+        return put_scalar(p.w, thing)
     if kind is bytearray:
         put_run(p.w, ITEM_BYTEARRAY, thing)
         return True
@@ -335,8 +341,10 @@ def put_place(
     start: i64 = f.address - before - address_of_node(p.a, node_of_pages(p.a, pages))
     if start < 0 or start + n_bytes > bytes_of_pages(pages):
         return False
+    # Not less than the buffer shows, so that the receiver's buffer is as long.
+    shown: u64 = max(start + n_bytes, asked_of(pages))
     put_form(p, tag, f, 0)
-    put32(p.w, index_of_pages(p.body, pages, start + n_bytes))
+    put32(p.w, index_of_pages(p.body, pages, shown))
     put64(p.w, start + before)
     put_sides(p.w, tag, f)
     return True

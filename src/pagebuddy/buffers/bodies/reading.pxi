@@ -11,7 +11,7 @@ cdef class Reader:
 
     cdef object owner  # bytes, or a memoryview of bytes
     cdef const unsigned char *first
-    cdef size_t n, at
+    cdef size_t n, at, end
 
     def __cinit__(self, object data):
         if type(data) is bytes:
@@ -22,6 +22,7 @@ cdef class Reader:
             self.owner = memoryview(data).cast("B")
             self.first = bytes_of(self.owner)
             self.n = PyMemoryView_GET_BUFFER(self.owner).len
+        self.end = self.n
 
     def __reduce__(self):
         raise TypeError("a reader cannot be copied or pickled")
@@ -29,7 +30,7 @@ cdef class Reader:
 
 cdef inline const unsigned char *get(Reader r, u64 n_bytes) except NULL:
     """The address of the next bytes, after which reading continues."""
-    if n_bytes > r.n - r.at:
+    if n_bytes > r.end - r.at:
         raise contradiction(r.n)
     r.at += n_bytes
     return r.first + r.at - n_bytes
@@ -68,6 +69,10 @@ cdef bytes get_bytes(Reader r, u64 n_bytes):
     return PyBytes_FromStringAndSize(<char *> get(r, n_bytes), n_bytes)
 
 
+cdef object get_text(Reader r, u64 n_bytes):
+    return text_of(<char *> get(r, n_bytes), n_bytes, "surrogatepass")
+
+
 cdef object get_view(Reader r, u64 n_bytes):
     cdef size_t at = r.at
     get(r, n_bytes)
@@ -79,18 +84,24 @@ cdef inline u64 bytes_in(Reader r):
 
 
 cdef inline u64 bytes_left(Reader r):
-    return r.n - r.at
+    return r.end - r.at
 
 
-cdef bint has_checksum(Reader r, size_t at):
-    cdef unsigned int checksum = crc_of(r.first + at + 4, r.n - at - 4)
+cdef bint has_checksum(Reader r, size_t at) except -1:
+    cdef unsigned int checksum = checksum_of(r.first + at + 4, r.n - at - 4)
     cdef unsigned int there
     copy_bytes(&there, r.first + at, 4)
     return there == checksum
 
 
-cdef inline int jump(Reader r, size_t at) except -1:
+cdef inline int jump(Reader r, size_t at, size_t end) except -1:
     r.at = at
+    r.end = end
+    return 0
+
+
+cdef inline int back(Reader r, size_t n_bytes) except -1:
+    r.at -= n_bytes
     return 0
 
 

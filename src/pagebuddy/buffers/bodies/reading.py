@@ -24,6 +24,7 @@ if not cython.compiled:
         def __init__(self, data: Any) -> None:
             self.bytes = memoryview(data).cast("B")
             self.at = 0
+            self.end = len(self.bytes)
 
     def get_number(r: Reader, n_bytes: int) -> int:
         """Take a number."""
@@ -40,7 +41,7 @@ if not cython.compiled:
 
     def get_view(r: Reader, n_bytes: int) -> memoryview:
         """Take bytes, as a view of the message."""
-        if n_bytes > len(r.bytes) - r.at:
+        if n_bytes > r.end - r.at:
             raise contradiction(len(r.bytes))
         r.at += n_bytes
         return r.bytes[r.at - n_bytes : r.at]
@@ -49,22 +50,30 @@ if not cython.compiled:
         """Take bytes."""
         return bytes(get_view(r, n_bytes))
 
+    def get_text(r: Reader, n_bytes: int) -> str:
+        """Take text in UTF-8."""
+        return str(get_view(r, n_bytes), "utf-8", "surrogatepass")
+
     def bytes_in(r: Reader) -> int:
         """Return how many bytes the message has."""
         return len(r.bytes)
 
     def bytes_left(r: Reader) -> int:
         """Return how many bytes there are to read."""
-        return len(r.bytes) - r.at
+        return r.end - r.at
 
     def has_checksum(r: Reader, at: int) -> bool:
         """Return whether the 32 bits there are the CRC-32 of all that follows them."""
         checksum = crc32(r.bytes[at + 4 :])
         return bytes(r.bytes[at : at + 4]) == checksum.to_bytes(4, sys.byteorder)
 
-    def jump(r: Reader, at: int) -> None:
-        """Continue at another position."""
-        r.at = at
+    def jump(r: Reader, at: int, end: int) -> None:
+        """Continue at another position, up to an end."""
+        r.at, r.end = at, end
+
+    def back(r: Reader, n_bytes: int) -> None:
+        """Return to an earlier position."""
+        r.at -= n_bytes
 
     def matches(r: Reader, data: bytes) -> bool:
         """Take so many bytes; return whether they are these."""

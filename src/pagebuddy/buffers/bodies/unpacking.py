@@ -16,6 +16,7 @@ if not cython.compiled:
     from pagebuddy.buffers.bodies.forms import ArrayForm, array_at, lies_within
     from pagebuddy.buffers.bodies.reading import (
         Reader,
+        back,
         bytes_in,
         bytes_left,
         contradiction,
@@ -23,6 +24,7 @@ if not cython.compiled:
         get_double,
         get_number,
         get_signed,
+        get_text,
         get_view,
     )
     from pagebuddy.buffers.bodies.words import (
@@ -59,15 +61,16 @@ if not cython.compiled:
 
 @cython.cfunc
 def add_handles(rows: Any, r: Reader) -> cython.void:
-    """Add the handles of other arenas in a body, at whose start the reader is."""
-    if get_number(r, 1) != BODY_PICKLE:
-        return
-    get_number(r, 1)
-    get_number(r, 2)
-    n: u64 = get_number(r, 4)
-    get_number(r, 4)
-    for _ in range(n):
-        rows.append(get_bytes(r, get_number(r, 2)))
+    """Add the handles of other arenas in a body, to whose start the reader returns."""
+    left: u64 = bytes_left(r)
+    if get_number(r, 1) == BODY_PICKLE:
+        get_number(r, 1)
+        get_number(r, 2)
+        n: u64 = get_number(r, 4)
+        get_number(r, 4)
+        for _ in range(n):
+            rows.append(get_bytes(r, get_number(r, 2)))
+    back(r, left - bytes_left(r))
 
 
 @cython.cfunc
@@ -157,7 +160,7 @@ def scalar_of(r: Reader, tag: u64) -> Any:
     if tag == ITEM_FLOAT:
         return get_double(r)
     if tag == ITEM_TEXT:
-        return get_bytes(r, get_number(r, 8)).decode("utf-8", "surrogatepass")
+        return get_text(r, get_number(r, 8))
     if tag == ITEM_BYTES:
         return get_bytes(r, get_number(r, 8))
     if tag == ITEM_NONE:

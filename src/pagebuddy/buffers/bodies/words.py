@@ -33,6 +33,8 @@ if not cython.compiled:
     ITEM_ARRAY = 11
     ITEM_VIEW = 12
 
+    WORTH_COMPARING = 64  # shorter text and bytes are sent again if they occur again
+
     # Where the bytes of an array or a view are, and whether they may be stored to.
     IS_INLINE = 1
     IS_WRITABLE = 2
@@ -46,5 +48,5 @@ if not cython.compiled:
     FRAME_VERSION = 2
     FRAME_OUTSIDE = 1
     FRAME_AT_CHECKSUM = 8
-    FRAME_AT_FLAGS = 14
-    FRAME_AT_TICKETS = 36
+    FRAME_AT_BODY = 36
+    TICKET_IN_FRAME = 12

@@ -7,11 +7,17 @@ from libc.stdlib cimport malloc as new_bytes
 from libc.string cimport memcpy as copy_bytes
 
 cdef extern from "Python.h":
+    bint is_ascii "PyUnicode_IS_COMPACT_ASCII"(object text) noexcept
+    Py_ssize_t ascii_length "PyUnicode_GET_LENGTH"(object text) noexcept
+    void *ascii_data "PyUnicode_DATA"(object text) noexcept
+    object bytes_there "PyMemoryView_FromMemory"(char *data, Py_ssize_t n, int flags)
+    int BUFFER_IS_READ "PyBUF_READ"
+    object text_of "PyUnicode_DecodeUTF8"(const char *data, Py_ssize_t n, const char *errors)
     long long int_as_i64 "PyLong_AsLongLongAndOverflow"(object number, int *overflow) except? -1
 
 cdef extern from *:
     """
-    /* CRC-32 as zlib computes it, eight bytes at a time. Calling zlib takes longer for short messages. */
+    /* CRC-32 as zlib computes it, eight bytes at a time. Calling zlib takes longer for short runs. */
     static unsigned int pb_crc_table[8][256];
     static void pb_crc_begin(void) {
         unsigned int i, j, x;
@@ -41,25 +47,27 @@ crc_begin()
 
 cdef enum:
     ROOM_AT_FIRST = 256
+    # From here on, zlib takes less time.
+    LONG_RUN = 2048
 
 
 @cython.no_gc
 @cython.freelist(8)
 @cython.final
 cdef class Writer:
-    """The bytes so far."""
+    """Bytes, and the position at which the next one is put."""
 
-    cdef unsigned char *at_first
+    cdef unsigned char *first
     cdef size_t n, room
     cdef unsigned char short_ones[ROOM_AT_FIRST]
 
     def __cinit__(self):
-        self.at_first = self.short_ones
+        self.first = self.short_ones
         self.room = ROOM_AT_FIRST
 
     def __dealloc__(self):
-        if self.at_first != self.short_ones:
-            free_bytes(self.at_first)
+        if self.first != self.short_ones:
+            free_bytes(self.first)
 
     def __reduce__(self):
         raise TypeError("a writer cannot be copied or pickled")
@@ -71,10 +79,10 @@ cdef int grow(Writer w, size_t n) except -1:
     cdef unsigned char *larger = <unsigned char *> new_bytes(room)
     if larger == NULL:
         raise MemoryError
-    copy_bytes(larger, w.at_first, w.n)
-    if w.at_first != w.short_ones:
-        free_bytes(w.at_first)
-    w.at_first = larger
+    copy_bytes(larger, w.first, w.n)
+    if w.first != w.short_ones:
+        free_bytes(w.first)
+    w.first = larger
     w.room = room
     return 0
 
@@ -82,7 +90,7 @@ cdef int grow(Writer w, size_t n) except -1:
 cdef inline int put(Writer w, const void *data, size_t n) except -1:
     if w.room - w.n < n:
         grow(w, n)
-    copy_bytes(w.at_first + w.n, data, n)
+    copy_bytes(w.first + w.n, data, n)
     w.n += n
     return 0
 
@@ -116,14 +124,32 @@ cdef int put_bytes(Writer w, object data) except -1:
         PyBuffer_Release(&view)
 
 
+cdef unsigned int checksum_of(const unsigned char *data, size_t n) except? 0:
+    """The CRC-32 of some bytes."""
+    if n < LONG_RUN:
+        return crc_of(data, n)
+    return crc32(bytes_there(<char *> data, n, BUFFER_IS_READ))
+
+
 cdef int put_checksum(Writer w, size_t at) except -1:
-    cdef unsigned int checksum = crc_of(w.at_first + at + 4, w.n - at - 4)
-    copy_bytes(w.at_first + at, &checksum, 4)
+    cdef unsigned int checksum = checksum_of(w.first + at + 4, w.n - at - 4)
+    copy_bytes(w.first + at, &checksum, 4)
     return 0
 
 
-cdef bytes finished(Writer w):
-    return PyBytes_FromStringAndSize(<char *> w.at_first, w.n)
+cdef inline size_t position_of(Writer w):
+    return w.n
+
+
+cdef inline int move(Writer w, size_t at) except -1:
+    if at > w.room:
+        grow(w, at - w.n)
+    w.n = at
+    return 0
+
+
+cdef bytes finished(Writer w, size_t first):
+    return PyBytes_FromStringAndSize(<char *> w.first + first, w.n - first)
 
 
 cdef bint put_int(Writer w, object number) except -1:
@@ -135,3 +161,14 @@ cdef bint put_int(Writer w, object number) except -1:
     put8(w, ITEM_INT)
     put64(w, value)
     return True
+
+
+cdef int put_text(Writer w, object text) except -1:
+    """Add text in UTF-8."""
+    if not is_ascii(text):
+        put_run(w, ITEM_TEXT, text.encode("utf-8", "surrogatepass"))
+        return 0
+    cdef Py_ssize_t n = ascii_length(text)
+    put8(w, ITEM_TEXT)
+    put64(w, n)
+    return put(w, ascii_data(text), n)
