@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 from typing import NamedTuple
 from zlib import crc32
 
@@ -27,6 +28,11 @@ class Frame(NamedTuple):
         rest = REST.pack(self.version, self.outside, low, high, len(self.tickets))
         rest += self.body + b"".join(TICKET.pack(*ticket) for ticket in self.tickets)
         return START.pack(MAGIC, crc32(rest)) + rest
+
+    @staticmethod
+    def checksum_of(data):
+        """Return the checksum that these bytes should have."""
+        return crc32(data[START.size :]).to_bytes(4, sys.byteorder)
 
 
 def frame_of(data):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pagebuddy.core import stand_in as cython
 from pagebuddy.errors import OutOfPages
 from pagebuddy.memory import sizes
-from pagebuddy.sharing.joining import backing, failures, sending, unclaimed_handles
+from pagebuddy.sharing.joining import backing, failures, unclaimed_handles
 from pagebuddy.sharing.system import descriptors
 
 if not cython.compiled:
@@ -499,17 +499,24 @@ class Attachment(ArenaState):
         if not cython.compiled:
             from pagebuddy.buffers.bodies.reading import Reader
             from pagebuddy.buffers.bodies.unpacking import add_handles, unpacked_body
-        others: list[Any] = []
+            from pagebuddy.buffers.unclaimed import Unclaimed, claim_rows, new_unclaimed
+        handles: list[Any] = []
+        others: Unclaimed = None  # type: ignore[assignment]
         try:
             r: Reader = Reader(data)
-            add_handles(others, r)
-            for i in range(len(others)):
-                others[i] = sending.claim(others[i])
-            return unpacked_body(self, r, pages, others, readonly)
+            add_handles(handles, r)
+            if not handles:
+                return unpacked_body(self, r, pages, None, readonly)
+            # Those that are not claimed end with this.
+            others = new_unclaimed(self, 0, 1, 0)
+            claim_rows(others, handles)
+            return unpacked_body(self, r, pages, others._others, readonly)
         finally:
             # An exception refers to them.
             pages.clear()
-            others.clear()
+            if others is not None:
+                others.close()
+                others.end()
 
     def new_body(self) -> Any:
         """Return a `Body` of this arena, without bytes."""

@@ -297,11 +297,8 @@ def open_message(unclaimed: Unclaimed, again: cython.bint) -> cython.void:
         unclaimed.n_bytes = bytes_left(r)
         add_handles(rows, r)
         unclaimed._opened = unclaimed._message
-        unclaimed._rows = rows
         unclaimed._message = None
-        unclaimed._pages = []
-        for i in range(len(rows)):
-            claim_row(unclaimed, i)
+        claim_rows(unclaimed, rows)
     except BaseException as error:
         # The exception refers to this frame.
         r = None
@@ -336,17 +333,19 @@ def claimed_pages(a: Attachment, index: u64, serial: u64) -> Any:
 
 
 @cython.cfunc
-def claim_row(unclaimed: Unclaimed, i: u64) -> cython.void:
-    """Claim a ticket that was received."""
-    rows: list[Any] = unclaimed._rows
-    row = rows[i]
-    if type(row) is tuple:
-        unclaimed._pages.append(claimed_pages(unclaimed.attachment, row[0], row[1]))
-    else:
-        if unclaimed._others is None:
-            unclaimed._others = []
-        unclaimed._others.append(sending.claim(row))
-    rows[i] = None
+def claim_rows(unclaimed: Unclaimed, rows: Any) -> cython.void:
+    """Be responsible for tickets that were received, and claim them."""
+    unclaimed._rows = rows
+    unclaimed._pages = []
+    for i in range(len(rows)):
+        row = rows[i]
+        if type(row) is tuple:
+            unclaimed._pages.append(claimed_pages(unclaimed.attachment, row[0], row[1]))
+        else:
+            if unclaimed._others is None:
+                unclaimed._others = []
+            unclaimed._others.append(sending.claim(row))
+        rows[i] = None
 
 
 @cython.cfunc

@@ -5,6 +5,7 @@ are asked, as uncompiled.
 """
 
 import sys
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -33,11 +34,13 @@ def letter_of(kind: Any) -> int:
 
 @cache
 def kind_of(letter: int, item_bytes: int) -> Any:
-    """Return the dtype of numbers of that kind. Raises TypeError if there is none."""
-    kind = numpy().dtype(f"{chr(letter)}{item_bytes}")
-    if letter_of(kind) != letter or kind.itemsize != item_bytes:
-        raise TypeError(f"{kind} is not a dtype of plain numbers")
-    return kind
+    """Return the dtype of numbers of that kind. Raises ValueError if there is none."""
+    if chr(letter) in "biufc":
+        with suppress(TypeError):
+            kind = numpy().dtype(f"{chr(letter)}{item_bytes}")
+            if letter_of(kind) == letter and kind.itemsize == item_bytes:
+                return kind
+    raise ValueError(f"no numbers have the letter {chr(letter)!r} and {item_bytes} bytes")
 
 
 if not cython.compiled:
