@@ -17,6 +17,8 @@ if not cython.compiled:
     from pagebuddy.buffers.arrays import numpy
     from pagebuddy.buffers.bodies.words import MOST_SIDES
     from pagebuddy.buffers.bodies.writing import Writer, put_bytes
+    from pagebuddy.buffers.buffer import exported
+    from pagebuddy.buffers.pages import bytes_of_pages
     from pagebuddy.core.words import i64, u64
 
 
@@ -144,7 +146,8 @@ def array_slowly(owner: Any, first: u64, f: ArrayForm) -> Any:
     for i in range(f.n_sides):
         shape.append(f.sides[i])
         strides.append(f.strides[i])
-    view = memoryview(owner).cast("B")
+    is_held: cython.bint = type(owner) is not bytes and type(owner) is not memoryview
+    view: Any = exported(owner, bytes_of_pages(owner)) if is_held else memoryview(owner)
     if not f.is_writable:
         view = view.toreadonly()
     return numpy().ndarray(shape, kind, view, first, strides)
