@@ -1127,7 +1127,10 @@ class Arena(ArenaView):
 
         Notes
         -----
-        The bytes are a pickle of protocol 5 with its buffers out of band (PEP 574).
+        Takes about 1 µs for an array of numbers in the arena, and 1 µs more for each other one in a flat
+        tuple, list or dict. Scalars, bytes, arrays of numbers, memoryviews and Buffers, and up to 255 of
+        them in a tuple, list or dict, need no pickler. The bytes of all other objects are a pickle of
+        protocol 5 with its buffers out of band (PEP 574), which takes about 15 µs.
 
         A receiver counts when it loads the bytes, whether that succeeds or not. If it is killed
         meanwhile, one receiver too many may be able to load them, never one too few. What has expired is
@@ -1179,6 +1182,10 @@ class Arena(ArenaView):
             of another arena.
         Exception
             What unpickling raises. After any of these errors nothing is held.
+
+        Notes
+        -----
+        Takes about 1 µs for an array of numbers, and 4 µs for an object that needs a pickler.
 
         Examples
         --------

@@ -441,4 +441,7 @@ def settled(a: Attachment, request: Request, operation: u64) -> u64:
 
 
 if not cython.compiled:
+    # What the constructor refused to make ends nothing.
+    Unclaimed._rows = ()
+    Unclaimed._message = None
     Unclaimed.__del__ = end_all  # type: ignore[attr-defined]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from pagebuddy.buffers.bodies.words import BODY_ITEMS, BODY_PICKLE
 from pagebuddy.exchange.delivery import unpack
 from pagebuddy.exchange.dumping import pack
 from tests.buffers.bodies.objects import INLINE, address_of, in_arena, told
+from tests.conftest import ROOT
 from tests.exchange.frames import frame_of
 
 
@@ -256,3 +259,30 @@ def test_any_object_is_what_its_pickle_is(arena, data):
     expected = pickle.loads(pickle.dumps(thing, 5))
     assert told(through(arena, thing)) == told(expected)
     assert told(arena.loads(arena.dumps(thing))) == told(expected)
+
+
+@pytest.mark.one_engine
+def test_without_the_c_interface_of_numpy_the_bytes_are_the_same(arena, engine):
+    if engine != "compiled":
+        pytest.skip("uncompiled, numpy is asked without C")
+    script = """
+import sys
+sys.modules["pagebuddy._numpy"] = None
+from pagebuddy import Arena
+from pagebuddy.exchange.delivery import unpack
+from pagebuddy.exchange.dumping import pack
+from tests.buffers.bodies.objects import INLINE, address_of, in_arena, told
+arena = Arena("4 MiB")
+for name, thing in [*((name, make()) for name, make in INLINE.items()), *in_arena(arena).items()]:
+    body = pack(arena, thing)
+    loaded = unpack(arena._open, body.data, list(body.pages))
+    assert address_of(loaded) == address_of(thing) or not body.pages, name
+    print(name, body.data.hex(), body.shown, sep=":")
+"""
+    told_there = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    things = [*((name, make()) for name, make in INLINE.items()), *in_arena(arena).items()]
+    bodies = [(name, pack(arena, thing)) for name, thing in things]
+    lines = [f"{name}:{body.data.hex()}:{body.shown}" for name, body in bodies]
+    assert told_there.splitlines() == lines
