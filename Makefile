@@ -74,7 +74,7 @@ bench: $(VENV)/.dev-$(MODE) ## measure beside what else there is, and without th
 	$(BIN)/python -m benchmarks.data
 
 clean: ## remove everything that was made
-	rm -rf $(VENV) build dist out site benchmarks/_*.c src/*.egg-info src/pagebuddy/_*.c src/pagebuddy/_*.so src/pagebuddy/*/words.pxi
+	rm -rf $(VENV) build dist out site benchmarks/_*.c src/*.egg-info src/pagebuddy/_*.c src/pagebuddy/_*.so src/pagebuddy/*/words.pxi src/pagebuddy/*/*/words.pxi
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \

@@ -19,7 +19,7 @@ REQUIRED = os.environ.get("PAGEBUDDY_REQUIRE_COMPILED") == "1"
 
 PACKAGE = Path(__file__).parent / "src" / "pagebuddy"
 # The files that define constants; a file of the same name with .pxi is made of each.
-CONSTANTS = [PACKAGE / "core" / "words.py", PACKAGE / "sharing" / "words.py"]
+CONSTANTS = [PACKAGE / folder / "words.py" for folder in ("core", "sharing", "buffers/bodies")]
 
 # The least numpy API that `_numpy` needs, and the newest that it may use.
 NUMPY_VERSIONS = ("NPY_TARGET_VERSION", "NPY_NO_DEPRECATED_API")

@@ -44,7 +44,24 @@ cdef extern from "numpy/arrayobject.h":
         PyObject *base) noexcept
     ctypedef struct PyArrayObject:
         pass
+    int NPY_ARRAY_WRITEABLE
+    int NPY_ARRAY_C_CONTIGUOUS
+    int NPY_ARRAY_F_CONTIGUOUS
+    bint PyArray_Check(PyObject *thing) noexcept
+    bint PyArray_CheckExact(PyObject *thing) noexcept
+    PyArray_Descr *PyArray_DESCR(PyArrayObject *array) noexcept
+    int PyArray_NDIM(PyArrayObject *array) noexcept
+    npy_intp *PyArray_DIMS(PyArrayObject *array) noexcept
+    npy_intp *PyArray_STRIDES(PyArrayObject *array) noexcept
+    void *PyArray_DATA(PyArrayObject *array) noexcept
+    int PyArray_FLAGS(PyArrayObject *array) noexcept
+    PyObject *PyArray_BASE(PyArrayObject *array) noexcept
     int PyArray_SetBaseObject(PyArrayObject *array, PyObject *base) noexcept
+    # The same, but they raise.
+    object new_array "PyArray_NewFromDescr"(
+        PyTypeObject *of, PyArray_Descr *kind, int n, npy_intp *sides, npy_intp *strides, void *at, int flags,
+        PyObject *base)
+    int set_base "PyArray_SetBaseObject"(PyArrayObject *array, PyObject *base) except -1
     object PyDataMem_SetHandler(object handler)
     PyObject *PyDataMem_DefaultHandler
 
@@ -287,11 +304,100 @@ cdef PyObject *make_array(
     return array
 
 
+# -- arrays that are sent ----------------------------------------------------------------------------
+
+cdef enum:
+    # Of dtypes: the numbers below this are those of numpy 1 as well.
+    N_KINDS = 24
+
+
+# The dtypes of plain numbers, by their own numbers; each with its letter and the bytes of an item.
+cdef PyArray_Descr *KINDS[N_KINDS]
+cdef unsigned char LETTERS[N_KINDS]
+cdef unsigned char ITEM_BYTES[N_KINDS]
+
+
+cdef int describe(PyObject *thing, RawForm *form) noexcept:
+    cdef PyArrayObject *array = <PyArrayObject *> thing
+    cdef PyObject *owner
+    cdef PyArray_Descr *kind
+    cdef int i, flags
+    if not PyArray_CheckExact(thing):
+        return False
+    kind = PyArray_DESCR(array)
+    # A dtype of other bytes, or with metadata, is another object.
+    if not 0 <= kind.type_num < N_KINDS or KINDS[kind.type_num] != kind:
+        return False
+    form.n_sides = PyArray_NDIM(array)
+    if PyArray_NDIM(array) > MOST_SIDES:
+        return False
+    form.letter = LETTERS[kind.type_num]
+    form.item_bytes = ITEM_BYTES[kind.type_num]
+    flags = PyArray_FLAGS(array)
+    form.is_writable = flags & NPY_ARRAY_WRITEABLE != 0
+    form.is_c = flags & NPY_ARRAY_C_CONTIGUOUS != 0
+    form.is_f = flags & NPY_ARRAY_F_CONTIGUOUS != 0
+    form.address = <size_t> PyArray_DATA(array)
+    for i in range(form.n_sides):
+        form.sides[i] = PyArray_DIMS(array)[i]
+        form.strides[i] = PyArray_STRIDES(array)[i]
+    owner = thing
+    while PyArray_Check(owner) and PyArray_BASE(<PyArrayObject *> owner) != NULL:
+        owner = PyArray_BASE(<PyArrayObject *> owner)
+    form.owner = owner
+    return True
+
+
+cdef object array_at(PyObject *owner, void *first, RawForm *form):
+    cdef npy_intp sides[MOST_SIDES]
+    cdef npy_intp strides[MOST_SIDES]
+    cdef int i, number = 0
+    while number < N_KINDS and (
+        KINDS[number] == NULL or LETTERS[number] != form.letter or ITEM_BYTES[number] != form.item_bytes
+    ):
+        number += 1
+    if number == N_KINDS:
+        raise ValueError(f"no numbers have the letter {chr(form.letter)!r} and {form.item_bytes} bytes")
+    for i in range(form.n_sides):
+        sides[i] = form.sides[i]
+        strides[i] = form.strides[i]
+    # This takes the reference to the dtype.
+    Py_INCREF(<object> <PyObject *> KINDS[number])
+    array = new_array(
+        &PyArray_Type, KINDS[number], form.n_sides, sides, strides, first,
+        NPY_ARRAY_WRITEABLE if form.is_writable else 0, NULL)
+    # This takes the reference to the owner.
+    Py_INCREF(<object> owner)
+    set_base(<PyArrayObject *> <PyObject *> array, owner)
+    return array
+
+
+def learn_kinds(numpy_dtype):
+    """Find the dtypes of plain numbers."""
+    cdef int number
+    cdef PyArray_Descr *kind
+    for number in range(N_KINDS):
+        kind = PyArray_DescrFromType(number)
+        if kind == NULL:
+            PyErr_Clear()
+            continue
+        dtype = <object> <PyObject *> kind
+        # The reference is kept for ever.
+        if dtype.kind in "biufc" and numpy_dtype(dtype.str) is dtype:
+            KINDS[number] = kind
+            LETTERS[number] = ord(dtype.kind)
+            ITEM_BYTES[number] = dtype.itemsize
+
+
+from numpy import dtype as numpy_dtype
 from pagebuddy._compiled import raw_buffers
 
 import_numpy()
+learn_kinds(numpy_dtype)
 RAW = <RawTable *> PyCapsule_GetPointer(<PyObject *> raw_buffers, RAW_TABLE)
 if RAW == NULL or RAW.n_bytes != sizeof(RawTable):
     raise ImportError("pagebuddy's extensions are of different builds; install it again")
 OWN = &(<PyDataMem_Handler *> PyCapsule_GetPointer(PyDataMem_DefaultHandler, HANDLER)).allocator
 RAW.make_array = make_array
+RAW.describe = describe
+RAW.array_at = array_at

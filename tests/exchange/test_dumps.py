@@ -239,13 +239,14 @@ def test_bytes_are_bytes_and_what_views_them_views_the_arena(arena, n):
     assert [memoryview(one).readonly for one in loaded] == [True, False, True, False]
 
 
-PLAIN = [None, True, 7, 1 << 200, 1.5, "text", "\ud800", b"bytes", "x" * 10_000]
+PLAIN = [None, True, 7, -1 << 63, 1.5, 1 - 2j, "text", "\ud800", b"bytes", "x" * 10_000]
+PICKLED = [1 << 63, -1 << 200, frozenset({1}), [[]], list(range(256)), {(1, 2): 3}]
 
 
-@pytest.mark.parametrize("thing", PLAIN, ids=lambda thing: repr(thing)[:12])
-def test_what_needs_no_buffer_is_its_pickle(arena, thing):
+@pytest.mark.parametrize("thing", PLAIN + PICKLED, ids=lambda thing: repr(thing)[:12])
+def test_what_needs_no_buffer_uses_nothing_of_the_arena(arena, thing):
     data = arena.dumps(thing)
-    assert data.endswith(pickle.dumps(thing, 5))
+    assert data.endswith(pickle.dumps(thing, 5)) == (thing in PICKLED)
     assert arena.loads(data) == thing
     assert type(arena.loads(data)) is type(thing)
     assert used(arena) == arena.stats().tickets == 0

@@ -10,12 +10,15 @@ import dis
 import gc
 import socket
 from contextlib import suppress
+from functools import partial
 from queue import Full
 
 import numpy as np
 import pytest
 
 from pagebuddy import StaleHandle
+from pagebuddy.exchange.delivery import unpack
+from pagebuddy.exchange.dumping import pack
 from tests.exchange.strikes import account, is_end_of_with, left_out, steps, strike
 
 
@@ -39,15 +42,18 @@ def opcodes(request):
     return request.param == "opcode"
 
 
-def thing_of(arena, other):
-    """An object with arrays of the arena and not, a Buffer, and a Buffer of another arena."""
-    return [
-        arena.zeros(3000),
-        np.ones(700),
-        arena.alloc(9),
-        other.alloc(5),
-        arena.zeros((3, 400)).T,
-    ]
+@pytest.fixture(params=["items", "pickle"])
+def thing_of(request):
+    """A function: an object with arrays of the arena and not, and a Buffer.
+
+    If it needs a pickler, also a Buffer of another arena.
+    """
+
+    def make(arena, other):
+        thing = [arena.zeros(3000), np.ones(700), arena.alloc(9), arena.zeros((3, 400)).T]
+        return [*thing, other.alloc(5), {5}] if request.param == "pickle" else thing
+
+    return make
 
 
 @pytest.fixture(params=["short", "outside"])
@@ -56,7 +62,7 @@ def long(request):
     return "x" * (5000 if request.param == "outside" else 0)
 
 
-def test_an_exception_in_dumps_leaves_nothing(arena, other, engine, effort, opcodes):
+def test_an_exception_in_dumps_leaves_nothing(arena, other, engine, effort, opcodes, thing_of):
     thing = thing_of(arena, other)
     before = account(arena), account(other)
     for at in steps(effort, opcodes):
@@ -65,7 +71,9 @@ def test_an_exception_in_dumps_leaves_nothing(arena, other, engine, effort, opco
         assert (account(arena), account(other)) == before, at
 
 
-def test_an_exception_in_loads_leaves_all_or_nothing(arena, other, engine, effort, opcodes):
+def test_an_exception_in_loads_leaves_all_or_nothing(
+    arena, other, engine, effort, opcodes, thing_of
+):
     nothing = account(arena), account(other)
     for at in steps(effort, opcodes):
         data = arena.dumps(thing_of(arena, other))
@@ -80,7 +88,33 @@ def test_an_exception_in_loads_leaves_all_or_nothing(arena, other, engine, effor
             arena.loads(data)
 
 
-def test_an_exception_in_put_leaves_nothing(arena, other, engine, effort, opcodes, long):
+def test_an_exception_in_pack_leaves_nothing(arena, other, engine, effort, opcodes, thing_of):
+    thing = thing_of(arena, other)
+    before = account(arena), account(other)
+    for at in steps(effort, opcodes):
+        if not strike(lambda: pack(arena, thing), at, engine, opcodes):
+            break
+        assert (account(arena), account(other)) == before, at
+
+
+def test_an_exception_in_unpack_leaves_nothing(arena, other, engine, effort, opcodes, thing_of):
+    nothing = account(arena), account(other)
+    for at in steps(effort, opcodes):
+        body = pack(arena, thing_of(arena, other))
+        data, pages = body.data, list(body.pages)
+        call = partial(unpack, arena._open, data, pages)
+        body.handed()
+        del body
+        if not strike(call, at, engine, opcodes):
+            break
+        if pages:
+            # It was not called yet, and the caller has all.
+            call()
+        del call
+        assert (account(arena), account(other)) == nothing, at
+
+
+def test_an_exception_in_put_leaves_nothing(arena, other, engine, effort, opcodes, long, thing_of):
     queue = arena.queue()
     nothing = account(arena), account(other)
     for at in steps(effort, opcodes):
@@ -113,7 +147,9 @@ def test_an_exception_in_put_of_a_full_queue_leaves_nothing(arena, engine, effor
             break
 
 
-def test_an_exception_in_get_leaves_all_or_nothing(arena, other, engine, effort, opcodes, long):
+def test_an_exception_in_get_leaves_all_or_nothing(
+    arena, other, engine, effort, opcodes, long, thing_of
+):
     queue = arena.queue()
     nothing = account(arena), account(other)
     for at in steps(effort, opcodes):

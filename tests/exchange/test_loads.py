@@ -12,8 +12,8 @@ import pytest
 from pagebuddy import ArenaClosed, StaleHandle
 from pagebuddy.exchange.delivery import Delivery
 from pagebuddy.exchange.dumping import call_back, dump
-from pagebuddy.exchange.frame import Frame
-from pagebuddy.sharing.joining.sending import withdraw
+from pagebuddy.sharing.words import OP_WITHDRAW
+from tests.exchange.frames import frame_of
 
 
 @pytest.fixture
@@ -101,7 +101,9 @@ def test_what_was_reaped_is_stale_and_the_rest_of_it_ends(arena):
 def test_where_one_ticket_is_gone_none_of_the_others_stays(arena):
     arrays = [np.arange(5000) for _ in range(3)]
     data = arena.dumps(arrays)
-    withdraw(Frame.read(data).handles[1])
+    index, serial = frame_of(data).tickets[1]
+    a = arena._open
+    a.perform(a.request(ticket_index=index, serial=serial), OP_WITHDRAW)
     with pytest.raises(StaleHandle) as raised:
         arena.loads(data)
     # While the error is at hand, too.
@@ -179,7 +181,7 @@ def test_what_was_delivered_is_not_called_back(arena):
 def delivered(arena, thing):
     unclaimed = arena._open.unclaimed()
     unclaimed.take(arena.dumps(thing))
-    return Delivery(arena._open, unclaimed)
+    return Delivery(unclaimed)
 
 
 def test_a_delivery_can_be_unpacked_until_it_ends(arena):

@@ -11,7 +11,7 @@ from hypothesis.stateful import precondition, rule
 
 from pagebuddy import OutOfPages, OutOfTickets, StaleHandle
 from pagebuddy.buffers.arrays import numpy
-from pagebuddy.exchange.cargo import SMALL
+from pagebuddy.buffers.bodies.words import SMALL
 from verification.arena_machine.ground import ME, pattern, picks, seeds
 from verification.arena_machine.objects import Objects
 from verification.arena_machine.reference import Reference
@@ -109,8 +109,7 @@ class Sending(Objects):
         parts = [travelling[i] for i in sorted(indices)]
         content = pattern(seed, foreign)
         thing = [[part.thing for part in parts], numpy().frombuffer(bytearray(content), "u1")]
-        pages = [part.page for part in parts if part.is_buffer]
-        pages += sorted({part.page for part in parts if not part.is_buffer})
+        pages = sorted({part.page for part in parts})
         copied = foreign >= SMALL
         n_copied = self.pages_for(foreign)
         if copied and not self.model.has_room(n_copied):

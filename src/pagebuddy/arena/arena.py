@@ -18,6 +18,7 @@ from pagebuddy.buffers.arrays import numpy, pages_of
 from pagebuddy.buffers.closing import arena_was_closed
 from pagebuddy.engine import ENGINE
 from pagebuddy.errors import ArenaExists, ArenaNotFound
+from pagebuddy.exchange.dumping import dump, pickled
 from pagebuddy.memory.options import Options
 from pagebuddy.memory.sizes import bytes_of
 from pagebuddy.pickled import name_of
@@ -1126,7 +1127,10 @@ class Arena(ArenaView):
 
         Notes
         -----
-        The bytes are a pickle of protocol 5 with its buffers out of band (PEP 574).
+        Takes about 1 µs for an array of numbers in the arena, and 1 µs more for each other one in a flat
+        tuple, list or dict. Scalars, bytes, arrays of numbers, memoryviews and Buffers, and up to 255 of
+        them in a tuple, list or dict, need no pickler. The bytes of all other objects are a pickle of
+        protocol 5 with its buffers out of band (PEP 574), which takes about 15 µs.
 
         A receiver counts when it loads the bytes, whether that succeeds or not. If it is killed
         meanwhile, one receiver too many may be able to load them, never one too few. What has expired is
@@ -1144,11 +1148,9 @@ class Arena(ArenaView):
         >>> arena.loads(data), arena.loads(data).flags.writeable
         (array([0., 0., 0.]), False)
         """
-        from pagebuddy.exchange.dumping import dump
-
         if receivers == 1 and type(receivers) is int and expires is None and not readonly:
             # Most calls.
-            return dump(self, obj)
+            return self._open.dumped(self, obj, pickled)  # type: ignore[no-any-return]
         from pagebuddy.sharing.joining.sending import terms
 
         n_claims, life_ms = terms(receivers, expires, self._open.layout.life_ms)
@@ -1181,6 +1183,10 @@ class Arena(ArenaView):
         Exception
             What unpickling raises. After any of these errors nothing is held.
 
+        Notes
+        -----
+        Takes about 1 µs for an array of numbers, and 4 µs for an object that needs a pickler.
+
         Examples
         --------
         >>> Arena("1 MiB").loads(b"hello")
@@ -1188,9 +1194,7 @@ class Arena(ArenaView):
             ...
         ValueError: these 5 bytes were not made by arena.dumps
         """
-        from pagebuddy.exchange.delivery import load
-
-        return load(self._open, data)
+        return self._open.loaded(data)
 
     def queue(self) -> ArenaQueue:
         """Return a new queue that passes objects between processes that have this arena.

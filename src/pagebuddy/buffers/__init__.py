@@ -2,6 +2,7 @@
 
 attachment  `Attachment`: an arena as one process uses it
 forking_pickler  teaches multiprocessing to send arrays as handles
+bodies      objects as bytes, and the pages in which their arrays lie
 unclaimed   `Unclaimed`: the tickets of one message, which end with it
 source      `BufferSource`: the fast `alloc` of one `Arena` object
 buffer      `Buffer`: one allocation with its bytes

@@ -63,6 +63,14 @@ def short_dtype(np: Any, kind: Any) -> Any:
     return kind.str if np.dtype(kind.str) is kind else kind
 
 
+def shaped_view(view: Any, kind: Any, shape: Any) -> Any:
+    """Return a view of bytes as one of that format and shape. Raises TypeError."""
+    if len(shape) == 1:
+        # `cast` refuses a shape without items.
+        return view if kind == "B" else view.cast(kind)
+    return view.cast(kind, shape)
+
+
 def sides_and_bytes(shape: Any, kind: Any) -> Any:
     """Return a shape as a tuple, and the bytes of an array of this shape and dtype.
 

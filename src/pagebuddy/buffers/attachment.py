@@ -57,6 +57,7 @@ if not cython.compiled:
         OP_REAP,
         OP_TAKE_FREE,
         SLICE_MS,
+        TIED,
         UNBACKED,
         UNLOCKABLE,
         hold_bit,
@@ -86,6 +87,11 @@ class Attachment(ArenaState):
     # one claim of each is given up.
     late_tickets: list[Any]
 
+    # The halves of the arena's id, and the life of its tickets if their sender names none.
+    id_low: u64
+    id_high: u64
+    default_life: u64
+
     # The threads of this process that are in the middle of a trim.
     _trimmers: set[Any]
 
@@ -102,6 +108,9 @@ class Attachment(ArenaState):
         metadata = words[layout.metadata_at : layout.holds_at]
         table = memoryview(geometry.table())
         self.late_tickets = []
+        self.id_low = layout.arena_id & 0xFFFF_FFFF_FFFF_FFFF
+        self.id_high = layout.arena_id >> 64
+        self.default_life = layout.life_ms
         self._trimmers = set()
         self.owners = (memory.obj, table.obj, local_memory.obj)
         self._layout = layout
@@ -425,11 +434,104 @@ class Attachment(ArenaState):
         self.perform(request, OP_CLAIM)
         return self.made(request, request.n_bytes)
 
-    def unclaimed(self, group: int = 0, n_claims: int = 1, life_ms: int = 0) -> Any:
+    def unclaimed(self, group: int = 0) -> Any:
         """Return an `Unclaimed`, for tickets of one message; they will be in a group, unless it is 0."""
         if not cython.compiled:
-            from pagebuddy.buffers.unclaimed import Unclaimed
-        return Unclaimed(self, group, n_claims, life_ms)
+            from pagebuddy.buffers.unclaimed import new_unclaimed
+        return new_unclaimed(self, group, 1, 0)
+
+    def dumped(
+        self,
+        arena: Any,
+        thing: Any,
+        pickled: Any,
+        most: Any = None,
+        n_claims: int = 1,
+        life_ms: int = 0,
+        readonly: bool = False,
+    ) -> Any:
+        """Return an object as a message: see `pack_message`. Its tickets are the caller's.
+
+        If `life_ms` is 0, they live as long as the arena was made for.
+        """
+        if not cython.compiled:
+            from pagebuddy.buffers.unclaimed import Unclaimed, new_unclaimed, pack_message
+        unclaimed: Unclaimed = new_unclaimed(self, 0, n_claims, life_ms)
+        pack_message(unclaimed, arena, thing, pickled, most, readonly)
+        return unclaimed.handed()
+
+    def loaded(self, data: Any) -> Any:
+        """Return the object of a message: see `open_message`. Raises what unpickling raises as well."""
+        if not cython.compiled:
+            from pagebuddy.buffers.unclaimed import (
+                Unclaimed,
+                new_unclaimed,
+                object_in,
+                open_message,
+            )
+        unclaimed: Unclaimed = new_unclaimed(self, 0, 1, 0)
+        unclaimed.take(data)
+        open_message(unclaimed, True)
+        try:
+            return object_in(unclaimed)
+        finally:
+            # An exception refers to it.
+            unclaimed.close()
+
+    # -- bodies, of senders that need no tickets
+
+    def packed(self, arena: Any, thing: Any, pickled: Any, readonly: bool = False) -> Any:
+        """Return the `Body` of an object; `pickled` is as for `pack_message`.
+
+        Tickets of buffers in other arenas end a minute after this process, unless they are claimed.
+        """
+        if not cython.compiled:
+            from pagebuddy.buffers.bodies.packing import packed_items
+            from pagebuddy.buffers.unclaimed import new_unclaimed
+        body = packed_items(self, thing, readonly)
+        if body is None:
+            body = pickled(arena, thing, new_unclaimed(self, 0, 1, TIED), readonly)
+        return body
+
+    def unpacked(self, data: Any, pages: Any, readonly: bool = False) -> Any:
+        """Return the object of a body, given the list of what holds its pages, which is empty then.
+
+        Unpickling runs code that the bytes name. Raises what this code raises, ValueError for bytes that
+        are not a body, and `StaleHandle` for a buffer of another arena that was claimed before.
+        """
+        if not cython.compiled:
+            from pagebuddy.buffers.bodies.reading import Reader
+            from pagebuddy.buffers.bodies.unpacking import add_handles, unpacked_body
+            from pagebuddy.buffers.unclaimed import Unclaimed, claim_rows, new_unclaimed
+        handles: list[Any] = []
+        others: Unclaimed = None  # type: ignore[assignment]
+        try:
+            r: Reader = Reader(data)
+            add_handles(handles, r)
+            if not handles:
+                return unpacked_body(self, r, pages, None, readonly)
+            # Those that are not claimed end with this.
+            others = new_unclaimed(self, 0, 1, 0)
+            claim_rows(others, handles)
+            return unpacked_body(self, r, pages, others._others, readonly)
+        finally:
+            # An exception refers to them.
+            pages.clear()
+            if others is not None:
+                others.close()
+                others.end()
+
+    def new_body(self) -> Any:
+        """Return a `Body` of this arena, without bytes."""
+        if not cython.compiled:
+            from pagebuddy.buffers.bodies.body import Body
+        return Body(self)
+
+    def address_of(self, view: memoryview) -> int:
+        """Return the address of the first byte of a view of contiguous bytes."""
+        if not cython.compiled:
+            from pagebuddy.buffers.bodies.forms import address_of_view
+        return address_of_view(view)
 
     @property
     def trimmers(self) -> set[Any]:

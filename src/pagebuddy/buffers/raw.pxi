@@ -263,23 +263,27 @@ cdef PyObject *hold_new(
 cdef bint SOUGHT_NUMPY = False
 
 
+cdef int seek_numpy() except -1:
+    """Import `_numpy`, once; without it, numpy is asked without C."""
+    global SOUGHT_NUMPY
+    try:
+        # As for arrays that are made without C.
+        numpy()
+        import_module("pagebuddy._numpy")
+    except Exception:
+        pass
+    SOUGHT_NUMPY = True
+    return 0
+
+
 cdef object quick_array(
     Attachment a, object shape, object dtype, object order, bint zero, bint stored):
     """An array over a new buffer, made by numpy's C API; None if that is not possible at once."""
-    global SOUGHT_NUMPY
     cdef PyObject *made
+    if RAW_BUFFERS_TABLE.make_array == NULL and not SOUGHT_NUMPY:
+        seek_numpy()
     if RAW_BUFFERS_TABLE.make_array == NULL:
-        if SOUGHT_NUMPY:
-            return None
-        try:
-            # As for arrays that are made without C.
-            numpy()
-            import_module("pagebuddy._numpy")
-        except Exception:
-            pass
-        SOUGHT_NUMPY = True
-        if RAW_BUFFERS_TABLE.make_array == NULL:
-            return None
+        return None
     made = RAW_BUFFERS_TABLE.make_array(
         <PyObject *> a, <PyObject *> shape, <PyObject *> dtype, <PyObject *> order, zero, stored
     )

@@ -1,22 +1,19 @@
-"""Cargo: the buffers of an object that is about to be sent."""
+"""Cargo: the buffers of a pickle that is about to be sent."""
 
 from __future__ import annotations
 
 from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any
 
-from pagebuddy.exchange.address import address_of
+from pagebuddy.buffers.bodies.words import IS_BUFFER, SMALL
 from pagebuddy.exchange.finder import Finder
-from pagebuddy.exchange.frame import Frame, Part
 from pagebuddy.sharing.joining.backing import room_for
 from pagebuddy.sharing.joining.sending import handle_of
 
 if TYPE_CHECKING:
     from pagebuddy.buffers.attachment import Attachment
+    from pagebuddy.buffers.bodies.body import Body
     from pagebuddy.buffers.unclaimed import Unclaimed
-
-# In bytes. Copying less than this twice is cheaper than sending a handle.
-SMALL = 4096
 
 
 class Cargo:
@@ -30,20 +27,14 @@ class Cargo:
         self.a = a
         # Whether the receiver gets all bytes read-only.
         self.readonly = readonly
-        self.parts: list[Part] = []
+        self._body: Body = a.new_body()
+        # Index of the pages, start and stop of each. Those of other arenas have no index yet.
+        self._parts: list[tuple[int, int, int]] = []
+        self._foreign: list[Any] = []
         self._finder: Finder | None = None
-        # For each handle to be made: its buffer, and how many bytes the receiver will see; None for a
-        # Buffer that is sent as an object of its own.
-        self._buffers: list[tuple[Any, int | None]] = []
-        self._by_offset: dict[int, int] = {}
         # What the pickler will pass to `take` next: the buffer, first byte and number of bytes; 0 bytes
         # for the Buffer itself.
         self._announced: tuple[PickleBuffer, Any, int, int] | None = None
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing is out of band, so that the pickle alone is sufficient."""
-        return not self.parts
 
     def take(self, exported: PickleBuffer) -> bool:
         """Take a buffer from the pickler. Return True if the pickler should copy it instead."""
@@ -53,14 +44,13 @@ class Cargo:
             if n:
                 self._add(buffer, start, n)
             else:
-                self._buffers.append((buffer, None))
-                self.parts.append(Part(len(self._buffers) - 1, 0, 0))
+                self._add_itself(buffer)
             return False
         raw = exported.raw()
         n = len(raw)
         if n == 0:
             return True
-        place = self.found(raw.obj, address_of(raw), n)
+        place = self.found(raw.obj, self.a.address_of(raw), n)
         if place is None:
             if n < SMALL:
                 return True
@@ -87,38 +77,41 @@ class Cargo:
         return exported
 
     def _add(self, buffer: Any, start: int, n: int) -> None:
-        index = self._by_offset.setdefault(buffer.offset, len(self._buffers))
-        if index == len(self._buffers):
-            self._buffers.append((buffer, buffer.nbytes))
-        shown = self._buffers[index][1] or 0
-        self._buffers[index] = buffer, max(shown, start + n)
-        self.parts.append(Part(index, start, start + n))
+        stop = start + n
+        # Not less than the buffer shows, so that what is loaded shows as much.
+        index = self._body.add(buffer, max(buffer.nbytes, stop))
+        self._parts.append((index, start, stop))
+
+    def _add_itself(self, buffer: Any) -> None:
+        if self._body.is_of(buffer):
+            index = self._body.add(buffer, buffer.nbytes)
+            self._parts.append((index, IS_BUFFER, buffer.nbytes))
+        else:
+            self._parts.append((-1 - len(self._foreign), IS_BUFFER, 0))
+            self._foreign.append(buffer)
 
     def drop(self) -> None:
-        """Release everything: an exception refers to this object, and may be kept for a long time."""
-        self.parts.clear()
-        self._buffers.clear()
+        """Refer to no buffer: an exception refers to this object, and may be kept for a long time."""
+        self._body.drop()
+        self._parts.clear()
+        self._foreign.clear()
         self._announced = None
 
-    def pack(self, pickle: Any, most: int | None, unclaimed: Unclaimed) -> None:
-        """Make the tickets and the frame; a frame of more than `most` bytes is put in the arena.
+    def pack(self, pickle: Any, unclaimed: Unclaimed) -> Body:
+        """Return the body of a pickle. Buffers of other arenas get tickets of `unclaimed`.
 
-        Raises `OutOfTickets` and `OutOfPages`; then all tickets that were made are withdrawn.
+        Raises `OutOfTickets`.
         """
-        try:
-            handles = []
-            for i in range(len(self._buffers)):
-                # A traceback would keep a buffer that has a name here.
-                handles.append(handle_of(*unclaimed.send(*self._buffers[i])))
-            arena_id, readonly = self.a.layout.arena_id, self.readonly
-            frame = bytes(Frame(arena_id, handles, self.parts, pickle, readonly=readonly))
-            if most is not None and len(frame) > most:
-                self._buffers.append((self.copied(frame), len(frame)))
-                handles = [handle_of(*unclaimed.send(*self._buffers[-1]))]
-                frame = bytes(Frame(arena_id, handles, outside=True))
-            unclaimed.pack(frame)
-        except BaseException:
-            # The exception refers to both.
-            self.drop()
-            unclaimed.end()
-            raise
+        handles = []
+        for i in range(len(self._foreign)):
+            # A traceback would keep a buffer that has a name here.
+            handles.append(handle_of(*unclaimed.send(self._foreign[i])))
+        n_pages = len(self._body.pages)
+        parts = [
+            (n_pages - 1 - index if index < 0 else index, start, stop)
+            for index, start, stop in self._parts
+        ]
+        self._body.write_pickle(parts, handles, pickle, self.readonly)
+        if handles:
+            self._body.keep(unclaimed)
+        return self._body

@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pickle import PickleBuffer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pagebuddy.buffers.arrays import extent_of, short_dtype
-from pagebuddy.exchange.cargo import SMALL, Cargo
+from pagebuddy.buffers.bodies.words import SMALL
+from pagebuddy.exchange.cargo import Cargo
 from pagebuddy.exchange.out_of_band import FORMATS, OutOfBand
 from pagebuddy.exchange.remaking import as_it_is, remade_array, remade_view
 from pagebuddy.sharing.joining.backing import room_for
+
+if TYPE_CHECKING:
+    from pagebuddy.buffers.bodies.body import Body
+    from pagebuddy.buffers.unclaimed import Unclaimed
+
+
+def body_of(arena: Any, thing: Any, unclaimed: Unclaimed, readonly: bool) -> Body:
+    """Return the body of any object; tickets of buffers in other arenas are `unclaimed`'s.
+
+    Raises what pickling raises, `OutOfPages` and `OutOfTickets`.
+    """
+    cargo = Cargo(arena._open, readonly)
+    file = BytesIO()
+    pickler = ArenaPickler(arena, cargo, file)
+    try:
+        pickler.dump(thing)
+        return cargo.pack(file.getvalue(), unclaimed)
+    except BaseException:
+        # The exception refers to both.
+        pickler.clear_memo()
+        cargo.drop()
+        raise
 
 
 class ArenaPickler(OutOfBand):

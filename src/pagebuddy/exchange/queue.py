@@ -11,7 +11,7 @@ from contextlib import suppress
 from queue import Empty, Full
 from typing import Any
 
-from pagebuddy.exchange.cargo import SMALL
+from pagebuddy.buffers.bodies.words import SMALL
 from pagebuddy.exchange.delivery import load_received
 from pagebuddy.exchange.dumping import packed
 from pagebuddy.sharing.joining import failures
@@ -162,8 +162,7 @@ class ArenaQueue:
         """
         end = None if block and timeout is None else _end(block, timeout)
         self._check()
-        a = self._arena._open
-        unclaimed = a.unclaimed()
+        unclaimed = self._arena._open.unclaimed()
         while True:
             try:
                 # Without a deadline, one system call waits and receives.
@@ -173,7 +172,7 @@ class ArenaQueue:
                 if not _waited(self._exit, select.POLLIN, end):
                     raise Empty(_empty(block, timeout)) from None
                 continue
-            return load_received(a, unclaimed)
+            return load_received(unclaimed)
 
     def put_nowait(self, obj: Any) -> None:
         """Put an object into the queue without waiting.

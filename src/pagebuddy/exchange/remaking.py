@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pagebuddy.buffers.arrays import shaped_view
 from pagebuddy.pickled import permanent
 
 
@@ -16,11 +17,7 @@ def as_it_is(arrived: Any) -> Any:
 @permanent
 def remade_view(arrived: Any, kind: str, shape: tuple[int, ...]) -> memoryview:
     """Return a memoryview of that format and shape."""
-    view = memoryview(arrived)
-    if len(shape) == 1:
-        # `cast` refuses a shape without items.
-        return view if kind == "B" else view.cast(kind)  # type: ignore[call-overload]
-    return view.cast(kind, shape)  # type: ignore[call-overload, no-any-return]
+    return shaped_view(memoryview(arrived), kind, shape)  # type: ignore[no-any-return]
 
 
 @permanent

@@ -5,11 +5,10 @@ from __future__ import annotations
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
+from pagebuddy.buffers.bodies.words import SMALL
 from pagebuddy.errors import StaleHandle
-from pagebuddy.exchange.cargo import SMALL
 from pagebuddy.exchange.delivery import Delivery
 from pagebuddy.exchange.dumping import call_back, packed
-from pagebuddy.exchange.frame import has_handles
 from pagebuddy.sharing.joining import attaching
 
 if TYPE_CHECKING:
@@ -26,9 +25,7 @@ class Sent:
         self._ended = False
 
     def add(self, data: bytes) -> None:
-        """Remember bytes that are about to be sent, if there are handles in them."""
-        if not has_handles(data):
-            return
+        """Remember bytes that are about to be sent, and have handles in them."""
         with self._lock:
             self._told.append(data)
             if self._ended:
@@ -106,7 +103,8 @@ class Parcel:
         unclaimed = packed(self._arena, self._contents, SMALL, self._group)
         try:
             data: bytes = unclaimed.message
-            self.sent.add(data)
+            if unclaimed.has_tickets:
+                self.sent.add(data)
             unclaimed.handed()
         except BaseException:
             # The exception refers to it.
@@ -123,7 +121,7 @@ def _arrived(arena_id: int, data: bytes) -> Parcel:
         unclaimed = a.unclaimed()
         unclaimed.take(data)
         parcel = Parcel(None, None)
-        parcel._delivery = Delivery(a, unclaimed)
+        parcel._delivery = Delivery(unclaimed)
         return parcel
     except BaseException as error:
         _lose(arena_id, data)

@@ -166,3 +166,17 @@ class Request:
     def filled(self) -> list[int]:
         """The words of `rows` that were stored."""
         return self.rows_view().tolist()
+
+
+@cython.cfunc
+def blank_request() -> Request:
+    """Return a request without arguments, to be filled in: parsing them takes longer."""
+    if not cython.compiled:
+        return Request()
+    request: Request = Request.__new__(Request)
+    request.align = request.n_claims = 1
+    request.key_owner = NO_KEY
+    request.rows_owner = NO_ROWS
+    request.key = words_of(request.key_owner)
+    request.rows = words_of(request.rows_owner)
+    return request

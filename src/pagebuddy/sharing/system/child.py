@@ -70,6 +70,11 @@ def own_pid() -> int:
     return os.getpid()
 
 
+def known_pid() -> int:
+    """This process's id; compiled, remembered."""
+    return os.getpid()
+
+
 def is_present() -> bool:
     """Whether fork handlers ran for this process; uncompiled, it cannot tell."""
     return True

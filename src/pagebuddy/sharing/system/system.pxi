@@ -187,6 +187,12 @@ cdef extern from *:
           snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
           return open(path, O_RDWR | O_CLOEXEC); }
       static pb_u64 pb_own_pid(void) { return (pb_u64)getpid(); }
+      /* That is a system call; a child of a fork asks again, and a raw clone each time. */
+      static pb_u64 pb_remembered_pid;
+      static pb_u64 pb_known_pid(void) {
+          if (!pb_is_present()) return pb_own_pid();
+          if (!pb_remembered_pid) pb_remembered_pid = pb_own_pid();
+          return pb_remembered_pid; }
       /* Whether this process is in a pid namespace; without /proc, whether that is possible. */
       static int pb_is_in_namespace(pb_u64 device, pb_u64 inode) {
           struct stat status;
@@ -207,6 +213,7 @@ cdef extern from *:
       static void pb_in_parent(void) { pb_each(pb_resume); pthread_mutex_unlock(&pb_attaching); }
       static void pb_in_child(void) {
           pb_present_again();
+          pb_remembered_pid = 0;
           pb_each(pb_begin);
           pthread_mutex_init(&pb_attaching, NULL); }
       static int pb_handle_forks(pb_handler prepare, pb_handler resume, pb_handler begin) {
@@ -263,6 +270,7 @@ cdef extern from *:
       static void pb_inherit(pb_u64 address, pb_u64 n_bytes, int inherited) {}
       static int pb_reopened(int fd) { return -1; }
       static pb_u64 pb_own_pid(void) { return 0; }
+      static pb_u64 pb_known_pid(void) { return 0; }
       static int pb_is_in_namespace(pb_u64 device, pb_u64 inode) { return 1; }
       typedef void (*pb_handler)(void *);
       static int pb_handle_forks(pb_handler prepare, pb_handler resume, pb_handler begin) { return 0; }
@@ -293,6 +301,7 @@ cdef extern from *:
     void inherit "pb_inherit"(u64 address, u64 n_bytes, int inherited) nogil
     int reopened "pb_reopened"(int fd) nogil
     u64 own_pid "pb_own_pid"() nogil
+    u64 known_pid "pb_known_pid"() nogil
     bint is_in_namespace "pb_is_in_namespace"(u64 device, u64 inode) nogil
     ctypedef void (*on_attachment "pb_handler")(void *) noexcept nogil
     int handle_forks "pb_handle_forks"(on_attachment, on_attachment, on_attachment) nogil
