@@ -61,11 +61,19 @@ hunt: tests storm ## search for faults for hours: more examples, kills and flipp
 	@# The larger worlds of the sharing model are those that its design note lists.
 	@grep -oE '`--procs [^`]*`' docs/design/0013-the-sharing-model.md | tr -d '`' | while read -r world; do \
 	  $(BIN)/python -m verification.sharing_model $$world || exit 1; done
+	@# Those of the ring model likewise.
+	@grep -oE '`--puts [^`]*`' docs/design/0028-rings.md | tr -d '`' | while read -r world; do \
+	  $(BIN)/python -m verification.ring_model $$world || exit 1; done
 
-storm: $(VENV)/.dev-$(MODE) ## kill processes that share an arena for three minutes
+storm: $(VENV)/.dev-$(MODE) ## kill processes that share an arena, a queue or a topic, for eight minutes
 	$(BIN)/python -m verification.storm --seconds 60
 	$(BIN)/python -m verification.storm --seconds 60 --lock file
 	PAGEBUDDY_PURE=1 $(BIN)/python -m verification.storm --seconds 60
+	$(BIN)/python -m verification.storm.messages --seconds 60
+	$(BIN)/python -m verification.storm.messages --seconds 60 --lock file
+	PAGEBUDDY_PURE=1 $(BIN)/python -m verification.storm.messages --seconds 60
+	$(BIN)/python -m verification.storm.topics --seconds 60 --policy drop
+	$(BIN)/python -m verification.storm.topics --seconds 60 --policy block
 
 bench: $(VENV)/.dev-$(MODE) ## measure beside what else there is, and without the checks; print a table
 	-$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'

@@ -27,6 +27,7 @@ LEVELS = [
     {"buffers"},
     {"_compiled", "_numpy", "engine"},
     {"exchange"},
+    {"messages"},
     {"arena"},
     {"pool"},
     {"pagebuddy"},
@@ -36,7 +37,12 @@ LEVELS = [
 FOR_TYPES = "for types alone"
 
 # An arena draws itself in a notebook: these methods import the pictures when they are called.
-UPWARDS = {("arena", method) for method in ("_repr_html_", "_repr_svg_")}
+# Uncompiled, an attachment imports the channels of rings, which are compiled together with it.
+UPWARDS = {
+    ("arena", "_repr_html_"),
+    ("arena", "_repr_svg_"),
+    ("buffers", "channel"),
+}
 
 # All that the core may use besides itself: nothing of an operating system, nothing of text.
 FOR_THE_CORE = {"__future__", "collections", "typing"}

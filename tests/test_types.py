@@ -97,7 +97,7 @@ def test_right_programs_are_clean_and_their_types_are_known(errors):
 
 
 def test_the_examples_are_clean(errors):
-    assert len(EXAMPLES) == 3
+    assert len(EXAMPLES) == 7
     assert {path for path in EXAMPLES if path.resolve() in errors} == set()
 
 

@@ -71,6 +71,27 @@ def kill_at_work(arena: Any, operation: Callable[[], object], n_instructions: in
         return bool(words[A_BUSY])
 
 
+def kill_after_changes(
+    watched: list[memoryview], operation: Callable[[], object], n_changes: int
+) -> bool:
+    """Kill a forked process after it changed the bytes of these views so many times.
+
+    The process is dead on return. Returns False if it completed the operation before. Raises as
+    `steps_of` does.
+    """
+    with _playing(operation) as pid:
+        seen = [view.tobytes() for view in watched]
+        while n_changes:
+            _trace(_STEP, pid)
+            if _wait(pid) == signal.SIGSTOP:
+                return False
+            now = [view.tobytes() for view in watched]
+            if now != seen:
+                seen = now
+                n_changes -= 1
+    return True
+
+
 def stop_inside(arena: Any, operation: Callable[[], object], n_changes: int) -> int:
     """Stop a forked process (SIGSTOP) inside an operation, after `n_changes` changes of words.
 

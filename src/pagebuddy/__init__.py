@@ -20,11 +20,14 @@ Arena           memory that processes share: allocate, find by key, send, inspec
 Buffer          one allocation with its bytes
 ArenaExecutor   a process pool that passes arrays without copies
 ArenaQueue      a queue between processes; `Arena.queue` makes one
+ArenaTopic      messages for every subscriber; `Arena.topic` makes one
+Subscription    the messages of a topic, in order; `ArenaTopic.subscribe` makes one
 share_arrays    whether multiprocessing sends arrays as handles
 BuddyAllocator  the page allocator alone, for memory of any kind
 PageRanges      the pages that a `BuddyAllocator` manages
 Stats, ArenaStats  figures of an allocator, and of an arena
 PageBuddyError  the base class of all errors
+ShutDown        what a queue raises that will never have a message again
 
 `COMPILED` says whether the engine is the compiled one.
 """
@@ -53,7 +56,9 @@ from pagebuddy.errors import (
 
 if _typing.TYPE_CHECKING:
     from pagebuddy.buffers.forking_pickler import share_arrays
-    from pagebuddy.exchange.queue import ArenaQueue
+    from pagebuddy.messages.queue import ArenaQueue
+    from pagebuddy.messages.shut_down import ShutDown
+    from pagebuddy.messages.topic import ArenaTopic, Subscription
     from pagebuddy.pool.executor import ArenaExecutor
 
 __version__ = "0.1.0"
@@ -62,6 +67,8 @@ __all__ = [
     "Arena",
     "ArenaExecutor",
     "ArenaQueue",
+    "ArenaTopic",
+    "Subscription",
     "Buffer",
     "ArenaStats",
     "BuddyAllocator",
@@ -80,6 +87,7 @@ __all__ = [
     "ArenaNotFound",
     "ArenaClosed",
     "ArenaSizeWarning",
+    "ShutDown",
     "share_arrays",
     "__version__",
 ]
@@ -92,7 +100,13 @@ if not _typing.TYPE_CHECKING:
         if name == "ArenaExecutor":
             from pagebuddy.pool.executor import ArenaExecutor as found
         elif name == "ArenaQueue":
-            from pagebuddy.exchange.queue import ArenaQueue as found
+            from pagebuddy.messages.queue import ArenaQueue as found
+        elif name == "ShutDown":
+            from pagebuddy.messages.shut_down import ShutDown as found
+        elif name == "ArenaTopic":
+            from pagebuddy.messages.topic import ArenaTopic as found
+        elif name == "Subscription":
+            from pagebuddy.messages.topic import Subscription as found
         elif name == "share_arrays":
             from pagebuddy.buffers.forking_pickler import share_arrays as found
         else:

@@ -29,6 +29,14 @@ if TYPE_CHECKING:
         def describe_alloc(self, text: str) -> None:
             """Give `BufferSource.alloc` the docstring of the method that it stands for."""
 
+        def wait_for_any(
+            self, addresses: list[int], seen: list[int], milliseconds: int, pause: int
+        ) -> None:
+            """Wait for one of several futexes to change."""
+
+        def wake_at(self, address: int) -> None:
+            """Wake all who wait for the futex at an address."""
+
     # Both modules are engines: the type checker proves it here.
     _engines: tuple[Engine, Engine] = (compiled, uncompiled)
 

@@ -64,6 +64,10 @@ class OutOfPages(PageBuddyError, MemoryError):
         Bytes that these handles keep.
     unclaimed_age : float, optional
         How long ago the oldest of them was sent, in seconds.
+    in_messages : int, optional
+        How many buffers messages in queues and topics keep.
+    in_messages_bytes : int, optional
+        Bytes of these buffers.
 
     Attributes
     ----------
@@ -86,6 +90,10 @@ class OutOfPages(PageBuddyError, MemoryError):
         Bytes that these handles keep.
     unclaimed_age : float
         How long ago the oldest of them was sent, in seconds.
+    in_messages : int
+        How many buffers messages in queues and topics keep; 0 if there is no arena.
+    in_messages_bytes : int
+        Bytes of these buffers.
 
     Examples
     --------
@@ -109,6 +117,8 @@ class OutOfPages(PageBuddyError, MemoryError):
         unclaimed: int = 0,
         unclaimed_bytes: int = 0,
         unclaimed_age: float = 0.0,
+        in_messages: int = 0,
+        in_messages_bytes: int = 0,
     ) -> None:
         self.requested = requested
         self.free = free
@@ -119,7 +129,11 @@ class OutOfPages(PageBuddyError, MemoryError):
         self.unclaimed = unclaimed
         self.unclaimed_bytes = unclaimed_bytes
         self.unclaimed_age = unclaimed_age
-        told = (unclaimed, unclaimed_bytes, unclaimed_age) if unclaimed else ()
+        self.in_messages = in_messages
+        self.in_messages_bytes = in_messages_bytes
+        told: tuple[float, ...] = ()
+        if unclaimed or in_messages:
+            told = unclaimed, unclaimed_bytes, unclaimed_age, in_messages, in_messages_bytes
         super().__init__(requested, free, largest_free, page_size, where, reason, *told)
 
     def __str__(self) -> str:
@@ -139,6 +153,12 @@ class OutOfPages(PageBuddyError, MemoryError):
                 f". {handles} that nobody claimed keep {self.unclaimed_bytes} bytes, the oldest for "
                 f"{self.unclaimed_age:.0f} s; claim them, send with expires=, or end them with "
                 "reap(unclaimed_after=seconds)"
+            )
+        if self.in_messages:
+            buffers = "1 buffer" if self.in_messages == 1 else f"{self.in_messages} buffers"
+            advice += (
+                f". {buffers} of messages in queues and topics keep {self.in_messages_bytes} bytes; "
+                "receive some"
             )
         return f"no room for {asked}{where}: {free} free, longest free run {largest}; {advice}"
 

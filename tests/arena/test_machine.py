@@ -60,7 +60,15 @@ UNTIL_FOUND = settings(
 )
 
 
-@pytest.mark.parametrize("broken", [KeepsItsDead, ForgetsToZero, FindsAllOfIt, LeavesHandles])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        KeepsItsDead,
+        pytest.param(ForgetsToZero, marks=pytest.mark.soak),
+        FindsAllOfIt,
+        LeavesHandles,
+    ],
+)
 def test_a_broken_arena_is_found_out(broken):
     # Handles that nobody has use up the tickets, or the pages.
     with pytest.raises((AssertionError, OutOfTickets, OutOfPages)):

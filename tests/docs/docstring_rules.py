@@ -54,7 +54,7 @@ NO_VERB = re.compile(
 OPERATORS = {"__getitem__", "__setitem__", "__delitem__", "__contains__"}
 
 # Classes that callers get from a method of `Arena` and do not construct.
-NOT_CONSTRUCTED = {"ArenaQueue", "ArenaRecording"}
+NOT_CONSTRUCTED = {"ArenaQueue", "ArenaRecording", "ArenaTopic", "Subscription"}
 
 
 def documented(package: griffe.Module, path: str) -> Iterator[tuple[str, griffe.Object]]:

@@ -1,4 +1,4 @@
-"""An exception at any step of dumps, loads, put and get leaves no ticket, hold or page (S11).
+"""An exception at any step of dumps and loads leaves no ticket, hold or page (S11).
 
 A trace function raises at the k-th step within the package: at every line and bytecode in a soak, and
 every day at every seventh line, from a random one on.
@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import dis
 import gc
-import socket
-from contextlib import suppress
 from functools import partial
-from queue import Full
 
 import numpy as np
 import pytest
@@ -54,12 +51,6 @@ def thing_of(request):
         return [*thing, other.alloc(5), {5}] if request.param == "pickle" else thing
 
     return make
-
-
-@pytest.fixture(params=["short", "outside"])
-def long(request):
-    """Adds so much text that the message lies in the arena, or adds none."""
-    return "x" * (5000 if request.param == "outside" else 0)
 
 
 def test_an_exception_in_dumps_leaves_nothing(arena, other, engine, effort, opcodes, thing_of):
@@ -112,54 +103,6 @@ def test_an_exception_in_unpack_leaves_nothing(arena, other, engine, effort, opc
             call()
         del call
         assert (account(arena), account(other)) == nothing, at
-
-
-def test_an_exception_in_put_leaves_nothing(arena, other, engine, effort, opcodes, long, thing_of):
-    queue = arena.queue()
-    nothing = account(arena), account(other)
-    for at in steps(effort, opcodes):
-        reached = strike(lambda: queue.put([thing_of(arena, other), long]), at, engine, opcodes)
-        if not queue.empty():
-            queue.get()
-        assert (account(arena), account(other)) == nothing, at
-        if not reached:
-            break
-
-
-def test_an_exception_in_put_of_a_full_queue_leaves_nothing(arena, engine, effort, opcodes):
-    queue = arena.queue()
-    # The least that the system permits: the message of `Full` counts what waits, one by one.
-    queue._entrance.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
-    with suppress(Full):
-        while True:
-            queue.put_nowait(None)
-    thing = arena.zeros(600)
-    before = account(arena)
-
-    def put():
-        with pytest.raises(Full):
-            queue.put(thing, timeout=0)
-
-    for at in steps(effort, opcodes):
-        reached = strike(put, at, engine, opcodes)
-        assert account(arena) == before, at
-        if not reached:
-            break
-
-
-def test_an_exception_in_get_leaves_all_or_nothing(
-    arena, other, engine, effort, opcodes, long, thing_of
-):
-    queue = arena.queue()
-    nothing = account(arena), account(other)
-    for at in steps(effort, opcodes):
-        queue.put([thing_of(arena, other), long])
-        reached = strike(queue.get, at, engine, opcodes)
-        if not queue.empty():
-            queue.get()
-        assert (account(arena), account(other)) == nothing, at
-        if not reached:
-            break
 
 
 def with_a_lock(lock):

@@ -238,7 +238,10 @@ def test_a_process_killed_at_any_instruction_leaves_whole_commits(arena, name):
     check_commits(arena, OPERATIONS[name], CHANGES.get(name, 1))
 
 
-@pytest.mark.parametrize("name", TERMS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.soak if name == "expire" else ()) for name in TERMS],
+)
 def test_a_process_killed_at_a_handle_with_terms_leaves_whole_commits(arena, name):
     arena.several = arena.held[3].handle(receivers=2)
     sent = arena.alloc(2 * PAGE).handle(expires=60)

@@ -10,7 +10,10 @@ import pytest
 pytestmark = pytest.mark.soak  # each test starts programs
 
 ROOT = Path(__file__).parents[2]
-VERBS = ["ls", "stat", "map", "keys", "check", "reap", "rm", "replay", "record", "demo", "bench"]
+VERBS = [
+    *("ls", "stat", "map", "keys", "tail", "check", "reap", "rm", "replay", "record", "demo"),
+    "bench",
+]
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -46,6 +46,12 @@ assert_type(arena.buffer_of(np.zeros(3)), pb.Buffer)
 
 assert_type(arena.dumps([1]), bytes)
 assert_type(arena.queue(), pb.ArenaQueue)
+topic = arena.topic("frames", history=4, policy="block")
+assert_type(topic, pb.ArenaTopic)
+assert_type((topic.history, topic.policy, topic.unlink()), tuple[int, str, bool])
+with topic.subscribe(replay=1) as frames:
+    assert_type(frames, pb.Subscription)
+    assert_type(frames.missed, int)
 assert_type(arena.stats(), pb.ArenaStats)
 assert_type(arena.stats().largest_free, int)
 assert_type((arena.stats().kept, arena.stats().keys), tuple[int, int])

@@ -72,8 +72,9 @@ def test_uncompiled_nothing_is_seen_of_pages_that_a_resize_frees(Arena, engine, 
 
 
 def test_a_call_in_the_middle_of_a_trim_does_not_wait_for_that_trim(Arena, engine, monkeypatch):
-    attachment = sys.modules[type(Arena(PAGE, page_size=PAGE)._attachment).__module__]
-    monkeypatch.setattr(attachment, "TRIM_PATIENCE_S", 3600.0)
+    kind = type(Arena(PAGE, page_size=PAGE)._attachment).__mro__[1]
+    access = sys.modules[kind.__module__]
+    monkeypatch.setattr(access, "TRIM_PATIENCE_S", 3600.0)
     way = by_garbage if engine == "compiled" else by_step
     assert meet_everywhere(Ground(Arena), way, "arena.trim", "arena.copy")
 

@@ -8,13 +8,13 @@ import sys
 
 import pytest
 
-from verification.storm import pattern
+from verification.storm import messages, pattern
 
 
-def storm(*options, **environment):
+def storm(*options, module="verification.storm", **environment):
     """Run a storm in its own process. Return the completed process."""
     return subprocess.run(
-        [sys.executable, "-m", "verification.storm", "--limit", "10", *options],
+        [sys.executable, "-m", module, "--limit", "10", *options],
         env=os.environ | environment,
         capture_output=True,
         text=True,
@@ -32,6 +32,34 @@ def test_nothing_is_left_of_a_storm(engine, lock, seconds, effort):
     done = storm("--seconds", str(effort.pick(2, seconds, 60)), "--lock", lock, **environment)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert done.stdout.startswith(engine)
+
+
+@pytest.mark.parametrize(("lock", "seconds"), [("mutex", 20), ("file", 10)])
+def test_a_storm_at_a_queue_loses_no_message_and_repeats_none(engine, lock, seconds, effort):
+    environment = {}
+    if engine == "uncompiled":
+        if lock == "mutex":
+            pytest.skip("uncompiled there is no mutex")
+        environment = {"PAGEBUDDY_PURE": "1"}
+    options = ("--seconds", str(effort.pick(1, seconds, 60)), "--lock", lock)
+    done = storm(*options, module="verification.storm.messages", **environment)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert done.stdout.startswith(engine)
+
+
+@pytest.mark.parametrize("policy", ["drop", "block"])
+def test_in_a_storm_at_a_topic_what_does_not_come_counts_as_missed(engine, policy, effort):
+    environment = {"PAGEBUDDY_PURE": "1"} if engine == "uncompiled" else {}
+    options = ("--seconds", str(effort.pick(1, 10, 60)), "--policy", policy)
+    done = storm(*options, module="verification.storm.topics", **environment)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert " 0 read" not in done.stdout
+
+
+def test_a_message_that_was_changed_is_noticed():
+    for kind in range(3):
+        assert messages.is_sound(messages.message_of(3, 500, kind))
+        assert not messages.is_sound((4, *messages.message_of(3, 500, kind)[1:]))
 
 
 def test_a_changed_byte_is_noticed():

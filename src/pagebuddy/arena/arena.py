@@ -22,7 +22,7 @@ from pagebuddy.exchange.dumping import dump, pickled
 from pagebuddy.memory.options import Options
 from pagebuddy.memory.sizes import bytes_of
 from pagebuddy.pickled import name_of
-from pagebuddy.sharing.joining import attaching, failures, trimming
+from pagebuddy.sharing.joining import attaching, failures, listing, trimming
 from pagebuddy.sharing.system.clock import clock_ms
 from pagebuddy.sharing.words import OP_REAP, OP_REAP_TICKETS, OP_REPAIR
 
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from pagebuddy.buffers.attachment import Attachment
     from pagebuddy.buffers.buffer import Buffer
     from pagebuddy.engine import Engine
-    from pagebuddy.exchange.queue import ArenaQueue
+    from pagebuddy.messages.queue import ArenaQueue
+    from pagebuddy.messages.topic import ArenaTopic
 
 
 class Arena(ArenaView):
@@ -1196,30 +1197,133 @@ class Arena(ArenaView):
         """
         return self._open.loaded(data)
 
-    def queue(self) -> ArenaQueue:
-        """Return a new queue that passes objects between processes that have this arena.
+    def queue(
+        self,
+        name: str | None = None,
+        *,
+        maxsize: int | None = None,
+        nbytes: int | str | None = None,
+    ) -> ArenaQueue:
+        """Return a queue of objects between processes: a new one, or the one of this name.
+
+        Parameters
+        ----------
+        name : str, optional
+            1 to 47 ASCII characters. The queue of this name is found, or made if there is none; any
+            process that has the arena can find it, until `ArenaQueue.unlink` is called. Without a name,
+            the queue is new: pass it to other processes as an argument.
+        maxsize : int, optional
+            How many messages may wait; 0 for any number. By default that of the queue which exists, or
+            0.
+        nbytes : int or str, optional
+            How many bytes of short messages a new queue has room for, rounded up to a power of two.
+            Default: 1 MiB, or an eighth of the arena if that is less.
 
         Returns
         -------
         ArenaQueue
-            Pass it to other processes as an argument.
+            The queue.
 
         Raises
         ------
-        OSError
-            If no file descriptor is available.
+        TypeError, ValueError
+            If an argument is wrong, or the queue exists with another `maxsize`.
+        OutOfPages
+            If the arena has no room for the queue.
+        OutOfKeys
+            If as many buffers are kept as the arena has keys.
+
+        Examples
+        --------
+        >>> arena = Arena("4 MiB")
+        >>> frames = arena.queue("frames", maxsize=64)
+        >>> frames.put(arena.zeros(1000))
+        >>> len(arena.queue("frames").get(timeout=1))
+        1000
+        """
+        from pagebuddy.messages.queue import ArenaQueue
+
+        return ArenaQueue(self, name, maxsize=maxsize, nbytes=nbytes)
+
+    def topic(
+        self, name: str, *, history: int | None = None, policy: str | None = None
+    ) -> ArenaTopic:
+        """Return the topic of this name: every subscriber gets every message that is published.
+
+        Parameters
+        ----------
+        name : str
+            1 to 47 ASCII characters. The topic of this name is found, or made if there is none; any
+            process that has the arena can find it, until `ArenaTopic.unlink` is called.
+        history : int, optional
+            How many messages the topic has at most; a subscriber that is slower loses the oldest. By
+            default that of the topic which exists, or 8.
+        policy : {"drop", "block"}, optional
+            What `ArenaTopic.publish` does with a message that is still needed when there are `history`:
+            drop it, or wait until all subscribers have read it. By default that of the topic which
+            exists, or "drop".
+
+        Returns
+        -------
+        ArenaTopic
+            The topic.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is wrong, or the topic exists with another `history` or `policy`.
+        OutOfPages
+            If the arena has no room for the topic.
+        OutOfKeys
+            If as many buffers are kept as the arena has keys.
+
+        Examples
+        --------
+        >>> arena = Arena("4 MiB")
+        >>> with arena.topic("frames").subscribe() as frames:
+        ...     arena.topic("frames").publish("hello")
+        ...     next(frames)
+        'hello'
+        """
+        from pagebuddy.messages.topic import ArenaTopic
+
+        return ArenaTopic(self, name, history=history, policy=policy)
+
+    def wait_for(self, key: str, timeout: float | None = None) -> None:
+        """Wait until something has this name: a kept buffer, an object, a queue, or a topic.
+
+        Parameters
+        ----------
+        key : str
+            1 to 47 ASCII characters.
+        timeout : float, optional
+            Seconds to wait. By default waits as long as it takes.
+
+        Raises
+        ------
+        TimeoutError
+            If there is nothing of this name in time.
+        TypeError, ValueError
+            If this cannot be a key, or `timeout` is no time.
+
+        Notes
+        -----
+        Sleeps, and is woken when a process keeps something. What is found may be gone again when this
+        returns.
 
         Examples
         --------
         >>> arena = Arena("1 MiB")
-        >>> with arena.queue() as queue:
-        ...     queue.put(arena.zeros(1000))
-        ...     len(queue.get(timeout=1))
-        1000
+        >>> arena.objects["features"] = [1, 2]
+        >>> arena.wait_for("features", timeout=5)
+        >>> arena.wait_for("labels", timeout=0.01)
+        Traceback (most recent call last):
+            ...
+        TimeoutError: nothing is called 'labels' after 0.01 seconds; ...
         """
-        from pagebuddy.exchange.queue import ArenaQueue
+        from pagebuddy.messages.rendezvous import wait_for_key
 
-        return ArenaQueue(self)
+        wait_for_key(self._open, failures.checked_key(key), timeout)
 
     # -- the arena as a whole --------------------------------------------------------------------
 
@@ -1309,6 +1413,10 @@ class Arena(ArenaView):
         age = failures.seconds(unclaimed_after, "unclaimed_after")
         request = a.request()
         a.perform(request, OP_REAP)
+        if listing.has_rings(a):
+            from pagebuddy.messages.opening import end_what_the_dead_own
+
+            end_what_the_dead_own(a)
         if age is not None:
             least_age_ms = math.ceil(age * 1000)
             a.perform(a.request(now_ms=clock_ms(), least_age_ms=least_age_ms), OP_REAP_TICKETS)

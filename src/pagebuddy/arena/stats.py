@@ -28,7 +28,7 @@ class ArenaStats(Stats):
     dead : int
         Number of dead processes that were not reaped yet.
     tickets : int
-        Number of handles that were sent and not received yet.
+        Number of handles that were sent and not received yet, without those in queues and topics.
     kept : int
         Number of kept buffers, which outlive the processes that hold them.
     keys : int

@@ -5,7 +5,6 @@
 
 import os
 import sys
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +12,12 @@ from pagebuddy.core import stand_in as cython
 from pagebuddy.errors import OutOfPages
 from pagebuddy.memory import sizes
 from pagebuddy.sharing.joining import backing, failures
-from pagebuddy.sharing.system import descriptors
 
 if not cython.compiled:
     from collections import deque
 
     from pagebuddy.allocator.buddy import small
+    from pagebuddy.buffers.access import TRIM_PAUSE_S, ArenaAccess
     from pagebuddy.buffers.arrays import array_of, checked_dtype, own_bytes, sides_and_bytes
     from pagebuddy.buffers.buffer import Buffer, made_buffer
     from pagebuddy.buffers.pages import (
@@ -31,21 +30,19 @@ if not cython.compiled:
     )
     from pagebuddy.core.rebuild import rebuild
     from pagebuddy.core.state import use
-    from pagebuddy.core.words import N_HEADS, i64, is_live, u64, words_of
+    from pagebuddy.core.words import N_HEADS, i64, u64, words_of
     from pagebuddy.sharing.forking.hooks import mind_forks
-    from pagebuddy.sharing.holding.holds import holds
     from pagebuddy.sharing.operations.dispatch import alloc_pages, run_operation
     from pagebuddy.sharing.request import Request
-    from pagebuddy.sharing.state import ArenaState, own_magazine
+    from pagebuddy.sharing.state import own_magazine
     from pagebuddy.sharing.system.alive import locks_the_arena
     from pagebuddy.sharing.system.child import drop_own_lease, take_own_lease
-    from pagebuddy.sharing.system.gate import Gate, gate_give, gate_take
+    from pagebuddy.sharing.system.gate import Gate
     from pagebuddy.sharing.system.sharers import end_tally
     from pagebuddy.sharing.words import (
         DONE,
         LOCK_MUTEX,
         LOCK_PATIENCE_MS,
-        LOCKED,
         NO_PAGES,
         OP_ALLOC,
         OP_CLAIM,
@@ -56,10 +53,7 @@ if not cython.compiled:
         OP_MEASURE,
         OP_REAP,
         OP_TAKE_FREE,
-        SLICE_MS,
         TIED,
-        UNBACKED,
-        UNLOCKABLE,
         hold_bit,
         hold_word,
     )
@@ -68,17 +62,11 @@ if TYPE_CHECKING:
     from pagebuddy.sharing.attached import Figures
 
 
-# How long an allocation waits for a process that trims and does not continue, and how long one that
-# trims waits for an allocation.
-TRIM_PATIENCE_S = 1.0
-TRIM_PAUSE_S = 0.01
-
-
 # The garbage collector would clear the owners of the memory first, but detaching stores to that memory.
 # Untracked, this object ends with its last reference, and then they end.
 @cython.no_gc
 @cython.cclass
-class Attachment(ArenaState):
+class Attachment(ArenaAccess):
     """This process's attachment to an arena; all its `Arena` objects for this arena share it."""
 
     __weakref__: object
@@ -91,9 +79,6 @@ class Attachment(ArenaState):
     id_low: u64
     id_high: u64
     default_life: u64
-
-    # The threads of this process that are in the middle of a trim.
-    _trimmers: set[Any]
 
     if cython.compiled:
 
@@ -191,27 +176,6 @@ class Attachment(ArenaState):
         """Return the error for an allocation by a process that only reads."""
         return self._no_pages(Request(n_pages=n_pages), failures.READ_ONLY)
 
-    def lock_through(self, fd: int) -> None:
-        """Use this descriptor for the arena's file lock, and own it."""
-        self.lock_fd = fd
-
-    def has_lost_lock(self) -> bool:
-        """Whether the descriptor for the file lock was closed, or its number means another file."""
-        return not locks_the_arena(self)
-
-    def lock_again_through(self, fd: int) -> bool:
-        """Own this descriptor if the one for the file lock was closed; return whether that was so.
-
-        Not while another thread is in an operation: its descriptor is the one that it must unlock.
-        """
-        if gate_take(self.gate, 0) != DONE:
-            return False
-        lost = not locks_the_arena(self)
-        if lost:
-            self.lock_fd = fd
-        gate_give(self.gate)
-        return bool(lost)
-
     if cython.compiled:
 
         def __dealloc__(self) -> None:
@@ -221,56 +185,6 @@ class Attachment(ArenaState):
         raise TypeError("an attachment cannot be copied or pickled; pickle its Arena")
 
     # -- operations ------------------------------------------------------------------------------
-
-    def perform(self, request: Request, operation: u64, timeout: Any = None) -> u64:
-        """Perform an operation; return its answer if that is not an error.
-
-        Other threads run and signals are handled while this waits for the lock. Raises the exceptions of
-        `failures.error_for`, TimeoutError after `timeout` seconds, and `OutOfPages` if the file system
-        has no room for words that the operation needs.
-        """
-        answer: u64 = UNBACKED
-        tries: u64 = 3
-        if operation == OP_REAP:
-            descriptors.look_again(self)
-        while answer == UNBACKED:
-            answer = run_operation(self, request, operation, 0)
-            if answer == LOCKED:
-                answer = self._perform_later(request, operation, timeout)
-            if answer == UNBACKED:
-                backing.back(self, request.missing)
-            elif answer == UNLOCKABLE and tries:
-                tries -= 1
-                if descriptors.lock_again(self):
-                    answer = UNBACKED
-        if answer > NO_PAGES:
-            raise failures.error_for(self, answer, request)
-        return answer
-
-    @cython.cfunc
-    def _perform_later(self, request: Request, operation: u64, timeout: Any) -> u64:
-        """`perform` while another thread or process has the lock."""
-        answer: u64 = LOCKED
-        end = None if timeout is None else time.monotonic() + timeout
-        while answer == LOCKED:
-            wait: u64 = SLICE_MS
-            if end is not None:
-                left = end - time.monotonic()
-                if left <= 0:
-                    raise failures.timed_out(self, timeout)
-                if left * 1000 < SLICE_MS:
-                    wait = int(left * 1000) + 1
-            if cython.compiled:
-                self.away += 1
-                with cython.nogil:  # type: ignore[attr-defined]
-                    answer = run_operation(self, request, operation, wait)
-                self.away -= 1
-                if answer == LOCKED:
-                    # Not after the operation was done: its answer would be lost.
-                    handle_signals()  # type: ignore[name-defined]  # noqa: F821
-            else:
-                answer = run_operation(self, request, operation, wait)
-        return answer
 
     def alloc(
         self,
@@ -382,20 +296,6 @@ class Attachment(ArenaState):
             raise
         return buffer
 
-    def perform_beside_trims(self, request: Request, operation: u64, timeout: Any = None) -> u64:
-        """`perform` again what found no pages while trims hold some."""
-        answer: u64 = NO_PAGES
-        if threading.get_ident() in self._trimmers:
-            # A signal handler, for example: that trim does not get further while this waits.
-            return answer
-        end = time.monotonic() + TRIM_PATIENCE_S
-        while answer == NO_PAGES and request.n_pieces and time.monotonic() < end:
-            time.sleep(TRIM_PAUSE_S / 10)
-            answer = self.perform(request, operation, timeout)
-        if answer == NO_PAGES and self.perform(Request(), OP_REAP, timeout) == DONE:
-            answer = self.perform(request, operation, timeout)
-        return answer
-
     def _request(self, n_bytes: int, align: Any) -> Request:
         """Return the request for an allocation."""
         n = -(-n_bytes // self.layout.page_size)
@@ -433,6 +333,12 @@ class Attachment(ArenaState):
         request: Request = Request(ticket_index=index, serial=serial)
         self.perform(request, OP_CLAIM)
         return self.made(request, request.n_bytes)
+
+    def channel(self, buffer: Buffer, words: memoryview, node: int) -> Any:
+        """Return a `Channel`, for the ring in a buffer."""
+        if not cython.compiled:
+            from pagebuddy.messages.channel import Channel
+        return Channel(self, buffer, words, node)
 
     def unclaimed(self, group: int = 0) -> Any:
         """Return an `Unclaimed`, for tickets of one message; they will be in a group, unless it is 0."""
@@ -533,11 +439,6 @@ class Attachment(ArenaState):
             from pagebuddy.buffers.bodies.forms import address_of_view
         return address_of_view(view)
 
-    @property
-    def trimmers(self) -> set[Any]:
-        """The threads of this process that are in the middle of a trim."""
-        return self._trimmers
-
     def trim_piece(self, offset: int, n_pages: int) -> Any:
         """Return the first free pages from an offset on that were used before to the system.
 
@@ -602,14 +503,6 @@ class Attachment(ArenaState):
         return Request(**asked)
 
     # -- looking ---------------------------------------------------------------------------------
-
-    def is_kept(self, node: u64) -> bool:
-        """Whether the buffer at a node is kept."""
-        return bool(holds(self, node, 0))
-
-    def is_live(self, node: u64) -> bool:
-        """Whether a live buffer starts at a node."""
-        return N_HEADS <= node < self.n_nodes and bool(is_live(self.links[node]))
 
     def is_ending(self) -> bool:
         """Whether this attachment is ending, and must not be found any more."""

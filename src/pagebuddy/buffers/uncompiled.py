@@ -5,6 +5,7 @@ from pagebuddy.buffers.attachment import Attachment
 from pagebuddy.buffers.buffer import Buffer
 from pagebuddy.buffers.source import BufferSource, describe_alloc
 from pagebuddy.sharing.request import Request
+from pagebuddy.sharing.system.futex import wait_for_any, wake_at
 from pagebuddy.sharing.system.gate import make_mutex, mutex_of_this_build
 
 __all__ = [
@@ -16,4 +17,6 @@ __all__ = [
     "describe_alloc",
     "make_mutex",
     "mutex_of_this_build",
+    "wait_for_any",
+    "wake_at",
 ]

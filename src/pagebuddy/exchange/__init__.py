@@ -8,5 +8,4 @@ out_of_band  what both picklers have in common
 cargo     the buffers of one object, on their way out
 finder    finds the buffer of an arena in which bytes lie
 remaking  the functions that these pickles call
-queue     `ArenaQueue`, a queue between processes
 """

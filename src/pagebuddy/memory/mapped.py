@@ -220,6 +220,10 @@ class Mapped:
             )
         system.protect(mapping.address + offset, mapping.n_bytes - offset, system.READ_ONLY)
 
+    def unprotect(self, offset: int, n_bytes: int) -> None:
+        """Let this process write to whole pages of the system that `protect` took from it."""
+        system.protect(self._open.address + offset, n_bytes, system.READ_WRITE)
+
     def flush(self) -> None:
         """Do nothing: this memory is lost at a power cut anyway."""
 

@@ -57,6 +57,12 @@ class Request:
     is_one_claim: cython.bint  # whether a withdrawal gives up only one of the claims that are left
     group: u64  # of tickets, or 0
 
+    # A ring, and where in it the references of a message lie; 0: the words of `rows`.
+    ring: cython.p_ulonglong
+    ring_owner: Any
+    ring_node: u64
+    refs_at: u64
+
     # The process, and what was done or found.
     slot: u64
     is_recorded: cython.bint  # whether to record from now on
@@ -96,6 +102,9 @@ class Request:
         slot: int = 0,
         is_recorded: bool = False,
         rows: int = 0,
+        ring: Any = None,
+        ring_node: int = 0,
+        refs_at: int = 0,
     ) -> None:
         self.node = node
         self.n_pages = n_pages
@@ -122,6 +131,10 @@ class Request:
         self.rows_owner = memoryview(array("Q", bytes(8 * rows))) if rows else NO_ROWS
         self.key = words_of(self.key_owner)
         self.rows = words_of(self.rows_owner)
+        self.ring_owner = NO_ROWS if ring is None else ring
+        self.ring = words_of(self.ring_owner)
+        self.ring_node = ring_node
+        self.refs_at = refs_at
 
     def __reduce__(self) -> Any:
         raise TypeError("a request cannot be copied or pickled; make another")

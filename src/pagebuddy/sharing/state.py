@@ -10,7 +10,10 @@ if not cython.compiled:
     from pagebuddy.core.words import GRANULE, N_HEADS, NO_PAGE, i64, store, u64, words_of
     from pagebuddy.sharing.recording.tape import Tape
     from pagebuddy.sharing.system.atomic import fence, set_bits
+    from pagebuddy.sharing.system.futex import futex_wait
+    from pagebuddy.sharing.system.sleepers import announce_sleeper
     from pagebuddy.sharing.words import (
+        A_KEEPS,
         A_TRIMS,
         ENTRY_WORDS,
         LOCK_MUTEX,
@@ -188,6 +191,19 @@ class ArenaState(State):
         self.known_bits = max(self.known_bits, bits)
         self.known_tickets = max(self.known_tickets, tickets)
         self.known_entries = max(self.known_entries, entries)
+
+    def announce_wait(self) -> int:
+        """Say that this process waits for a key; return what `sleep_until_kept` takes."""
+        return int(announce_sleeper(self.base, A_KEEPS))
+
+    def sleep_until_kept(self, seen: u64, milliseconds: u64) -> None:
+        """Sleep until something is kept under a key, at most so long, and handle signals."""
+        if cython.compiled:
+            with cython.nogil:  # type: ignore[attr-defined]
+                futex_wait(self.base, A_KEEPS, seen, milliseconds)
+            handle_signals()  # type: ignore[name-defined]  # noqa: F821
+        else:
+            futex_wait(self.base, A_KEEPS, seen, milliseconds)
 
     def fileno(self) -> int:
         """The descriptor of the arena's file."""

@@ -18,7 +18,7 @@ if not cython.compiled:
 
     # Compiled, these are constants of C: setup.py makes `words.pxi` of them.
     ARENA_MAGIC = 0x3141_4E45_5241_4250  # "PBARENA1", read as a little-endian word
-    ARENA_VERSION = 3
+    ARENA_VERSION = 4
 
     # Fixed.
     A_MAGIC = 0
@@ -48,6 +48,11 @@ if not cython.compiled:
     A_NAMESPACE_INODE = 29
     A_TRIMS = 30  # how often free pages were returned to the system
     A_ENTRIES_END = 31  # the index after the last entry that was ever used; 0: there never was one
+    A_BOOTS = (
+        32  # how often a process attached first: mutexes of rings do not outlive all processes
+    )
+    A_KEEPS = 33  # a futex that changes with each keep of a key while somebody waits for one
+    A_WAITERS = 34  # not 0: somebody may wait for a key
 
     ARENA_WORDS = 64
     MUTEX_WORDS = 6
@@ -114,9 +119,64 @@ if not cython.compiled:
     # 62..0: how many ms after it was sent it expires, 0: never; 63: not before its sender has ended
     TICKET_LIFE = 7
     TIED = 1 << 63
-    MOST_LIFE_MS = (1 << 63) - 1
+    # A ticket of a ring's message: in place of its life, this and the ring's node; in place of the time
+    # when it was sent, the generation of the ring's record.
+    OF_RING = 1 << 62
+    MOST_LIFE_MS = OF_RING - 1
     LIFE_AFTER_SENDER_MS = 60_000  # of a tied ticket
     MOST_GROUPS = 0xFFFF  # group 0: none
+
+    # A ring: header, rows, cells, and a region of bytes. Its mutex lies as in the arena's header.
+    RING_MAGIC = 0x3147_4E49_5242_5050  # "PPBRING1", read as a little-endian word
+    # Fixed.
+    R_MAGIC = 0
+    R_KIND = 1
+    R_CELLS = 2  # a power of two
+    R_BYTES = 3  # of the region
+    R_LIMIT = 4  # `maxsize` or `history`; 0: none
+    R_ROWS = 5
+    R_CREATED = 6  # ms since 1970, for people
+    R_CHECKSUM = 7  # CRC-32 of the words above
+    # These change. Words with a name of their own complement are followed by it.
+    R_MUTEX = A_MUTEX
+    R_BUSY = 22  # not 0: a process is between lock and unlock
+    R_BOOT = 23  # of the mutex: A_BOOTS when it was made
+    R_HEAD = 24  # the number of the next message
+    R_TAIL = 26  # the number of the oldest message whose cell is in use
+    R_READY = 28  # how many messages can be taken
+    R_PENDING = 30  # and how many of them can be, or will be
+    R_NEXT = 32  # no message below this one can be taken
+    R_CLOSED = 34  # not 0: the ring was unlinked
+    R_PUTS = 40  # futexes, each followed by the flag of its sleepers, and each in a cache line
+    R_GETS = 48
+    R_DONES = 56
+    RING_WORDS = 64
+    QUEUE = 1
+    TOPIC_DROP = 2
+    TOPIC_BLOCK = 3
+
+    ROW_WORDS = 8
+    ROW_STATE = 0  # 0, or a state as of a cell: its process puts messages, or reads them
+    ROW_TASKS = 2  # 63..32 generation; 31..0: messages that were got and not reported as done
+    ROW_NEXT = 2  # of a subscription: the number of the next message
+    ROW_MISSED = 4  # two words: that with the parity of `ROW_NEXT` is valid
+
+    CELL_WORDS = 8
+    C_STATE = 0  # 63..32 the owner's slot's generation; 31..24 a sum; 23..8 its slot; 7..0 a code
+    C_NUMBER = 1  # of the message
+    C_START = 2  # of its bytes in the region, as a count that only grows
+    C_SIZES = 3  # 47..32 how many tickets it has; 31..0 its bytes, references included
+    C_CRC = 4  # 63..32 of the message; 31..0 a sum of the three words before
+    # Words for each reference, in the rows of a request.
+    REF_ROW = 3
+    SPARE_REFS = 16  # for how many a spare request has rows
+    WRITING = 0x33  # any two codes differ in several bits
+    READY = 0x55
+    IN_HAND = 0x66
+    OVER = 0x0F
+    VOID = 0x5A  # over, and was never ready
+    PUTTING = 0x3C  # of a row: a producer
+    READING = 0x69  # of a row: a subscription
 
     # The answer of an operation. A node, as an answer, is larger than all of these.
     DONE = 0
@@ -135,6 +195,10 @@ if not cython.compiled:
     FOREIGN = 13  # another process attached: this one is its child or clone
     NO_TICKETS = 16
     UNBACKED = 17  # words may have no memory: `missing` says which
+    DAMAGED = 18  # a ring's words contradict each other
+    CLOSED = 19  # the ring was unlinked
+    NOTHING_READY = 20
+    MISSED = 21  # the message of a topic was evicted
 
     # Another answer of the lock.
     OWNER_DIED = 14
@@ -200,6 +264,35 @@ if not cython.compiled:
     OP_RECORD = 22
     OP_LOOK_UP = 23
     OP_FORGET = 24
+    OP_SEND_REFS = 25
+    OP_HOLD_REFS = 26
+    OP_END_REFS = 27
+    OP_OPEN_RING = 28
+
+    # What is done to a ring under its lock.
+    RING_PUT = 1
+    RING_RESERVE = 2
+    RING_COMMIT = 3
+    RING_TAKE = 4
+    RING_GIVE_BACK = 5
+    RING_GIVE_UP = 6
+    RING_FIND_DEAD = 7
+    RING_BURY = 8
+    RING_TASK_DONE = 9
+    RING_CLOSE = 10
+    RING_LEAVE = 11
+    RING_COUNT = 12
+    RING_SUBSCRIBE = 13
+    RING_UNSUBSCRIBE = 14
+    RING_EVICT = 15
+    RING_READ = 16
+    RING_PASS = 17
+    RING_MISSED = 18
+
+    EVERYBODY = 0x7FFF_FFFF
+    # How long a waiter looks for a message before it sleeps: between these, as it turns out to help.
+    MOST_SPIN_NS = 50_000
+    LEAST_SPIN_NS = 2_000
 
     # Faults of arenas, besides the engine's; `failures.py` has their names.
     F_ORPHAN = 32
@@ -262,6 +355,15 @@ def hold_bit(slot: u64) -> u64:
 def tickets_in(word: u64) -> u64:
     """The number of tickets in the first word of a buffer's holds."""
     return word >> FIRST_WORD_SLOTS
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def is_of_ring(life: u64) -> cython.bint:
+    """Whether a ticket belongs to a ring's message, from the word for its life."""
+    return life >> 62 == 1
 
 
 @cython.nogil

@@ -113,6 +113,7 @@ def build() -> typer.Typer:
     from pagebuddy.tools.arenas.reap_command import reap_command
     from pagebuddy.tools.arenas.rm_command import rm_command
     from pagebuddy.tools.arenas.stat_command import stat_command
+    from pagebuddy.tools.arenas.tail_command import tail_command
     from pagebuddy.tools.bench.bench_command import bench_command
     from pagebuddy.tools.demo.demo_command import demo_command
     from pagebuddy.tools.recording.record_command import record_command
@@ -149,6 +150,7 @@ def build() -> typer.Typer:
     app.command("stat")(stat_command)
     app.command("map")(map_command)
     app.command("keys")(keys_command)
+    app.command("tail")(tail_command)
     app.command("check")(check_command)
     app.command("reap")(reap_command)
     app.command("rm")(rm_command)

@@ -34,6 +34,7 @@ if not cython.compiled:
         MOST_TICKETS_EACH,
         NO_TICKETS,
         NOT_LIVE,
+        OF_RING,
         SLOT_STATE,
         STALE,
         TICKET_BYTES,
@@ -47,6 +48,7 @@ if not cython.compiled:
         TIED,
         UNBACKED,
         is_live_slot,
+        is_of_ring,
         tickets_in,
     )
 
@@ -96,7 +98,11 @@ def find_free_ticket(a: ArenaState) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def do_send(a: ArenaState, r: Request) -> u64:
-    """Make a ticket for a buffer that this process holds; sets `ticket_index` and `serial`."""
+    """Make a ticket for a buffer that this process holds; sets `ticket_index` and `serial`.
+
+    With a `ring_node`, it belongs to that ring, and the reference at `refs_at` in the ring names it
+    first.
+    """
     if not take_out_of_magazines(a, r.node) or not holds(a, r.node, a.slot):
         return NOT_LIVE
     if tickets_in(a.holds[holds_at(a, r.node)]) == MOST_TICKETS_EACH:
@@ -113,7 +119,13 @@ def do_send(a: ArenaState, r: Request) -> u64:
     store(a.tickets, at + TICKET_NODE, r.node)
     store(a.tickets, at + TICKET_GENERATION, low(a.links[r.node]))
     store(a.tickets, at + TICKET_BYTES, bytes_within(a, r.node, r.n_bytes))
-    store(a.tickets, at + TICKET_SENT, r.now_ms)
+    if r.ring_node:
+        store(r.ring, r.refs_at, r.ticket_index)
+        store(r.ring, r.refs_at + 1, r.serial)
+        store(a.tickets, at + TICKET_SENT, low(a.links[r.ring_node]))
+        r.life_ms = OF_RING | r.ring_node
+    else:
+        store(a.tickets, at + TICKET_SENT, r.now_ms)
     sender: u64 = low(a.slots[slot_at(a.slot) + SLOT_STATE]) << 32 | r.group << 16 | a.slot
     store(a.tickets, at + TICKET_SENDER, sender)
     store(a.tickets, at + TICKET_CLAIMS, r.n_claims)
@@ -167,7 +179,7 @@ def age_of(a: ArenaState, index: u64, time: u64) -> u64:
 def is_expired(a: ArenaState, index: u64) -> cython.bint:
     """Whether a ticket has lived as long as it may. Most have no limit, and need no clock."""
     life: u64 = a.tickets[ticket_at(index) + TICKET_LIFE]
-    return life != 0 and life < TIED and age_of(a, index, clock_ms()) >= life
+    return life != 0 and life < OF_RING and age_of(a, index, clock_ms()) >= life
 
 
 @cython.nogil
@@ -186,8 +198,8 @@ def count_claim(a: ArenaState, index: u64) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def do_claim(a: ArenaState, r: Request) -> u64:
-    """Claim a ticket: add an object for its buffer; sets `node`, `n_bytes` and `n_pages`."""
+def do_hold(a: ArenaState, r: Request) -> u64:
+    """Add an object for a ticket's buffer; sets `node`, `n_bytes` and `n_pages`. The ticket stays."""
     if not is_ticket(a, r.ticket_index, r.serial) or is_expired(a, r.ticket_index):
         return STALE
     at: u64 = ticket_at(r.ticket_index)
@@ -199,8 +211,18 @@ def do_claim(a: ArenaState, r: Request) -> u64:
         return NOT_LIVE
     r.n_pages = length(a, r.node)
     join_hold(a, r.node, r.n_bytes)
-    count_claim(a, r.ticket_index)
     return DONE
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def do_claim(a: ArenaState, r: Request) -> u64:
+    """Claim a ticket: `do_hold`, and count the claim."""
+    answer: u64 = do_hold(a, r)
+    if answer == DONE:
+        count_claim(a, r.ticket_index)
+    return answer
 
 
 @cython.nogil
@@ -246,11 +268,39 @@ def do_reap_tickets(a: ArenaState, r: Request) -> u64:
         if r.group:
             sender: u64 = a.tickets[ticket_at(index) + TICKET_SENDER]
             ends = sender >> 16 & 0xFFFF == r.group and has_left(a, sender)
-        if ends:
+        if ends and not is_of_ring(a.tickets[ticket_at(index) + TICKET_LIFE]):
             end_ticket(a, index)
             r.n_ended += 1
         index = next_ticket(a, index + 1)
     return DONE
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def count_of_rings(a: ArenaState) -> u64:
+    """How many tickets belong to messages of queues and topics."""
+    count: u64 = 0
+    index: u64 = 0
+    end: u64 = tickets_end(a)
+    while index < end:
+        at: u64 = ticket_at(index)
+        if a.tickets[at + TICKET_SERIAL] and is_of_ring(a.tickets[at + TICKET_LIFE]):
+            count += 1
+        index += 1
+    return count
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def is_ring(a: ArenaState, node: u64, generation: u64) -> cython.bint:
+    """Whether the ring of a ticket exists. If it is a round of a magazine, it ends here."""
+    return (
+        is_the_buffer(a, node, generation)
+        and take_out_of_magazines(a, node)
+        and is_the_buffer(a, node, generation)
+    )
 
 
 @cython.nogil
@@ -268,7 +318,10 @@ def expire_tickets(a: ArenaState) -> u64:
             # From now on. The time when it was sent stays, for those who look.
             life = age_of(a, index, time) + LIFE_AFTER_SENDER_MS
             store(a.tickets, at + TICKET_LIFE, life)
-        if life and life < TIED and age_of(a, index, time) >= life:
+        ends: cython.bint = life != 0 and life < OF_RING and age_of(a, index, time) >= life
+        if is_of_ring(life):
+            ends = not is_ring(a, life ^ OF_RING, a.tickets[at + TICKET_SENT])
+        if ends:
             end_ticket(a, index)
             count += 1
         index = next_ticket(a, index + 1)
@@ -282,6 +335,7 @@ def restamp_tickets(a: ArenaState, time: u64) -> cython.void:
     """Set times in the future to now: the clock restarts with the machine."""
     index: u64 = next_ticket(a, 0)
     while index < tickets_end(a):
-        if a.tickets[ticket_at(index) + TICKET_SENT] > time:
+        sent: u64 = a.tickets[ticket_at(index) + TICKET_SENT]
+        if sent > time and not is_of_ring(a.tickets[ticket_at(index) + TICKET_LIFE]):
             store(a.tickets, ticket_at(index) + TICKET_SENT, time)
         index = next_ticket(a, index + 1)

@@ -21,6 +21,7 @@ from pagebuddy.sharing.system.clock import clock_ms
 from pagebuddy.sharing.system.descriptors import look_again
 from pagebuddy.sharing.system.process import describe, pid_namespace
 from pagebuddy.sharing.words import (
+    A_BOOTS,
     A_BUSY,
     A_CHECKSUM,
     A_NAMESPACE_DEVICE,
@@ -348,6 +349,8 @@ def _check_namespace(a: Attached) -> None:
 def _renew(engine: Engine, a: Attached) -> None:
     """Prepare an arena that no process uses, perhaps after a crash or a restart of the machine."""
     _renew_lock(engine, a)
+    # Mutexes of rings are made again before they are used.
+    a.memory[A_BOOTS] += 1
     a.memory[A_POISONED] = 0
     # The last process may have died inside an operation: the first operation takes over.
     a.memory[A_BUSY] = 1 << 32 | OP_ATTACH

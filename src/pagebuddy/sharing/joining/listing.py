@@ -15,6 +15,8 @@ from pagebuddy.sharing.system.process import name_in
 from pagebuddy.sharing.words import (
     FIRST_WORD_SLOTS,
     FOR_BUFFERS,
+    FOR_QUEUES,
+    FOR_TOPICS,
     KEY_WORDS,
     OP_BUFFERS,
     OP_ENTRIES,
@@ -60,12 +62,13 @@ class BufferRow(Frozen):
     holders : tuple of int
         The slots of the processes that hold it, as in `ProcessRow.slot`.
     tickets : int
-        The number of its handles that were sent and not claimed yet.
+        The number of its handles that were sent and not claimed yet, and of messages of queues and
+        topics that have it.
     kept_at : float or None
         When it was kept under this key, in seconds since 1970 as of `time.time`; None if it is not kept.
     kind : str or None
-        What it is kept as: ``"buffer"``, found by ``arena[key]``, or ``"object"``, found by
-        ``arena.objects[key]``; None if it is not kept.
+        What it is kept as: ``"buffer"``, found by ``arena[key]``; ``"object"``, found by
+        ``arena.objects[key]``; ``"queue"`` or ``"topic"``. None if it is not kept.
     """
 
     __slots__ = (
@@ -221,6 +224,12 @@ def keys_of(a: Attached, namespace: int = FOR_BUFFERS) -> list[str]:
     """Return the keys of what is kept in a namespace, in alphabetical order."""
     wanted = NAMESPACES[namespace]
     return sorted(key for key, _, _, kind in _kept_of(a).values() if key and kind == wanted)
+
+
+def has_rings(a: Attached) -> bool:
+    """Whether the arena has a queue or a topic with a name."""
+    kinds = NAMESPACES[FOR_QUEUES], NAMESPACES[FOR_TOPICS]
+    return any(kind in kinds for _, _, _, kind in _kept_of(a).values())
 
 
 def processes_of(a: Attached) -> list[ProcessRow]:

@@ -40,11 +40,14 @@ if not cython.compiled:
         join_hold,
         take_out_of_magazines,
     )
+    from pagebuddy.sharing.holding.tickets import count_of_rings
     from pagebuddy.sharing.recording.recording import record_hold, record_resize
     from pagebuddy.sharing.recovery.takeover import next_buffer
     from pagebuddy.sharing.request import Request
     from pagebuddy.sharing.state import ArenaState, entry_at, holds_at, slot_at
+    from pagebuddy.sharing.system.sleepers import wake_sleepers
     from pagebuddy.sharing.words import (
+        A_KEEPS,
         A_TOUCHED,
         A_TRIMS,
         DONE,
@@ -54,6 +57,7 @@ if not cython.compiled:
         ENTRY_KEY,
         ENTRY_NODE,
         ENTRY_STATE,
+        EVERYBODY,
         F_ENTRY,
         KEY_WORDS,
         MISSING_DIRECTORY,
@@ -253,7 +257,11 @@ def do_keep(a: ArenaState, r: Request) -> u64:
     if not take_out_of_magazines(a, r.node):
         return NOT_LIVE
     r.missing = MISSING_DIRECTORY
-    return keep(a, r.node, bytes_within(a, r.node, r.n_bytes), r.key, r.now_ms, r.replace)
+    n_bytes: u64 = bytes_within(a, r.node, r.n_bytes)
+    answer: u64 = keep(a, r.node, n_bytes, r.key, r.now_ms, r.replace)
+    if answer == DONE:
+        wake_sleepers(a.base, A_KEEPS, EVERYBODY)
+    return answer
 
 
 @cython.nogil
@@ -341,7 +349,7 @@ def do_resize(a: ArenaState, r: Request) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def do_measure(a: ArenaState, r: Request) -> u64:
-    """Count everything: free pages, the longest free run, buffers, kept buffers, tickets.
+    """Count everything: free pages, the longest free run, buffers, kept buffers, unclaimed tickets.
 
     The rows are the numbers of free blocks, by order.
     """
@@ -357,6 +365,8 @@ def do_measure(a: ArenaState, r: Request) -> u64:
         r.n_kept += holds(a, node, 0)
         r.n_tickets += tickets_in(a.holds[holds_at(a, node)])
         node = next_buffer(a, node)
+    # Those of rings wait for nobody to claim them.
+    r.n_tickets -= count_of_rings(a)
     r.n_rows = 0
     while r.n_rows <= a.top:
         r.rows[r.n_rows] = a.words[H_COUNTS + r.n_rows]

@@ -4,10 +4,11 @@ from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
     from pagebuddy.core.granules import has_bits
-    from pagebuddy.core.words import N_HEADS, u64
+    from pagebuddy.core.words import N_HEADS, store, u64
     from pagebuddy.sharing.holding.holds import end_hold, is_held_by_me_alone
     from pagebuddy.sharing.holding.magazine import draw, make_room
     from pagebuddy.sharing.holding.reaping import begin_slot, end_slot, reap
+    from pagebuddy.sharing.holding.references import do_end_refs, do_hold_refs, do_send_refs
     from pagebuddy.sharing.holding.shared_slot import take_own_slot_if_possible
     from pagebuddy.sharing.holding.tickets import (
         do_claim,
@@ -41,9 +42,12 @@ if not cython.compiled:
     from pagebuddy.sharing.request import Request
     from pagebuddy.sharing.state import ArenaState
     from pagebuddy.sharing.system.deferred import defer
+    from pagebuddy.sharing.system.lock import mutex_made_again
     from pagebuddy.sharing.words import (
+        A_BOOTS,
         A_TOUCHED,
         DONE,
+        LOCK_MUTEX,
         NO_PAGES,
         OP_ALLOC,
         OP_ATTACH,
@@ -51,23 +55,30 @@ if not cython.compiled:
         OP_CLAIM,
         OP_DETACH,
         OP_DROP,
+        OP_END_REFS,
         OP_ENTRIES,
         OP_FIND,
         OP_FORGET,
+        OP_HOLD_REFS,
         OP_JOIN,
         OP_KEEP,
         OP_LOOK_UP,
         OP_MEASURE,
+        OP_OPEN_RING,
         OP_REAP,
         OP_REAP_TICKETS,
         OP_RECORD,
         OP_REPAIR,
         OP_RESIZE,
         OP_SEND,
+        OP_SEND_REFS,
         OP_TAKE_FREE,
         OP_UNKEEP,
         OP_VERIFY,
         OP_WITHDRAW,
+        R_BOOT,
+        R_BUSY,
+        UNLOCKABLE,
     )
 
 
@@ -105,6 +116,23 @@ def do_repair(a: ArenaState, r: Request) -> u64:
         r.missing = a.fault_node
         return answer_without_pages(a)
     take_over(a, high, True)
+    return DONE
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def do_open_ring(a: ArenaState, r: Request) -> u64:
+    """Make a ring's mutex if it is new, or if all processes ended since the last one was made.
+
+    Until `R_BOOT` is stored, nobody but the process in this operation uses the ring.
+    """
+    boot: u64 = a.base[A_BOOTS] + 1
+    if r.ring[R_BOOT] != boot:
+        if a.lock_kind == LOCK_MUTEX and not mutex_made_again(r.ring):
+            return UNLOCKABLE
+        store(r.ring, R_BUSY, 1)
+        store(r.ring, R_BOOT, boot)
     return DONE
 
 
@@ -160,6 +188,14 @@ def dispatch(a: ArenaState, r: Request, operation: u64) -> u64:
         return do_withdraw(a, r)
     elif operation == OP_REAP_TICKETS:
         return do_reap_tickets(a, r)
+    elif operation == OP_SEND_REFS:
+        return do_send_refs(a, r)
+    elif operation == OP_HOLD_REFS:
+        return do_hold_refs(a, r)
+    elif operation == OP_END_REFS:
+        return do_end_refs(a, r)
+    elif operation == OP_OPEN_RING:
+        return do_open_ring(a, r)
     elif operation == OP_RECORD:
         return do_record(a, r)
     elif operation == OP_REPAIR:

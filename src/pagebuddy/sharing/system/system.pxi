@@ -316,6 +316,10 @@ cdef inline u64 *words_from_at(u64 *words, u64 index) noexcept nogil:
     return words + index
 
 
+cdef inline bint mutex_made_again(u64 *words) noexcept nogil:
+    return mutex_made(mutex_of(words), 1) == 0
+
+
 cdef inline bint lease_is_gone(ArenaState a, u64 slot) noexcept nogil:
     return not lease_is_taken(a.fd, slot)
 

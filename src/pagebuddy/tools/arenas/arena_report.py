@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
@@ -13,6 +13,8 @@ from pagebuddy.arena.stats import ArenaStats
 from pagebuddy.sharing.joining.listing import ProcessRow
 from pagebuddy.sharing.joining.unclaimed_handles import Sender, senders_of
 from pagebuddy.tools.arenas.arena_layout import layout_of
+from pagebuddy.tools.arenas.ring_tables import ring_tables
+from pagebuddy.tools.arenas.rings import RingRow, rings_of
 from pagebuddy.tools.arenas.snapshot import Snapshot
 from pagebuddy.tools.pictures.free_by_order import FreeByOrder
 from pagebuddy.tools.terminal.tables import add_figures, add_names, in_rows, listing, name_cell
@@ -29,9 +31,14 @@ _SENDERS = 3
 
 
 class ArenaReport:
-    """Used and free memory, the attached processes and what they hold, and free blocks by order."""
+    """Used and free memory, the attached processes, queues and topics, and free blocks by order.
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    Rates of messages are those since an earlier look at the rings, or since they were made.
+    """
+
+    def __init__(self, snapshot: Snapshot, before: Sequence[RingRow] = ()) -> None:
+        self.rings = rings_of(snapshot)
+        self.before = before
         self.name = snapshot.name
         self.stats = snapshot.stats()
         self.processes = snapshot.processes()
@@ -50,6 +57,8 @@ class ArenaReport:
             parts += _lines(listed) if width < _TABLE_FITS else [_table(listed)]
             if left_out := len(self.processes) - n_processes:
                 parts.append(Text(f"and {left_out} more"))
+        if self.rings:
+            parts += [Text(), *ring_tables(self.rings, width, self.before)]
         return Group(*parts, Text(), FreeByOrder(self.layout, most=most))
 
 

@@ -30,11 +30,11 @@ def keys_command(
         bool, typer.Option("--json", help="Print a list as JSON, with one object per key.")
     ] = False,
 ) -> None:
-    """List the keys of an arena's kept buffers and objects.
+    """List the keys of buffers, objects, queues and topics.
 
     For each key: the size of its buffer, the time since it was kept under this key, and the
-    processes that hold it now; with --json also its offset. If there are objects, also the kind of
-    each. Reads the arena without attaching or locking.
+    processes that hold it now; with --json also its offset. If not all are buffers, also the kind
+    of each. Reads the arena without attaching or locking.
 
     \b
       pagebuddy keys frames

@@ -14,6 +14,8 @@ from rich.text import Text
 from pagebuddy.arena.stats import ArenaStats
 from pagebuddy.errors import ArenaNotFound, CorruptMetadata
 from pagebuddy.tools.arenas.lookup import Foreign, named_arenas, told
+from pagebuddy.tools.arenas.ring_tables import ring_tables
+from pagebuddy.tools.arenas.rings import RingRow, by_kind, rings_of
 from pagebuddy.tools.arenas.snapshot import Snapshot
 from pagebuddy.tools.terminal.refusal import WRONG_INSIDE, broken, plain_refusals
 from pagebuddy.tools.terminal.tables import add_figures, add_names, listing, name_cell
@@ -42,7 +44,8 @@ def ls_command(
     Named arenas are files in /dev/shm. They are read without attaching or locking, so other
     processes are not disturbed. For each arena: its size; the memory that is used; the largest
     free run; the number of attached processes; and how many of these are dead. `pagebuddy reap
-    NAME` frees the buffers of dead processes.
+    NAME` frees the buffers of dead processes. Then its queues and topics, if it has any; `pagebuddy
+    stat NAME` prints more about them.
 
     \b
       pagebuddy ls
@@ -51,6 +54,7 @@ def ls_command(
     Exit code: 0 on success; 1 if an arena is damaged, or if none matches a PATTERN.
     """
     found: list[tuple[str, ArenaStats | str]] = []
+    rings: dict[str, list[RingRow]] = {}
     figures: list[dict[str, object]] = []
     unreadable = 0
     unmatched = list(dict.fromkeys(patterns or ()))
@@ -66,7 +70,10 @@ def ls_command(
             try:
                 with Snapshot(path) as snapshot:
                     found.append((name, snapshot.stats()))
-                    figures.append(snapshot.as_dict())
+                    rows = rings_of(snapshot)
+                    figures.append(snapshot.as_dict() | by_kind(rows))
+                    if rows:
+                        rings[name] = rows
             except CorruptMetadata as error:
                 found.append((name, broken(error)))
                 figures.append({"name": name, "path": path, "error": broken(error)})
@@ -77,6 +84,7 @@ def ls_command(
         typer.echo(json.dumps(figures, indent=2))
     elif found:
         _print(found)
+        _print_rings(rings)
     if unreadable:
         files = counted(unreadable, "file")
         told_files = f"{files} in /dev/shm cannot be read (permission denied)"
@@ -108,6 +116,14 @@ def _print(found: list[tuple[str, ArenaStats | str]]) -> None:
                     f"\n{shown(name)} is damaged: {shown(stats)}; run: pagebuddy check {shown(name)}"
                 )
             )
+
+
+def _print_rings(rings: dict[str, list[RingRow]]) -> None:
+    console = Console(highlight=False)
+    for name, rows in rings.items():
+        console.print(Text(f"\nqueues and topics of {shown(name)}", style="bold"))
+        for part in ring_tables(rows, console.width, subscriptions=False):
+            console.print(part)
 
 
 def _print_narrow(found: list[tuple[str, ArenaStats | str]], console: Console) -> None:

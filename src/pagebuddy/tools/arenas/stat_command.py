@@ -16,6 +16,7 @@ from rich.live import Live
 from pagebuddy.errors import ArenaNotFound
 from pagebuddy.tools.arenas.arena_report import ArenaReport, Watched, in_a_line
 from pagebuddy.tools.arenas.lookup import Name, path_of
+from pagebuddy.tools.arenas.rings import by_kind
 from pagebuddy.tools.arenas.snapshot import Snapshot
 from pagebuddy.tools.terminal.refusal import plain_refusals
 from pagebuddy.tools.terminal.units import shown
@@ -40,10 +41,13 @@ def stat_command(
         typer.Option("--json", help="Print the figures as JSON; with --watch one object per line."),
     ] = False,
 ) -> None:
-    """Show the used and free memory of an arena, and its processes.
+    """Show an arena's memory, processes, queues and topics.
 
-    Reads the arena without attaching or locking, so other processes are not disturbed. A process
-    marked "forked" shares its slot with processes that were forked from it.
+    Of each queue and topic: the messages that wait and their bytes; how many were put in a second,
+    since it was made or with --watch since the last look; what processes wait for; and how many
+    messages the subscribers of a topic missed. Reads the arena without attaching or locking, so
+    other processes are not disturbed. A process marked "forked" shares its slot with processes that
+    were forked from it.
 
     \b
       pagebuddy stat frames
@@ -80,21 +84,24 @@ def _watch(path: str, every: float, as_json: bool) -> None:
             typer.echo(f"{time.strftime('%H:%M:%S')}  {in_a_line(report.stats)}")
 
 
-def _look(path: str) -> tuple[ArenaReport, dict[str, object]]:
+def _look(path: str, before: ArenaReport | None = None) -> tuple[ArenaReport, dict[str, object]]:
     """Read the figures: a report for a terminal, and a dict for JSON."""
     with Snapshot(path) as snapshot:
-        report = ArenaReport(snapshot)
+        report = ArenaReport(snapshot, before.rings if before else ())
         attached = [row.as_dict() for row in report.processes]
-        return report, snapshot.as_dict() | {"attached": attached}
+        figures = snapshot.as_dict() | {"attached": attached}
+        return report, figures | by_kind(report.rings, report.before)
 
 
 def _looks(path: str, every: float) -> Iterator[tuple[ArenaReport, dict[str, object]]]:
     """Yield figures until the arena is removed. The first time, raises if it is missing."""
-    yield _look(path)
+    report, figures = _look(path)
+    yield report, figures
     try:
         while True:
             sys.stdout.flush()
             time.sleep(every)
-            yield _look(path)
+            report, figures = _look(path, report)
+            yield report, figures
     except ArenaNotFound:
         typer.echo(f"{shown(path)} was removed", err=True)

@@ -40,6 +40,7 @@ def main(method):
     context = multiprocessing.get_context(method)
     arena = pb.Arena("32 MiB")
     queue, done = arena.queue(), arena.queue()
+    before = arena.stats().used
     consumers = [context.Process(target=consume, args=(queue, done)) for _ in range(2)]
     producers = [context.Process(target=produce, args=(arena, queue, first)) for first in (0, EACH)]
     for process in consumers + producers:
@@ -53,7 +54,7 @@ def main(method):
         assert process.exitcode == 0
     gc.collect()
     arena.reap()
-    assert (arena.stats().used, arena.stats().tickets) == (0, 0)
+    assert (arena.stats().used, arena.stats().tickets) == (before, 0), list(arena.buffers())
 
 
 if __name__ == "__main__":
