@@ -38,8 +38,6 @@ def machinery(engine, monkeypatch):
     monkeypatch.setattr(loops, "ENGINE", module)
     monkeypatch.setattr(loops, "_SLICE", 60)
     yield
-    for thread in ours():
-        thread.join(10)
     assert ours() == []
 
 
