@@ -305,6 +305,20 @@ def test_a_system_without_the_call_looks_at_the_queues(queue, monkeypatch):
     assert asyncio.run(main()) == list(range(5))
 
 
+@pytest.mark.parametrize("name", ["pagebuddy._compiled", "pagebuddy.buffers.uncompiled"])
+@pytest.mark.parametrize("has_call", [True, False])
+def test_a_futex_that_changed_before_the_wait_ends_it(monkeypatch, name, has_call):
+    """Otherwise this would wait for hours."""
+    wait_for_any = pytest.importorskip(name).wait_for_any
+    if not has_call:
+        monkeypatch.setattr(futex, "_WAITV", 100_000)
+    words = memoryview(bytearray(16)).cast("Q")
+    addresses = [futex.address_of_futex(words, index) for index in (0, 1)]
+    for seen in ([1, 0], [0, 1]):
+        wait_for_any(addresses, seen, 10_000_000, 1)
+    wait_for_any(addresses[:1], [1], 10_000_000, 1)
+
+
 @pytest.mark.soak
 @pytest.mark.alone
 def test_idle_waiting_uses_no_cpu(arena, looking):

@@ -140,8 +140,8 @@ def test_an_exception_in_get_of_an_empty_queue_leaves_nothing(arena, engine, eff
 class Interrupts:
     """Raises `Struck` at signals that come all the time, while it is armed.
 
-    Callbacks of the garbage collector are put aside meanwhile. Hypothesis has one, and what is raised in it
-    reaches nobody: pytest keeps it for a warning, and with it the frames and their arrays.
+    Callbacks of the garbage collector are put aside meanwhile. Hypothesis has one, and what is raised
+    in it reaches nobody: pytest keeps it for a warning, and with it the frames and their arrays.
     """
 
     def __init__(self):
