@@ -38,3 +38,9 @@ def used():
         return arena.stats().used, sum(row.tickets for row in arena.buffers())
 
     return count
+
+
+@pytest.fixture
+def topic(arena):
+    """Return a topic of the arena."""
+    return arena.topic("frames")
