@@ -674,6 +674,27 @@ def test_a_process_forked_by_a_task_has_a_loop_of_its_own(arena):
         assert asyncio.run(main()) == (True, 0)
 
 
+def test_a_loop_that_does_not_run_passes_the_wake_on(queue):
+    """Of two loops that wait, the first is woken, and its coroutines take nothing."""
+    resting = asyncio.new_event_loop()
+    task = resting.create_task(queue.aget())
+    resting.run_until_complete(waiting(1))
+
+    async def main():
+        awaited = asyncio.create_task(queue.aget())
+        await waiting(1)
+        await until(lambda: all(each._asleep for each in loops._watchers.values()))
+        await in_thread(queue.put, "hello")
+        # Longer than it takes, and shorter than the thread sleeps if nobody wakes it.
+        return await asyncio.wait_for(awaited, 30)
+
+    assert asyncio.run(main()) == "hello"
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        resting.run_until_complete(task)
+    resting.close()
+
+
 def test_a_loop_that_a_fork_copied_goes_on_waiting(arena):
     with arena.queue() as queue, arena.queue() as answers:
         loop = asyncio.new_event_loop()

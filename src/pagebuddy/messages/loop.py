@@ -97,8 +97,11 @@ class _Group:
         self.is_unused |= is_tick
         return is_tick and was_unused
 
-    def look(self, is_tick: bool) -> list[asyncio.Future[None]]:
-        """Read the futex before the thread waits for it; return the futures that are due."""
+    def look(self, is_tick: bool, is_running: bool) -> list[asyncio.Future[None]]:
+        """Read the futex before the thread waits for it; return the futures that are due.
+
+        While the loop is not running, its coroutines take nothing, and others must be woken as well.
+        """
         channel, which = self.channel, self.which
         if is_tick:
             # Those that were woken may never come.
@@ -114,9 +117,11 @@ class _Group:
             if not wait.due(wait.seen != self.seen, self.n_woken, is_tick):
                 break
             del self.waits[0]
-            wait.is_woken = True
-            self.n_woken += 1
+            wait.is_woken = is_running
+            self.n_woken += is_running
             due.append(wait.future)
+        if due and not is_running and which == R_PUTS:
+            channel.wake_next()
         return due
 
 
@@ -244,13 +249,17 @@ class _Watcher:
     def _futexes(self, is_tick: bool) -> tuple[list[int], list[int], bool] | None:
         """Wake who is due; return futexes, their values, and whether anybody was. None: end."""
         addresses, seen = [self._address], [self._word[0]]
+        loop = self._loop()
+        is_running = loop is not None and loop.is_running()
+        # The thread keeps no loop alive.
+        del loop
         with self._lock:
             due = []
             for key, group in list(self._groups.items()):
                 if group.is_over(is_tick):
                     del self._groups[key]
                 else:
-                    due += group.look(is_tick)
+                    due += group.look(is_tick, is_running)
             if not self._resolve(due) or self._is_closed or not self._groups:
                 return None
             self._asleep = set(self._groups)
