@@ -683,7 +683,8 @@ def test_a_loop_that_does_not_run_passes_the_wake_on(queue):
     async def main():
         awaited = asyncio.create_task(queue.aget())
         await waiting(1)
-        await until(lambda: all(each._asleep for each in loops._watchers.values()))
+        both = [loops._watchers[each] for each in (resting, asyncio.get_running_loop())]
+        await until(lambda: all(each._asleep for each in both))
         await in_thread(queue.put, "hello")
         # Longer than it takes, and shorter than the thread sleeps if nobody wakes it.
         return await asyncio.wait_for(awaited, 30)
