@@ -164,6 +164,8 @@ include "messages/subscriptions.py"
 include "messages/changes.py"
 include "messages/waiting.py"
 include "messages/transfers.py"
+include "messages/sending.py"
+include "messages/receiving.py"
 include "messages/channel.py"
 
 

@@ -1,6 +1,6 @@
 """Copies between Python objects and a ring, in C."""
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.string cimport memcpy
 
 
@@ -16,3 +16,8 @@ cdef inline unsigned char *start_of_bytes(object body) noexcept:
 cdef inline object bytes_in_region(Ring r, u64 at, u64 n):
     """A copy of bytes of the region."""
     return PyBytes_FromStringAndSize(<char *> r.region + at, n)
+
+
+cdef inline u64 crc_of_bytes(object data) except? 0:
+    """The CRC-32 of a bytes object."""
+    return checksum_of(start_of_bytes(data), PyBytes_GET_SIZE(data))

@@ -5,17 +5,26 @@ if it is destroyed, the message is given up, or given back to the ring.
 """
 
 from typing import Any
-from zlib import crc32
 
 from pagebuddy.core import stand_in as cython
-from pagebuddy.errors import OutOfTickets, StaleHandle
+from pagebuddy.errors import StaleHandle
 
 if not cython.compiled:
+    from zlib import crc32 as crc_of_bytes
+
     from pagebuddy.buffers.attachment import Attachment
-    from pagebuddy.buffers.pages import filled, new_pages, node_of_pages
+    from pagebuddy.buffers.bodies.packing import packed_items, packed_scalar
     from pagebuddy.core.words import bytes_of, u64, words_of
     from pagebuddy.messages.cells import Message
+    from pagebuddy.messages.receiving import (
+        bytes_in_region,
+        held_pages,
+        opened_message,
+        receive_ready,
+        take_next,
+    )
     from pagebuddy.messages.ring import Ring, cell_at
+    from pagebuddy.messages.sending import put_body, put_plain
     from pagebuddy.messages.transfers import (
         change,
         damaged_ring,
@@ -24,9 +33,7 @@ if not cython.compiled:
         give_room,
         looked_up,
         new_message,
-        request_for,
         request_of,
-        request_of_refs,
         settle_message,
     )
     from pagebuddy.messages.waiting import RingFutexes, wake_ring
@@ -36,55 +43,36 @@ if not cython.compiled:
     from pagebuddy.sharing.words import (
         C_NUMBER,
         C_STATE,
-        CLOSED,
         DONE,
         EVERYBODY,
-        NO_TICKETS,
+        LEAST_UNYIELDING,
         NOTHING_READY,
         OP_END_REFS,
-        OP_HOLD_REFS,
-        OP_REAP,
         OP_SEND,
-        OP_SEND_REFS,
-        QUEUE,
         R_CLOSED,
         R_DONES,
         R_GETS,
         R_HEAD,
         R_PENDING,
-        R_PUTS,
         R_READY,
         R_TAIL,
         READING,
-        REF_ROW,
         RING_BURY,
         RING_CLOSE,
-        RING_COMMIT,
         RING_COUNT,
         RING_EVICT,
         RING_FIND_DEAD,
         RING_LEAVE,
         RING_MISSED,
         RING_PASS,
-        RING_PUT,
         RING_READ,
-        RING_RESERVE,
         RING_SUBSCRIBE,
-        RING_TAKE,
         RING_TASK_DONE,
         ROW_NEXT,
         ROW_WORDS,
         STALE,
         TIED,
     )
-
-    def start_of_bytes(body: bytes) -> memoryview:
-        """Return the bytes for `Message.source`."""
-        return memoryview(body)
-
-    def bytes_in_region(r: Ring, at: int, n: int) -> bytes:
-        """Return a copy of bytes of the region."""
-        return bytes(r.region[at : at + n])
 
 
 @cython.no_gc
@@ -129,6 +117,7 @@ class Channel(RingFutexes):
         r.region_owner = r.words_owner.cast("B")[r.region_at * 8 :]
         r.region = bytes_of(r.region_owner)
         r.spin_ns = spin_ns
+        r.n_unyielding, r.n_unyielding_next = 0, LEAST_UNYIELDING
 
     def buffer(self) -> Any:
         """The ring's buffer."""
@@ -159,70 +148,24 @@ class Channel(RingFutexes):
 
         Raises what making tickets raises; then nothing was put.
         """
-        pages, shown = body.pages, body.shown
-        r: Ring = self.ring
-        a: Attachment = r.attachment
-        m: Message = new_message(r)
-        m.source_owner = data
-        m.source = start_of_bytes(data)
-        m.n_bytes = len(data)
-        m.n_refs = len(pages)
-        m.crc = crc32(data)
-        if m.n_bytes + 16 * m.n_refs > r.n_bytes:
-            raise ValueError(
-                f"the message has {m.n_refs} buffers, and so {m.n_bytes + 16 * m.n_refs} bytes in the "
-                f"queue, which has room for {r.n_bytes}; send fewer, or make the queue with nbytes="
-            )
-        if m.n_refs == 0:
-            answer: u64 = change(r, m, RING_PUT)
-        else:
-            request: Request = request_for(r, m.n_refs)
-            i: u64 = 0
-            for held, n in zip(pages, shown, strict=True):
-                request.rows[i] = node_of_pages(a, held)
-                request.rows[i + 1] = n
-                i += REF_ROW
-            answer = change(r, m, RING_RESERVE)
-            if answer == DONE:
-                try:
-                    request.refs_at = m.refs_at
-                    try:
-                        a.perform(request, OP_SEND_REFS)
-                    except OutOfTickets:
-                        a.perform(Request(), OP_REAP)
-                        a.perform(request, OP_SEND_REFS)
-                    answer = change(r, m, RING_COMMIT)
-                    r.spare = request
-                except BaseException as error:
-                    # A traceback would keep it.
-                    if m.owned:
-                        settle_message(m)
-                    if not isinstance(error, OutOfTickets) or peek(r.words, R_PENDING) == 0:
-                        raise
-                    # Messages that wait here have some.
-                    answer = NO_TICKETS
-        if answer == DONE:
-            # No signal is handled in between.
-            body.handed()
-            wake_ring(r, R_PUTS, 1 if r.kind == QUEUE else EVERYBODY)
-            if r.kind != QUEUE:
-                # Another publisher may wait to evict it.
-                wake_ring(r, R_GETS, EVERYBODY)
-        return answer
+        return put_body(self.ring, data, body)
 
     def send(self, arena: Any, thing: Any, pack: Any, most: int) -> Any:
         """Serialize an object and put it: None if that was done, else its body, bytes, and the answer.
 
         `pack` is called for what is not short and plain: see `parcel.packed_message`.
         """
-        if not cython.compiled:
-            from pagebuddy.buffers.bodies.packing import packed_items
-        body = packed_items(self.ring.attachment, thing, False)
+        r: Ring = self.ring
+        data = packed_scalar(thing)
+        # If there is no room, it is packed again, because somebody has to keep it.
+        if data is not None and len(data) <= most and put_plain(r, data) == DONE:
+            return None
+        body = packed_items(r.attachment, thing, False)
         if body is None or len(body.data) > most:
             body, data = pack(arena, thing, most, False, body)
         else:
             data = body.data
-        answer: u64 = self.put(data, body)
+        answer: u64 = put_body(r, data, body)
         return None if answer == DONE else (body, data, answer)
 
     def evict(self) -> bool:
@@ -238,20 +181,12 @@ class Channel(RingFutexes):
 
     def take(self) -> Any:
         """Take the next message; None if there is none, False if the ring is closed and empty."""
-        r: Ring = self.ring
-        m: Message = new_message(r)
-        answer: u64 = change(r, m, RING_TAKE)
-        if answer == DONE:
-            if r.words[R_READY]:
-                # Whoever sleeps beside it would not be woken for that one.
-                wake_ring(r, R_PUTS, 1)
-            return m
-        return False if answer == CLOSED else None
+        return take_next(self.ring)
 
     def receive(self, unpack: Any) -> Any:
         """Take and open the next message; None if none is ready."""
-        message = self.take()
-        return self.opened(message, unpack) if message else None
+        message = take_next(self.ring)
+        return opened_message(message, unpack) if message else None
 
     def opened(self, message: Any, unpack: Any) -> Any:
         """Return a message whose `received` is its object now.
@@ -259,71 +194,17 @@ class Channel(RingFutexes):
         End it if unpacking fails, and give it back if that is interrupted. `unpack` is called as
         `parcel.unpacked_message`.
         """
-        try:
-            try:
-                self.open(message, unpack)
-            except Exception:
-                # It would fail again: that is how this message is delivered.
-                self.finish(message)
-                raise
-        except BaseException:
-            # A traceback would keep it.
-            self.settle(message)
-            raise
-        return message
+        return opened_message(message, unpack)
 
-    def open(self, message: Any, unpack: Any) -> None:
-        """Unpack a message's object. Raises what that raises; the message is not settled then."""
-        m: Message = message
-        data = self.data_of(m)
-        if m.n_refs == 0:
-            m.thing = self.ring.attachment.unpacked(data, [])
-        else:
-            pages = self.pages_of(m)
-            m.thing = unpack(self.ring.attachment, data, pages)
+    def receive_more(self, messages: Any, most: int, unpack: Any) -> None:
+        """Take and open messages that are ready, until the list has so many."""
+        receive_ready(self.ring, messages, most, unpack)
 
     def join(self, first: Any, others: Any) -> Any:
         """Return the first of several opened messages, whose `all_received` are all objects now."""
         m: Message = first
         m.others = others
         return m
-
-    def data_of(self, message: Any) -> bytes:
-        """Return the bytes of a message. Raises `CorruptMetadata`."""
-        m: Message = message
-        data = bytes_in_region(self.ring, m.bytes_at, m.n_bytes)
-        if crc32(data) != m.crc:
-            raise damaged_ring(f"message {m.number} has not the checksum that it was put with")
-        return data
-
-    def pages_of(self, message: Any) -> list[Any]:
-        """Hold the buffers of a message: return what keeps them. Raises `CorruptMetadata`."""
-        m: Message = message
-        if m.n_refs == 0:
-            return []
-        try:
-            return self.held(request_of_refs(self.ring, m))
-        except StaleHandle:
-            detail = f"message {m.number} names a ticket that is none of it"
-            raise damaged_ring(detail) from None
-
-    @cython.cfunc
-    def held(self, request: Request) -> list[Any]:
-        """Hold the buffers of references."""
-        a: Attachment = self.ring.attachment
-        pages: list[Any] = []
-        try:
-            a.perform(request, OP_HOLD_REFS)
-        finally:
-            i: u64 = 0
-            while i < request.n_ended:
-                node: u64 = request.rows[REF_ROW * i]
-                n: u64 = request.rows[REF_ROW * i + 2]
-                asked: u64 = request.rows[REF_ROW * i + 1]
-                pages.append(filled(a, new_pages(a, n), node, n, asked))
-                i += 1
-        self.ring.spare = request
-        return pages
 
     def finish(self, message: Any) -> None:
         """End a message that was received."""
@@ -473,8 +354,8 @@ class Channel(RingFutexes):
                 continue
             data = bytes_in_region(r, m.bytes_at, m.n_bytes)
             try:
-                pages = self.held(request_of(r, m, m.refs, 0)) if m.n_refs else []
-                if crc32(data) == m.crc:
+                pages = held_pages(r, request_of(r, m, m.refs, 0)) if m.n_refs else []
+                if crc_of_bytes(data) == m.crc:
                     return m.number, data, pages
             except StaleHandle:
                 pages = None

@@ -562,7 +562,6 @@ class ArenaQueue:
         if timeout is not None:
             failures.seconds(timeout)
         first: Any = None
-        message: Any = None
         messages: list[Any] = []
         try:
             first = channel.receive(unpacked_message)
@@ -571,19 +570,12 @@ class ArenaQueue:
                 if first is None:
                     raise Empty(self._empty(True, timeout))
                 channel.opened(first, unpacked_message)
-            while len(messages) < most - 1 and (message := channel.take()):
-                messages.append(message)
-                try:
-                    channel.open(message, unpacked_message)
-                except Exception:
-                    # The next call raises it.
-                    channel.settle(messages.pop())
-                    break
+            channel.receive_more(messages, most - 1, unpacked_message)
             # Nothing may come between this attribute and the return, not even an assignment.
             return channel.join(first, messages).all_received  # type: ignore[no-any-return]
         except BaseException:
             # A traceback would keep them.
-            for each in (first, message, *messages):
+            for each in (first, *messages):
                 if each:
                     channel.settle(each)
             raise

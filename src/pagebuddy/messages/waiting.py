@@ -11,7 +11,9 @@ if not cython.compiled:
     from pagebuddy.sharing.words import (
         EVERYBODY,
         LEAST_SPIN_NS,
+        LONG_YIELD_NS,
         MOST_SPIN_NS,
+        MOST_UNYIELDING,
         QUEUE,
         R_CLOSED,
         R_DONES,
@@ -26,6 +28,9 @@ if not cython.compiled:
         return 0
 
     def relax() -> None:
+        """Do nothing."""
+
+    def yield_processor() -> None:
         """Do nothing."""
 
 
@@ -59,13 +64,39 @@ def has_come(r: Ring, number: u64) -> cython.bint:
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def yield_briefly(r: Ring) -> cython.bint:
+    """Yield the processor; False if that took long.
+
+    Another program that computes has it then, for milliseconds. So the next waits do not yield, twice as
+    many each time.
+    """
+    before: u64 = clock_ns()
+    yield_processor()
+    if clock_ns() - before < LONG_YIELD_NS:
+        return True
+    if r.n_unyielding_next < MOST_UNYIELDING:
+        r.n_unyielding_next *= 2
+    r.n_unyielding = r.n_unyielding_next
+    return False
+
+
+@cython.nogil
+@cython.exceptval(check=False)
 @cython.cfunc
 def spin_for_message(r: Ring, number: u64) -> cython.bint:
-    """Look for a message for a short time: it takes less than to be woken, if one comes soon."""
+    """Look for a message for a short time: it takes less than to be woken, if one comes soon.
+
+    Whoever is to put it may wait for this very processor, so it is yielded in between.
+    """
     if r.spin_ns == 0:
         return has_come(r, number)
     end: u64 = clock_ns() + r.spin_ns
     count: u64 = 0
+    yields: cython.bint = r.n_unyielding == 0
+    if not yields:
+        r.n_unyielding -= 1
     while True:
         if has_come(r, number):
             # It was worth it: look for longer the next time.
@@ -74,8 +105,11 @@ def spin_for_message(r: Ring, number: u64) -> cython.bint:
             return True
         relax()
         count += 1
-        if count & 15 == 0 and clock_ns() >= end:
-            break
+        if count & 15 == 0:
+            if yields:
+                yields = yield_briefly(r)
+            if clock_ns() >= end:
+                break
     if r.spin_ns > LEAST_SPIN_NS:
         r.spin_ns -= r.spin_ns >> 3
     return False

@@ -290,9 +290,15 @@ if not cython.compiled:
     RING_MISSED = 18
 
     EVERYBODY = 0x7FFF_FFFF
+    # How often a process looks whether a lock is free before it sleeps.
+    LOCK_SPINS = 128
     # How long a waiter looks for a message before it sleeps: between these, as it turns out to help.
     MOST_SPIN_NS = 50_000
     LEAST_SPIN_NS = 2_000
+    # It yields the processor meanwhile. If a yield takes longer, so many waits do not yield.
+    LONG_YIELD_NS = 50_000
+    LEAST_UNYIELDING = 1 << 7
+    MOST_UNYIELDING = 1 << 16
 
     # Faults of arenas, besides the engine's; `failures.py` has their names.
     F_ORPHAN = 32

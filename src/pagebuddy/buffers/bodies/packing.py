@@ -64,6 +64,7 @@ if not cython.compiled:
     )
     from pagebuddy.buffers.bodies.writing import (
         Writer,
+        finished,
         put8,
         put32,
         put64,
@@ -141,6 +142,20 @@ def packed_items(a: Attachment, thing: Any, readonly: cython.bint) -> Any:
     if p.copies is not None:
         copy_in(p)
     return p.body
+
+
+@cython.cfunc
+def packed_scalar(thing: Any) -> Any:
+    """Return the bytes of a body of one short object without parts; None for any other."""
+    kind = type(thing)
+    if (kind is str or kind is bytes) and len(thing) >= WORTH_COMPARING:
+        return None
+    w: Writer = Writer()
+    put8(w, BODY_ITEMS)
+    put8(w, 0)
+    put8(w, NO_CONTAINER)
+    put8(w, 1)
+    return finished(w, 0) if put_scalar(w, thing) else None
 
 
 @cython.cfunc

@@ -74,6 +74,17 @@ def add_handles(rows: Any, r: Reader) -> cython.void:
 
 
 @cython.cfunc
+def unpacked_alone(a: Attachment, data: Any) -> Any:
+    """Return the object of a body that has no pages. Raises what `Attachment.unpacked` raises."""
+    r: Reader = Reader(data)
+    kind: u64 = get_number(r, 1)
+    if kind == BODY_PICKLE:
+        return a.unpacked(data, [])
+    back(r, 1)
+    return unpacked_body(a, r, (), None, False)
+
+
+@cython.cfunc
 def unpacked_body(a: Attachment, r: Reader, pages: Any, others: Any, readonly: cython.bint) -> Any:
     """Return the object of a body, at whose start the reader is.
 
@@ -129,10 +140,15 @@ def unpacked_items(a: Attachment, r: Reader, pages: Any, readonly: cython.bint) 
     """Return the object that was packed by its items."""
     container: u64 = get_number(r, 1)
     n: u64 = get_number(r, 1)
-    keys: list[Any] = []
-    things: list[Any] = []
     if container > IN_DICT or (container == NO_CONTAINER and n != 1):
         raise contradiction(bytes_in(r))
+    if container == NO_CONTAINER:
+        thing = item_of(a, r, pages, readonly, ())
+        if bytes_left(r):
+            raise contradiction(bytes_in(r))
+        return thing
+    keys: list[Any] = []
+    things: list[Any] = []
     try:
         for _ in range(n):
             if container == IN_DICT:
@@ -140,8 +156,6 @@ def unpacked_items(a: Attachment, r: Reader, pages: Any, readonly: cython.bint) 
             things.append(item_of(a, r, pages, readonly, things))
         if bytes_left(r):
             raise contradiction(bytes_in(r))
-        if container == NO_CONTAINER:
-            return things[0]
         if container == IN_TUPLE:
             return tuple(things)
         if container == IN_LIST:

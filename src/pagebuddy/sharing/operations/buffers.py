@@ -45,6 +45,7 @@ if not cython.compiled:
     from pagebuddy.sharing.recovery.takeover import next_buffer
     from pagebuddy.sharing.request import Request
     from pagebuddy.sharing.state import ArenaState, entry_at, holds_at, slot_at
+    from pagebuddy.sharing.system.atomic import fence
     from pagebuddy.sharing.system.sleepers import wake_sleepers
     from pagebuddy.sharing.words import (
         A_KEEPS,
@@ -260,6 +261,7 @@ def do_keep(a: ArenaState, r: Request) -> u64:
     n_bytes: u64 = bytes_within(a, r.node, r.n_bytes)
     answer: u64 = keep(a, r.node, n_bytes, r.key, r.now_ms, r.replace)
     if answer == DONE:
+        fence()
         wake_sleepers(a.base, A_KEEPS, EVERYBODY)
     return answer
 

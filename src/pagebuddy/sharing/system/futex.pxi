@@ -7,6 +7,7 @@ cdef extern from *:
     """
     #if defined(__linux__)
       #include <linux/futex.h>
+      #include <sched.h>
       #include <sys/syscall.h>
       /* The lower half of a word, which the system compares. */
       #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
@@ -15,6 +16,7 @@ cdef extern from *:
         #define PB_LOWER 0
       #endif
       static unsigned *pb_futex(pb_u64 *words, pb_u64 index) { return (unsigned *)(words + index) + PB_LOWER; }
+      static inline void pb_yield(void) { sched_yield(); }
       static void pb_futex_wait(pb_u64 *words, pb_u64 index, pb_u64 seen, pb_u64 milliseconds) {
           struct timespec time;
           time.tv_sec = (time_t)(milliseconds / 1000);
@@ -72,6 +74,7 @@ cdef extern from *:
         static void pb_pause_ms(void) { usleep(1000); }
       #endif
       static void pb_futex_wait(pb_u64 *words, pb_u64 index, pb_u64 seen, pb_u64 milliseconds) { pb_pause_ms(); }
+      static void pb_yield(void) {}
       static void pb_futex_wake(pb_u64 *words, pb_u64 index, int most) {}
       static pb_u64 pb_clock_ns(void) { return 0; }
       static pb_u64 pb_address(pb_u64 *words, pb_u64 index) { return 0; }
@@ -80,16 +83,11 @@ cdef extern from *:
       static void pb_wait_for_any(pb_waiter *waiters, unsigned n, pb_u64 milliseconds, pb_u64 pause) {
           pb_pause_ms(); }
     #endif
-    #if defined(__x86_64__) || defined(__i386__)
-      static inline void pb_relax(void) { __builtin_ia32_pause(); }
-    #else
-      static inline void pb_relax(void) {}
-    #endif
     """
     void futex_wait "pb_futex_wait"(u64 *words, u64 index, u64 seen, u64 milliseconds) nogil
     void futex_wake "pb_futex_wake"(u64 *words, u64 index, int most) nogil
     u64 clock_ns "pb_clock_ns"() nogil
-    void relax "pb_relax"() nogil
+    void yield_processor "pb_yield"() nogil
     u64 address_of_futex "pb_address"(u64 *words, u64 index) nogil
     void wake_at_address "pb_wake_at"(u64 address) nogil
     ctypedef struct waiter "pb_waiter":

@@ -45,7 +45,6 @@ def wake_anyway(words: cython.p_ulonglong, which: u64, most: u64) -> cython.void
 @cython.exceptval(check=False)
 @cython.cfunc
 def wake_sleepers(words: cython.p_ulonglong, which: u64, most: u64) -> cython.void:
-    """Wake so many of those who sleep, if there are any, after a store that they wait for."""
-    fence()
+    """Wake so many of those who sleep, if any, after a store that they wait for and a fence."""
     if peek(words, which + 1) and swap(words, which + 1, 1, 0):
         wake_anyway(words, which, most)

@@ -98,8 +98,18 @@ cdef extern from *:
       #endif
           return pb_answer(failed); }
 
+      #if defined(__x86_64__)
+        static inline void pb_relax(void) { __builtin_ia32_pause(); }
+      #else
+        static inline void pb_relax(void) {}
+      #endif
       static inline pb_u64 pb_mutex_take(pb_u64 *words, pb_u64 milliseconds) {
           pb_u64 answer = pb_answer(pthread_mutex_trylock(pb_mutex(words)));
+          int i;
+          /* Whoever has it needs it for less time than a sleep takes. */
+          for (i = 0; answer == PB_LOCKED && milliseconds && i < PB_LOCK_SPINS; i++) {
+              if (i & 7) pb_relax();
+              else answer = pb_answer(pthread_mutex_trylock(pb_mutex(words))); }
           return answer == PB_LOCKED && milliseconds ? pb_wait(pb_mutex(words), milliseconds) : answer; }
 
       static inline void pb_mutex_give(pb_u64 *words) { pthread_mutex_unlock(pb_mutex(words)); }
@@ -248,6 +258,7 @@ cdef extern from *:
           if (n_bytes) munmap(address, n_bytes);
           if (fd >= 0) close(fd); }
     #else
+      static void pb_relax(void) {}
       static pb_u64 pb_mutex_kind(void) { return 0; }
       static int pb_mutex_make(void *mutex, int shared) { return ENOSYS; }
       static pb_u64 pb_mutex_take(pb_u64 *words, pb_u64 milliseconds) { return PB_UNLOCKABLE; }
@@ -282,6 +293,7 @@ cdef extern from *:
     u64 mutex_kind "pb_mutex_kind"() nogil
     int mutex_made "pb_mutex_make"(void *mutex, int shared) nogil
     void *mutex_of "pb_mutex"(u64 *words) nogil
+    void relax "pb_relax"() nogil
     u64 mutex_take "pb_mutex_take"(u64 *words, u64 milliseconds) nogil
     void mutex_give "pb_mutex_give"(u64 *words) nogil
     void mutex_mend "pb_mutex_mend"(u64 *words) nogil
