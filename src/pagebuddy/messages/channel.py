@@ -7,27 +7,23 @@ if it is destroyed, the message is given up, or given back to the ring.
 from typing import Any
 
 from pagebuddy.core import stand_in as cython
-from pagebuddy.errors import StaleHandle
 
 if not cython.compiled:
-    from zlib import crc32 as crc_of_bytes
-
     from pagebuddy.buffers.attachment import Attachment
     from pagebuddy.buffers.bodies.packing import packed_items, packed_scalar
     from pagebuddy.core.words import bytes_of, u64, words_of
     from pagebuddy.messages.cells import Message
     from pagebuddy.messages.receiving import (
-        bytes_in_region,
-        held_pages,
         opened_message,
+        read_of,
         receive_ready,
         take_next,
+        unpacked_of,
     )
-    from pagebuddy.messages.ring import Ring, cell_at
+    from pagebuddy.messages.ring import Ring
     from pagebuddy.messages.sending import put_body, put_plain
     from pagebuddy.messages.transfers import (
         change,
-        damaged_ring,
         drop_ring,
         finish_received,
         give_room,
@@ -41,12 +37,9 @@ if not cython.compiled:
     from pagebuddy.sharing.system.atomic import peek
     from pagebuddy.sharing.system.clock import clock_ms
     from pagebuddy.sharing.words import (
-        C_NUMBER,
-        C_STATE,
         DONE,
         EVERYBODY,
         LEAST_UNYIELDING,
-        NOTHING_READY,
         OP_END_REFS,
         OP_SEND,
         R_CLOSED,
@@ -65,7 +58,6 @@ if not cython.compiled:
         RING_LEAVE,
         RING_MISSED,
         RING_PASS,
-        RING_READ,
         RING_SUBSCRIBE,
         RING_TASK_DONE,
         ROW_NEXT,
@@ -288,6 +280,7 @@ class Channel(RingFutexes):
             return None
         # The ring must not end before its place does.
         m.source_owner = self
+        give_room(m, 8)
         m.owned = READING
         return m
 
@@ -313,20 +306,21 @@ class Channel(RingFutexes):
         """Return the object of a subscription's next message, and go on behind it.
 
         `unpack` is called as `parcel.unpacked_message`; `refuse`, if there is no message, with what
-        `read` answers: it raises. Compiled, no exception can come between the passing and the return.
+        `read_of` answers: it raises. Compiled, no exception can come between the passing and the return.
         """
         with subscription._reading:
             if subscription._is_read:
                 # In a signal handler, or in what unpickles a message.
                 raise RuntimeError("this thread already reads this subscription; let it finish")
             place: Message = subscription._place
-            found = self.read(place.row) if place is not None and place.owned else True
-            if found.__class__ is not tuple:
+            found = read_of(self.ring, place) if place is not None and place.owned else True
+            if type(found) is not Message:
                 return refuse(found)
-            number, data, pages = found
+            m: Message = found
+            number: u64 = m.number
             subscription._is_read = True
             try:
-                thing = unpack(self.ring.attachment, data, pages, subscription._readonly)
+                thing = unpacked_of(m, unpack, subscription._readonly)
             except Exception:
                 # It would fail again: that is how this message is delivered.
                 self.passed(place, number)
@@ -335,37 +329,6 @@ class Channel(RingFutexes):
                 subscription._is_read = False
             self.passed(place, number)
             return thing
-
-    def read(self, row: u64) -> Any:
-        """Return the next message of a subscription: its number, bytes and pages; then call `passed`.
-
-        None if there is none, False if the topic was unlinked and read, True if the row is another's.
-        """
-        r: Ring = self.ring
-        m: Message = new_message(r)
-        m.row = row
-        give_room(m, 8)
-        while True:
-            answer: u64 = change(r, m, RING_READ)
-            if answer != DONE:
-                return None if answer == NOTHING_READY else answer == STALE
-            if 2 * m.n_refs > m.n_room:
-                give_room(m, m.n_refs)
-                continue
-            data = bytes_in_region(r, m.bytes_at, m.n_bytes)
-            try:
-                pages = held_pages(r, request_of(r, m, m.refs, 0)) if m.n_refs else []
-                if crc_of_bytes(data) == m.crc:
-                    return m.number, data, pages
-            except StaleHandle:
-                pages = None
-            at: u64 = cell_at(r, m.number)
-            # Otherwise it was evicted meanwhile.
-            if peek(r.words, at + C_STATE) == m.state and peek(r.words, at + C_NUMBER) == m.number:
-                raise damaged_ring(
-                    f"message {m.number} has not the "
-                    f"{'buffers' if pages is None else 'checksum'} that it was put with"
-                )
 
     def passed(self, place: Any, number: u64) -> None:
         """Let a subscription go on behind a message that it received."""

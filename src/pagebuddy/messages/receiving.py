@@ -13,25 +13,33 @@ if not cython.compiled:
     from pagebuddy.buffers.pages import filled, new_pages
     from pagebuddy.core.words import u64
     from pagebuddy.messages.cells import Message
-    from pagebuddy.messages.ring import Ring
+    from pagebuddy.messages.ring import Ring, cell_at
     from pagebuddy.messages.transfers import (
         change,
         damaged_ring,
         finish_received,
+        give_room,
         new_message,
+        request_of,
         request_of_refs,
         settle_message,
     )
     from pagebuddy.messages.waiting import wake_ring
     from pagebuddy.sharing.request import Request
+    from pagebuddy.sharing.system.atomic import peek
     from pagebuddy.sharing.words import (
+        C_NUMBER,
+        C_STATE,
         CLOSED,
         DONE,
+        NOTHING_READY,
         OP_HOLD_REFS,
         R_PUTS,
         R_READY,
         REF_ROW,
+        RING_READ,
         RING_TAKE,
+        STALE,
     )
 
     def bytes_in_region(r: Ring, at: int, n: int) -> bytes:
@@ -83,7 +91,7 @@ def unpack_into(m: Message, unpack: Any) -> cython.void:
     if m.n_refs:
         m.thing = unpack(r.attachment, data, pages_of_message(r, m))
     else:
-        m.thing = unpacked_alone(r.attachment, data)
+        m.thing = unpacked_alone(r.attachment, data, False)
 
 
 @cython.cfunc
@@ -131,3 +139,46 @@ def held_pages(r: Ring, request: Request) -> Any:
             i += 1
     r.spare = request
     return pages
+
+
+@cython.cfunc
+def read_of(r: Ring, place: Message) -> Any:
+    """Return the next message of a subscription, with its bytes and pages; then `Channel.passed`.
+
+    None if there is none, False if the topic was unlinked and read, True if the row is another's.
+    """
+    m: Message = new_message(r)
+    m.row = place.row
+    m.refs_owner, m.refs, m.n_room = place.refs_owner, place.refs, place.n_room
+    while True:
+        answer: u64 = change(r, m, RING_READ)
+        if answer != DONE:
+            return None if answer == NOTHING_READY else answer == STALE
+        if 2 * m.n_refs > m.n_room:
+            give_room(m, m.n_refs)
+            continue
+        m.thing = bytes_in_region(r, m.bytes_at, m.n_bytes)
+        try:
+            m.others = held_pages(r, request_of(r, m, m.refs, 0)) if m.n_refs else None
+            is_whole: cython.bint = crc_of_bytes(m.thing) == m.crc
+            if is_whole:
+                return m
+        except StaleHandle:
+            is_whole = True
+        at: u64 = cell_at(r, m.number)
+        # Otherwise it was evicted meanwhile.
+        if peek(r.words, at + C_STATE) == m.state and peek(r.words, at + C_NUMBER) == m.number:
+            raise damaged_ring(
+                f"message {m.number} has not the "
+                f"{'buffers' if is_whole else 'checksum'} that it was put with"
+            )
+
+
+@cython.cfunc
+def unpacked_of(m: Message, unpack: Any, readonly: cython.bint) -> Any:
+    """Return the object of a message of a subscription, which refers to nothing then."""
+    data, pages = m.thing, m.others
+    m.thing = m.others = None
+    if pages is None:
+        return unpacked_alone(m.ring.attachment, data, readonly)
+    return unpack(m.ring.attachment, data, pages, readonly)

@@ -156,8 +156,10 @@ class ArenaTopic:
         """
         channel = self._opened()
         end = deadline(True, timeout)
-        body, data = packed_message(self._arena, obj, _most_inline(self._layout.limit))
-        answer = channel.put(data, body)
+        rest = channel.send(self._arena, obj, packed_message, _most_inline(self._layout.limit))
+        if rest is None:
+            return
+        body, data, answer = rest
         while answer not in (DONE, CLOSED):
             if not channel.evict():
                 seen = channel.announce(R_GETS)
@@ -372,10 +374,11 @@ class Subscription:
         >>> frames.get(timeout=1)
         'hello'
         """
-        end = deadline(block, timeout)
         channel = self._opened()
-        # None before the first sleep was announced.
+        end = deadline(block, timeout)
+        # None before a sleep was announced.
         seen = None
+        spins = end != 0.0
         while True:
             try:
                 return channel.read_next(self, unpacked_message, self._refuse)
@@ -383,8 +386,10 @@ class Subscription:
                 pass
             if seen is None:
                 number = channel.next_number(self._place)
-                if end != 0.0:
-                    channel.spin(number)
+                if spins:
+                    spins = False
+                    if channel.spin(number):
+                        continue
                 if number < channel.range_of_numbers()[1]:
                     # A dead process may be writing it.
                     channel.end_what_the_dead_own()

@@ -74,14 +74,14 @@ def add_handles(rows: Any, r: Reader) -> cython.void:
 
 
 @cython.cfunc
-def unpacked_alone(a: Attachment, data: Any) -> Any:
+def unpacked_alone(a: Attachment, data: Any, readonly: cython.bint) -> Any:
     """Return the object of a body that has no pages. Raises what `Attachment.unpacked` raises."""
     r: Reader = Reader(data)
     kind: u64 = get_number(r, 1)
     if kind == BODY_PICKLE:
-        return a.unpacked(data, [])
+        return a.unpacked(data, [], readonly)
     back(r, 1)
-    return unpacked_body(a, r, (), None, False)
+    return unpacked_body(a, r, (), None, readonly)
 
 
 @cython.cfunc
