@@ -1,10 +1,11 @@
 """Measure queues and topics beside what else there is; print a table.
 
     python -m benchmarks.messages
-    python -m benchmarks.messages --rounds 15 --json out/messages.json
+    python -m benchmarks.messages --rounds 15 --into docs/benchmarks.md
 
-Each round measures every row once, one after the other; the table shows medians, and ratios of medians.
-Everything runs between processes that were forked from this one. What is not installed has no row.
+Each round measures every row once, one after the other; the table shows medians, and medians of the
+ratios. Everything runs between processes that were forked from this one. What is not installed has no
+row.
 
 awake     the receiver looks for the message when it comes; asleep: it has slept for some milliseconds
 in place  the array lies in the arena already; copied in: it is copied there first
@@ -14,12 +15,11 @@ bare ring a ring of 64-bit numbers in C with two futexes (`futex_ring.c`): no li
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from multiprocessing import get_context
@@ -27,9 +27,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
 
 from benchmarks.machine import described
-from pagebuddy import Arena
+from benchmarks.report import WIDTH, around_table, save, show, write_into
+from pagebuddy import COMPILED, Arena
+from pagebuddy.tools.bench.figures import RATIO, Row, figures
 
 FORK = get_context("fork")
 SIZES = {"4 KiB": 4 << 10, "64 KiB": 64 << 10, "1 MiB": 1 << 20}
@@ -42,7 +45,7 @@ SHORTER = 20
 IDLE_S = 1.0
 PAUSE_S = 0.003
 
-Figures = dict[str, float]
+Measured = dict[str, float]
 
 
 @contextmanager
@@ -169,7 +172,7 @@ def round_trips() -> Iterator[tuple[str, float]]:
         ends: tuple[Any, ...]
         for how, array in (("in place", shared), ("copied in", private)):
             ends = there.put, there.get, back.put, back.get
-            yield from told(f"arena.queue {how}", size, trips(*ends, array))
+            yield from told(f"queue, {how}", size, trips(*ends, array))
         ours, others = FORK.Pipe()
         ends = ours.send, others.recv, others.send, ours.recv
         yield from told("Pipe", size, trips(*ends, private))
@@ -196,27 +199,35 @@ def _trips_of_torch(private: Any) -> tuple[float, float]:
 
 
 def published() -> Iterator[tuple[str, float]]:
-    """Microseconds of a publication that every subscriber reads."""
+    """Microseconds of a publication: of the publisher alone, and until every subscriber has read it."""
     for n in (1, 3, 8):
         for what in ("short", "64 KiB in place"):
-            arena = Arena("64 MiB")
-            topic = arena.topic("frames", history=64, policy="block")
-            begin = FORK.Barrier(n + 1)
+            yield f"publish µs: {what}, to {n}", published_once(n, what, "drop")[1]
+            yield f"publish µs: {what}, read by {n}", published_once(n, what, "block")[0]
 
-            def read(topic: Any = topic, begin: Any = begin) -> None:
-                with topic.subscribe() as messages:
-                    begin.wait()
-                    for _ in range(N_PUBLISHED):
-                        messages.get()
 
-            thing = 7 if what == "short" else arena.zeros(64 << 10, "u1")
-            with running(*[read] * n):
-                begin.wait()
-                start = time.perf_counter()
-                for _ in range(N_PUBLISHED):
-                    topic.publish(thing)
-            seconds = time.perf_counter() - start
-            yield f"publish µs, {what}: to {n}", seconds / N_PUBLISHED * 1e6
+def published_once(n: int, what: str, policy: str) -> tuple[float, float]:
+    """The time of a publication to so many subscribers, and the publisher's processor time."""
+    arena = Arena("64 MiB")
+    topic = arena.topic("frames", history=64, policy=policy)
+    begin = FORK.Barrier(n + 1)
+
+    def read() -> None:
+        with topic.subscribe() as messages:
+            begin.wait()
+            for message in messages:
+                if message is None:
+                    return
+
+    thing = 7 if what == "short" else arena.zeros(64 << 10, "u1")
+    with running(*[read] * n):
+        begin.wait()
+        start, used = time.perf_counter(), time.process_time()
+        for _ in range(N_PUBLISHED):
+            topic.publish(thing)
+        used = time.process_time() - used
+        topic.publish(None)
+    return (time.perf_counter() - start) / N_PUBLISHED * 1e6, used / N_PUBLISHED * 1e6
 
 
 def idle() -> Iterator[tuple[str, float]]:
@@ -261,51 +272,87 @@ def bare_ring() -> Iterator[tuple[str, float]]:
             yield f"bare ring {name}", float(value)
 
 
-def once() -> Figures:
+def once() -> Measured:
     """Measure every row once."""
-    figures: Figures = {}
+    measured: Measured = {}
     for part in (bare_ring, rates, round_trips, published, idle):
-        figures.update(part())
-    return figures
+        measured.update(part())
+    return measured
 
 
+# What a name starts with: the section and the unit of its row, and by what its value is multiplied.
+SECTIONS = {
+    "bare ring messages/s ": ("A bare ring in C, without Python: the lower bound", "1000/s", 1e-3),
+    "bare ring round trip µs ": ("A bare ring in C, without Python: the lower bound", "µs", 1.0),
+    "messages/s ": ("Short messages", "1000/s", 1e-3),
+    "round trip µs ": ("An array to another process, and a number back", "µs", 1.0),
+    "publish µs: ": ("Publishing: the publisher's processor time; until all have read", "µs", 1.0),
+    "idle ms/s: ": ("Processor time of a process that waits, in a second", "ms", 1.0),
+}
+# Ratios: the row that each follows, and what its value is divided by.
+ONE_TO_ONE = "messages/s one to one: arena.queue"
 RATIOS = {
-    "one to one: arena.queue over Queue": (
-        "messages/s one to one: arena.queue",
-        "messages/s one to one: Queue",
+    ONE_TO_ONE: ("over Queue", "messages/s one to one: Queue", 5.0, True),
+    "publish µs: short, to 8": ("over to 1", "publish µs: short, to 1", 2.0, False),
+    "publish µs: 64 KiB in place, to 8": (
+        "over to 1",
+        "publish µs: 64 KiB in place, to 1",
+        2.0,
+        False,
     ),
-    "4 KiB, awake: Pipe over arena.queue in place": (
-        "round trip µs 4 KiB, awake: Pipe",
-        "round trip µs 4 KiB, awake: arena.queue in place",
-    ),
-    "publish short: to 8 over to 1": ("publish µs, short: to 8", "publish µs, short: to 1"),
+}
+GOALS = {
+    ONE_TO_ONE: (1500.0, True),
+    **{f"round trip µs {size}, awake: queue, in place": (8.0, False) for size in SIZES},
+    **{f"round trip µs {size}, asleep: queue, in place": (60.0, False) for size in SIZES},
 }
 
 
+def rows(names: Iterable[str]) -> Iterator[Row]:
+    """The rows of what was measured."""
+    for name in names:
+        prefix = next(each for each in SECTIONS if name.startswith(each))
+        section, unit, scale = SECTIONS[prefix]
+        reach, at_least = GOALS.get(name, (None, False))
+        yield Row(
+            section, name.removeprefix(prefix), unit, (name,), (), scale, reach, at_least=at_least
+        )
+        if name in RATIOS:
+            title, other, reach, at_least = RATIOS[name]
+            yield Row(
+                section, f"  {title}", RATIO, (name,), (other,), 1.0, reach, at_least=at_least
+            )
+
+
 def main() -> None:
-    """Measure, print, and write JSON if asked."""
+    """Measure, print, and write what is asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.messages", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="default: 7")
     parser.add_argument("--json", type=Path, metavar="PATH", help="also write the figures there")
+    parser.add_argument(
+        "--into",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="also write the table into these Markdown pages, such as docs/benchmarks.md",
+    )
     parser.add_argument("--short", action="store_true", help="only see that it runs")
     asked = parser.parse_args()
+    for page in asked.into:
+        around_table(page, "messages")
     if asked.short:
         for name in ("N_MESSAGES", "N_TRIPS", "N_TRIPS_ASLEEP", "N_PUBLISHED"):
             globals()[name] //= SHORTER
+    facts = {**described(), "compiled": COMPILED}
     rounds = [once() for _ in range(asked.rounds)]
-    medians = {name: statistics.median(figures[name] for figures in rounds) for name in rounds[0]}
-    print(*described().items(), sep="\n")
-    print(f"{'median':>61}{'least':>12}{'most':>12}")
-    for name, median in medians.items():
-        found = [figures[name] for figures in rounds]
-        print(f"{name:<50}{median:>11,.2f}{min(found):>12,.2f}{max(found):>12,.2f}")
-    ratios = {name: medians[over] / medians[under] for name, (over, under) in RATIOS.items()}
-    for name, ratio in ratios.items():
-        print(f"{name:<50}{ratio:>11,.2f} times")
+    samples = {name: [each[name] for each in rounds] for name in rounds[0]}
+    table = figures(list(rows(samples)), samples)
+    show(table, facts, Console(width=WIDTH))
+    for page in asked.into:
+        write_into(page, table, facts, "messages")
     if asked.json:
-        asked.json.parent.mkdir(parents=True, exist_ok=True)
-        document = {"medians": medians, "ratios": ratios, "rounds": rounds}
-        asked.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        save(table, facts, asked.rounds, asked.json)
 
 
 if __name__ == "__main__":
