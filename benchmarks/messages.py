@@ -186,6 +186,13 @@ def round_trips() -> Iterator[tuple[str, float]]:
             yield from told("faster-fifo", size, trips(*ends, private))
         with suppress(ImportError):
             yield from told("torch's Queue", size, _trips_of_torch(private))
+        with suppress(ImportError):
+            theirs = import_module("benchmarks.iceoryx").trips
+            # One that looks all the time never sleeps.
+            busy, _ = theirs(FORK, n_bytes, N_TRIPS, 0.0, listens=False)
+            yield f"round trip µs {size}, awake: iceoryx2, busy", busy * 1e6
+            slept = tuple(theirs(FORK, n_bytes, N_TRIPS_ASLEEP, PAUSE_S, listens=True))
+            yield from told("iceoryx2's listener", size, slept)
 
 
 def _trips_of_torch(private: Any) -> tuple[float, float]:
