@@ -26,11 +26,6 @@ def few_objects(collected):
 
 
 @pytest.fixture
-def arena(Arena):
-    return Arena("4 MiB")
-
-
-@pytest.fixture
 def other(Arena):
     return Arena("1 MiB")
 
