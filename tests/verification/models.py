@@ -22,6 +22,13 @@ def check_damage(result, flaw, damage):
     assert result.trace
 
 
+def worlds_only_in(damage, worlds, configuration):
+    """The worlds in which flaws do damage, each once, without those that are searched completely."""
+    searched = {configuration(**bounds) for bounds, _ in worlds.values()}
+    found = dict.fromkeys(configuration(**bounds) for bounds, _ in damage.values())
+    return [world for world in found if world not in searched]
+
+
 def check_stopped(result):
     """Check that a search says that it did not visit all states."""
     assert not result.complete

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.verification.models import check_damage, check_sound, check_stopped, run
+from tests.verification.models import check_damage, check_sound, check_stopped, run, worlds_only_in
 from verification.ring_model import Configuration, Flaw, search
 
 ONE = {"puts": ("p",), "gets": (1,)}
@@ -159,9 +159,7 @@ def test_a_broken_rule_of_rings_does_damage(flaw):
     check_damage(search(Configuration(**bounds, flaw=flaw)), flaw, damage)
 
 
-@pytest.mark.parametrize(
-    "world", list(dict.fromkeys(Configuration(**bounds) for bounds, _ in DAMAGE.values()))
-)
+@pytest.mark.parametrize("world", worlds_only_in(DAMAGE, WORLDS, Configuration))
 def test_the_same_ring_is_sound_without_the_flaw(world, effort):
     result = search(world, max_states=effort.pick(800, 10_000, 50_000))
     assert result.violation is None, "\n".join(result.trace)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.verification.models import check_damage, check_sound, check_stopped, run
+from tests.verification.models import check_damage, check_sound, check_stopped, run, worlds_only_in
 from verification.sharing_model import Configuration, Flaw, search
 
 EVERY_DAY = {"procs": 2, "slots": 2, "deaths": 1}
@@ -155,9 +155,7 @@ def test_a_broken_rule_does_damage(flaw):
     check_damage(search(Configuration(**bounds, flaw=flaw)), flaw, damage)
 
 
-@pytest.mark.parametrize(
-    "world", list(dict.fromkeys(Configuration(**bounds) for bounds, _ in DAMAGE.values()))
-)
+@pytest.mark.parametrize("world", worlds_only_in(DAMAGE, WORLDS, Configuration))
 def test_the_same_world_is_sound_without_the_flaw(world, effort):
     result = search(world, max_states=effort.pick(4000, 20_000, 20_000))
     assert result.violation is None, "\n".join(result.trace)
