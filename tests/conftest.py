@@ -118,12 +118,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.write_line(f"effort: {EFFORT.level}; PAGEBUDDY_SEED={EFFORT.seed}")
 
 
-def pytest_collection_finish() -> None:
-    # Many tests collect garbage. The collector then skips the objects that exist by now.
-    gc.collect()
-    gc.freeze()
-
-
 def is_everyday(item: pytest.Item) -> bool:
     """Whether an everyday run has this test."""
     if item.get_closest_marker("soak"):
@@ -219,16 +213,12 @@ def left_behind(tmp_path: Path) -> Callable[[], dict[str, object]]:
     return count
 
 
-@pytest.fixture
-def collected() -> Iterator[None]:
-    """Let the collector skip the objects that exist before a test, which collects garbage many times.
+@pytest.fixture(autouse=True, scope="module")
+def skipped_by_the_collector() -> None:
+    """Let the garbage collector skip the objects that exist before the tests of a file.
 
-    A long run has millions of objects by then, and would need a minute for a thousand collections.
+    A long run has half a million of them, and many tests collect garbage at each step.
     """
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
     gc.collect()
     gc.freeze()
 

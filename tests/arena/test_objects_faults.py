@@ -218,7 +218,7 @@ def test_changed_bytes_are_noticed(arena, at):
 
 @pytest.mark.parametrize("opcodes", [False, True], ids=["line", "opcode"])
 @pytest.mark.parametrize("call", ["set", "replace", "get", "pop", "delete", "setdefault"])
-def test_an_exception_at_any_step_leaves_nothing(Arena, engine, effort, collected, call, opcodes):
+def test_an_exception_at_any_step_leaves_nothing(Arena, engine, effort, call, opcodes):
     arena = Arena("1 MiB")
     objects = arena.objects
     thing = [np.arange(500), np.zeros((5, 9)).T[::2], "text"]

@@ -108,7 +108,6 @@ def reachable(*roots):
     return list(found.values())
 
 
-@pytest.mark.usefixtures("collected")  # it collects garbage for each thing
 def test_no_copy_of_anything_that_can_be_reached_frees_or_closes_anything(Arena, name):
     arena = Arena.create(name, "1 MiB")
     array = arena.full(N, 7, dtype="u1")

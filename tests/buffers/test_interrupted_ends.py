@@ -11,11 +11,6 @@ import pytest
 from tests.exchange.strikes import Tracer, account, steps
 
 
-@pytest.fixture(autouse=True)
-def few_objects(collected):
-    """Each step collects garbage."""
-
-
 @pytest.fixture(params=["line", "opcode"])
 def opcodes(request):
     return request.param == "opcode"

@@ -19,11 +19,6 @@ from pagebuddy.exchange.dumping import pack
 from tests.exchange.strikes import account, is_end_of_with, left_out, steps, strike
 
 
-@pytest.fixture(autouse=True)
-def few_objects(collected):
-    """Each step collects garbage."""
-
-
 @pytest.fixture
 def arena(Arena):
     return Arena("4 MiB")

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import gc
-import os
-from contextlib import suppress
+from importlib import import_module
 
 import pytest
 
-from tests.sharing.conftest import Child
+from pagebuddy import engine as chosen
+from pagebuddy.messages import loop as loops
+from tests.messages.loops import ours
+from tests.sharing.conftest import start as begin  # noqa: F401 - a fixture
 
 
 @pytest.fixture
-def begin():
-    """Start a forked process that runs a part. Those that still run at the end are killed."""
-    children = []
+def arena(Arena):
+    """Return a small arena."""
+    return Arena("4 MiB")
 
-    def begin(part):
-        children.append(Child(part))
-        return children[-1]
 
-    yield begin
-    for child in children:
-        with suppress(ProcessLookupError):
-            if child.status is None:
-                child.kill()
-        for fd in child.pipes():
-            os.close(fd)
+@pytest.fixture
+def queue(arena):
+    """Return a queue of the arena without a name; it is closed afterwards."""
+    with arena.queue() as made:
+        yield made
 
 
 @pytest.fixture
@@ -44,3 +41,24 @@ def used():
 def topic(arena):
     """Return a topic of the arena."""
     return arena.topic("frames")
+
+
+@pytest.fixture
+def machinery(engine, monkeypatch):
+    """Let event loops wait with the engine under test, for what is noticed at once.
+
+    Their threads never look by themselves, so that a test in which a wake is lost does not end.
+    """
+    module = chosen.ENGINE
+    if engine == "uncompiled":
+        module = import_module("pagebuddy.buffers.uncompiled")
+    monkeypatch.setattr(loops, "ENGINE", module)
+    monkeypatch.setattr(loops, "_SLICE", 60)
+    yield
+    assert ours() == []
+
+
+@pytest.fixture
+def looking(machinery, monkeypatch):
+    """Let these threads look for what the dead left as often as they do for users."""
+    monkeypatch.setattr(loops, "_SLICE", 0.1)

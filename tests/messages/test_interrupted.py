@@ -20,16 +20,6 @@ from tests.exchange.strikes import PACKAGE, Struck, account, steps, strike
 FILES = [f"{PACKAGE}/messages/{name}.py" for name in ("queue", "parcel", "opening", "deadline")]
 
 
-@pytest.fixture(autouse=True)
-def few_objects(collected):
-    """Each step collects garbage."""
-
-
-@pytest.fixture
-def arena(Arena):
-    return Arena("4 MiB")
-
-
 @pytest.fixture
 def other(Arena):
     return Arena("1 MiB")

@@ -13,27 +13,13 @@ from pagebuddy import (
     OutOfPages,
     OutOfSlots,
 )
+from tests.messages.poison import Poisonous
 from tests.messages.topics import drained, ready
 
 
 @pytest.fixture
 def arena(Arena):
     return Arena("8 MiB")
-
-
-class Poisonous:
-    """Raises when it is unpickled, after an array was."""
-
-    def __init__(self, error=RuntimeError):
-        self.error = error
-
-    def __reduce__(self):
-        return refuse_after, (np.arange(1000), self.error)
-
-
-def refuse_after(array, error):
-    del array
-    raise error("cannot be unpickled")
 
 
 # -- publish and get ---------------------------------------------------------------------------------

@@ -45,9 +45,7 @@ def things(arena):
     return [1, [arena.zeros(3000), np.ones(700), "x" * 5000]]
 
 
-def test_an_exception_in_publish_publishes_all_or_nothing(
-    arena, engine, effort, opcodes, collected
-):
+def test_an_exception_in_publish_publishes_all_or_nothing(arena, engine, effort, opcodes):
     topic = arena.topic("frames", history=2)
     frames = topic.subscribe()
     nothing = account(arena)
@@ -65,7 +63,7 @@ def test_an_exception_in_publish_publishes_all_or_nothing(
     assert frames.missed == 0
 
 
-def test_an_exception_in_get_loses_no_message(arena, engine, effort, opcodes, collected):
+def test_an_exception_in_get_loses_no_message(arena, engine, effort, opcodes):
     topic = arena.topic("frames", history=4)
     frames = topic.subscribe()
     sent = things(arena)
@@ -92,9 +90,7 @@ def append_next(got, frames):
     got.append(frames.get())
 
 
-def test_an_exception_in_subscribe_leaves_no_subscription(
-    arena, engine, effort, opcodes, collected
-):
+def test_an_exception_in_subscribe_leaves_no_subscription(arena, engine, effort, opcodes):
     topic = arena.topic("frames", history=1, policy="block")
     for at in steps(effort, opcodes):
         reached = strike(topic.subscribe, at, engine, opcodes)

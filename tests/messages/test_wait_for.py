@@ -10,11 +10,6 @@ import pytest
 from pagebuddy import ArenaClosed
 
 
-@pytest.fixture
-def arena(Arena):
-    return Arena("4 MiB")
-
-
 def make(arena, kind):
     """Make something called "it"."""
     if kind == "buffer":

@@ -16,11 +16,6 @@ import pagebuddy
 from tests.exchange.strikes import Failed, Tracer, account, steps, strike
 
 
-@pytest.fixture(autouse=True)
-def few_objects(collected):
-    """Each step collects garbage."""
-
-
 @pytest.fixture
 def arena(Arena):
     return Arena("4 MiB")

@@ -43,7 +43,7 @@ def arena(engine, Arena):
     """An arena with buffers of many lengths, some freed, one cached, one kept, one with a ticket."""
     if engine == "uncompiled":
         pytest.skip("uncompiled every store is a crash point in other tests, and steps are many")
-    arena = Arena(256 * PAGE)
+    arena = Arena(256 * PAGE, slots=8)
     arena.held = [arena.alloc(n * PAGE) for n in (1, 3, 5, 2, 8, 1)]
     arena.held[1].keep("kept")
     arena.held[2].keep("other")

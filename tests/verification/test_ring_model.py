@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
+from tests.verification.models import check_damage, check_sound, check_stopped, run, worlds_only_in
 from verification.ring_model import Configuration, Flaw, search
 
 ONE = {"puts": ("p",), "gets": (1,)}
@@ -142,38 +140,26 @@ DAMAGE = {
 }
 
 
-def check_world(bounds, figures):
-    result = search(Configuration(**bounds))
-    assert result.violation is None, "\n".join(result.trace)
-    assert result.complete
-    assert (result.states, result.transitions) == figures
-
-
 @pytest.mark.parametrize("name", WORLDS)
 def test_the_protocol_of_rings_holds_in_every_state(name):
-    check_world(*WORLDS[name])
+    bounds, figures = WORLDS[name]
+    check_sound(search(Configuration(**bounds)), figures)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("name", LARGER_WORLDS)
 def test_the_protocol_of_rings_holds_in_larger_worlds(name):
-    check_world(*LARGER_WORLDS[name])
+    bounds, figures = LARGER_WORLDS[name]
+    check_sound(search(Configuration(**bounds)), figures)
 
 
 @pytest.mark.parametrize("flaw", Flaw, ids=lambda flaw: flaw.value)
 def test_a_broken_rule_of_rings_does_damage(flaw):
     bounds, damage = DAMAGE[flaw]
-    result = search(Configuration(**bounds, flaw=flaw))
-    assert result.violation is not None, (
-        f"no violation found although this rule is broken: {flaw.rule}"
-    )
-    assert damage in result.violation
-    assert result.trace
+    check_damage(search(Configuration(**bounds, flaw=flaw)), flaw, damage)
 
 
-@pytest.mark.parametrize(
-    "world", list(dict.fromkeys(Configuration(**bounds) for bounds, _ in DAMAGE.values()))
-)
+@pytest.mark.parametrize("world", worlds_only_in(DAMAGE, WORLDS, Configuration))
 def test_the_same_ring_is_sound_without_the_flaw(world, effort):
     result = search(world, max_states=effort.pick(800, 10_000, 50_000))
     assert result.violation is None, "\n".join(result.trace)
@@ -196,33 +182,22 @@ def test_bounds_that_make_no_ring_are_refused(bounds, message):
 
 
 def test_a_search_of_rings_that_is_stopped_says_so():
-    result = search(Configuration(), max_states=100)
-    assert not result.complete
-    assert result.violation is None
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "verification.ring_model", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    check_stopped(search(Configuration(), max_states=100))
 
 
 def test_the_command_searches_rings_and_tells_a_violation_by_its_status():
-    sound = run("--puts", "p", "--gets", "1", "--unlinks")
+    sound = run("ring_model --puts p --gets 1 --unlinks")
     assert sound.returncode == 0, sound.stderr
     assert "COMPLETE" in sound.stdout
     assert "puts p gets 1 cells 2" in sound.stdout
-    broken = run("--puts", "p", "--gets", "1", "--flaw", "busy_ignored")
+    broken = run("ring_model --puts p --gets 1 --flaw busy_ignored")
     assert broken.returncode == 1, broken.stderr
     assert "VIOLATION" in broken.stdout
     assert "P0 puts" in broken.stdout
 
 
 def test_the_command_refuses_rings_that_it_does_not_know():
-    refused = run("--flaw", "nothing")
+    refused = run("ring_model --flaw nothing")
     assert refused.returncode == 2
     assert "no_baton" in refused.stderr
-    assert "give 2 cells" in run("--puts", "L", "--cells", "1").stderr
+    assert "give 2 cells" in run("ring_model --puts L --cells 1").stderr

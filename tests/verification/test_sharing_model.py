@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
+from tests.verification.models import check_damage, check_sound, check_stopped, run, worlds_only_in
 from verification.sharing_model import Configuration, Flaw, search
 
 EVERY_DAY = {"procs": 2, "slots": 2, "deaths": 1}
@@ -148,26 +146,16 @@ DAMAGE = {
 @pytest.mark.parametrize("name", WORLDS)
 def test_the_protocol_holds_in_every_state(name):
     bounds, figures = WORLDS[name]
-    result = search(Configuration(**bounds))
-    assert result.violation is None, "\n".join(result.trace)
-    assert result.complete
-    assert (result.states, result.transitions) == figures
+    check_sound(search(Configuration(**bounds)), figures)
 
 
 @pytest.mark.parametrize("flaw", DAMAGE, ids=lambda flaw: flaw.value)
 def test_a_broken_rule_does_damage(flaw):
     bounds, damage = DAMAGE[flaw]
-    result = search(Configuration(**bounds, flaw=flaw))
-    assert result.violation is not None, (
-        f"no violation found although this rule is broken: {flaw.rule}"
-    )
-    assert damage in result.violation
-    assert result.trace
+    check_damage(search(Configuration(**bounds, flaw=flaw)), flaw, damage)
 
 
-@pytest.mark.parametrize(
-    "world", list(dict.fromkeys(Configuration(**bounds) for bounds, _ in DAMAGE.values()))
-)
+@pytest.mark.parametrize("world", worlds_only_in(DAMAGE, WORLDS, Configuration))
 def test_the_same_world_is_sound_without_the_flaw(world, effort):
     result = search(world, max_states=effort.pick(4000, 20_000, 20_000))
     assert result.violation is None, "\n".join(result.trace)
@@ -218,39 +206,28 @@ def test_bounds_that_make_no_world_are_refused(bounds, message):
 
 
 def test_a_search_that_is_stopped_says_so():
-    result = search(Configuration(), max_states=100)
-    assert not result.complete
-    assert result.violation is None
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "verification.sharing_model", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    check_stopped(search(Configuration(), max_states=100))
 
 
 def test_the_command_tells_a_violation_by_its_status_and_its_trace():
-    sound = run("--procs", "2", "--slots", "2", "--sends", "0", "--allocs", "1", "--deaths", "1")
+    sound = run("sharing_model --procs 2 --slots 2 --sends 0 --allocs 1 --deaths 1")
     assert sound.returncode == 0, sound.stderr
     assert "COMPLETE" in sound.stdout
-    broken = run("--procs", "1", "--born", "1", "--slots", "1", "--flaw", "drop_ignores_tickets")
+    broken = run("sharing_model --procs 1 --born 1 --slots 1 --flaw drop_ignores_tickets")
     assert broken.returncode == 1, broken.stderr
     assert "VIOLATION" in broken.stdout
     assert "P0 wants alloc" in broken.stdout
 
 
 def test_the_command_turns_operations_on():
-    bounds = ("--procs", "1", "--born", "1", "--slots", "1", "--allocs", "1", "--pages", "2")
-    broken = run(*bounds, "--resize", "--detach", "--flaw", "shrink_view_last")
+    bounds = "--procs 1 --born 1 --slots 1 --allocs 1 --pages 2"
+    broken = run(f"sharing_model {bounds} --resize --detach --flaw shrink_view_last")
     assert broken.returncode == 1, broken.stderr
     assert "resize detach" in " ".join(broken.stdout.split())
     assert "P0 wants shrink buffer 1 of 2 at page 0" in broken.stdout
 
 
 def test_the_command_refuses_what_it_does_not_know():
-    refused = run("--flaw", "nothing")
+    refused = run("sharing_model --flaw nothing")
     assert refused.returncode == 2
     assert "no_serial" in refused.stderr

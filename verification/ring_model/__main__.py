@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from dataclasses import fields
-from textwrap import wrap
 
+from verification import model_command
 from verification.ring_model.configuration import Configuration
 from verification.ring_model.flaws import Flaw
 from verification.ring_model.search import search
-from verification.sharing_model.search import MAX_STATES
 
 BOUNDS = {
     "cells": "cells of the ring",
@@ -36,12 +34,8 @@ DEFAULTS = {field.name: field.default for field in fields(Configuration)}
 
 def parser() -> argparse.ArgumentParser:
     """Return the argument parser; it has one option for each field of `Configuration`."""
-    options = argparse.ArgumentParser(
-        prog="python -m verification.ring_model",
-        description="Search every interleaving of the protocol of rings, with a kill before any store.",
-        epilog="Flaws, with the rule that each breaks:\n"
-        + "\n".join(f"  {flaw.value}: {flaw.rule}" for flaw in Flaw),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    options = model_command.new_parser(
+        "ring_model", "the protocol of rings", {flaw.value: flaw.rule for flaw in Flaw}
     )
     options.add_argument(
         "--puts",
@@ -63,11 +57,7 @@ def parser() -> argparse.ArgumentParser:
         options.add_argument(
             f"--{name}", type=int, default=default, help=f"{what}; default {default}"
         )
-    for name, what in SWITCHES.items():
-        options.add_argument(f"--{name}", action="store_true", help=what)
-    names = [flaw.value for flaw in Flaw]
-    options.add_argument("--flaw", choices=names, metavar="NAME", help="break a rule; see below")
-    options.add_argument("--max", type=int, default=MAX_STATES, help="stop after this many states")
+    model_command.add_switches(options, SWITCHES)
     return options
 
 
@@ -75,34 +65,23 @@ def main(arguments: list[str] | None = None) -> int:
     """Search and print the result. Return 1 if an invariant is violated, else 0."""
     options = parser()
     given = options.parse_args(arguments)
-    try:
-        configuration = Configuration(
+
+    def make() -> Configuration:
+        return Configuration(
             puts=tuple(given.puts),
             gets=tuple(given.gets),
             **{name: getattr(given, name) for name in (*BOUNDS, *SWITCHES)},
             flaw=Flaw(given.flaw) if given.flaw else None,
         )
-    except ValueError as error:
-        options.error(str(error))
-    start = time.monotonic()
-    result = search(configuration, given.max)
-    seconds = time.monotonic() - start
-    bounds = [f"{name} {getattr(configuration, name)}" for name in BOUNDS]
+
+    return model_command.run(options, given, make, search, world)
+
+
+def world(configuration: Configuration) -> list[str]:
+    """Return what the search is of, in words."""
     puts, gets = " ".join(configuration.puts), " ".join(map(str, configuration.gets))
-    switches = [name for name in SWITCHES if getattr(configuration, name)]
-    world = " ".join([f"puts {puts}", f"gets {gets}", *bounds, *switches])
-    if result.violation:
-        outcome = f"VIOLATION: {result.violation}"
-    elif result.complete:
-        outcome = "COMPLETE, no violation"
-    else:
-        outcome = "STOPPED, no violation so far"
-    print(f"{outcome} [{given.flaw or 'no flaw'}]")
-    print(*wrap(world), sep="\n")
-    print(f"{result.states} states, {result.transitions} transitions, {seconds:.1f} s")
-    for line in result.trace:
-        print("   ", line)
-    return 1 if result.violation else 0
+    rest = model_command.described(configuration, BOUNDS, SWITCHES)
+    return [f"puts {puts}", f"gets {gets}", *rest]
 
 
 if __name__ == "__main__":

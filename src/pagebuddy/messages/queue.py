@@ -14,7 +14,7 @@ from pagebuddy.messages.layout import RingLayout
 from pagebuddy.messages.opening import channel_over, open_anonymous, open_named
 from pagebuddy.messages.parcel import MOST_INLINE, packed_message, unpacked_message
 from pagebuddy.messages.running import asleep, awaited, drop_awaited
-from pagebuddy.messages.shut_down import ShutDown
+from pagebuddy.messages.shut_down import ShutDown, is_end
 from pagebuddy.pickled import name_of, permanent, public
 from pagebuddy.sharing.joining import failures
 from pagebuddy.sharing.joining.keeping import forget
@@ -161,18 +161,17 @@ class ArenaQueue:
         channel = self._channel
         if channel is None:
             raise _closed()
-        if timeout is not None:
-            failures.seconds(timeout)
+        end = None if block and timeout is None else deadline(block, timeout)
         try:
             rest = channel.send(self._arena, obj, packed_message, self._most)
         except OutOfPages as error:
             if timeout is None or error.requested > self._arena.n_pages:
                 raise
-            rest = self._sent_later(channel, obj, deadline(block, timeout))
+            rest = self._sent_later(channel, obj, end)
         if rest is not None:
             body, data, answer = rest
-            steps = self._putting(channel, body, data, answer, block, timeout)
-            asleep(channel, R_GETS, steps, deadline(block, timeout))
+            waited = timeout if block else None
+            asleep(channel, R_GETS, self._putting(channel, body, data, answer, end, waited), end)
 
     async def aput(self, obj: Any) -> None:
         """Put an object into the queue, in an asyncio event loop: other tasks run while it is full.
@@ -212,7 +211,7 @@ class ArenaQueue:
             def due(is_changed: bool, n_woken: int, is_tick: bool) -> bool:
                 return is_changed or (is_tick and n_woken == 0)
 
-            steps = self._putting(channel, body, data, answer, True, None)
+            steps = self._putting(channel, body, data, answer, None, None)
             await awaited((id(channel), R_GETS), channel, R_GETS, steps, due)
 
     def _sent_later(self, channel: Channel, obj: Any, end: float | None) -> Any:
@@ -232,18 +231,17 @@ class ArenaQueue:
         body: Any,
         data: bytes,
         answer: int,
-        block: bool,
-        timeout: float | None,
+        end: float | None,
+        waited: float | None,
     ) -> Generator[int, None, None]:
         """Put a message; yield when it is to sleep. Raises `Full` if there is no room in time."""
-        end = deadline(block, timeout)
         while answer not in (DONE, CLOSED):
             seen = channel.announce(R_GETS)
             answer = channel.put(data, body)
             if answer in (DONE, CLOSED):
                 break
             if is_over(end):
-                raise Full(self._full(channel, answer, block, timeout))
+                raise Full(self._full(channel, answer, waited))
             yield seen
             self._opened()
             # A dead process may have the oldest message in hand.
@@ -601,10 +599,8 @@ class ArenaQueue:
         while self._channel is not None:
             try:
                 message = self.get()
-            except ShutDown:
-                return
-            except ValueError:
-                if self._channel is None:
+            except (ShutDown, ValueError) as error:
+                if is_end(error, self.closed):
                     return
                 raise
             yield message
@@ -636,12 +632,10 @@ class ArenaQueue:
         """Return the next message, or end the iteration."""
         try:
             return await self.aget()
-        except ShutDown:
-            raise StopAsyncIteration from None
-        except ValueError:
-            if self._channel is not None:
-                raise
-            raise StopAsyncIteration from None
+        except (ShutDown, ValueError) as error:
+            if is_end(error, self.closed):
+                raise StopAsyncIteration from None
+            raise
 
     # -- looking ---------------------------------------------------------------------------------
 
@@ -854,15 +848,15 @@ class ArenaQueue:
     def _called(self) -> str:
         return "the queue" if self._name is None else f"the queue {self._name!r}"
 
-    def _full(self, channel: Channel, answer: int, block: bool, timeout: float | None) -> str:
-        """The message for a queue that has no room."""
+    def _full(self, channel: Channel, answer: int, seconds: float | None) -> str:
+        """The message for a queue that had no room for so long."""
         n, limit = channel.n_pending(), self._layout.limit
         bound = f"it has room for {self._layout.n_bytes} bytes"
         if answer == NO_TICKETS:
             bound = "the arena has no tickets left for the buffers of another"
         elif limit and n >= limit:
             bound = f"maxsize is {limit}"
-        waited = f", and none was received within {timeout} seconds" if block else ""
+        waited = "" if seconds is None else f", and none was received within {seconds} seconds"
         return (
             f"{self._called()} has {n} {'message' if n == 1 else 'messages'}, and {bound}{waited}; "
             "receive some with get(), or wait longer"

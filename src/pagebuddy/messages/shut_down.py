@@ -1,4 +1,4 @@
-"""ShutDown: what a queue raises that will never have a message again."""
+"""ShutDown: what a queue raises that will never have a message again, and iterations end with."""
 
 import sys
 
@@ -10,4 +10,9 @@ else:
         """A queue was unlinked, or has no producers any more; `queue.ShutDown` since Python 3.13."""
 
 
-__all__ = ["ShutDown"]
+def is_end(error: Exception, is_closed: bool) -> bool:
+    """Whether an error of `get` ends an iteration over what is, or is not, closed by now."""
+    return is_closed or isinstance(error, ShutDown)
+
+
+__all__ = ["ShutDown", "is_end"]

@@ -13,7 +13,7 @@ from pagebuddy.messages.layout import RingLayout
 from pagebuddy.messages.opening import open_named
 from pagebuddy.messages.parcel import MOST_INLINE, packed_message, unpacked_message
 from pagebuddy.messages.running import awaited, drop_awaited
-from pagebuddy.messages.shut_down import ShutDown
+from pagebuddy.messages.shut_down import ShutDown, is_end
 from pagebuddy.pickled import name_of, permanent, public
 from pagebuddy.sharing.joining import failures
 from pagebuddy.sharing.joining.keeping import forget
@@ -469,10 +469,8 @@ class Subscription:
         """
         try:
             return await self.aget()
-        except ShutDown:
-            raise StopAsyncIteration from None
-        except ValueError:
-            if self._closed:
+        except (ShutDown, ValueError) as error:
+            if is_end(error, self._closed):
                 raise StopAsyncIteration from None
             raise
 
@@ -508,10 +506,8 @@ class Subscription:
         """
         try:
             return self.get()
-        except ShutDown:
-            raise StopIteration from None
-        except ValueError:
-            if self._closed:
+        except (ShutDown, ValueError) as error:
+            if is_end(error, self._closed):
                 raise StopIteration from None
             raise
 
