@@ -14,7 +14,9 @@ if not cython.compiled:
     from pagebuddy.core.words import bytes_of, u64, words_of
     from pagebuddy.messages.cells import Message
     from pagebuddy.messages.receiving import (
+        data_of_message,
         opened_message,
+        pages_of_message,
         read_of,
         receive_ready,
         take_next,
@@ -187,6 +189,16 @@ class Channel(RingFutexes):
         `parcel.unpacked_message`.
         """
         return opened_message(message, unpack)
+
+    def data_of(self, message: Any) -> bytes:
+        """Return the bytes of a message. Raises `CorruptMetadata`."""
+        data: bytes = data_of_message(self.ring, message)
+        return data
+
+    def pages_of(self, message: Any) -> list[Any]:
+        """Hold the buffers of a message: return what keeps them. Raises `CorruptMetadata`."""
+        pages: list[Any] = pages_of_message(self.ring, message)
+        return pages
 
     def receive_more(self, messages: Any, most: int, unpack: Any) -> None:
         """Take and open messages that are ready, until the list has so many."""

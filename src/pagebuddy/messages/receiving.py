@@ -85,9 +85,7 @@ def opened_message(m: Message, unpack: Any) -> Any:
 def unpack_into(m: Message, unpack: Any) -> cython.void:
     """Unpack a message's object. Raises what that raises; the message is not settled then."""
     r: Ring = m.ring
-    data = bytes_in_region(r, m.bytes_at, m.n_bytes)
-    if crc_of_bytes(data) != m.crc:
-        raise damaged_ring(f"message {m.number} has not the checksum that it was put with")
+    data = data_of_message(r, m)
     if m.n_refs:
         m.thing = unpack(r.attachment, data, pages_of_message(r, m))
     else:
@@ -113,8 +111,19 @@ def receive_ready(r: Ring, messages: Any, most: u64, unpack: Any) -> cython.void
 
 
 @cython.cfunc
+def data_of_message(r: Ring, m: Message) -> Any:
+    """Return the bytes of a message. Raises `CorruptMetadata`."""
+    data = bytes_in_region(r, m.bytes_at, m.n_bytes)
+    if crc_of_bytes(data) != m.crc:
+        raise damaged_ring(f"message {m.number} has not the checksum that it was put with")
+    return data
+
+
+@cython.cfunc
 def pages_of_message(r: Ring, m: Message) -> Any:
     """Hold the buffers of a message: return what keeps them. Raises `CorruptMetadata`."""
+    if m.n_refs == 0:
+        return []
     try:
         return held_pages(r, request_of_refs(r, m))
     except StaleHandle:
