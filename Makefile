@@ -9,6 +9,9 @@ EXTENSIONS := src/pagebuddy/_compiled.pyx src/pagebuddy/_numpy.pyx
 SOURCES := pyproject.toml setup.py $(EXTENSIONS) \
            $(addprefix src/pagebuddy/,$(filter-out %/words.pxi,$(shell sed -n 's/^include "\(.*\)"/\1/p' $(EXTENSIONS))))
 
+# Where this is set, each of the processes that run tests compiles all tests anew, for four seconds.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help run replay demo test soak hunt lint types tests together alone pythons docs storm bench clean
 
