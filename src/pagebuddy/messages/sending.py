@@ -9,7 +9,6 @@ if not cython.compiled:
     from zlib import crc32 as crc_of_bytes
 
     from pagebuddy.buffers.attachment import Attachment
-    from pagebuddy.buffers.bodies.body import Body
     from pagebuddy.buffers.pages import node_of_pages
     from pagebuddy.core.words import u64
     from pagebuddy.messages.cells import Message
@@ -50,20 +49,21 @@ def put_plain(r: Ring, data: Any) -> u64:
 
 
 @cython.cfunc
-def put_body(r: Ring, data: Any, body: Body) -> u64:
+def put_body(r: Ring, data: Any, body: Any) -> u64:
     """Put a message with the pages of a body: DONE, FULL, NO_TICKETS, or CLOSED.
 
-    Raises what making tickets raises, and ValueError if the message is larger than the ring; then
-    nothing was put.
+    `body` is a `Body`, or has `pages`, `shown` and `handed` like one. Raises what making tickets raises,
+    and ValueError if the message is larger than the ring; then nothing was put.
     """
     m: Message = message_of(r, data)
-    m.n_refs = len(body._pages)
+    pages, shown = body.pages, body.shown
+    m.n_refs = len(pages)
     if m.n_bytes + 16 * m.n_refs > r.n_bytes:
         raise ValueError(
             f"the message has {m.n_refs} buffers, and so {m.n_bytes + 16 * m.n_refs} bytes in the "
             f"queue, which has room for {r.n_bytes}; send fewer, or make the queue with nbytes="
         )
-    answer: u64 = put_with_tickets(r, m, body) if m.n_refs else change(r, m, RING_PUT)
+    answer: u64 = put_with_tickets(r, m, pages, shown) if m.n_refs else change(r, m, RING_PUT)
     if answer == DONE:
         # No signal is handled in between.
         body.handed()
@@ -83,14 +83,14 @@ def message_of(r: Ring, data: Any) -> Message:
 
 
 @cython.cfunc
-def put_with_tickets(r: Ring, m: Message, body: Body) -> u64:
+def put_with_tickets(r: Ring, m: Message, pages: Any, shown: Any) -> u64:
     """Reserve room for a message, make the tickets of its pages, and let it be taken."""
     a: Attachment = r.attachment
     request: Request = request_for(r, m.n_refs)
     i: u64 = 0
     while i < m.n_refs:
-        request.rows[REF_ROW * i] = node_of_pages(a, body._pages[i])
-        request.rows[REF_ROW * i + 1] = body._shown[i]
+        request.rows[REF_ROW * i] = node_of_pages(a, pages[i])
+        request.rows[REF_ROW * i + 1] = shown[i]
         i += 1
     answer: u64 = change(r, m, RING_RESERVE)
     if answer != DONE:
