@@ -165,6 +165,7 @@ include "messages/changes.py"
 include "messages/waiting.py"
 include "messages/transfers.py"
 include "messages/channel.py"
+include "messages/progress.py"
 
 
 # -- calls without options -------------------------------------------------------------------------
