@@ -6,7 +6,7 @@ import time
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from multiprocessing.connection import wait
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pagebuddy.pool.died import WorkerDied, exit_text
@@ -52,6 +52,7 @@ class Worker:
         self.process = process
         self.beginning = beginning
         self.progress = progress
+        self.is_started = False
         self.is_ready = False
         self.seen = (0, 0, 0)
 
@@ -63,7 +64,8 @@ class Crew:
         self._dispatcher = dispatcher
         self._plan = plan
         self._workers: dict[int, Worker] = {}
-        self._lock = Lock()
+        self._lock = RLock()
+        self._is_looking = False
         self._looked = 0.0
         self._n_failed_starts = 0
         self._has_begun = False
@@ -76,11 +78,12 @@ class Crew:
 
     def processes(self) -> list[Any]:
         """The worker processes."""
-        return [worker.process for worker in list(self._workers.values())]
+        return [worker.process for worker in list(self._workers.values()) if worker.is_started]
 
     def sentinels(self) -> list[int]:
         """What becomes ready when a worker ends."""
-        return [worker.process.sentinel for worker in list(self._workers.values())]
+        workers = list(self._workers.values())
+        return [worker.process.sentinel for worker in workers if worker.is_started]
 
     def n_ready(self) -> int:
         """How many workers have begun."""
@@ -117,9 +120,12 @@ class Crew:
             plan.most_tasks,
         )
         process = plan.context.Process(target=work, args=(beginning,))
+        worker = self._workers[row] = Worker(row, process, beginning, rings.progress(row))
         try:
             process.start()
+            worker.is_started = True
         except (ConnectionError, EOFError) as error:
+            del self._workers[row]
             beginning.drop()
             cause = RuntimeError(
                 "the fork server died when a worker was to be started; see its output for the cause"
@@ -128,9 +134,12 @@ class Crew:
             self._dispatcher.break_apart(cause)
             raise BrokenProcessPool(str(cause)) from error
         except BaseException:
-            beginning.drop()
+            if process.pid is None:
+                del self._workers[row]
+                beginning.drop()
+            else:
+                worker.is_started = True
             raise
-        self._workers[row] = Worker(row, process, beginning, rings.progress(row))
 
     def is_ready(self, row: int) -> None:
         """Note that a worker has begun."""
@@ -158,18 +167,25 @@ class Crew:
 
     def look_after(self) -> None:
         """Find workers that have died, and calls that wait although workers are idle."""
-        if not self._lock.acquire(False):
+        if self._is_looking:
             return
-        try:
-            self._looked = time.monotonic()
-            workers = list(self._workers.values())
-            ended = set(wait([worker.process.sentinel for worker in workers], 0)) if workers else ()
-            for worker in workers:
-                if worker.process.sentinel in ended or not worker.process.is_alive():
-                    self._bury(worker)
-            self._hurry()
-        finally:
-            self._lock.release()
+        with self._lock:
+            if self._is_looking:
+                return
+            self._is_looking = True
+            try:
+                self._look()
+            finally:
+                self._is_looking = False
+
+    def _look(self) -> None:
+        self._looked = time.monotonic()
+        workers = [worker for worker in list(self._workers.values()) if worker.is_started]
+        ended = set(wait([worker.process.sentinel for worker in workers], 0)) if workers else ()
+        for worker in workers:
+            if worker.process.sentinel in ended or worker.process.exitcode is not None:
+                self._bury(worker)
+        self._hurry()
 
     def _hurry(self) -> None:
         """Take back what waits behind a slow call, and wake those that missed their wake."""
@@ -283,6 +299,8 @@ class Crew:
             if is_broken:
                 self.kill(terminate=True)
             for worker in list(self._workers.values()):
+                if not worker.is_started:
+                    continue
                 if is_broken:
                     worker.process.join(_PATIENCE_S)
                     if worker.process.is_alive():

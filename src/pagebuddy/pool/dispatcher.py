@@ -11,7 +11,7 @@ import time
 from collections import deque
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from threading import Lock, RLock
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from pagebuddy.messages.parcel import unpacked_message
@@ -48,8 +48,8 @@ class Dispatcher:
         self.broken: BaseException | None = None
         self.is_shut = False
         self.is_closed = False
-        # Held by the thread that waits for results, and how often one began that is not the keeper.
-        self.leader = Lock()
+        # Of the thread that waits for results, and how often one began that is not the keeper.
+        self.leader: object = None
         self.n_led = 0
         # A thread waits while the keeper leads.
         self.is_awaited = False
@@ -100,12 +100,15 @@ class Dispatcher:
         """Receive results until a call is done, if no other thread does; return the rest of the time."""
         end = None if timeout is None else time.monotonic() + timeout
         if os.getpid() == self.pid:
-            if self.leader.acquire(False):
+            if self.leader is None:
+                # Two may begin at the same time: that costs time, and nothing else.
+                self.leader = me = object()
                 try:
                     self.n_led += 1
                     self._receive_until(is_done, end)
                 finally:
-                    self.leader.release()
+                    if self.leader is me:
+                        self.leader = None
                     self.keeper.wake_if_resting()
             else:
                 self.is_awaited = True
@@ -206,13 +209,10 @@ class Dispatcher:
             raise
 
     def _end_landed(self) -> None:
-        while self._landed:
-            call, value, error = self._landed.popleft()
-            try:
-                self._end(call, value, error)
-            except BaseException:
-                self._landed.append((call, value, error))
-                raise
+        for each in list(self._landed):
+            self._end(*each)
+            with suppress(ValueError):
+                self._landed.remove(each)
 
     # -- the end
 

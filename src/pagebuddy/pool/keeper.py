@@ -112,15 +112,17 @@ class Keeper:
 
     def _step(self) -> None:
         dispatcher = self._dispatcher
+        # After an exception, what was added may not have been sent.
+        dispatcher.sender.feed()
         n_led = dispatcher.n_led
-        if n_led != self._n_led or dispatcher.leader.locked():
+        if n_led != self._n_led or dispatcher.leader is not None:
             if n_led != self._n_led:
                 self._n_led = n_led
                 time.sleep(_PAUSE_S)
             else:
                 # One leads for a long time.
                 self._is_resting = True
-                if dispatcher.leader.locked():
+                if dispatcher.leader is not None:
                     self._sleep(_SLICE_S)
                 self._is_resting = False
             dispatcher.crew.look_after_sometimes()
@@ -135,9 +137,8 @@ class Keeper:
     def _lead(self) -> bool:
         """Receive results for a slice of time; whether there were any."""
         dispatcher = self._dispatcher
-        if not dispatcher.leader.acquire(False):
-            return True
         has_received = False
+        dispatcher.leader = self
         try:
             end = time.monotonic() + _SLICE_S
             while not dispatcher.is_over():
@@ -161,7 +162,7 @@ class Keeper:
                     break
                 results.sleep(R_PUTS, seen, int(left * 1000) + 1)
         finally:
-            dispatcher.leader.release()
+            dispatcher.leader = None
         return has_received
 
     def _sleep(self, seconds: float | None) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from threading import Lock
+from contextlib import suppress
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from pagebuddy.errors import OutOfPages, OutOfTickets
@@ -42,7 +43,8 @@ class Sender:
         self._rings = rings
         self._calls: Channel | None = rings.calls
         self._n_workers = n_workers
-        self._lock = Lock()
+        self._lock = RLock()
+        self._is_sending = False
         self._next = 1
         # The last message was refused: the next has a single call.
         self._alone = False
@@ -57,19 +59,29 @@ class Sender:
         return calls is not None and calls.n_pending() < self._n_workers
 
     def feed(self) -> None:
-        """Send what there is room for."""
-        while (self.waiting or self.returned) and self.has_room() and self._lock.acquire(False):
-            try:
-                is_sent = self._send()
-            finally:
-                self._lock.release()
-            while self._failed:
-                call, error = self._failed[0]
-                call.fail(error)
-                del error
-                self._failed.popleft()
+        """Send what there is room for, unless another thread does."""
+        while (self.waiting or self.returned) and self.has_room():
+            if self._is_sending:
+                # That thread looks again when it has sent its message. Or this one pickles an argument.
+                return
+            with self._lock:
+                if self._is_sending:
+                    return
+                self._is_sending = True
+                try:
+                    is_sent = self._send()
+                finally:
+                    self._is_sending = False
+            self._end_failed()
             if not is_sent:
                 return
+
+    def _end_failed(self) -> None:
+        """End the calls that could not be sent. Their callbacks may send others."""
+        for each in list(self._failed):
+            each[0].fail(each[1])
+            with suppress(ValueError):
+                self._failed.remove(each)
 
     def give_back(self, numbers: Any) -> None:
         """Send calls again that no worker has started."""
