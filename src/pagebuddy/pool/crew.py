@@ -6,7 +6,7 @@ import time
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from multiprocessing.connection import wait
-from threading import RLock
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pagebuddy.pool.died import WorkerDied, exit_text
@@ -64,8 +64,7 @@ class Crew:
         self._dispatcher = dispatcher
         self._plan = plan
         self._workers: dict[int, Worker] = {}
-        self._lock = RLock()
-        self._is_looking = False
+        self._lock = Lock()
         self._looked = 0.0
         self._n_failed_starts = 0
         self._has_begun = False
@@ -167,16 +166,9 @@ class Crew:
 
     def look_after(self) -> None:
         """Find workers that have died, and calls that wait although workers are idle."""
-        if self._is_looking:
-            return
-        with self._lock:
-            if self._is_looking:
-                return
-            self._is_looking = True
-            try:
+        if not self._lock.locked():
+            with self._lock:
                 self._look()
-            finally:
-                self._is_looking = False
 
     def _look(self) -> None:
         self._looked = time.monotonic()

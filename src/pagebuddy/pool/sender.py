@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
-from threading import RLock
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from pagebuddy.errors import OutOfPages, OutOfTickets
@@ -43,8 +43,7 @@ class Sender:
         self._rings = rings
         self._calls: Channel | None = rings.calls
         self._n_workers = n_workers
-        self._lock = RLock()
-        self._is_sending = False
+        self._lock = Lock()
         self._next = 1
         # The last message was refused: the next has a single call.
         self._alone = False
@@ -61,17 +60,11 @@ class Sender:
     def feed(self) -> None:
         """Send what there is room for, unless another thread does."""
         while (self.waiting or self.returned) and self.has_room():
-            if self._is_sending:
+            if self._lock.locked():
                 # That thread looks again when it has sent its message. Or this one pickles an argument.
                 return
             with self._lock:
-                if self._is_sending:
-                    return
-                self._is_sending = True
-                try:
-                    is_sent = self._send()
-                finally:
-                    self._is_sending = False
+                is_sent = self._send()
             self._end_failed()
             if not is_sent:
                 return
@@ -169,11 +162,11 @@ class Sender:
     ) -> bool:
         first = self._next
         self._next = number = first + len(calls)
-        for i, call in enumerate(calls):
-            call.batch = batch
-            call.number = first + i
-            self.sent[first + i] = call
         try:
+            for i, call in enumerate(calls):
+                call.batch = batch
+                call.number = first + i
+                self.sent[first + i] = call
             frame = frame_of(first, calls[0].target.data or b"", forms, counts, bodies)
             self._rings.calls.put(frame, batch)
         except Exception as error:
