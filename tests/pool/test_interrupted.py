@@ -126,6 +126,7 @@ class ThreadTracer(Tracer):
 
 def test_an_exception_in_the_thread_of_a_pool_leaves_nothing(arena, engine, effort, monkeypatch):
     """Such as MemoryError: the pool may be broken after it."""
+    monkeypatch.setattr(threading, "excepthook", lambda failure: None)
     # An exception that is logged refers to the future, and the records are kept.
     monkeypatch.setattr(logging.getLogger("concurrent.futures"), "disabled", True)
     array = arena.full(3000, 1.0)

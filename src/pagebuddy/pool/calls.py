@@ -223,7 +223,8 @@ class Submitted(Call):
 
     def claim(self) -> bool:
         if not self.is_claimed:
-            if not self.future.set_running_or_notify_cancel():
+            # It runs already if an exception came between the last time.
+            if not self.future.running() and not self.future.set_running_or_notify_cancel():
                 return False
             self.is_claimed = True
         return True

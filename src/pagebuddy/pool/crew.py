@@ -52,6 +52,7 @@ class Worker:
         self.process = process
         self.beginning = beginning
         self.progress = progress
+        self.is_started = False
         self.is_ready = False
         self.seen = (0, 0, 0)
 
@@ -76,11 +77,12 @@ class Crew:
 
     def processes(self) -> list[Any]:
         """The worker processes."""
-        return [worker.process for worker in list(self._workers.values())]
+        return [worker.process for worker in list(self._workers.values()) if worker.is_started]
 
     def sentinels(self) -> list[int]:
         """What becomes ready when a worker ends."""
-        return [worker.process.sentinel for worker in list(self._workers.values())]
+        workers = list(self._workers.values())
+        return [worker.process.sentinel for worker in workers if worker.is_started]
 
     def n_ready(self) -> int:
         """How many workers have begun."""
@@ -117,9 +119,12 @@ class Crew:
             plan.most_tasks,
         )
         process = plan.context.Process(target=work, args=(beginning,))
+        worker = self._workers[row] = Worker(row, process, beginning, rings.progress(row))
         try:
             process.start()
+            worker.is_started = True
         except (ConnectionError, EOFError) as error:
+            del self._workers[row]
             beginning.drop()
             cause = RuntimeError(
                 "the fork server died when a worker was to be started; see its output for the cause"
@@ -128,9 +133,12 @@ class Crew:
             self._dispatcher.break_apart(cause)
             raise BrokenProcessPool(str(cause)) from error
         except BaseException:
-            beginning.drop()
+            if process.pid is None:
+                del self._workers[row]
+                beginning.drop()
+            else:
+                worker.is_started = True
             raise
-        self._workers[row] = Worker(row, process, beginning, rings.progress(row))
 
     def is_ready(self, row: int) -> None:
         """Note that a worker has begun."""
@@ -158,18 +166,18 @@ class Crew:
 
     def look_after(self) -> None:
         """Find workers that have died, and calls that wait although workers are idle."""
-        if not self._lock.acquire(False):
-            return
-        try:
-            self._looked = time.monotonic()
-            workers = list(self._workers.values())
-            ended = set(wait([worker.process.sentinel for worker in workers], 0)) if workers else ()
-            for worker in workers:
-                if worker.process.sentinel in ended or not worker.process.is_alive():
-                    self._bury(worker)
-            self._hurry()
-        finally:
-            self._lock.release()
+        if not self._lock.locked():
+            with self._lock:
+                self._look()
+
+    def _look(self) -> None:
+        self._looked = time.monotonic()
+        workers = [worker for worker in list(self._workers.values()) if worker.is_started]
+        ended = set(wait([worker.process.sentinel for worker in workers], 0)) if workers else ()
+        for worker in workers:
+            if worker.process.sentinel in ended or worker.process.exitcode is not None:
+                self._bury(worker)
+        self._hurry()
 
     def _hurry(self) -> None:
         """Take back what waits behind a slow call, and wake those that missed their wake."""
@@ -283,6 +291,8 @@ class Crew:
             if is_broken:
                 self.kill(terminate=True)
             for worker in list(self._workers.values()):
+                if not worker.is_started:
+                    continue
                 if is_broken:
                     worker.process.join(_PATIENCE_S)
                     if worker.process.is_alive():

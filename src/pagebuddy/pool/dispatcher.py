@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import os
 import time
+import weakref
 from collections import deque
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from threading import Lock, RLock
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from pagebuddy.messages.parcel import unpacked_message
 from pagebuddy.pool.calls import Target
 from pagebuddy.pool.crew import Crew
 from pagebuddy.pool.frames import FAILURE, NOT_BEGUN, READY, RESULT
-from pagebuddy.pool.keeper import Keeper
+from pagebuddy.pool.keeper import Keeper, Leader
 from pagebuddy.pool.rings import Rings
 from pagebuddy.pool.sender import Sender
 from pagebuddy.sharing.words import R_PUTS
@@ -48,8 +49,8 @@ class Dispatcher:
         self.broken: BaseException | None = None
         self.is_shut = False
         self.is_closed = False
-        # Held by the thread that waits for results, and how often one began that is not the keeper.
-        self.leader = Lock()
+        # The thread that waits for results, and how often one began that is not the keeper.
+        self.leader: weakref.ref[Leader] | None = None
         self.n_led = 0
         # A thread waits while the keeper leads.
         self.is_awaited = False
@@ -100,16 +101,24 @@ class Dispatcher:
         """Receive results until a call is done, if no other thread does; return the rest of the time."""
         end = None if timeout is None else time.monotonic() + timeout
         if os.getpid() == self.pid:
-            if self.leader.acquire(False):
+            if not self.is_led():
+                # Two may begin at the same time: that costs time, and nothing else.
+                me = Leader()
+                self.leader = weakref.ref(me)
                 try:
                     self.n_led += 1
                     self._receive_until(is_done, end)
                 finally:
-                    self.leader.release()
+                    del me
                     self.keeper.wake_if_resting()
             else:
                 self.is_awaited = True
         return None if end is None else end - time.monotonic()
+
+    def is_led(self) -> bool:
+        """Whether a thread waits for results."""
+        leader = self.leader
+        return leader is not None and leader() is not None
 
     def _receive_until(self, is_done: Callable[[], bool], end: float | None) -> None:
         look = time.monotonic() + 0.1
@@ -206,13 +215,10 @@ class Dispatcher:
             raise
 
     def _end_landed(self) -> None:
-        while self._landed:
-            call, value, error = self._landed.popleft()
-            try:
-                self._end(call, value, error)
-            except BaseException:
-                self._landed.append((call, value, error))
-                raise
+        for each in list(self._landed):
+            self._end(*each)
+            with suppress(ValueError):
+                self._landed.remove(each)
 
     # -- the end
 

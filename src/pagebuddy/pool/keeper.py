@@ -24,6 +24,12 @@ _LIVING: weakref.WeakSet[Dispatcher] = weakref.WeakSet()
 _is_exiting = False
 
 
+class Leader:
+    """What a thread refers to while it waits for results: however it ends, this ends with it."""
+
+    __slots__ = ("__weakref__",)
+
+
 class Keeper:
     """The thread of a pool.
 
@@ -112,15 +118,17 @@ class Keeper:
 
     def _step(self) -> None:
         dispatcher = self._dispatcher
+        # After an exception, what was added may not have been sent.
+        dispatcher.sender.feed()
         n_led = dispatcher.n_led
-        if n_led != self._n_led or dispatcher.leader.locked():
+        if n_led != self._n_led or dispatcher.is_led():
             if n_led != self._n_led:
                 self._n_led = n_led
                 time.sleep(_PAUSE_S)
             else:
                 # One leads for a long time.
                 self._is_resting = True
-                if dispatcher.leader.locked():
+                if dispatcher.is_led():
                     self._sleep(_SLICE_S)
                 self._is_resting = False
             dispatcher.crew.look_after_sometimes()
@@ -135,9 +143,9 @@ class Keeper:
     def _lead(self) -> bool:
         """Receive results for a slice of time; whether there were any."""
         dispatcher = self._dispatcher
-        if not dispatcher.leader.acquire(False):
-            return True
         has_received = False
+        me = Leader()
+        dispatcher.leader = weakref.ref(me)
         try:
             end = time.monotonic() + _SLICE_S
             while not dispatcher.is_over():
@@ -161,7 +169,7 @@ class Keeper:
                     break
                 results.sleep(R_PUTS, seen, int(left * 1000) + 1)
         finally:
-            dispatcher.leader.release()
+            del me
         return has_received
 
     def _sleep(self, seconds: float | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -57,19 +58,23 @@ class Sender:
         return calls is not None and calls.n_pending() < self._n_workers
 
     def feed(self) -> None:
-        """Send what there is room for."""
-        while (self.waiting or self.returned) and self.has_room() and self._lock.acquire(False):
-            try:
+        """Send what there is room for, unless another thread does."""
+        while (self.waiting or self.returned) and self.has_room():
+            if self._lock.locked():
+                # That thread looks again when it has sent its message. Or this one pickles an argument.
+                return
+            with self._lock:
                 is_sent = self._send()
-            finally:
-                self._lock.release()
-            while self._failed:
-                call, error = self._failed[0]
-                call.fail(error)
-                del error
-                self._failed.popleft()
+            self._end_failed()
             if not is_sent:
                 return
+
+    def _end_failed(self) -> None:
+        """End the calls that could not be sent. Their callbacks may send others."""
+        for each in list(self._failed):
+            each[0].fail(each[1])
+            with suppress(ValueError):
+                self._failed.remove(each)
 
     def give_back(self, numbers: Any) -> None:
         """Send calls again that no worker has started."""
@@ -157,11 +162,11 @@ class Sender:
     ) -> bool:
         first = self._next
         self._next = number = first + len(calls)
-        for i, call in enumerate(calls):
-            call.batch = batch
-            call.number = first + i
-            self.sent[first + i] = call
         try:
+            for i, call in enumerate(calls):
+                call.batch = batch
+                call.number = first + i
+                self.sent[first + i] = call
             frame = frame_of(first, calls[0].target.data or b"", forms, counts, bodies)
             self._rings.calls.put(frame, batch)
         except Exception as error:
