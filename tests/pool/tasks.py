@@ -61,6 +61,10 @@ def total(array):
     return int(array.sum())
 
 
+def pause(seconds):
+    time.sleep(seconds)
+
+
 def ones(n):
     return np.ones(n, "u1")
 

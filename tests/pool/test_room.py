@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import pytest
@@ -81,18 +82,24 @@ def test_a_buffer_size_must_be_a_number_of_calls(new_pool, buffersize, error):
         new_pool(1).map(tasks.doubled, [1], buffersize=buffersize)
 
 
-def test_more_workers_than_slots_are_refused_or_do_the_calls():
-    """What a pool must not do is to wait for ever."""
-    arena = pb.Arena("16 MiB", slots=3)
-    with pb.ArenaExecutor(6, tasks.CONTEXT, arena=arena) as pool:
-        futures = [pool.submit(tasks.doubled, n) for n in range(50)]
-        for n, future in enumerate(futures):
-            error = future.exception()
-            assert error is None or "slot" in f"{error} {error.__cause__}"
-            assert error is not None or future.result() == 2 * n
+def test_more_workers_than_an_arena_has_slots_for_are_refused(arena):
+    with pytest.raises(ValueError, match="slots"):
+        pb.ArenaExecutor(60, tasks.CONTEXT, arena=arena)
 
 
 @pytest.mark.soak
-def test_sixty_workers_with_the_slots_of_a_new_arena():
+def test_sixty_workers_in_an_arena_of_their_own():
     with pb.ArenaExecutor(60, tasks.CONTEXT) as pool:
-        assert list(pool.map(tasks.doubled, range(2000))) == list(range(0, 4000, 2))
+        futures = [pool.submit(tasks.doubled, n) for n in range(2000)]
+        assert [future.result() for future in futures] == list(range(0, 4000, 2))
+
+
+@pytest.mark.soak
+def test_two_pools_that_have_too_few_slots_together_do_not_hang(new_pool):
+    """Workers that find no slot say so, and end. Calls are run by the others, or fail."""
+    pools = [new_pool(40), new_pool(40)]
+    for pool in pools:
+        futures = [pool.submit(tasks.pause, 0.1) for _ in range(60)]
+        for future in futures:
+            error = future.exception()
+            assert error is None or isinstance(error, BrokenProcessPool)
