@@ -42,6 +42,7 @@ UPWARDS = {
     ("arena", "_repr_html_"),
     ("arena", "_repr_svg_"),
     ("buffers", "channel"),
+    ("buffers", "progress"),
 }
 
 # All that the core may use besides itself: nothing of an operating system, nothing of text.

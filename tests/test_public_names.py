@@ -18,7 +18,12 @@ STORED = json.loads((Path(__file__).parent / "stored" / "public-names-0.1.json")
 SOURCES = {"BuddyAllocator": BuddyAllocator, "Buffer": Buffer}
 
 # These had `**options`, and spell them out now.
-SPELLED_OUT = {("Arena", "open"), ("Arena", "file")}
+SPELLED_OUT = {
+    ("Arena", "open"),
+    ("Arena", "file"),
+    ("ArenaExecutor", "__init__"),
+    ("ArenaExecutor", "map"),
+}
 
 MEMBERS = [(kind, member) for kind in STORED for member in STORED[kind] or ()]
 

@@ -28,6 +28,7 @@ PageRanges      the pages that a `BuddyAllocator` manages
 Stats, ArenaStats  figures of an allocator, and of an arena
 PageBuddyError  the base class of all errors
 ShutDown        what a queue raises that will never have a message again
+WorkerDied      what the call raises whose worker process died
 
 `COMPILED` says whether the engine is the compiled one.
 """
@@ -59,6 +60,7 @@ if _typing.TYPE_CHECKING:
     from pagebuddy.messages.queue import ArenaQueue
     from pagebuddy.messages.shut_down import ShutDown
     from pagebuddy.messages.topic import ArenaTopic, Subscription
+    from pagebuddy.pool.died import WorkerDied
     from pagebuddy.pool.executor import ArenaExecutor
 
 __version__ = "0.1.0"
@@ -88,6 +90,7 @@ __all__ = [
     "ArenaClosed",
     "ArenaSizeWarning",
     "ShutDown",
+    "WorkerDied",
     "share_arrays",
     "__version__",
 ]
@@ -99,6 +102,8 @@ if not _typing.TYPE_CHECKING:
         """Import what needs `multiprocessing` or `socket` on first use: few programs need it."""
         if name == "ArenaExecutor":
             from pagebuddy.pool.executor import ArenaExecutor as found
+        elif name == "WorkerDied":
+            from pagebuddy.pool.died import WorkerDied as found
         elif name == "ArenaQueue":
             from pagebuddy.messages.queue import ArenaQueue as found
         elif name == "ShutDown":

@@ -167,6 +167,7 @@ include "messages/transfers.py"
 include "messages/sending.py"
 include "messages/receiving.py"
 include "messages/channel.py"
+include "messages/progress.py"
 
 
 # -- calls without options -------------------------------------------------------------------------

@@ -25,6 +25,8 @@ _HOMES = {
     "queue_named": "pagebuddy.messages.queue",
     "queue_of_ticket": "pagebuddy.messages.queue",
     "topic_named": "pagebuddy.messages.topic",
+    "beginning_of": "pagebuddy.pool.worker",
+    "remade_failure": "pagebuddy.pool.worker",
     "PageRanges": "pagebuddy.allocator.ranges",
     "Stats": "pagebuddy.allocator.stats",
     "ArenaStats": "pagebuddy.arena.stats",

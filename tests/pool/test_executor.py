@@ -12,12 +12,6 @@ def test_jobs_of_a_pool(run, start):
 
 
 @pytest.mark.parametrize("start", ["spawn", pytest.param("forkserver", marks=pytest.mark.soak)])
-def test_a_pool_that_breaks_while_it_grows(run, start):
-    # With "fork" all workers are started before the first call.
-    run("growth_of_a_pool", start)
-
-
-@pytest.mark.parametrize("start", ["spawn", pytest.param("forkserver", marks=pytest.mark.soak)])
 def test_a_pool_whose_workers_die_before_they_begin(run, start):
     # With "fork" nothing is sent to a worker that begins.
     run("stillborn_workers", start)

@@ -340,6 +340,12 @@ class Attachment(ArenaAccess):
             from pagebuddy.messages.channel import Channel
         return Channel(self, buffer, words, node)
 
+    def progress(self, words: memoryview, row: int) -> Any:
+        """Return a `Progress`, a row of these words."""
+        if not cython.compiled:
+            from pagebuddy.messages.progress import Progress
+        return Progress(words, row)
+
     def unclaimed(self, group: int = 0) -> Any:
         """Return an `Unclaimed`, for tickets of one message; they will be in a group, unless it is 0."""
         if not cython.compiled:

@@ -19,5 +19,6 @@ rows           what is noted about processes: who puts, and open tasks
 subscriptions  what is done to subscriptions of a topic
 ring           the words of a ring, checked and repaired
 layout         where the parts of a ring lie, and its header
+progress       what a process works on, in words that stay when it is killed
 shut_down      `ShutDown`, which a queue raises that will have no message again
 """

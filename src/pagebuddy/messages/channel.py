@@ -14,6 +14,7 @@ if not cython.compiled:
     from pagebuddy.core.words import bytes_of, u64, words_of
     from pagebuddy.messages.cells import Message
     from pagebuddy.messages.receiving import (
+        bytes_in_region,
         data_of_message,
         opened_message,
         pages_of_message,
@@ -22,7 +23,7 @@ if not cython.compiled:
         take_next,
         unpacked_of,
     )
-    from pagebuddy.messages.ring import Ring
+    from pagebuddy.messages.ring import Ring, code_of
     from pagebuddy.messages.sending import put_body, put_plain
     from pagebuddy.messages.transfers import (
         change,
@@ -41,6 +42,7 @@ if not cython.compiled:
     from pagebuddy.sharing.words import (
         DONE,
         EVERYBODY,
+        IN_HAND,
         LEAST_UNYIELDING,
         OP_END_REFS,
         OP_SEND,
@@ -222,8 +224,11 @@ class Channel(RingFutexes):
 
     # -- the ring
 
-    def end_what_the_dead_own(self) -> None:
-        """End messages that dead processes were writing, or had in hand."""
+    def end_what_the_dead_own(self, in_hand: Any = None) -> None:
+        """End messages that dead processes were writing, or had in hand.
+
+        The bytes of those that they had in hand are added to the list `in_hand`, if there is one.
+        """
         r: Ring = self.ring
         m: Message = new_message(r)
         give_room(m, 64)
@@ -232,6 +237,8 @@ class Channel(RingFutexes):
             if 2 * m.n_refs > m.n_room:
                 give_room(m, m.n_refs)
                 continue
+            if in_hand is not None and code_of(m.state) == IN_HAND:
+                in_hand.append(bytes_in_region(r, m.bytes_at, m.n_bytes))
             if m.n_refs:
                 r.attachment.perform(request_of(r, m, m.refs, 0), OP_END_REFS)
             change(r, m, RING_BURY)

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import builtins
+import multiprocessing
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
-from functools import partial
-from traceback import clear_frames
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from pagebuddy.arena.arena import Arena
-from pagebuddy.pool.breaking import break_apart
-from pagebuddy.pool.ending import at_end_of_workers
-from pagebuddy.pool.idle import LastFailure
-from pagebuddy.pool.parcel import Parcel, Sent
-from pagebuddy.sharing.words import MOST_GROUPS, OP_REAP, OP_REAP_TICKETS
+from pagebuddy.arguments import whole
+from pagebuddy.pool.calls import ArenaFuture, Mapped, Submitted
+from pagebuddy.pool.crew import Plan
+from pagebuddy.pool.dispatcher import Dispatcher
 
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
@@ -29,31 +28,25 @@ _A = TypeVar("_A")
 _B = TypeVar("_B")
 _C = TypeVar("_C")
 
-# A fork server runs the main module, like a worker, from Python 3.14 on.
-_SERVER_DIED = "the fork server died when a worker was to be started; see its output for the cause"
-
-# The arena of the pool that this process is a worker of, and the group of its results.
-_POOL_ARENA: list[Any] = []
-# The same, until numpy allocates in it: workers that do not use numpy do not import it.
-_FOR_NUMPY: list[Any] = []
-
-_LAST_FAILURE = LastFailure()
+# What else uses the arena: this process.
+_OTHER_SLOTS = 2
 
 
-class ArenaExecutor(ProcessPoolExecutor):
-    """A `concurrent.futures.ProcessPoolExecutor` that passes arrays without copies.
+class ArenaExecutor(Executor):
+    """A `concurrent.futures.Executor` of processes that passes arrays without copies.
 
-    Arguments and results that are in the arena are passed as handles. Other buffers of 4 KiB or more are
-    copied into the arena once, as `Arena.dumps` does it. Functions are ordinary functions of arrays.
+    It has the methods of `concurrent.futures.ProcessPoolExecutor`. Arguments and results that are in the
+    arena are passed as handles. Other buffers of 4 KiB or more are copied into the arena once, as
+    `Arena.dumps` does it. Functions are ordinary functions of arrays.
 
     Parameters
     ----------
     max_workers : int, optional
-        Number of processes. By default one for each CPU.
+        Number of processes. By default one for each CPU that this process may use.
     mp_context : multiprocessing context, optional
         How workers are started. By default as `multiprocessing` starts processes.
     initializer : callable, optional
-        Called in each worker when it starts.
+        Called in each worker when it starts. If it raises, the pool breaks.
     initargs : tuple, optional
         Arguments of `initializer`.
     arena : Arena, optional
@@ -64,13 +57,24 @@ class ArenaExecutor(ProcessPoolExecutor):
         Workers allocate their arrays of 64 KiB or more in the arena, so that results are not copied; see
         `Arena.numpy_memory`. This includes intermediate results. If there is no room, a worker uses
         numpy's own memory. Has no effect where `Arena.numpy_memory` is not available. Default: True.
-    **options
-        All other keyword arguments of `ProcessPoolExecutor`, for example `max_tasks_per_child`.
+    max_tasks_per_child : int, optional
+        How many calls a worker runs before another one replaces it. By default as many as there are. Not
+        possible with "fork"; by default workers are then spawned.
+    restart : bool, optional
+        Replace workers that die: then only the call that such a worker was running fails, with
+        `WorkerDied`. If False, the death of a worker breaks the pool, as it does in Python's own.
+        Default: True, except with "fork", where True is not possible: a process that has threads cannot
+        fork safely.
+    retries : int, optional
+        How often a call is run again whose worker died. Only for functions that may run twice.
+        Default: 0.
 
     Raises
     ------
     TypeError, ValueError
         If an argument has a wrong type or value, or the arena cannot be shared.
+    OutOfPages
+        If the arena has no room for the pool's own queues.
 
     Notes
     -----
@@ -78,12 +82,12 @@ class ArenaExecutor(ProcessPoolExecutor):
     keeps its pages until it is deleted.
 
     If an argument or a result does not fit into the arena, its future raises `OutOfPages` or
-    `OutOfTickets`. If a worker dies, the futures raise
-    `concurrent.futures.process.BrokenProcessPool`; the memory of the worker and of what was sent to it
-    is freed.
+    `OutOfTickets`. It waits for room while calls are running that may free some.
 
-    A worker that is started by "fork" holds all buffers that this process held then, until it ends. A
-    worker that is started by "spawn" or "forkserver" holds only what it works on.
+    Arguments are serialized when a worker is about to receive them. Many short calls are sent together.
+
+    Prefer "forkserver" or "spawn". A worker that is started by "fork" holds all buffers that this
+    process held then, until it ends.
 
     Examples
     --------
@@ -102,28 +106,62 @@ class ArenaExecutor(ProcessPoolExecutor):
         *,
         arena: Arena | None = None,
         numpy_memory: bool = True,
-        **options: Any,
+        max_tasks_per_child: int | None = None,
+        restart: bool | None = None,
+        retries: int = 0,
     ) -> None:
-        if arena is None:
-            arena = Arena(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
-        elif not isinstance(arena, Arena):
+        if arena is not None and not isinstance(arena, Arena):
             raise TypeError(f"arena is {arena!r}; it must be an Arena, or None for a new one")
-        if not arena._open.medium.shared:
+        if arena is not None and not arena._open.medium.shared:
             raise ValueError("the arena belongs to this process alone; a pool needs a shared one")
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
-        first = Parcel(arena, (initializer, tuple(initargs)))
+        n_workers = _checked_workers(max_workers, arena)
+        if max_tasks_per_child is not None:
+            if not isinstance(max_tasks_per_child, int):
+                raise TypeError("max_tasks_per_child must be an integer")
+            if max_tasks_per_child <= 0:
+                raise ValueError("max_tasks_per_child must be >= 1")
+        if mp_context is None:
+            mp_context = multiprocessing.get_context(
+                "spawn" if max_tasks_per_child is not None else None
+            )
+        forks = mp_context.get_start_method(allow_none=False) == "fork"
+        if forks and max_tasks_per_child is not None:
+            raise ValueError(
+                "max_tasks_per_child is incompatible with the 'fork' multiprocessing start method; "
+                "supply a different mp_context."
+            )
+        if forks and restart:
+            raise ValueError(
+                "restart is True, but forked workers cannot be replaced: a process that has threads "
+                "cannot fork safely; give mp_context=multiprocessing.get_context('forkserver'), or "
+                "leave restart out"
+            )
+        self._retries = whole(retries, "retries")
+        if arena is None:
+            size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+            slots = max(48, -(-(n_workers + _OTHER_SLOTS + 16) // 16) * 16)
+            arena = Arena(size, slots=slots)
         self._arena = arena
-        self._first = first
-        # With few pools in an arena no two have the same; only what dead workers left behind ends by it.
-        self._group = 1 + int.from_bytes(os.urandom(4), "little") % MOST_GROUPS
-        begin = (arena, self._group, first, bool(numpy_memory))
-        super().__init__(max_workers, mp_context, _begin_worker, begin, **options)
-
-    def _start_executor_manager_thread(self) -> None:
-        super()._start_executor_manager_thread()
-        break_apart(self)
-        at_end_of_workers(self, partial(_end_workers, self._first, self._arena, self._group))
+        # A process that only reads an arena cannot put anything there.
+        own = (
+            Arena(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
+            if (arena._open.is_readonly)
+            else arena
+        )
+        plan = Plan(
+            own,
+            n_workers,
+            mp_context,
+            initializer,
+            tuple(initargs),
+            bool(numpy_memory),
+            max_tasks_per_child,
+            not forks if restart is None else bool(restart),
+        )
+        self._dispatcher = Dispatcher(arena, plan)
+        self._ended = weakref.finalize(self, _abandon, self._dispatcher)
 
     @property
     def arena(self) -> Arena:
@@ -138,7 +176,7 @@ class ArenaExecutor(ProcessPoolExecutor):
         Parameters
         ----------
         fn : callable
-            The function. It must be importable in the worker.
+            The function. It must be importable in the worker, unless cloudpickle is installed.
         *args, **kwargs
             Its arguments. They are serialized when a worker is about to receive them.
 
@@ -146,12 +184,12 @@ class ArenaExecutor(ProcessPoolExecutor):
         -------
         ArenaFuture
             A future for the result. It also raises what serializing the arguments raises, for example
-            `OutOfPages`.
+            `OutOfPages`, and `WorkerDied`.
 
         Raises
         ------
         RuntimeError
-            If the pool was shut down; `BrokenProcessPool` if a worker died.
+            If the pool was shut down; `BrokenProcessPool` if it is broken.
 
         Examples
         --------
@@ -160,25 +198,12 @@ class ArenaExecutor(ProcessPoolExecutor):
         ...     pool.submit(sum, [1, 2, 3]).result()
         6
         """
-        call = Parcel(self._arena, (fn, args, kwargs))
-        try:
-            future: Any = super().submit(_answer, call)
-        except (ConnectionError, EOFError) as error:
-            self._fork_server_died(call)
-            raise BrokenProcessPool(_SERVER_DIED) from error
-        # The pool makes futures of its own kind. Nobody else has seen this one yet.
-        future.__class__ = ArenaFuture
+        dispatcher = self._dispatcher
+        future: ArenaFuture[_T] = ArenaFuture()
         future.arena = self._arena
-        future.add_done_callback(partial(_tidy, call.sent))
-        return future  # type: ignore[no-any-return]
-
-    def _fork_server_died(self, call: Parcel) -> None:
-        """Accept no more calls, and end what was sent to a worker that could not be started."""
-        self._broken = _SERVER_DIED  # type: ignore[assignment]
-        call.sent.end()
-        if self._executor_manager_thread is None:
-            # `shutdown` has nothing to wait for, and no worker has begun.
-            self._first.drop()
+        future._dispatcher = dispatcher
+        dispatcher.add([Submitted(dispatcher.target(fn), args, kwargs, self._retries, future)])
+        return future
 
     if TYPE_CHECKING:
         # As for the built-in `map`: the items must be what the function takes.
@@ -242,7 +267,7 @@ class ArenaExecutor(ProcessPoolExecutor):
         *iterables: Iterable[Any],
         timeout: float | None = None,
         chunksize: int = 1,
-        **options: Any,
+        buffersize: int | None = None,
     ) -> Iterator[_T]:
         """Call a function in the workers for each item, in parallel.
 
@@ -251,20 +276,29 @@ class ArenaExecutor(ProcessPoolExecutor):
         fn : callable
             The function. It takes as many arguments as there are iterables.
         *iterables
-            The arguments, as for the built-in `map`. They are read at once.
+            The arguments, as for the built-in `map`. They are read at once, unless there is a
+            `buffersize`.
         timeout : float, optional
             Seconds from now on after which the iterator raises TimeoutError. By default it waits as long
             as it takes.
         chunksize : int, optional
-            How many items a worker receives at a time. More than 1 is faster for many short calls.
+            Accepted as in `ProcessPoolExecutor.map`. Short calls are sent together in any case.
             Default: 1.
-        **options
-            All other keyword arguments of `ProcessPoolExecutor.map`, from Python 3.14 on `buffersize`.
+        buffersize : int, optional
+            How many chunks are submitted whose results were not yielded yet. The iterables are read as
+            results are yielded, so they may be endless. By default all items are submitted at once.
 
         Returns
         -------
         iterator
             The results, in the order of the items. It raises what the function or serializing raises.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `chunksize` or `buffersize` is not a number of at least 1.
+        RuntimeError
+            If the pool was shut down; `BrokenProcessPool` if it is broken.
 
         Examples
         --------
@@ -273,7 +307,22 @@ class ArenaExecutor(ProcessPoolExecutor):
         ...     list(pool.map(pow, [2, 3], [10, 2]))
         [1024, 9]
         """
-        return super().map(fn, *iterables, timeout=timeout, chunksize=chunksize, **options)
+        if chunksize < 1:
+            raise ValueError("chunksize must be >= 1.")
+        if buffersize is not None and not isinstance(buffersize, int):
+            raise TypeError("buffersize must be an integer or None")
+        if buffersize is not None and buffersize < 1:
+            raise ValueError("buffersize must be None or > 0")
+        end = None if timeout is None else timeout + time.monotonic()
+        dispatcher = self._dispatcher
+        target = dispatcher.target(fn)
+        lives = self._retries
+        items = zip(*iterables)  # noqa: B905
+        first = items if buffersize is None else islice(items, buffersize * chunksize)
+        calls = deque(Mapped(target, args, lives) for args in first)
+        dispatcher.add(list(calls))
+        more = None if buffersize is None else items
+        return _results(dispatcher, weakref.ref(self), calls, target, lives, more, end)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Accept no more calls. The end of a ``with`` block does this too.
@@ -281,8 +330,8 @@ class ArenaExecutor(ProcessPoolExecutor):
         Parameters
         ----------
         wait : bool, optional
-            Wait until all calls have ended. Afterwards, nothing remains in the arena of items that were
-            sent to workers that died before receiving them. Default: True.
+            Wait until all calls have ended, and the workers too. Afterwards, the pool has nothing in the
+            arena. Default: True.
         cancel_futures : bool, optional
             Cancel the calls that have not started yet. Default: False.
 
@@ -292,181 +341,95 @@ class ArenaExecutor(ProcessPoolExecutor):
         >>> pool = pb.ArenaExecutor(1)
         >>> pool.shutdown()
         """
-        # None after a call that did not wait: nothing waits any more, and workers may still begin.
-        thread = self._executor_manager_thread
-        # Without a thread, no worker was ever started, or this is a later call.
-        ended = self._processes == {} if thread is None else wait
-        super().shutdown(wait, cancel_futures=cancel_futures)
-        if ended:
-            # Calls end with their futures.
-            self._first.drop()
+        dispatcher = self._dispatcher
+        dispatcher.shut(cancel_futures)
+        if wait:
+            dispatcher.join()
 
+    def kill_workers(self) -> None:
+        """Kill all workers at once, by SIGKILL, and shut the pool down.
 
-class ArenaFuture(Future[_T]):
-    """The future of a call of an `ArenaExecutor`. The first request for its result deserializes it.
-
-    It has all methods of `concurrent.futures.Future`.
-
-    Examples
-    --------
-    >>> import pagebuddy as pb
-    >>> with pb.ArenaExecutor(1) as pool:
-    ...     future = pool.submit(len, b"hello")
-    ...     future.result(timeout=60), future.arena is pool.arena
-    (5, True)
-    """
-
-    arena: Arena
-    """The arena that the result lies in: it stays attached as long as this object lives."""
-
-    def result(self, timeout: float | None = None) -> _T:
-        """Return the result of the call, and wait for it if necessary.
-
-        Parameters
-        ----------
-        timeout : float, optional
-            Seconds to wait. By default waits as long as it takes.
-
-        Returns
-        -------
-        object
-            What the function returned; the same object each time. Its arrays are views of the arena.
-
-        Raises
-        ------
-        TimeoutError
-            If the call has not ended after `timeout` seconds.
-        concurrent.futures.CancelledError
-            If the call was cancelled.
-        Exception
-            What the function raised, and what `Arena.loads` raises.
+        Calls that have not ended raise `BrokenProcessPool`.
 
         Examples
         --------
         >>> import pagebuddy as pb
-        >>> with pb.ArenaExecutor(1) as pool:
-        ...     pool.submit(len, b"hello").result(timeout=60)
-        5
+        >>> pool = pb.ArenaExecutor(1)
+        >>> pool.kill_workers()
         """
-        parcel: Any = super().result(timeout)
-        return parcel.opened()  # type: ignore[no-any-return]
+        self._dispatcher.kill("kill_workers", terminate=False)
 
-    def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Return the exception that `result` would raise, and wait for the call if necessary.
+    def terminate_workers(self) -> None:
+        """End all workers at once, by SIGTERM, and shut the pool down.
 
-        Parameters
-        ----------
-        timeout : float, optional
-            Seconds to wait. By default waits as long as it takes.
-
-        Returns
-        -------
-        BaseException or None
-            None if the call succeeded. The result is deserialized to find out.
-
-        Raises
-        ------
-        TimeoutError
-            If the call has not ended after `timeout` seconds.
-        concurrent.futures.CancelledError
-            If the call was cancelled.
+        Calls that have not ended raise `BrokenProcessPool`.
 
         Examples
         --------
         >>> import pagebuddy as pb
-        >>> with pb.ArenaExecutor(1) as pool:
-        ...     pool.submit(int, "five").exception(timeout=60)
-        ValueError("invalid literal for int() with base 10: 'five'")
+        >>> pool = pb.ArenaExecutor(1)
+        >>> pool.terminate_workers()
         """
-        error = super().exception(timeout)
-        if error is not None:
-            return error
-        parcel: Any = super().result()
-        return parcel.failure()  # type: ignore[no-any-return]
+        self._dispatcher.kill("terminate_workers", terminate=True)
 
-    def _get_snapshot(self) -> tuple[bool, bool, Any, BaseException | None]:
-        """Return whether it is done, whether it was cancelled, its result and its exception.
-
-        `asyncio` asks for all of these at once, from Python 3.15 on.
-        """
-        if not self.done():
-            return False, False, None, None
-        if self.cancelled():
-            return True, True, None, None
-        error = self.exception()
-        return True, False, None if error is not None else self.result(), error
+    def __repr__(self) -> str:
+        return f"<ArenaExecutor: {self._dispatcher.figures()}>"
 
 
-def _begin_worker(arena: Any, group: int, first: Parcel, numpy_memory: bool) -> None:
-    _POOL_ARENA[:] = [arena, group]
-    _FOR_NUMPY[:] = [arena] if numpy_memory and not arena._open.is_readonly else []
-    initializer, initargs = first.opened()
-    first.forget()
-    _enter_numpy_memory()
-    if initializer is not None:
-        initializer(*initargs)
-
-
-def _enter_numpy_memory() -> None:
-    """In a worker: let numpy allocate in the arena from now on, if it was imported."""
-    if _FOR_NUMPY and "numpy" in sys.modules:
-        arena = _FOR_NUMPY.pop()
-        with suppress(NotImplementedError, ImportError):
-            arena.numpy_memory().__enter__()
-
-
-def _end_workers(first: Parcel, arena: Any, group: int) -> None:
-    """When all workers have ended, release what was sent to them, and what they could not send."""
-    first.drop()
-    # In the pool's thread, where an error would only be printed.
-    with suppress(Exception):
-        a = arena._open
-        # Only the tickets of processes that have ended are left behind.
-        a.perform(a.request(), OP_REAP)
-        a.perform(a.request(group=group), OP_REAP_TICKETS)
-
-
-def _answer(call: Parcel) -> Parcel:
-    """In a worker: unpack a call, execute it, and pack what it returns."""
-    loop = sys._getframe(1)
-    _LAST_FAILURE.release(loop)
-    fn, args, kwargs = call.opened()
-    _enter_numpy_memory()
+def _results(
+    dispatcher: Dispatcher,
+    pool: weakref.ref[ArenaExecutor],
+    calls: deque[Mapped],
+    target: Any,
+    lives: int,
+    items: Any,
+    end: float | None,
+) -> Iterator[Any]:
+    """Yield the results of calls; while there are items, add a call for each."""
     try:
-        arena, group = _POOL_ARENA
-        return Parcel(arena, fn(*args, **kwargs), group)
-    except BaseException as error:
-        _empty_frames(error)
-        del call, fn, args, kwargs
-        _LAST_FAILURE.keep_a_second(loop)
-        raise
+        while calls:
+            if items is not None and pool() is not None:
+                args = next(items, None)
+                if args is None:
+                    items = None
+                else:
+                    call = Mapped(target, args, lives)
+                    dispatcher.add([call])
+                    calls.append(call)
+            # The result alone refers to its buffers, while the caller has it.
+            yield calls.popleft().result(
+                dispatcher, None if end is None else max(end - time.monotonic(), 0.0)
+            )
+    finally:
+        for call in calls:
+            call.cancel()
 
 
-def _empty_frames(error: BaseException) -> None:
-    """Clear the frames that an exception refers to: a worker keeps its last exception.
+def _checked_workers(max_workers: int | None, arena: Arena | None) -> int:
+    """Return the number of workers. Raises TypeError and ValueError."""
+    most = None if arena is None else arena._open.layout.n_slots - _OTHER_SLOTS
+    if max_workers is None:
+        n = (
+            len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else os.cpu_count() or 1
+        )
+        n = n if most is None else max(min(n, most), 1)
+        return min(n, 61) if sys.platform == "win32" else n
+    if max_workers <= 0:
+        raise ValueError("max_workers must be greater than 0")
+    if sys.platform == "win32" and max_workers > 61:
+        raise ValueError("max_workers must be <= 61")
+    if most is not None and max_workers > most:
+        raise ValueError(
+            f"max_workers is {max_workers}, but the arena has slots for {most + 1} processes, of which "
+            f"this process has one; give at most {most} workers, or create the arena with more slots: "
+            "slots=112, 176 and so on"
+        )
+    return int(max_workers)
 
-    The pool clears those of the exception itself, but not those of its causes and contexts.
-    """
-    left: list[Any] = [error]
-    seen = set()
-    while left:
-        one = left.pop()
-        if isinstance(one, BaseException) and id(one) not in seen:
-            seen.add(id(one))
-            clear_frames(one.__traceback__)
-            left += one.__cause__, one.__context__, *_members(one)
 
-
-def _members(error: BaseException) -> Sequence[BaseException]:
-    """The exceptions in an exception group; none for other exceptions."""
-    group = getattr(builtins, "BaseExceptionGroup", ())
-    return error.exceptions if isinstance(error, group) else ()
-
-
-def _tidy(sent: Sent, future: Future[Any]) -> None:
-    """End what a failed call sent, which may not have arrived; forget what a successful call sent."""
-    # The pool's own method: its thread must not unpack results.
-    if future.cancelled() or Future.exception(future) is not None:
-        sent.end()
-    else:
-        sent.forget()
+def _abandon(dispatcher: Dispatcher) -> None:
+    """End a pool that nobody refers to, when its calls are done."""
+    if dispatcher.pid == os.getpid():
+        dispatcher.shut(False)

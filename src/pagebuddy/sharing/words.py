@@ -162,6 +162,13 @@ if not cython.compiled:
     ROW_MISSED = 4  # two words: that with the parity of `ROW_NEXT` is valid
 
     CELL_WORDS = 8
+
+    # A row of `messages/progress`, as long as a cache line.
+    P_FIRST = 0  # the number of the first task of a batch
+    P_COUNTS = (
+        1  # 63..32 the low bits of that; 31..16 how many were started; 15..0 how many there are
+    )
+    P_WORDS = 8
     C_STATE = 0  # 63..32 the owner's slot's generation; 31..24 a sum; 23..8 its slot; 7..0 a code
     C_NUMBER = 1  # of the message
     C_START = 2  # of its bytes in the region, as a count that only grows

@@ -9,23 +9,28 @@ import sys
 import numpy as np
 
 import pagebuddy as pb
-from pagebuddy.pool import executor
 
 N = 20_000
+ARENA = []
+
+
+def begin(arena):
+    ARENA.append(arena)
 
 
 def made(value):
     """Return an array, and where it is in the arena; -1 if it is elsewhere."""
     array = np.full(N, value)
     try:
-        return array, executor._POOL_ARENA[0].buffer_of(array).offset
+        return array, ARENA[0].buffer_of(array).offset
     except ValueError:
         return array, -1
 
 
 def main(start):
     context = multiprocessing.get_context(start)
-    with pb.ArenaExecutor(2, context, arena=pb.Arena("8 MiB")) as pool:
+    arena = pb.Arena("8 MiB")
+    with pb.ArenaExecutor(2, context, begin, (arena,), arena=arena) as pool:
         for value, (array, offset) in enumerate(pool.map(made, range(6))):
             assert pool.arena.buffer_of(array).offset == offset
             assert (array == value).all()
@@ -37,7 +42,8 @@ def main(start):
         assert pool.submit(np.zeros, 2 << 20, "u1").result().nbytes == 2 << 20
         pool.arena.verify()
     assert pool.arena.stats().used == 0
-    with pb.ArenaExecutor(1, context, arena=pb.Arena("8 MiB"), numpy_memory=False) as pool:
+    arena = pb.Arena("8 MiB")
+    with pb.ArenaExecutor(1, context, begin, (arena,), arena=arena, numpy_memory=False) as pool:
         array, offset = pool.submit(made, 5).result()
         assert offset == -1
         assert pool.arena.buffer_of(array).nbytes == 8 * N

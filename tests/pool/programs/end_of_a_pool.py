@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -29,14 +30,8 @@ def die_after(path):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def arrays_after(path, begun):
-    begun.touch()
-    wait_for(path)
+def arrays():
     return [np.ones(20_000) for _ in range(3)]
-
-
-def touch(path):
-    path.touch()
 
 
 def fail_with(array):
@@ -55,26 +50,29 @@ def figures(arena):
 
 
 def results_in_flight(arena, start, folder):
-    """A pool breaks while a result is on its way: its thread has stopped reading."""
-    begun, die, send, sent = (folder / x for x in ("begun", "die", "send", "sent"))
+    """A pool breaks while nobody receives its results, and is dropped with them."""
+    received, go = threading.Event(), threading.Event()
 
-    def broken(_):
-        # In the pool's thread, before it terminates the other worker.
-        send.touch()
-        wait_for(sent)
+    def block(_):
+        received.set()
+        go.wait()
 
     with pb.ArenaExecutor(2, start, arena=arena) as pool:
-        last = pool.submit(die_after, die)
-        last.add_done_callback(broken)
-        results = [pool.submit(arrays_after, send, begun), pool.submit(touch, sent)]
-        wait_for(begun)
-        die.touch()
-        for one in [last, *results]:
-            try:
-                one.result()
-                raise AssertionError
-            except BrokenProcessPool:
-                pass
+        pool.submit(nothing).add_done_callback(block)
+        received.wait()
+        futures = [pool.submit(arrays) for _ in range(2)]
+        futures.append(pool.submit(die_after, folder / "die"))
+        (folder / "die").touch()
+        while arena.stats().used < 2 * 3 * 40:
+            time.sleep(0.001)
+        killer = threading.Thread(target=pool.kill_workers)
+        killer.start()
+        go.set()
+        killer.join()
+    for future in futures:
+        failure = future.exception()
+        assert isinstance(failure, (type(None), BrokenProcessPool)), failure
+    del future, futures
     assert figures(arena) == (0, 0), figures(arena)
 
 
@@ -99,19 +97,16 @@ def initializer_arguments(arena, start, folder):
 
 
 def idle_workers(arena, start, folder):
-    """What an exception refers to is released with the next call, or else after a second."""
+    """What an exception refers to is released before the pool has it."""
     with pb.ArenaExecutor(1, start, arena=arena) as pool:
         # A worker that is forked holds what this process holds then.
         assert pool.submit(len, "four").result() == 4
+        own = figures(arena)
         for _ in range(3):
             assert pool.submit(fail_with, arena.copy(np.ones(20_000))).exception() is not None
-        assert pool.submit(len, "four").result() == 4
-        assert figures(arena) == (0, 0), figures(arena)
-        assert pool.submit(fail_with, arena.copy(np.ones(20_000))).exception() is not None
         # If it is not released, this waits for ever.
-        while figures(arena) != (0, 0):
+        while figures(arena) != own:
             time.sleep(0.001)
-        assert pool.submit(len, "four").result() == 4
 
 
 if __name__ == "__main__":

@@ -12,10 +12,12 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import tracemalloc
 import weakref
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
 import numpy as np
 
@@ -133,10 +135,11 @@ def check_results(arena, context):
 
 def check_failures(arena, context):
     with pb.ArenaExecutor(2, context, arena=arena) as pool:
+        own = arena.stats().used
         too_long = pool.submit(combined, np.zeros(5000), np.zeros(10**7))
         assert isinstance(too_long.exception(), pb.OutOfPages)
         # What had room was copied in, and the error is at hand.
-        assert arena.stats().used == 0
+        assert arena.stats().used == own
         future = pool.submit(failing, np.zeros(5000))
         error = future.exception()
         assert isinstance(error, pb.OutOfPages)
@@ -151,14 +154,14 @@ def check_failures(arena, context):
 
 def check_what_failed_calls_leave(arena, context):
     with pb.ArenaExecutor(1, context, arena=arena) as pool:
+        own = arena.stats().used
         for job in failing, failing_later, failing_meanwhile:
             future = pool.submit(job, np.zeros(5000))
             error = future.exception()
             assert job.__name__ in str(error.__cause__)
+            # The worker refers to nothing of it, even if it is given nothing else to do.
+            assert arena.stats().used == own, job
             del future, error
-            # The worker has asked for the next call, and so let go of this one.
-            pool.submit(same, 0).result()
-            assert arena.stats().used == 0, job
 
 
 # Compiled, a message is made by the line that calls the engine.
@@ -204,18 +207,35 @@ def check_results_that_cannot_be_unpickled(arena, context):
 
 
 def check_death(arena, context):
+    if context.get_start_method() == "fork":
+        check_that_death_breaks_a_pool(arena, context)
+        return
     with pb.ArenaExecutor(2, context, arena=arena) as pool:
         array = np.ones(5000)
+        futures = [pool.submit(job, array) for job in [doubled, dying] * 4]
+        for future in futures[::2]:
+            assert future.result().sum() == 10_000
+        for future in futures[1::2]:
+            died = future.exception()
+            assert isinstance(died, pb.WorkerDied), died
+            assert (died.signal, died.exitcode) == (signal.SIGKILL, -signal.SIGKILL)
+            assert died.call == "__main__.dying"
+            assert died.pid != os.getpid()
         assert sum(one.sum() for one in pool.map(doubled, [array] * 8)) == 80_000
-        futures = []
-        # More than the workers can be sent. Not until the pool is broken: its thread takes back each
-        # wake-up that a call sends, and finds no time to look for the dead while they come faster.
-        for _ in range(10):
-            try:
-                futures.append(pool.submit(dying, array))
-            except BrokenProcessPool:
-                break
-        for future in futures:
+    del future, futures, died
+    nothing_left(arena)
+
+
+def check_that_death_breaks_a_pool(arena, context):
+    with pb.ArenaExecutor(2, context, arena=arena, restart=False) as pool:
+        array = np.ones(5000)
+        assert sum(one.sum() for one in pool.map(doubled, [array] * 8)) == 80_000
+        futures = [
+            pool.submit(signal.pause),
+            pool.submit(dying, array),
+            pool.submit(doubled, array),
+        ]
+        for future in futures[:2]:
             assert isinstance(future.exception(), BrokenProcessPool)
         try:
             pool.submit(doubled, array)
@@ -228,19 +248,40 @@ def check_death(arena, context):
 
 
 def check_death_beside_a_call_that_was_cancelled(arena, context):
-    with pb.ArenaExecutor(1, context, arena=arena) as pool:
+    with pb.ArenaExecutor(1, context, arena=arena, restart=False) as pool:
+        pid = pool.submit(os.getpid).result()
         futures = [pool.submit(signal.pause)]
         # More than a worker is sent at a time.
         futures += [pool.submit(doubled, np.ones(5000)) for _ in range(8)]
         cancelled = futures.pop(7)
         assert cancelled.cancel()
-        (pid,) = pool._processes
         os.kill(pid, signal.SIGKILL)
         for future in futures:
             assert isinstance(future.exception(timeout=60), BrokenProcessPool)
         assert cancelled.cancelled()
     assert multiprocessing.active_children() == []
     del futures, future, cancelled
+    nothing_left(arena)
+
+
+def died_before(folder, name):
+    if (folder / name).exists():
+        return name
+    (folder / name).touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+    return None
+
+
+def check_retries(arena, context):
+    if context.get_start_method() == "fork":
+        return
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        pb.ArenaExecutor(2, context, arena=arena, retries=1) as pool,
+    ):
+        results = pool.map(died_before, [Path(folder)] * 2, ["one", "two"])
+        assert list(results) == ["one", "two"]
+        assert isinstance(pool.submit(dying, 0).exception(), pb.WorkerDied)
     nothing_left(arena)
 
 
@@ -261,7 +302,7 @@ def check_options(arena, context):
     for process in multiprocessing.active_children():
         process.join()
     nothing_left(arena)
-    if sys.version_info >= (3, 11) and context.get_start_method() != "fork":
+    if context.get_start_method() != "fork":
         with pb.ArenaExecutor(1, context, arena=arena, max_tasks_per_child=1) as pool:
             assert len(set(pool.map(worker, range(2)))) == 2
         nothing_left(arena)
@@ -286,6 +327,7 @@ CHECKS = [
     check_results_that_cannot_be_unpickled,
     check_death,
     check_death_beside_a_call_that_was_cancelled,
+    check_retries,
     check_options,
 ]
 
