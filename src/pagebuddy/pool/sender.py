@@ -81,8 +81,10 @@ class Sender:
         for number in numbers:
             call = self.sent.get(number)
             if call is not None and not call.arrived:
-                self.returned.append(call)
                 call.batch = None
+                # After an exception it may be here already.
+                if not any(each is call for each in self.returned):
+                    self.returned.append(call)
                 del self.sent[number]
 
     def close(self) -> None:
