@@ -187,6 +187,7 @@ class Crew:
             if worker.process.sentinel in ended or worker.process.exitcode is not None:
                 self._bury(worker)
         self._hurry()
+        self._dispatcher.note_figures()
 
     def _hurry(self) -> None:
         """Take back what waits behind a slow call, and wake those that missed their wake."""
