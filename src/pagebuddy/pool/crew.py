@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from pagebuddy.pool.dispatcher import Dispatcher
 
 _PAUSE_S = 0.1
-# How many workers in a row may die before they have begun.
-_MOST_FAILED_STARTS = 5
+# How many workers in a row may die before they have begun; those that were killed count as one, those
+# that ended by themselves as four.
+_MOST_FAILED_STARTS = 20
 _PATIENCE_S = 10.0
 
 
@@ -230,8 +231,9 @@ class Crew:
             dead = None
         has_left = exitcode == 0 and self._plan.most_tasks is not None and dead is None
         if not worker.is_ready and exitcode != 0:
-            self._n_failed_starts += 1
-            if not self._has_begun and exitcode is not None and exitcode > 0:
+            ended_itself = exitcode is None or exitcode > 0
+            self._n_failed_starts += 4 if ended_itself else 1
+            if not self._has_begun and ended_itself:
                 # By itself, before any worker has begun: the next would do the same.
                 self._n_failed_starts = _MOST_FAILED_STARTS
         worker.beginning.drop()
