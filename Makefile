@@ -65,7 +65,7 @@ hunt: tests storm ## search for faults for hours: more examples, kills and flipp
 	@grep -oE '`--puts [^`]*`' docs/design/0028-rings.md | tr -d '`' | while read -r world; do \
 	  $(BIN)/python -m verification.ring_model $$world || exit 1; done
 
-storm: $(VENV)/.dev-$(MODE) ## kill processes that share an arena, a queue or a topic, for eight minutes
+storm: $(VENV)/.dev-$(MODE) ## kill processes that share an arena, a queue, a topic or a pool, for ten minutes
 	$(BIN)/python -m verification.storm --seconds 60
 	$(BIN)/python -m verification.storm --seconds 60 --lock file
 	PAGEBUDDY_PURE=1 $(BIN)/python -m verification.storm --seconds 60
@@ -74,12 +74,15 @@ storm: $(VENV)/.dev-$(MODE) ## kill processes that share an arena, a queue or a 
 	PAGEBUDDY_PURE=1 $(BIN)/python -m verification.storm.messages --seconds 60
 	$(BIN)/python -m verification.storm.topics --seconds 60 --policy drop
 	$(BIN)/python -m verification.storm.topics --seconds 60 --policy block
+	$(BIN)/python -m verification.storm.pool --seconds 60
+	PAGEBUDDY_PURE=1 $(BIN)/python -m verification.storm.pool --seconds 60
 
 bench: $(VENV)/.dev-$(MODE) ## measure beside what else there is, and without the checks; print a table
 	-$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	PAGEBUDDY_UNCHECKED=1 $(BIN)/python setup.py --quiet build_ext --inplace
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.data
+	$(BIN)/python -m benchmarks.pools
 
 clean: ## remove everything that was made
 	rm -rf $(VENV) build dist out site benchmarks/_*.c src/*.egg-info src/pagebuddy/_*.c src/pagebuddy/_*.so src/pagebuddy/*/words.pxi src/pagebuddy/*/*/words.pxi

@@ -6,9 +6,10 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from verification.storm import messages, pattern
+from verification.storm import calls, messages, pattern
 
 
 def storm(*options, module="verification.storm", **environment):
@@ -54,6 +55,29 @@ def test_in_a_storm_at_a_topic_what_does_not_come_counts_as_missed(engine, polic
     done = storm(*options, module="verification.storm.topics", **environment)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert " 0 read" not in done.stdout
+
+
+@pytest.mark.one_engine
+@pytest.mark.parametrize("start", ["forkserver", pytest.param("spawn", marks=pytest.mark.soak)])
+def test_in_a_storm_in_a_pool_no_call_is_lost_but_those_that_dead_workers_ran(
+    engine, start, effort
+):
+    environment = {"PAGEBUDDY_PURE": "1"} if engine == "uncompiled" else {}
+    options = ("--seconds", str(effort.pick(1, 20, 60)), "--start", start)
+    done = storm(*options, module="verification.storm.pool", **environment)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert " 0 killed" not in done.stdout
+
+
+def test_a_wrong_result_of_a_call_is_noticed():
+    for kind in set(calls.KINDS) - {"short", "pause"}:
+        argument = np.zeros(100, "u1")
+        with pytest.raises(AssertionError, match="call 7"):
+            calls.answer(7, kind, {"array": argument} if kind == "frame" else argument)
+        pattern.write(memoryview(argument), 7)
+        result = calls.answer(7, kind, {"array": argument} if kind == "frame" else argument)
+        assert calls.is_right(7, kind, result)
+        assert not calls.is_right(8, kind, result)
 
 
 def test_a_message_that_was_changed_is_noticed():
