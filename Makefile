@@ -85,6 +85,7 @@ bench: $(VENV)/.dev-$(MODE) ## measure beside what else there is, and without th
 	PAGEBUDDY_UNCHECKED=1 $(BIN)/python setup.py --quiet build_ext --inplace
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.data
+	$(BIN)/python -m benchmarks.pools
 
 clean: ## remove everything that was made
 	rm -rf $(VENV) build dist out site benchmarks/_*.c src/*.egg-info src/pagebuddy/_*.c src/pagebuddy/_*.so src/pagebuddy/*/words.pxi src/pagebuddy/*/*/words.pxi

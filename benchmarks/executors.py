@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from importlib import import_module
@@ -19,8 +20,8 @@ from pagebuddy import Arena, ArenaExecutor
 
 N_WORKERS = 2
 STARTED = multiprocessing.get_context("forkserver")
-# So that no worker has to import what the main module imports.
-STARTED.set_forkserver_preload(["benchmarks.pools"])
+# So that no worker has to import what the main module, `pools`, imports.
+STARTED.set_forkserver_preload(["benchmarks.pool_rows", "benchmarks.report", "benchmarks.machine"])
 
 
 def same(number: int) -> int:
@@ -45,7 +46,8 @@ def summed(frame: Any) -> float:
 
 
 def process_id(_: object) -> int:
-    """Return which worker this is."""
+    """Return which worker this is, after some time, so that each has a turn."""
+    time.sleep(0.005)
     return os.getpid()
 
 

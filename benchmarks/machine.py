@@ -25,6 +25,7 @@ def described() -> dict[str, object]:
             "Cython": _installed("Cython"),
             "iceoryx2": _installed("iceoryx2"),
             "joblib": _installed("joblib"),
+            "mpire": _installed("mpire"),
             "pandas": _installed("pandas"),
             "diskcache": _installed("diskcache"),
             "torch": _installed("torch"),

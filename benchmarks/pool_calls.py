@@ -171,7 +171,7 @@ def _start(name: str, make: Callable[[], Pool]) -> Case:
 
 def _idle(name: str, pool: Pool) -> Case:
     def case(_: int) -> Timed:
-        workers = sorted(set(pool.results(process_id, range(200))))
+        workers = sorted(set(pool.results(process_id, range(40))))
         before = _processor_ns(workers)
         time.sleep(IDLE_S)
         return {f"{name} idle": (_processor_ns(workers) - before, 1)}

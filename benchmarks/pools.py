@@ -27,7 +27,7 @@ SAMPLE_NS = 50_000_000
 N_CALLS = 1000
 N_MANY = 100_000
 # These take seconds each.
-LONG_SHARE = 5
+LONG_SHARE = 3
 
 
 def arguments() -> argparse.Namespace:

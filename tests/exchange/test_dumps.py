@@ -13,7 +13,7 @@ import pytest
 
 import pagebuddy
 from pagebuddy import OutOfPages, OutOfTickets
-from pagebuddy.exchange.dumping import dump, packed
+from pagebuddy.exchange.dumping import dump, pickled
 
 PAGES = 64
 
@@ -325,7 +325,7 @@ def test_what_cannot_be_pickled_leaves_nothing(arena, array):
 
 
 def test_a_child_of_a_fork_does_not_end_what_its_parent_is_sending(arena):
-    unclaimed = packed(arena, np.arange(5000))
+    unclaimed = arena._open.unclaimed().pack(arena, np.arange(5000), pickled, None)
     pid = os.fork()
     if not pid:
         unclaimed.end()

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from pagebuddy import ArenaClosed, StaleHandle
-from pagebuddy.exchange.delivery import Delivery
 from pagebuddy.exchange.dumping import call_back, dump
 from pagebuddy.sharing.words import OP_WITHDRAW
 from tests.exchange.frames import frame_of
@@ -178,21 +177,14 @@ def test_what_was_delivered_is_not_called_back(arena):
     assert loaded[1].sum() == 12497500
 
 
-def delivered(arena, thing):
-    unclaimed = arena._open.unclaimed()
-    unclaimed.take(arena.dumps(thing))
-    return Delivery(unclaimed)
-
-
-def test_a_delivery_can_be_unpacked_until_it_ends(arena):
-    delivery = delivered(arena, np.arange(5000))
+def test_a_message_can_be_unpacked_until_it_is_closed(arena):
+    message = arena._open.unclaimed()
+    message.take(arena.dumps(np.arange(5000)))
+    message.open()
     assert (arena.stats().used, arena.stats().tickets) == (10, 0)
     for _ in range(2):
-        assert delivery.unpacked().sum() == 12497500
-    delivery.end()
+        assert message.unpacked().sum() == 12497500
+    message.close()
     assert nothing_left(arena)
     with pytest.raises(ValueError, match="ended"):
-        delivery.unpacked()
-    delivery = delivered(arena, np.arange(5000))
-    del delivery
-    assert nothing_left(arena)
+        message.unpacked()

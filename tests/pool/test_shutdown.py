@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 from concurrent.futures import CancelledError, wait
 from concurrent.futures.process import BrokenProcessPool
 
@@ -69,6 +70,7 @@ def test_a_worker_that_dies_after_shutdown_is_replaced_while_calls_wait(new_pool
 
 
 def test_a_pool_that_was_dropped_ends_its_calls_and_workers(arena):
+    before = set(threading.enumerate())
     pool = pb.ArenaExecutor(1, tasks.CONTEXT, arena=arena)
     worker = pool.submit(tasks.worker_id).result()
     futures = [pool.submit(tasks.total, np.full(5000, n)) for n in range(50)]
@@ -76,6 +78,8 @@ def test_a_pool_that_was_dropped_ends_its_calls_and_workers(arena):
     gc.collect()
     assert [future.result() for future in futures] == [5000 * n for n in range(50)]
     wait_for_end(worker)
+    for thread in set(threading.enumerate()) - before:
+        thread.join()
     del futures
     assert_nothing_left(arena)
 

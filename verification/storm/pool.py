@@ -75,6 +75,7 @@ class Aftermath(NamedTuple):
     stopped: int
     n_calls: int
     n_lost: int
+    longest_wait: float
     wrong: list[str]
     left: tuple[int, int, int]  # pages, tickets, processes
 
@@ -96,6 +97,7 @@ class Storm:
         self.lost: set[int] = set()
         self.kinds: list[str] = []
         self.choice = random.Random()
+        self.longest_wait = 0.0
         context = multiprocessing.get_context(start)
         if start == "forkserver":
             context.set_forkserver_preload(["verification.storm.calls"])
@@ -150,7 +152,9 @@ class Storm:
 
     def collect(self, pending: dict[Future[Any], int]) -> None:
         """Take the calls that have ended."""
+        begun = time.monotonic()
         done = wait(pending, self.limit, FIRST_COMPLETED).done
+        self.longest_wait = max(self.longest_wait, time.monotonic() - begun)
         if not done:
             self.wrong.append(f"no call ended for {self.limit} s")
         for future in done:
@@ -195,6 +199,7 @@ class Storm:
             weather.n_stopped,
             len(self.kinds),
             len(self.lost),
+            self.longest_wait,
             self.wrong,
             (stats.used, stats.tickets, stats.processes),
         )
@@ -218,6 +223,7 @@ def main() -> int:
         left = storm.rage(given.seconds, given.every)
     print(
         f"{left.killed} killed, {left.stopped} stopped, {left.n_calls} calls, {left.n_lost} lost; "
+        f"the longest wait for any call {left.longest_wait:.2f} s; "
         f"pages, handles and processes left: {left.left}"
     )
     print(*left.wrong, sep="\n", end="\n" if left.wrong else "", file=sys.stderr)

@@ -29,14 +29,6 @@ def dump(
     return arena._open.dumped(arena, thing, pickled, most, n_claims, life_ms, readonly)  # type: ignore[no-any-return]
 
 
-def packed(arena: Any, thing: Any, most: int | None = None, group: int = 0) -> Unclaimed:
-    """Return the message of `dump`. Its handles end with it, unless it is sent or handed over.
-
-    If `group` is not 0, `OP_REAP_TICKETS` with it ends those that a process left behind.
-    """
-    return arena._open.unclaimed(group).pack(arena, thing, pickled, most)  # type: ignore[no-any-return]
-
-
 def pack(arena: Any, thing: Any, *, readonly: bool = False) -> Body:
     """Return the bytes of an object without tickets, and what holds the pages that they refer to.
 

@@ -1,8 +1,13 @@
-"""A pool of processes whose arguments and results stay in an arena.
+"""A pool of processes whose calls and results travel over rings in an arena.
 
-executor  `ArenaExecutor` and its futures
-parcel    an object on its way through the pool's pipes
-ending    what a pool still refers to when its workers have ended
-idle      what an idle worker still refers to
-breaking  how the pool of an older Python ends after a worker died
+executor    `ArenaExecutor`: what people call
+dispatcher  a pool without its executor: sends calls, receives results, ends calls with them
+keeper      the pool's thread, which does this while no caller waits
+crew        the worker processes, as the pool's process sees them: starts, deaths, the end
+sender      packs calls just before workers take them, and short ones together
+calls       calls that were not answered, their futures, and the functions that they name
+worker      the process that runs calls
+frames      calls and results as bytes
+rings       the rings, and the words in which workers note what they have started
+died        `WorkerDied`
 """

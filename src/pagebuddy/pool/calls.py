@@ -155,7 +155,7 @@ class ArenaFuture(Future[_T]):
             If the call has not ended after `timeout` seconds.
         concurrent.futures.CancelledError
             If the call was cancelled.
-        WorkerDied
+        pagebuddy.WorkerDied
             If the worker died while it ran the call.
         Exception
             What the function raised, and what serializing its arguments or its result raised.

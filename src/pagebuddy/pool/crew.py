@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pagebuddy.pool.dispatcher import Dispatcher
 
 _PAUSE_S = 0.1
-# How many workers in a row may die before they have begun.
-_MOST_FAILED_STARTS = 5
+# How many workers in a row may be killed before they have begun. One that ended by itself counts as 20.
+_MOST_FAILED_STARTS = 100
 _PATIENCE_S = 10.0
 
 
@@ -71,6 +71,8 @@ class Crew:
         # Messages that dead workers had in hand.
         self._in_hand: list[bytes] = []
         self._seen_ready = False
+        # Why the pool is to break.
+        self._cause: BaseException | None = None
 
     def __len__(self) -> int:
         return len(self._workers)
@@ -169,15 +171,39 @@ class Crew:
         if not self._lock.locked():
             with self._lock:
                 self._look()
+        # Without the lock, because callbacks may wait for other calls.
+        self._dispatcher.end_landed()
+        self._dispatcher.sender.feed()
+        if self._cause is not None:
+            self._dispatcher.break_apart(self._cause)
 
     def _look(self) -> None:
+        if self._dispatcher.is_closing:
+            return
         self._looked = time.monotonic()
         workers = [worker for worker in list(self._workers.values()) if worker.is_started]
         ended = set(wait([worker.process.sentinel for worker in workers], 0)) if workers else ()
         for worker in workers:
             if worker.process.sentinel in ended or worker.process.exitcode is not None:
                 self._bury(worker)
+        if not self._plan.forks and self._cause is None:
+            self._replace()
         self._hurry()
+        self._dispatcher.note_figures()
+
+    def _replace(self) -> None:
+        """Start workers in place of those that have died, if there are calls for them."""
+        dispatcher = self._dispatcher
+        try:
+            with dispatcher.locked():
+                if dispatcher.broken is None:
+                    self.start_some(dispatcher.sender.n_open())
+        except BrokenProcessPool:
+            # It says so to all calls.
+            return
+        except Exception as error:
+            self._cause = RuntimeError(f"a worker could not be started: {error}")
+            self._cause.__cause__ = error
 
     def _hurry(self) -> None:
         """Take back what waits behind a slow call, and wake those that missed their wake."""
@@ -190,17 +216,13 @@ class Crew:
             # The one that was woken for it is stopped, or has died.
             rings.calls.wake_all()
         self._seen_ready = is_waiting
-        is_given_back = False
         for worker in list(self._workers.values()):
             seen = worker.progress.read()
             first, started, n = seen
             if seen == worker.seen and started < n and not is_waiting:
                 first, started, n = worker.progress.take_back()
                 dispatcher.sender.give_back(range(first + started, first + n))
-                is_given_back = True
             worker.seen = seen
-        if is_given_back:
-            dispatcher.sender.feed()
 
     def _bury(self, worker: Worker) -> None:
         """End the call that a dead worker was running, return the others, and replace the worker."""
@@ -212,7 +234,7 @@ class Crew:
         # Everything that it held.
         a.perform(a.request(), OP_REAP)
         rings.results.end_what_the_dead_own()
-        dispatcher.drain()
+        dispatcher.drain(later=True)
         rings.calls.end_what_the_dead_own(self._in_hand)
         first, started, n = worker.progress.read()
         dead = None
@@ -230,8 +252,9 @@ class Crew:
             dead = None
         has_left = exitcode == 0 and self._plan.most_tasks is not None and dead is None
         if not worker.is_ready and exitcode != 0:
-            self._n_failed_starts += 1
-            if not self._has_begun and exitcode is not None and exitcode > 0:
+            ended_itself = exitcode is None or exitcode > 0
+            self._n_failed_starts += 20 if ended_itself else 1
+            if not self._has_begun and ended_itself:
                 # By itself, before any worker has begun: the next would do the same.
                 self._n_failed_starts = _MOST_FAILED_STARTS
         worker.beginning.drop()
@@ -242,28 +265,22 @@ class Crew:
             cause = error or RuntimeError(
                 f"the worker process {process.pid} {exit_text(exitcode)}; the pool is broken"
             )
+            self._cause = cause
             self._workers.pop(worker.row, None)
-            dispatcher.break_apart(cause)
             return
         if self._n_failed_starts >= _MOST_FAILED_STARTS:
-            self._workers.pop(worker.row, None)
-            dispatcher.break_apart(
-                RuntimeError(
-                    f"a worker {exit_text(exitcode)} before it had begun, as did those before it; see "
-                    "the output of the workers for the cause"
-                )
+            self._cause = RuntimeError(
+                f"a worker {exit_text(exitcode)} before it had begun, as did those before it; see the "
+                "output of the workers for the cause"
             )
+            self._workers.pop(worker.row, None)
             return
         if dead is not None and error is not None:
-            dispatcher.fail(dead, error)
+            dispatcher.land(dead, error)
         del error
         self._workers.pop(worker.row, None)
-        with suppress(BrokenProcessPool), dispatcher.locked():
-            if dispatcher.broken is None:
-                self.start_some(dispatcher.sender.n_open())
         # The wake of a call may have been the dead worker's.
         rings.calls.wake_all()
-        dispatcher.sender.feed()
 
     def _give_back_what_was_in_hand(self) -> None:
         while self._in_hand:

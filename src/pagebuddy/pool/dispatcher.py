@@ -20,7 +20,7 @@ from pagebuddy.pool.calls import Target
 from pagebuddy.pool.crew import Crew
 from pagebuddy.pool.frames import FAILURE, NOT_BEGUN, READY, RESULT
 from pagebuddy.pool.keeper import Keeper, Leader
-from pagebuddy.pool.rings import Rings
+from pagebuddy.pool.rings import Figures, Rings
 from pagebuddy.pool.sender import Sender
 from pagebuddy.sharing.words import R_PUTS
 
@@ -48,7 +48,7 @@ class Dispatcher:
         # Why the pool takes no more calls: it broke, or was shut down.
         self.broken: BaseException | None = None
         self.is_shut = False
-        self.is_closed = False
+        self.is_closing = self.is_closed = False
         # The thread that waits for results, and how often one began that is not the keeper.
         self.leader: weakref.ref[Leader] | None = None
         self.n_led = 0
@@ -80,6 +80,11 @@ class Dispatcher:
 
     def add(self, calls: list[Call]) -> None:
         """Take calls. Raises RuntimeError if the pool takes no more; `BrokenProcessPool` if it broke."""
+        if os.getpid() != self.pid:
+            raise RuntimeError(
+                "this process was forked from the one that made the pool, and cannot use it; make "
+                "another pool"
+            )
         with self._lock:
             if self.broken is not None:
                 raise BrokenProcessPool(str(self.broken)) from self.broken
@@ -143,10 +148,13 @@ class Dispatcher:
             left = _MS if end is None else min(int((end - now) * 1000) + 1, _MS)
             results.sleep(R_PUTS, seen, left)
 
-    def receive(self) -> bool:
-        """Receive one result, if there is one, and end its call; False if there is none."""
-        if self._landed:
-            self._end_landed()
+    def receive(self, later: bool = False) -> bool:
+        """Receive one result, if there is one, and end its call; False if there is none.
+
+        If `later`, the call ends with the next `end_landed`: callbacks may wait for other calls.
+        """
+        if self._landed and not later:
+            self.end_landed()
         rings = self.rings
         if rings is None:
             return False
@@ -184,7 +192,10 @@ class Dispatcher:
                 self.crew.has_not_begun(number)
             results.finish(message)
             if call is not None:
-                self._end(call, value, error)
+                if later:
+                    self._landed.append((call, value, error))
+                else:
+                    self._end(call, value, error)
         except BaseException:
             # A traceback would keep it.
             if message:
@@ -194,13 +205,15 @@ class Dispatcher:
             raise
         finally:
             value = error = None
-        self.sender.feed()
+        if not later:
+            self.sender.feed()
         return True
 
     def _end(self, call: Call, value: Any, error: BaseException | None) -> None:
         if self.sender.sent.get(call.number) is call:
             del self.sender.sent[call.number]
             self.n_done += 1
+        call.args, call.kwargs = (), {}
         if error is None:
             call.succeed(value)
         else:
@@ -214,7 +227,13 @@ class Dispatcher:
             self._landed.append((call, None, error))
             raise
 
-    def _end_landed(self) -> None:
+    def land(self, call: Call, error: BaseException) -> None:
+        """End a call with an exception, by the next `end_landed`."""
+        call.arrived = True
+        self._landed.append((call, None, error))
+
+    def end_landed(self) -> None:
+        """End the calls whose results are here."""
         for each in list(self._landed):
             self._end(*each)
             with suppress(ValueError):
@@ -226,9 +245,9 @@ class Dispatcher:
         """The lock under which results are taken, and under which deaths are found."""
         return self._lock
 
-    def drain(self) -> None:
-        """Receive all results that are here."""
-        while self.receive():
+    def drain(self, later: bool = False) -> None:
+        """Receive all results that are here; see `receive`."""
+        while self.receive(later):
             pass
 
     def break_apart(self, cause: BaseException) -> None:
@@ -292,18 +311,26 @@ class Dispatcher:
         if not self.is_closed and self.broken is not None:
             self.break_apart(self.broken)
 
-    def figures(self) -> str:
-        """How many workers and calls there are, as text."""
+    def figures(self) -> Figures:
+        """How many workers and calls there are."""
         sender = self.sender
-        n_waiting, n_sent = len(sender.waiting) + len(sender.returned), len(sender.sent)
+        n_waiting = len(sender.waiting) + len(sender.returned)
+        return Figures(self.pid, len(self.crew), n_waiting, len(sender.sent), self.n_done)
+
+    def note_figures(self) -> None:
+        """Let other processes see the figures."""
+        rings = self.rings
+        if rings is not None:
+            rings.note(self.figures())
+
+    def __repr__(self) -> str:
+        _, workers, waiting, sent, done = self.figures()
         state = ", broken" if self.broken else ", shut down" if self.is_shut else ""
-        return (
-            f"{len(self.crew)} workers; calls: {n_waiting} waiting, {n_sent} sent, {self.n_done} done"
-            f"{state}"
-        )
+        return f"{workers} workers; calls: {waiting} waiting, {sent} sent, {done} done{state}"
 
     def close(self) -> None:
         """End the workers, and release everything: the keeper's last step."""
+        self.is_closing = True
         rings = self.rings
         if rings is not None:
             rings.calls.end()
@@ -311,5 +338,7 @@ class Dispatcher:
         self.drain()
         self.sender.close()
         self.rings = None
+        if rings is not None:
+            rings.retire()
         self._targets.clear()
         self.is_closed = True

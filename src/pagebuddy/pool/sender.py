@@ -45,6 +45,8 @@ class Sender:
         self._n_workers = n_workers
         self._lock = Lock()
         self._next = 1
+        # Uncompiled, no word can be changed by several processes, so nothing could be taken back.
+        self._has_batches = type(rings.a).__module__ == "pagebuddy._compiled"
         # The last message was refused: the next has a single call.
         self._alone = False
 
@@ -81,8 +83,10 @@ class Sender:
         for number in numbers:
             call = self.sent.get(number)
             if call is not None and not call.arrived:
-                self.returned.append(call)
                 call.batch = None
+                # After an exception it may be here already.
+                if not any(each is call for each in self.returned):
+                    self.returned.append(call)
                 del self.sent[number]
 
     def close(self) -> None:
@@ -211,7 +215,7 @@ class Sender:
     def _size(self, source: deque[Call]) -> int:
         """How many calls the next message should have."""
         n = len(source)
-        if n < 4 * self._n_workers or self._alone:
+        if n < 4 * self._n_workers or self._alone or not self._has_batches:
             self._alone = False
             return 1
         target = source[0].target
