@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent import futures
 from concurrent.futures import (
     ALL_COMPLETED,
     FIRST_COMPLETED,
@@ -66,12 +67,12 @@ def test_callbacks_are_called_with_the_future(shared_pool):
         seen.append(future)
         called.release()
 
-    futures = [shared_pool.submit(tasks.doubled, n) for n in range(10)]
-    for future in futures:
+    calls = [shared_pool.submit(tasks.doubled, n) for n in range(10)]
+    for future in calls:
         future.add_done_callback(note)
-    for _ in futures:
+    for _ in calls:
         called.acquire()
-    assert {id(future) for future in seen} == {id(future) for future in futures}
+    assert {id(future) for future in seen} == {id(future) for future in calls}
 
 
 def test_a_callback_may_submit_and_wait_for_another_call(shared_pool):
@@ -105,9 +106,9 @@ def test_result_waits_no_longer_than_its_timeout(shared_pool, meet):
     meeting = meet()
     future = shared_pool.submit(meeting.call, 7)
     meeting.worker()
-    with pytest.raises(TimeoutError):
+    with pytest.raises(futures.TimeoutError):
         future.result(timeout=0.01)
-    with pytest.raises(TimeoutError):
+    with pytest.raises(futures.TimeoutError):
         future.exception(timeout=0)
     meeting.let_go()
     assert future.result(timeout=60) == 7
@@ -150,8 +151,8 @@ def test_calls_from_many_threads(shared_pool):
     results = {}
 
     def work(k):
-        futures = [shared_pool.submit(tasks.doubled, 1000 * k + n) for n in range(50)]
-        results[k] = [future.result() for future in futures]
+        calls = [shared_pool.submit(tasks.doubled, 1000 * k + n) for n in range(50)]
+        results[k] = [call.result() for call in calls]
 
     threads = [threading.Thread(target=work, args=(k,)) for k in range(6)]
     for thread in threads:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import operator
 import threading
+from concurrent import futures
 
 import numpy as np
 import pytest
@@ -71,7 +72,7 @@ def test_a_map_waits_no_longer_than_its_timeout(new_pool, meet):
     pool = new_pool(1)
     results = pool.map(tasks.Meeting.call, [meeting], timeout=0.05)
     meeting.worker()
-    with pytest.raises(TimeoutError):
+    with pytest.raises(futures.TimeoutError):
         next(results)
     meeting.let_go()
     assert pool.submit(tasks.doubled, 4).result() == 8

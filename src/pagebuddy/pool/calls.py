@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+from concurrent import futures
 from concurrent.futures import Future
 from functools import lru_cache
 from threading import Lock
@@ -307,7 +308,8 @@ class Mapped(Call):
         if self._state < _DONE and not reader.acquire(
             timeout=-1 if timeout is None else max(timeout, 0)
         ):
-            raise TimeoutError
+            # Since Python 3.11, this is the built-in one.
+            raise futures.TimeoutError
         self._reader = None
 
 

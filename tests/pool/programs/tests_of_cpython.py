@@ -228,9 +228,21 @@ def script(run):
     return run_with_ours
 
 
+def collected(cleanup):
+    """Collect garbage before threads are counted: a pool is in a cycle with its thread, which ended."""
+
+    def clean_up(*key):
+        gc.collect()
+        cleanup(*key)
+
+    return clean_up
+
+
 def modules(parts):
     """The modules of CPython that have these parts. Before Python 3.12 there was one for all."""
     futures.ProcessPoolExecutor = ProcessPoolExecutor
+    helper = importlib.import_module("test.support.threading_helper")
+    helper.threading_cleanup = collected(helper.threading_cleanup)
     package = importlib.import_module("test.test_concurrent_futures")
     if not hasattr(package, "__path__"):
         return [package]
