@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+from concurrent import futures
 from concurrent.futures import Future
 from functools import lru_cache
 from threading import Lock
@@ -155,7 +156,7 @@ class ArenaFuture(Future[_T]):
             If the call has not ended after `timeout` seconds.
         concurrent.futures.CancelledError
             If the call was cancelled.
-        WorkerDied
+        pagebuddy.WorkerDied
             If the worker died while it ran the call.
         Exception
             What the function raised, and what serializing its arguments or its result raised.
@@ -307,7 +308,8 @@ class Mapped(Call):
         if self._state < _DONE and not reader.acquire(
             timeout=-1 if timeout is None else max(timeout, 0)
         ):
-            raise TimeoutError
+            # Since Python 3.11, this is the built-in one.
+            raise futures.TimeoutError
         self._reader = None
 
 

@@ -186,7 +186,24 @@ class Crew:
         for worker in workers:
             if worker.process.sentinel in ended or worker.process.exitcode is not None:
                 self._bury(worker)
+        if not self._plan.forks and self._cause is None:
+            self._replace()
         self._hurry()
+        self._dispatcher.note_figures()
+
+    def _replace(self) -> None:
+        """Start workers in place of those that have died, if there are calls for them."""
+        dispatcher = self._dispatcher
+        try:
+            with dispatcher.locked():
+                if dispatcher.broken is None:
+                    self.start_some(dispatcher.sender.n_open())
+        except BrokenProcessPool:
+            # It says so to all calls.
+            return
+        except Exception as error:
+            self._cause = RuntimeError(f"a worker could not be started: {error}")
+            self._cause.__cause__ = error
 
     def _hurry(self) -> None:
         """Take back what waits behind a slow call, and wake those that missed their wake."""
@@ -262,9 +279,6 @@ class Crew:
             dispatcher.land(dead, error)
         del error
         self._workers.pop(worker.row, None)
-        with suppress(BrokenProcessPool), dispatcher.locked():
-            if dispatcher.broken is None:
-                self.start_some(dispatcher.sender.n_open())
         # The wake of a call may have been the dead worker's.
         rings.calls.wake_all()
 

@@ -20,7 +20,7 @@ from pagebuddy.pool.calls import Target
 from pagebuddy.pool.crew import Crew
 from pagebuddy.pool.frames import FAILURE, NOT_BEGUN, READY, RESULT
 from pagebuddy.pool.keeper import Keeper, Leader
-from pagebuddy.pool.rings import Rings
+from pagebuddy.pool.rings import Figures, Rings
 from pagebuddy.pool.sender import Sender
 from pagebuddy.sharing.words import R_PUTS
 
@@ -311,15 +311,22 @@ class Dispatcher:
         if not self.is_closed and self.broken is not None:
             self.break_apart(self.broken)
 
-    def figures(self) -> str:
-        """How many workers and calls there are, as text."""
+    def figures(self) -> Figures:
+        """How many workers and calls there are."""
         sender = self.sender
-        n_waiting, n_sent = len(sender.waiting) + len(sender.returned), len(sender.sent)
+        n_waiting = len(sender.waiting) + len(sender.returned)
+        return Figures(self.pid, len(self.crew), n_waiting, len(sender.sent), self.n_done)
+
+    def note_figures(self) -> None:
+        """Let other processes see the figures."""
+        rings = self.rings
+        if rings is not None:
+            rings.note(self.figures())
+
+    def __repr__(self) -> str:
+        _, workers, waiting, sent, done = self.figures()
         state = ", broken" if self.broken else ", shut down" if self.is_shut else ""
-        return (
-            f"{len(self.crew)} workers; calls: {n_waiting} waiting, {n_sent} sent, {self.n_done} done"
-            f"{state}"
-        )
+        return f"{workers} workers; calls: {waiting} waiting, {sent} sent, {done} done{state}"
 
     def close(self) -> None:
         """End the workers, and release everything: the keeper's last step."""
@@ -331,5 +338,7 @@ class Dispatcher:
         self.drain()
         self.sender.close()
         self.rings = None
+        if rings is not None:
+            rings.retire()
         self._targets.clear()
         self.is_closed = True

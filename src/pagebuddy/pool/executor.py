@@ -373,7 +373,7 @@ class ArenaExecutor(Executor):
         self._dispatcher.kill("terminate_workers", terminate=True)
 
     def __repr__(self) -> str:
-        return f"<ArenaExecutor: {self._dispatcher.figures()}>"
+        return f"<ArenaExecutor: {self._dispatcher!r}>"
 
 
 def _results(

@@ -24,6 +24,23 @@ _BYTES_OF_A_WORKER = 1 << 15
 _USUAL_RESULT = 128
 _WORD = 8
 
+# The words before the rows: the mark, a magic number, and figures for `pagebuddy stat`.
+_MARK = 0
+_MAGIC = 1
+_FIGURES = 2
+_POOL_MAGIC = int.from_bytes(b"pb-pool1", "little")
+HEADER_BYTES = P_WORDS * _WORD
+
+
+class Figures(NamedTuple):
+    """What a pool's process says of it, ten times a second while there are calls."""
+
+    pid: int
+    workers: int
+    waiting: int
+    sent: int
+    done: int
+
 
 class Places(NamedTuple):
     """Where the buffers of a pool are, and a number that is stored in the rows."""
@@ -59,7 +76,8 @@ class Rings:
         results = open_anonymous(a, RingLayout(QUEUE, 0, n_slots, n_results, n_bytes))
         rows = a.alloc((1 + n_workers) * P_WORDS * _WORD, zero=True)
         rings = cls(a, calls, results, rows, n_bytes)
-        rings.words[0] = int.from_bytes(os.urandom(8), "little")
+        rings.words[_MARK] = int.from_bytes(os.urandom(8), "little")
+        rings.words[_MAGIC] = _POOL_MAGIC
         return rings
 
     @classmethod
@@ -67,7 +85,7 @@ class Rings:
         """Join the rings of a pool; None if they do not exist any more."""
         try:
             rows = a.joined(places.rows)
-            if rows.nbytes < _WORD or rows.view.cast("Q")[0] != places.mark:
+            if rows.nbytes < _WORD or rows.view.cast("Q")[_MARK] != places.mark:
                 return None
             calls, layout = channel_over(a, a.joined(places.calls))
             results, _ = channel_over(a, a.joined(places.results))
@@ -80,11 +98,28 @@ class Rings:
     def places(self) -> Places:
         """Where the buffers are."""
         calls, results = self.calls.buffer(), self.results.buffer()
-        return Places(calls.offset, results.offset, self.rows.offset, self.words[0])
+        return Places(calls.offset, results.offset, self.rows.offset, self.words[_MARK])
 
     def progress(self, row: int) -> Any:
         """The row of a worker."""
         return self.a.progress(self.words, 1 + row)
+
+    def retire(self) -> None:
+        """Let nobody take these for the rings of a pool any more."""
+        self.words[_MARK] = self.words[_MAGIC] = 0
+
+    def note(self, figures: Figures) -> None:
+        """Store figures for other processes."""
+        for i, number in enumerate(figures):
+            self.words[_FIGURES + i] = number
+
+
+def figures_in(data: bytes) -> Figures | None:
+    """The figures in the first bytes of a buffer; None if it is none of a pool."""
+    words = memoryview(data[:HEADER_BYTES]).cast("Q") if len(data) >= HEADER_BYTES else ()
+    if not words or words[_MAGIC] != _POOL_MAGIC:
+        return None
+    return Figures(*words[_FIGURES : _FIGURES + len(Figures._fields)])
 
 
 def _region(a: Attachment, n_workers: int) -> int:

@@ -10,9 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from pagebuddy.arena.stats import ArenaStats
+from pagebuddy.pool.rings import Figures
 from pagebuddy.sharing.joining.listing import ProcessRow
 from pagebuddy.sharing.joining.unclaimed_handles import Sender, senders_of
 from pagebuddy.tools.arenas.arena_layout import layout_of
+from pagebuddy.tools.arenas.pools import pools_of
 from pagebuddy.tools.arenas.ring_tables import ring_tables
 from pagebuddy.tools.arenas.rings import RingRow, rings_of
 from pagebuddy.tools.arenas.snapshot import Snapshot
@@ -39,6 +41,7 @@ class ArenaReport:
     def __init__(self, snapshot: Snapshot, before: Sequence[RingRow] = ()) -> None:
         self.rings = rings_of(snapshot)
         self.before = before
+        self.pools = pools_of(snapshot)
         self.name = snapshot.name
         self.stats = snapshot.stats()
         self.processes = snapshot.processes()
@@ -50,7 +53,8 @@ class ArenaReport:
 
     def told(self, width: int, n_processes: int, most: int | None = None) -> RenderableType:
         """The report with at most so many processes, and with orders limited as in `FreeByOrder`."""
-        parts: list[RenderableType] = [in_rows(_figures(self.name, self.stats, self.senders))]
+        figures = [*_figures(self.name, self.stats, self.senders), *map(_told, self.pools)]
+        parts: list[RenderableType] = [in_rows(iter(figures))]
         if self.processes:
             parts.append(Text())
             listed = self.processes[:n_processes]
@@ -113,6 +117,12 @@ def _figures(name: str, stats: ArenaStats, senders: list[Sender]) -> Iterator[tu
         yield "", f"{kept}, the oldest {sender.age_s:.0f} s old, by {who}"
     if stats.dead:
         yield "dead", f"{stats.dead} of {stats.processes} attached; run: pagebuddy reap {name}"
+
+
+def _told(pool: Figures) -> tuple[str, str]:
+    """A pool, as a row of figures."""
+    calls = f"{pool.waiting:,} waiting, {pool.sent:,} sent, {pool.done:,} done"
+    return "pool", f"{counted(pool.workers, 'worker')} of process {pool.pid}; calls: {calls}"
 
 
 def _lines(processes: list[ProcessRow]) -> Iterator[RenderableType]:

@@ -41,11 +41,12 @@ def stat_command(
         typer.Option("--json", help="Print the figures as JSON; with --watch one object per line."),
     ] = False,
 ) -> None:
-    """Show an arena's memory, processes, queues and topics.
+    """Show an arena's memory, processes, queues, topics and pools.
 
     Of each queue and topic: the messages that wait and their bytes; how many were put in a second,
     since it was made or with --watch since the last look; what processes wait for; and how many
-    messages the subscribers of a topic missed. Reads the arena without attaching or locking, so
+    messages the subscribers of a topic missed. Of each pool: its workers, and how many calls wait, were
+    sent to workers, and are done. Reads the arena without attaching or locking, so
     other processes are not disturbed. A process marked "forked" shares its slot with processes that
     were forked from it.
 
@@ -90,6 +91,8 @@ def _look(path: str, before: ArenaReport | None = None) -> tuple[ArenaReport, di
         report = ArenaReport(snapshot, before.rings if before else ())
         attached = [row.as_dict() for row in report.processes]
         figures = snapshot.as_dict() | {"attached": attached}
+        if report.pools:
+            figures["pools"] = [pool._asdict() for pool in report.pools]
         return report, figures | by_kind(report.rings, report.before)
 
 
