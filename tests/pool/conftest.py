@@ -22,7 +22,13 @@ def arena():
 
 
 @pytest.fixture
-def new_pool(arena):
+def meetings():
+    """The meetings of a test."""
+    return []
+
+
+@pytest.fixture
+def new_pool(arena, meetings):
     """Make pools in the arena, with two workers. At the end nothing may be left in it."""
     with ExitStack() as pools:
 
@@ -31,6 +37,8 @@ def new_pool(arena):
             return pools.enter_context(pb.ArenaExecutor(max_workers, mp_context, **options))
 
         yield make
+        for meeting in meetings:
+            meeting.release()
     assert_nothing_left(arena)
 
 
@@ -43,9 +51,16 @@ def shared_pool():
 
 
 @pytest.fixture
-def meet(tmp_path):
+def meet(tmp_path, meetings):
     """Make meetings, by name."""
-    return lambda name="meeting": Meeting(tmp_path, name)
+
+    def make(name="meeting"):
+        meetings.append(Meeting(tmp_path, name))
+        return meetings[-1]
+
+    yield make
+    for meeting in meetings:
+        meeting.release()
 
 
 def assert_nothing_left(arena):

@@ -44,6 +44,11 @@ class Meeting:
     def let_go(self):
         self.go.write_text("")
 
+    def release(self):
+        """Let the call go if a test failed before."""
+        for pipe in (self.begun, self.go):
+            os.close(os.open(pipe, os.O_RDWR | os.O_NONBLOCK))
+
 
 def worker_id(_=None):
     return os.getpid()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.pool import tasks
 
 
@@ -17,6 +19,7 @@ def test_a_pool_in_a_worker(new_pool):
     assert list(pool.map(tasks.nested, range(2))) == [0, 2]
 
 
+@pytest.mark.soak
 def test_a_pool_in_a_worker_through_the_same_arena(new_pool, arena):
     pool = new_pool(1)
     assert pool.submit(tasks.nested_through, arena, 3).result() == 30_000

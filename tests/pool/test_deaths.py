@@ -20,7 +20,7 @@ from tests.pool.conftest import assert_nothing_left, wait_for_end
 WAYS = [
     pytest.param(tasks.by_exit, "3", id="os._exit"),
     pytest.param(tasks.by_signal, "SIGKILL", id="SIGKILL"),
-    pytest.param(tasks.by_segfault, "SIGSEGV", id="segfault"),
+    pytest.param(tasks.by_segfault, "SIGSEGV", id="segfault", marks=pytest.mark.soak),
 ]
 
 
@@ -43,6 +43,7 @@ def test_a_death_fails_only_the_call_that_the_worker_ran(new_pool, meet, way, sa
     assert running.result() == 7
 
 
+@pytest.mark.soak
 def test_a_worker_that_died_is_replaced(new_pool):
     pool = new_pool(1)
     first = pool.submit(tasks.worker_id).result()

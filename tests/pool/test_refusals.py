@@ -74,6 +74,7 @@ def test_a_function_that_is_missing_on_the_other_side_is_named(shared_pool, monk
     assert "lost" in str(error)
 
 
+@pytest.mark.one_engine
 def test_lambdas_and_closures_need_cloudpickle(run):
     error, rest = run("without_cloudpickle").split(maxsplit=1)
     assert error in ("AttributeError", "PicklingError")
