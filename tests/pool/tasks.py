@@ -141,6 +141,13 @@ class Unreadable:
         return int, ("unreadable",)
 
 
+class EndsItsReader:
+    """What can be pickled, and whose unpickling ends a process that does not expect it."""
+
+    def __reduce__(self):
+        return by_sys_exit, (3,)
+
+
 class Ending(BaseException):
     """No `Exception`."""
 

@@ -14,6 +14,14 @@ def test_a_call_may_fork_a_child_that_ends(new_pool):
     assert pool.submit(tasks.worker_id).result() == worker
 
 
+def test_a_child_that_returns_from_the_call_takes_no_calls_and_answers_none(new_pool):
+    pool = new_pool(1)
+    worker = pool.submit(tasks.worker_id).result()
+    child = pool.submit(tasks.child_returns).result()
+    assert child > 0
+    assert {pool.submit(tasks.worker_id).result() for _ in range(20)} == {worker}
+
+
 def test_a_pool_in_a_worker(new_pool):
     pool = new_pool(1)
     assert list(pool.map(tasks.nested, range(2))) == [0, 2]

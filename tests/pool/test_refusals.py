@@ -60,6 +60,18 @@ def test_a_result_that_cannot_be_unpickled_fails_its_call_alone(shared_pool):
         future.result()
 
 
+def test_a_result_whose_unpickling_raises_system_exit_fails_its_call_alone(new_pool):
+    pool = new_pool(1)
+    things = (tasks.doubled, 1), (tasks.EndsItsReader,), (tasks.doubled, 4)
+    futures = [pool.submit(*thing) for thing in things]
+    try:
+        assert futures[2].result(timeout=10) == 8
+        assert isinstance(futures[1].exception(timeout=10), SystemExit)
+        assert futures[0].result(timeout=10) == 2
+    finally:
+        pool.kill_workers()
+
+
 def test_a_function_that_is_missing_on_the_other_side_is_named(shared_pool, monkeypatch):
     module = types.ModuleType("only_here")
     exec("def lost(): pass", vars(module))

@@ -153,6 +153,10 @@ class Crew:
 
     def has_not_begun(self, row: int) -> None:
         """Break the pool: an initializer raised an exception."""
+        worker = self._workers.get(row)
+        if worker is not None:
+            # It ends by itself. Before that it sends what it has logged.
+            worker.process.join(_PATIENCE_S)
         self._dispatcher.break_apart(
             RuntimeError(
                 "the initializer raised an exception in a worker; its log has the traceback"

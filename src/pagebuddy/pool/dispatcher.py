@@ -182,6 +182,10 @@ class Dispatcher:
                     value = unpacked_message(rings.a, data[RESULT.size :], pages)
                 except Exception as failure:
                     error = failure.with_traceback(None)
+                except BaseException as failure:
+                    if not self._fails_again(failure, message, data):
+                        raise
+                    error = failure.with_traceback(None)
                 if kind == FAILURE and error is None:
                     error, value = value, None
                 call.target.note(ns)
@@ -208,6 +212,20 @@ class Dispatcher:
         if not later:
             self.sender.feed()
         return True
+
+    def _fails_again(self, error: BaseException, message: Any, data: bytes) -> bool:
+        """Whether unpickling a result raises this again, so that it was not a signal's handler."""
+        if self.keeper.is_current():
+            return True
+        if isinstance(error, KeyboardInterrupt):
+            return False
+        try:
+            unpacked_message(
+                self.rings.a, data[RESULT.size :], self.rings.results.pages_of(message)
+            )
+        except BaseException as another:
+            return type(another) is type(error)
+        return False
 
     def _end(self, call: Call, value: Any, error: BaseException | None) -> None:
         if self.sender.sent.get(call.number) is call:

@@ -63,6 +63,10 @@ class Keeper:
         """Whether there is a thread."""
         return self._thread is not None
 
+    def is_current(self) -> bool:
+        """Whether this is the thread, in which no signals are handled."""
+        return self._thread is threading.current_thread()
+
     def join(self) -> None:
         """Wait until the thread has ended."""
         if self._thread is not None and self._thread is not threading.current_thread():

@@ -149,6 +149,9 @@ class _Worker:
         self._tasks_left = beginning.most_tasks
         self._functions: dict[bytes, Any] = {}
         self._is_running = False
+        # A call may fork, and return in the child too.
+        self._is_copy = False
+        os.register_at_fork(after_in_child=self._become_copy)
         # Until numpy allocates in the arena: workers that do not use it do not import it.
         wanted = beginning.numpy_memory and not self._a.is_readonly
         self._for_numpy = self._arena if wanted else None
@@ -158,6 +161,9 @@ class _Worker:
         if self._is_running:
             self._is_running = False
             raise KeyboardInterrupt
+
+    def _become_copy(self) -> None:
+        self._is_copy = True
 
     def begin(self, beginning: Beginning) -> bool:
         """Run the initializer; whether the worker can run calls."""
@@ -236,6 +242,8 @@ class _Worker:
                 self._enter_numpy_memory()
             value = fn(*args, **kwargs)
             self._is_running = False
+            if self._is_copy:
+                os._exit(1)
             # Released before the result is known.
             args = kwargs = None
             if isinstance(value, _STREAMS):
@@ -247,6 +255,8 @@ class _Worker:
             kind = VALUE
         except BaseException as error:
             self._is_running = False
+            if self._is_copy:
+                os._exit(1)
             args = kwargs = value = None
             body, packed = self._failure(error)
             kind = FAILURE

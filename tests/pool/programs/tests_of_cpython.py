@@ -48,14 +48,6 @@ DIFFERENT = {
     "test_force_shutdown_workers",
 }
 
-# What the pool does not do yet.
-NOT_YET = {
-    # A result whose unpickling raises SystemExit: its call never ends.
-    "test_exit_during_result_unpickle_in_result_handler",
-    # The worker may be terminated before its log was sent.
-    "FailingInitializer",
-}
-
 # What tests must not look at: how Python's pool is made.
 PRIVATE = re.compile(r"executor\._[a-z]\w*|\be\._[a-z]\w*|_ExecutorManagerThread")
 
@@ -300,8 +292,6 @@ def main(method, part):
     for test in tests(method, parts):
         name = name_of(test)
         if name in DIFFERENT or (part == "short" and name not in SHORT):
-            continue
-        if any(word in test.id() for word in NOT_YET):
             continue
         assert not looks_inside(test), f"{name} looks at private attributes: replace it"
         suite.addTest(test)
