@@ -91,11 +91,14 @@ class Keeper:
     def wake_if_idle(self) -> None:
         """The same, if the thread sleeps because nothing was to do."""
         if self._is_idle:
+            # Once: until it runs, this thread may come here many times.
+            self._is_idle = False
             self._wake_sleeping()
 
     def wake_if_resting(self) -> None:
         """The same, if another thread has led for long, and leads no more."""
         if self._is_resting and self._dispatcher.sender.n_open():
+            self._is_resting = False
             self._wake_sleeping()
 
     def _run(self) -> None:

@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 # The pool's process wakes its workers if one of them has died, so they need not look.
 _LONG_MS = 1 << 30
 _SLICE_MS = 100
+# If there is no room for a result, the worker pauses so often, in seconds, and then sleeps until it is woken.
+_PAUSES = 10
+_PAUSE_S = 0.001
 _MOST_FUNCTIONS = 256
 _STREAMS = GeneratorType, CoroutineType, AsyncGeneratorType
 
@@ -319,7 +322,13 @@ class _Worker:
     def _put(self, data: bytes, body: Any) -> None:
         """Put a message, and wait for room."""
         results = self._rings.results
+        pauses = _PAUSES
         while (answer := results.put(data, body)) != DONE:
+            if pauses:
+                # Woken for each message that is received, it would sleep again after the next.
+                pauses -= 1
+                time.sleep(_PAUSE_S)
+                continue
             seen = results.announce(R_GETS)
             answer = results.put(data, body)
             if answer == DONE:
