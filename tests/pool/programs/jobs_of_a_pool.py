@@ -326,6 +326,7 @@ CHECKS = [
     check_that_futures_are_small,
     check_results_that_cannot_be_unpickled,
     check_death,
+    check_that_death_breaks_a_pool,
     check_death_beside_a_call_that_was_cancelled,
     check_retries,
     check_options,
