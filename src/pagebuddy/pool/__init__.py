@@ -7,6 +7,7 @@ crew        the worker processes, as the pool's process sees them: starts, death
 sender      packs calls just before workers take them, and short ones together
 calls       calls that were not answered, their futures, and the functions that they name
 worker      the process that runs calls
+inherited   what a forked worker releases of its parent's
 frames      calls and results as bytes
 rings       the rings, and the words in which workers note what they have started
 died        `WorkerDied`

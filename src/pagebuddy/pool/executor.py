@@ -86,8 +86,9 @@ class ArenaExecutor(Executor):
 
     Arguments are serialized when a worker is about to receive them. Many short calls are sent together.
 
-    Prefer "forkserver" or "spawn". A worker that is started by "fork" holds all buffers that this
-    process held then, until it ends.
+    Prefer "forkserver" or "spawn". A worker that is started by "fork" keeps what global variables and
+    closures referred to then, until it ends. It releases the arrays and buffers in local variables of
+    this process, before Python 3.14.
 
     Examples
     --------

@@ -32,6 +32,7 @@ from pagebuddy.pool.frames import (
     RESULT,
     VALUE,
 )
+from pagebuddy.pool.inherited import release_inherited
 from pagebuddy.pool.rings import Places, Rings
 from pagebuddy.sharing.words import DONE, R_GETS, R_PUTS, TIED
 
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 # The pool's process wakes its workers if one of them has died, so they need not look.
 _LONG_MS = 1 << 30
 _SLICE_MS = 100
-# If there is no room for a result, the worker pauses so often, in seconds, and then sleeps until it is woken.
+# If there is no room for a result, a worker pauses so often, in seconds. Then it sleeps until woken.
 _PAUSES = 10
 _PAUSE_S = 0.001
 _MOST_FUNCTIONS = 256
@@ -114,6 +115,7 @@ def beginning_of(
 
 def work(beginning: Beginning) -> None:
     """Be a worker, until the pool ends."""
+    release_inherited()
     threading.Thread(target=_end_with_parent, daemon=True, name="end-with-parent").start()
     rings = Rings.join(beginning.arena._open, beginning.places)
     if rings is None:
