@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _MS = 100
 _MOST_TARGETS = 256
+# For so long, a leader receives results that others wait for.
+_REST_NS = 50_000
 
 
 class Dispatcher:
@@ -113,6 +115,10 @@ class Dispatcher:
                 try:
                     self.n_led += 1
                     self._receive_until(is_done, end)
+                    # Whoever waits for the next result need not begin anew.
+                    rest = time.perf_counter_ns() + _REST_NS
+                    while self.receive() and time.perf_counter_ns() < rest:
+                        pass
                 finally:
                     del me
                     self.keeper.wake_if_resting()
