@@ -15,11 +15,12 @@ import os
 import sys
 import warnings
 from contextlib import contextmanager, suppress
+from functools import wraps
 from multiprocessing import shared_memory as _original
 from operator import index
 from random import Random
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from pagebuddy.arena.arena import Arena
 from pagebuddy.errors import (
@@ -31,14 +32,15 @@ from pagebuddy.errors import (
     OutOfKeys,
     OutOfPages,
     OutOfSlots,
+    PageBuddyError,
 )
-from pagebuddy.memory.named import FOLDER
-from pagebuddy.sharing.joining.keeping import forget, keep_under
+from pagebuddy.memory.named import FOLDER, Named
+from pagebuddy.sharing.joining.keeping import keep_under
 from pagebuddy.sharing.system.process import pid_namespace
 from pagebuddy.sharing.words import ARENA_VERSION, FOR_BUFFERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pagebuddy.buffers.attachment import Attachment
     from pagebuddy.buffers.buffer import Buffer
@@ -74,7 +76,17 @@ _LENGTH_BYTES = 2
 
 # By user: a process may become another user.
 _attached: dict[int, Attachment] = {}
+
+# Where a segment in a user's arena is, so that it is unlinked without a search.
+_Place: TypeAlias = "tuple[Attachment, int] | None"
 _logged: set[str] = set()
+
+_SPARE_KEYS = [f"!{i}" for i in range(SPARES)]
+
+# Other errors of an arena are ENOMEM.
+_CODES = {OutOfPages: errno.ENOSPC, OutOfKeys: errno.ENOSPC, OutOfSlots: errno.ENFILE}
+
+_F = TypeVar("_F", bound="Callable[..., Any]")
 
 # Of its own, so that the program's random numbers stay as they are.
 _random = Random()
@@ -138,6 +150,7 @@ class SharedMemory(_original.SharedMemory):
 
     _name: str | None
     _buf: memoryview | None
+    _place: _Place = None
     _size: int
     _flags: int
     _prepend_leading_slash: bool
@@ -157,18 +170,18 @@ class SharedMemory(_original.SharedMemory):
         self._track = track
         if name is not None:
             name = "/" + name if self._prepend_leading_slash else name
-            self._buf = _created(name, size) if is_new else self._found(name)
+            self._buf, self._place = _created(name, size) if is_new else self._found(name)
         else:
             while True:
                 name = _make_filename()
                 with suppress(FileExistsError):
-                    self._buf = _created(name, size)
+                    self._buf, self._place = _created(name, size)
                     break
         self._name = name
         self._size = len(self._buf)
 
-    def _found(self, name: str) -> memoryview:
-        """Return the bytes of a segment that exists."""
+    def _found(self, name: str) -> tuple[memoryview, _Place]:
+        """`_found`, or the error for a subclass whose `_flags` would create the segment."""
         try:
             return _found(name)
         except FileNotFoundError:
@@ -212,7 +225,7 @@ class SharedMemory(_original.SharedMemory):
         FileNotFoundError: [Errno 2] No such file or directory: '/psm_...'
         """
         if self._name:
-            _unlink(self._name)
+            _unlink(self._name, self._place)
 
 
 class ShareableList(_original.ShareableList[Any]):
@@ -294,8 +307,7 @@ def _users_arena() -> Attachment:
     user = os.geteuid()
     found = _attached.get(user)
     if found is None:
-        with _as_the_system_says():
-            found = _attached[user] = _opened(f"{PREFIX}-{user}-v{ARENA_VERSION}")
+        found = _attached[user] = _opened(f"{PREFIX}-{user}-v{ARENA_VERSION}")
     return found
 
 
@@ -307,7 +319,7 @@ def _opened(name: str) -> Attachment:
         # Another user's, or an arena whose lock works only in another container or another build.
         has_mutex = Arena._engine.mutex_of_this_build()
         instead = f"{name}-{pid_namespace()[1] if has_mutex else 'file'}"
-        _log_once(f"{name} cannot be used, so segments are in {instead}: {error}")
+        _log_once(name, f"{name} cannot be used, so segments are in {instead}: {error}")
     try:
         return _opened_as(instead)
     except (ValueError, CorruptMetadata) as error:
@@ -331,97 +343,116 @@ def _opened_as(name: str) -> Attachment:
             # Another process was quicker.
             continue
         a = arena._open
-        for _ in range(SPARES):
-            _add_spare(a)
+        _add_spares(a)
         return a
 
 
-def _log_once(message: str) -> None:
-    if message not in _logged:
-        _logged.add(message)
+def _log_once(what: str, message: str) -> None:
+    if what not in _logged:
+        _logged.add(what)
         from logging import getLogger
 
         getLogger("pagebuddy").warning(message)
 
 
-@contextmanager
-def _as_the_system_says() -> Iterator[None]:
-    """Raise the errors of an arena as those that the system has for a segment."""
-    try:
-        yield
-    except (OutOfPages, OutOfKeys) as error:
-        raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: {error}") from error
-    except OutOfSlots as error:
-        raise OSError(errno.ENFILE, f"{os.strerror(errno.ENFILE)}: {error}") from error
-    except (MemoryError, ArenaClosed, CorruptMetadata) as error:
-        raise OSError(errno.ENOMEM, f"{os.strerror(errno.ENOMEM)}: {error}") from error
+def _as_the_system_says(function: _F) -> _F:
+    """Let a function raise the errors of an arena as those that the system has for a segment."""
+
+    @wraps(function)
+    def call(*arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except PageBuddyError as error:
+            if isinstance(error, OSError):
+                raise
+            code = _CODES.get(type(error), errno.ENOMEM)
+            raise OSError(code, f"{os.strerror(code)}: {error}") from error
+
+    return call  # type: ignore[return-value]
 
 
 # -- segments ------------------------------------------------------------------------------------
 
 
-def _created(name: str, size: int) -> memoryview:
-    """Create a segment, and return its bytes."""
+@_as_the_system_says
+def _created(name: str, size: int) -> tuple[memoryview, _Place]:
+    """Create a segment; return its bytes, and where it is."""
     key, behind = _key_of(name)
     size = index(size)
     if size > sys.maxsize:
         raise OverflowError("Python int too large to convert to C long")
     a = _users_arena()
-    with _as_the_system_says():
-        if size <= a.layout.data_bytes // PARTS:
-            with suppress(OutOfPages):
-                return _created_inside(a, key, behind, size, name)
-            _log_once(f"{a.medium.place} is full, so segments get arenas of their own")
-        return _created_apart(a, key, behind, size, name)
+    if size <= a.layout.data_bytes // PARTS:
+        try:
+            return _created_inside(a, key, behind, size, name)
+        except OutOfPages as error:
+            _log_once("full", f"new segments get arenas of their own: {error}")
+    return _created_apart(a, key, behind, size, name), None
 
 
-def _created_inside(a: Attachment, key: str, behind: bytes, size: int, name: str) -> memoryview:
+def _created_inside(
+    a: Attachment, key: str, behind: bytes, size: int, name: str
+) -> tuple[memoryview, _Place]:
     """Create a segment in the user's arena. Raises `OutOfPages`."""
-    buffer = a.alloc(size + len(behind), zero=True)
-    if behind:
-        buffer.view[size:] = behind
-    while not keep_under(a, key, FOR_BUFFERS, buffer, False):
-        if not _forget_if_stale(a, key):
-            raise _error(errno.EEXIST, name)
-    return buffer.view[:size] if behind else buffer.view
+    while True:
+        try:
+            if behind:
+                buffer = a.alloc(size + len(behind), zero=True)
+                buffer.view[size:] = behind
+                buffer.keep(key)
+                return buffer.view[:size], (a, buffer.offset)
+            buffer = a.kept_zeros(size, key)
+            return buffer.view, (a, buffer.offset)
+        except ArenaClosed:
+            raise
+        except ValueError:
+            # The key is taken.
+            if not _forget_if_stale(a, key):
+                raise _error(errno.EEXIST, name) from None
 
 
-def _found(name: str) -> memoryview:
-    """Return the bytes of a segment that exists."""
+@_as_the_system_says
+def _found(name: str) -> tuple[memoryview, _Place]:
+    """Return the bytes of a segment that exists, and where it is."""
     key, behind = _key_of(name)
     a = _users_arena()
     try:
-        with _as_the_system_says():
-            buffer = a.found(key)
-            if _is_record(buffer):
-                return _bytes_apart(_arena_named_by(buffer))
+        buffer = a.found(key)
+        if not _is_of(buffer, behind):
+            raise _error(errno.ENOENT, name)
+        if _is_record(buffer):
+            return _bytes_apart(_arena_named_by(buffer)), None
     except (KeyError, ArenaNotFound):
+        if not cast(Named, a.medium).leads_here() and _attached.pop(os.geteuid(), None) is a:
+            # Somebody removed the arena: look in the one that other processes use by now.
+            return _found(name)
         raise _error(errno.ENOENT, name) from None
     view = buffer.view
-    if not behind:
-        return view
-    if view[-len(behind) :] != behind:
-        # Another name with the same hash.
-        raise _error(errno.ENOENT, name)
-    return view[: -len(behind)]
+    return view[: -len(behind)] if behind else view, (a, buffer.offset)
 
 
-def _unlink(name: str) -> None:
-    """Remove a segment's name."""
-    key, _ = _key_of(name)
+@_as_the_system_says
+def _unlink(name: str, place: _Place) -> None:
+    """Remove the name of a segment, which is probably at that place."""
+    key, behind = _key_of(name)
+    if place is not None and place[0].forgotten(key, place[1]):
+        return
+    # Now the name is that of another segment, or this one has an arena of its own.
     a = _users_arena()
-    with _as_the_system_says():
-        while True:
-            try:
-                buffer = a.found(key)
-            except KeyError:
-                raise _error(errno.ENOENT, name) from None
-            if _is_record(buffer):
-                with _only_one(a):
-                    if _removed_apart(a, key, buffer):
-                        return
-            elif forget(a, key, FOR_BUFFERS, buffer):
+    while True:
+        try:
+            buffer = a.found(key)
+        except KeyError:
+            raise _error(errno.ENOENT, name) from None
+        if not _is_of(buffer, behind):
+            raise _error(errno.ENOENT, name)
+        if not _is_record(buffer):
+            if a.forgotten(key, buffer.offset):
                 return
+        else:
+            with _only_one(a):
+                if _removed_apart(a, key):
+                    return
 
 
 # -- segments in arenas of their own -------------------------------------------------------------
@@ -431,8 +462,13 @@ def _is_record(buffer: Buffer) -> bool:
     return buffer.capacity - buffer.nbytes >= _PAGE
 
 
+def _is_of(buffer: Buffer, behind: bytes) -> bool:
+    """Whether a segment or a record is of this name, and not of another one with the same hash."""
+    return not behind or buffer.view[-len(behind) :] == behind
+
+
 def _arena_named_by(record: Buffer) -> str:
-    return bytes(record.view).decode("ascii")
+    return bytes(record.view).partition(b"\0")[0].decode("ascii")
 
 
 def _bytes_apart(arena_name: str) -> memoryview:
@@ -449,9 +485,9 @@ def _created_apart(a: Attachment, key: str, behind: bytes, size: int, name: str)
     The record is kept first: if this process is killed, others see that the record is stale.
     """
     arena_name = f"{a.medium.place}.{_random.getrandbits(64):016x}"
-    text = arena_name.encode("ascii")
+    text = arena_name.encode("ascii") + b"\0" + behind
     with _only_one(a):
-        record = _room_for_record(a)
+        record = _spare_record(a)
         record.view[: len(text)] = text
         while not keep_under(a, key, FOR_BUFFERS, record, False, len(text)):
             if not _forgotten_if_stale(a, key):
@@ -459,7 +495,7 @@ def _created_apart(a: Attachment, key: str, behind: bytes, size: int, name: str)
         try:
             return _made_apart(arena_name, size)
         except BaseException:
-            _removed_apart(a, key, a.found(key))
+            _removed_apart(a, key)
             raise
 
 
@@ -476,15 +512,26 @@ def _made_apart(arena_name: str, size: int) -> memoryview:
     return view
 
 
-def _removed_apart(a: Attachment, key: str, record: Buffer) -> bool:
-    """Remove an arena of a segment, and then the record; False if it was another process's turn."""
+def _removed_apart(a: Attachment, key: str) -> bool:
+    """Remove the arena of a segment, and then the record; False if there is no record any more.
+
+    Under `_only_one`.
+    """
+    try:
+        record = a.found(key)
+    except KeyError:
+        return False
+    if not _is_record(record):
+        return False
     with suppress(FileNotFoundError):
         os.unlink(f"{FOLDER}/{_arena_named_by(record)}")
-    removed = forget(a, key, FOR_BUFFERS, record)
-    record.release()
-    if removed:
-        _add_spare(a)
-    return removed
+    # A record stays one, so that its pages are never those of a segment.
+    if not any(
+        keep_under(a, spare, FOR_BUFFERS, record, False, _RECORD_PAGES * _PAGE)
+        for spare in _SPARE_KEYS
+    ):
+        a.forgotten(key, record.offset)
+    return True
 
 
 def _forget_if_stale(a: Attachment, key: str) -> bool:
@@ -499,17 +546,15 @@ def _forget_if_stale(a: Attachment, key: str) -> bool:
 
 
 def _forgotten_if_stale(a: Attachment, key: str) -> bool:
-    """`_forget_if_stale`, when no other process is creating or removing such a segment."""
+    """`_forget_if_stale`, under `_only_one`: no other process is creating or removing the segment."""
     try:
         record = a.found(key)
-    except KeyError:
-        return True
-    if not _is_record(record):
-        return False
-    try:
+        if not _is_record(record):
+            return False
         _bytes_apart(_arena_named_by(record))
     except (ArenaNotFound, KeyError):
-        _removed_apart(a, key, record)
+        # Nothing is kept, or no segment is there.
+        _removed_apart(a, key)
         return True
     return False
 
@@ -529,23 +574,19 @@ def _only_one(a: Attachment) -> Iterator[None]:
         os.close(fd)
 
 
-def _room_for_record(a: Attachment) -> Buffer:
-    """Return a buffer for a record; in a full arena in place of a spare one."""
-    while True:
-        try:
-            return a.alloc(_RECORD_PAGES * _PAGE)
-        except OutOfPages:
-            if not any(forget(a, f"!{i}", FOR_BUFFERS) for i in range(SPARES)):
-                raise
+def _spare_record(a: Attachment) -> Buffer:
+    """Return a buffer for a record, which is kept already if it is a spare one. Under `_only_one`."""
+    for key in _SPARE_KEYS:
+        with suppress(KeyError):
+            return a.found(key)
+    return a.alloc(_RECORD_PAGES * _PAGE)
 
 
-def _add_spare(a: Attachment) -> None:
-    """Keep room for a record, unless there are enough, or no room."""
-    for i in range(SPARES):
-        if not a.has_key(f"!{i}"):
-            with suppress(OutOfPages, OutOfKeys, ValueError):
-                a.alloc(_RECORD_PAGES * _PAGE, keep=f"!{i}")
-            return
+def _add_spares(a: Attachment) -> None:
+    """Keep room for records, so that a full arena has some."""
+    for key in _SPARE_KEYS:
+        with suppress(OutOfPages, OutOfKeys, ValueError):
+            a.alloc(_RECORD_PAGES * _PAGE, keep=key)
 
 
 if sys.platform != "linux":
