@@ -15,12 +15,11 @@ import os
 import sys
 import warnings
 from contextlib import contextmanager, suppress
-from functools import wraps
 from multiprocessing import shared_memory as _original
 from operator import index
 from random import Random
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from pagebuddy.arena.arena import Arena
 from pagebuddy.errors import (
@@ -32,7 +31,6 @@ from pagebuddy.errors import (
     OutOfKeys,
     OutOfPages,
     OutOfSlots,
-    PageBuddyError,
 )
 from pagebuddy.memory.named import FOLDER, Named
 from pagebuddy.sharing.joining.keeping import keep_under
@@ -40,7 +38,7 @@ from pagebuddy.sharing.system.process import pid_namespace
 from pagebuddy.sharing.words import ARENA_VERSION, FOR_BUFFERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from pagebuddy.buffers.attachment import Attachment
     from pagebuddy.buffers.buffer import Buffer
@@ -83,10 +81,11 @@ _logged: set[str] = set()
 
 _SPARE_KEYS = [f"!{i}" for i in range(SPARES)]
 
-# Other errors of an arena are ENOMEM.
+# The others are ENOMEM.
 _CODES = {OutOfPages: errno.ENOSPC, OutOfKeys: errno.ENOSPC, OutOfSlots: errno.ENFILE}
 
-_F = TypeVar("_F", bound="Callable[..., Any]")
+# The errors that the original never raises. Others are an `OSError` too.
+_ARENA_ERRORS = (OutOfPages, OutOfSlots, ArenaClosed, CorruptMetadata)
 
 # Of its own, so that the program's random numbers stay as they are.
 _random = Random()
@@ -174,9 +173,11 @@ class SharedMemory(_original.SharedMemory):
         else:
             while True:
                 name = _make_filename()
-                with suppress(FileExistsError):
+                try:
                     self._buf, self._place = _created(name, size)
                     break
+                except FileExistsError:
+                    continue
         self._name = name
         self._size = len(self._buf)
 
@@ -288,7 +289,7 @@ def _key_of(name: str) -> tuple[str, bytes]:
         raise ValueError("embedded null character")
     if len(text) <= _MOST_PLAIN and text.isascii():
         return "=" + text, b""
-    encoded = text.encode()
+    encoded = name.encode().lstrip(b"/")
     if len(encoded) > _MOST_NAME_BYTES:
         raise _error(errno.ENAMETOOLONG, name)
     from hashlib import blake2b
@@ -355,39 +356,31 @@ def _log_once(what: str, message: str) -> None:
         getLogger("pagebuddy").warning(message)
 
 
-def _as_the_system_says(function: _F) -> _F:
-    """Let a function raise the errors of an arena as those that the system has for a segment."""
-
-    @wraps(function)
-    def call(*arguments: Any) -> Any:
-        try:
-            return function(*arguments)
-        except PageBuddyError as error:
-            if isinstance(error, OSError):
-                raise
-            code = _CODES.get(type(error), errno.ENOMEM)
-            raise OSError(code, f"{os.strerror(code)}: {error}") from error
-
-    return call  # type: ignore[return-value]
+def _as_the_system_says(error: Exception) -> OSError:
+    """Return the error that the system has for a segment in place of an arena's."""
+    code = _CODES.get(type(error), errno.ENOMEM)
+    return OSError(code, f"{os.strerror(code)}: {error}")
 
 
 # -- segments ------------------------------------------------------------------------------------
 
 
-@_as_the_system_says
 def _created(name: str, size: int) -> tuple[memoryview, _Place]:
     """Create a segment; return its bytes, and where it is."""
     key, behind = _key_of(name)
     size = index(size)
     if size > sys.maxsize:
         raise OverflowError("Python int too large to convert to C long")
-    a = _users_arena()
-    if size <= a.layout.data_bytes // PARTS:
-        try:
-            return _created_inside(a, key, behind, size, name)
-        except OutOfPages as error:
-            _log_once("full", f"new segments get arenas of their own: {error}")
-    return _created_apart(a, key, behind, size, name), None
+    try:
+        a = _users_arena()
+        if size <= a.layout.data_bytes // PARTS:
+            try:
+                return _created_inside(a, key, behind, size, name)
+            except OutOfPages as error:
+                _log_once("full", f"new segments get arenas of their own: {error}")
+        return _created_apart(a, key, behind, size, name), None
+    except _ARENA_ERRORS as error:
+        raise _as_the_system_says(error) from error
 
 
 def _created_inside(
@@ -411,12 +404,11 @@ def _created_inside(
                 raise _error(errno.EEXIST, name) from None
 
 
-@_as_the_system_says
 def _found(name: str) -> tuple[memoryview, _Place]:
     """Return the bytes of a segment that exists, and where it is."""
     key, behind = _key_of(name)
-    a = _users_arena()
     try:
+        a = _users_arena()
         buffer = a.found(key)
         if not _is_of(buffer, behind):
             raise _error(errno.ENOENT, name)
@@ -427,18 +419,24 @@ def _found(name: str) -> tuple[memoryview, _Place]:
             # Somebody removed the arena: look in the one that other processes use by now.
             return _found(name)
         raise _error(errno.ENOENT, name) from None
+    except _ARENA_ERRORS as error:
+        raise _as_the_system_says(error) from error
     view = buffer.view
     return view[: -len(behind)] if behind else view, (a, buffer.offset)
 
 
-@_as_the_system_says
 def _unlink(name: str, place: _Place) -> None:
     """Remove the name of a segment, which is probably at that place."""
     key, behind = _key_of(name)
-    if place is not None and place[0].forgotten(key, place[1]):
-        return
-    # Now the name is that of another segment, or this one has an arena of its own.
-    a = _users_arena()
+    try:
+        if place is None or not place[0].forgotten(key, place[1]):
+            # It has an arena of its own, or the name is another segment's by now.
+            _unlink_by_name(_users_arena(), key, behind, name)
+    except _ARENA_ERRORS as error:
+        raise _as_the_system_says(error) from error
+
+
+def _unlink_by_name(a: Attachment, key: str, behind: bytes, name: str) -> None:
     while True:
         try:
             buffer = a.found(key)

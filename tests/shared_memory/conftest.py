@@ -26,6 +26,8 @@ def prefix(Arena, monkeypatch):
     monkeypatch.setattr(module, "Arena", Arena)
     monkeypatch.setattr(module, "_attached", {})
     monkeypatch.setattr(module, "_logged", set())
+    # Fewer, because each test makes an arena.
+    monkeypatch.setattr(module, "_SPARE_KEYS", module._SPARE_KEYS[:8])
     yield prefix
     gc.collect()
     for path in Path(FOLDER).glob(f"{prefix}*"):
@@ -36,3 +38,27 @@ def prefix(Arena, monkeypatch):
 def shm(prefix):
     """Return the module, with the engine under test."""
     return module
+
+
+@pytest.fixture
+def arenas(prefix):
+    """Return how many arenas there are, the user's and those of single segments."""
+    return lambda: len(list(Path(FOLDER).glob(f"{prefix}*")))
+
+
+@pytest.fixture
+def small(shm, monkeypatch):
+    """Let the user's arena have 1 MiB, so that segments of more than 64 KiB get arenas of their own."""
+    monkeypatch.setattr(shm, "MOST_BYTES", 1 << 20)
+
+
+@pytest.fixture
+def used(shm, prefix, Arena):
+    """Return how many pages segments and their records take in the user's arena."""
+
+    def count():
+        arena = Arena.attach(f"{prefix}-{os.geteuid()}-v{shm.ARENA_VERSION}")
+        spare = sum(row.n_pages for row in arena.buffers() if (row.key or "").startswith("!"))
+        return arena.stats().used - spare
+
+    return count
