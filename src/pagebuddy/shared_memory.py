@@ -38,7 +38,7 @@ from pagebuddy.sharing.system.process import pid_namespace
 from pagebuddy.sharing.words import ARENA_VERSION, FOR_BUFFERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pagebuddy.buffers.attachment import Attachment
     from pagebuddy.buffers.buffer import Buffer
@@ -132,9 +132,9 @@ class SharedMemory(_original.SharedMemory):
     Notes
     -----
     A segment exists until `unlink` is called, whatever happens to its processes: nothing removes it
-    earlier, and nothing warns at exit. Other users have other segments. Creating and unlinking 64 KiB
-    takes about 5 µs, most of it for filling the bytes with zeros. The first segment in a process takes
-    another millisecond.
+    earlier, and nothing warns at exit. Other users have other segments. Creating, closing and unlinking
+    64 KiB takes about 7 µs, and 10 µs with writing it. A segment of up to a sixteenth of the user's
+    arena is filled with zeros when it is created. The first segment in a process takes another 3 ms.
 
     Examples
     --------
@@ -260,13 +260,15 @@ class ShareableList(_original.ShareableList[Any]):
     >>> numbers.shm.close(); numbers.shm.unlink()
     """
 
-    # The original's own code, which makes segments of this module's class.
-    __init__ = FunctionType(
-        _original.ShareableList.__init__.__code__,
-        vars(_original) | {"SharedMemory": SharedMemory},
-    )
-    __init__.__kwdefaults__ = _original.ShareableList.__init__.__kwdefaults__
-    __init__.__defaults__ = _original.ShareableList.__init__.__defaults__
+    def __init__(self, sequence: Iterable[Any] | None = None, *, name: str | None = None) -> None:
+        _begin_list(self, sequence, name=name)
+
+
+# The original's own code, which makes a segment of this module's class.
+_begin_list = FunctionType(
+    _original.ShareableList.__init__.__code__, vars(_original) | {"SharedMemory": SharedMemory}
+)
+_begin_list.__kwdefaults__ = _original.ShareableList.__init__.__kwdefaults__
 
 
 def _make_filename() -> str:
