@@ -310,8 +310,14 @@ def _users_arena() -> Attachment:
     user = os.geteuid()
     found = _attached.get(user)
     if found is None:
-        found = _attached[user] = _opened(f"{PREFIX}-{user}-v{ARENA_VERSION}")
+        found = _attached[user] = _opened(_name_for(user))
     return found
+
+
+def _name_for(user: int) -> str:
+    """Return the name of a user's arena. That of the uncompiled engine has another lock."""
+    kind = "" if Arena._engine.mutex_of_this_build() else "-file"
+    return f"{PREFIX}-{user}-v{ARENA_VERSION}{kind}"
 
 
 def _opened(name: str) -> Attachment:
@@ -319,9 +325,8 @@ def _opened(name: str) -> Attachment:
     try:
         return _opened_as(name)
     except (ValueError, PermissionError, CorruptMetadata) as error:
-        # Another user's, or an arena whose lock works only in another container or another build.
-        has_mutex = Arena._engine.mutex_of_this_build()
-        instead = f"{name}-{pid_namespace()[1] if has_mutex else 'file'}"
+        # It is another user's, or damaged, or its lock works only in another container.
+        instead = f"{name}-{pid_namespace()[1]}"
         _log_once(name, f"{name} cannot be used, so segments are in {instead}: {error}")
     try:
         return _opened_as(instead)

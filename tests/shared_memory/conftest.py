@@ -53,11 +53,11 @@ def small(shm, monkeypatch):
 
 
 @pytest.fixture
-def used(shm, prefix, Arena):
+def used(shm, Arena):
     """Return how many pages segments and their records take in the user's arena."""
 
     def count():
-        arena = Arena.attach(f"{prefix}-{os.geteuid()}-v{shm.ARENA_VERSION}")
+        arena = Arena.attach(shm._name_for(os.geteuid()))
         spare = sum(row.n_pages for row in arena.buffers() if (row.key or "").startswith("!"))
         return arena.stats().used - spare
 

@@ -32,8 +32,8 @@ def reap(shm):
     shm.Arena.attach(shm._users_arena().medium.place).reap()
 
 
-def users_arena(shm, prefix):
-    return Path(FOLDER, f"{prefix}-{os.geteuid()}-v{shm.ARENA_VERSION}")
+def users_arena(shm):
+    return Path(FOLDER, shm._name_for(os.geteuid()))
 
 
 def test_processes_that_use_it_first_at_once_share_one_arena(run, start, arenas):
@@ -131,9 +131,9 @@ def test_the_name_is_free_if_a_large_segment_was_unlinked_by_half(shm, small, us
     assert shm.SharedMemory("large", create=True, size=300_000).buf[0] == 0
 
 
-def test_an_arena_that_was_removed_is_looked_for_again(shm, prefix):
+def test_an_arena_that_was_removed_is_looked_for_again(shm):
     shm.SharedMemory(create=True, size=100)
-    users_arena(shm, prefix).unlink()
+    users_arena(shm).unlink()
 
     def child():
         shm._attached.clear()
@@ -158,8 +158,8 @@ def test_other_users_have_other_segments(shm):
 
 
 @is_root
-def test_an_arena_of_another_user_is_not_used(shm, prefix, caplog):
-    path = users_arena(shm, prefix)
+def test_an_arena_of_another_user_is_not_used(shm, caplog):
+    path = users_arena(shm)
     path.write_bytes(b"trap")
     os.chown(path, 12345, 12345)
     segment = shm.SharedMemory("mine", create=True, size=100)
@@ -169,18 +169,17 @@ def test_an_arena_of_another_user_is_not_used(shm, prefix, caplog):
 
 
 @pytest.mark.parametrize("content", [b"not an arena", b""])
-def test_what_is_not_an_arena_is_not_used(shm, prefix, content, caplog):
-    users_arena(shm, prefix).write_bytes(content)
+def test_what_is_not_an_arena_is_not_used(shm, content, caplog):
+    users_arena(shm).write_bytes(content)
     shm.SharedMemory("mine", create=True, size=100)
     assert shm.SharedMemory("mine").size == 100
     assert len(caplog.records) == 1
 
 
-def test_without_any_arena_permission_is_denied(shm, prefix):
-    path = users_arena(shm, prefix)
+def test_without_any_arena_permission_is_denied(shm):
+    path = users_arena(shm)
     path.write_bytes(b"trap")
-    instead = "file" if not shm.Arena._engine.mutex_of_this_build() else shm.pid_namespace()[1]
-    Path(f"{path}-{instead}").write_bytes(b"trap")
+    Path(f"{path}-{shm.pid_namespace()[1]}").write_bytes(b"trap")
     with pytest.raises(PermissionError, match=r"neither .* nor .* can be used"):
         shm.SharedMemory("mine", create=True, size=100)
 
