@@ -33,6 +33,7 @@ from pagebuddy.errors import (
     OutOfSlots,
 )
 from pagebuddy.memory.named import FOLDER, Named
+from pagebuddy.sharing.joining.backing import back_bytes
 from pagebuddy.sharing.joining.keeping import keep_under
 from pagebuddy.sharing.system.process import pid_namespace
 from pagebuddy.sharing.words import ARENA_VERSION, FOR_BUFFERS
@@ -384,6 +385,9 @@ def _created(name: str, size: int) -> tuple[memoryview, _Place]:
             try:
                 return _created_inside(a, key, behind, size, name)
             except OutOfPages as error:
+                if error.__cause__ is not None:
+                    # The file system is full, and another arena would be in the same one.
+                    raise
                 _log_once("full", f"new segments get arenas of their own: {error}")
         return _created_apart(a, key, behind, size, name), None
     except _ARENA_ERRORS as error:
@@ -493,6 +497,8 @@ def _created_apart(a: Attachment, key: str, behind: bytes, size: int, name: str)
     text = arena_name.encode("ascii") + b"\0" + behind
     with _only_one(a):
         record = _spare_record(a)
+        # Its page may never have been used, and the file system may be full.
+        back_bytes(a, record.offset, len(text))
         record.view[: len(text)] = text
         while not keep_under(a, key, FOR_BUFFERS, record, False, len(text)):
             if not _forgotten_if_stale(a, key):
