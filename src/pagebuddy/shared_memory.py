@@ -34,9 +34,9 @@ from pagebuddy.errors import (
 )
 from pagebuddy.memory.named import FOLDER, Named
 from pagebuddy.sharing.joining.backing import back_bytes
-from pagebuddy.sharing.joining.keeping import keep_under
+from pagebuddy.sharing.joining.keeping import forget, keep_under
 from pagebuddy.sharing.system.process import pid_namespace
-from pagebuddy.sharing.words import ARENA_VERSION, FOR_BUFFERS
+from pagebuddy.sharing.words import ARENA_VERSION, FOR_BUFFERS, KEY_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -76,8 +76,8 @@ _LENGTH_BYTES = 2
 # By user: a process may become another user.
 _attached: dict[int, Attachment] = {}
 
-# Where a segment in a user's arena is, so that it is unlinked without a search.
-_Place: TypeAlias = "tuple[Attachment, int] | None"
+# Where a segment in a user's arena is and the words of its key, so that it is unlinked without a search.
+_Place: TypeAlias = "tuple[Attachment, int, memoryview] | None"
 _logged: set[str] = set()
 
 _SPARE_KEYS = [f"!{i}" for i in range(SPARES)]
@@ -301,6 +301,11 @@ def _key_of(name: str) -> tuple[str, bytes]:
     return "#" + digest, encoded + len(encoded).to_bytes(_LENGTH_BYTES, "little")
 
 
+def _words_of(key: str) -> memoryview:
+    """Return a key of a buffer as its words: padded with zeros, of which the last is the namespace."""
+    return memoryview(key.encode().ljust(KEY_WORDS * 8, b"\0")).cast("Q")
+
+
 def _error(code: int, name: str) -> OSError:
     """The error that the system has for a segment."""
     return OSError(code, os.strerror(code), name)
@@ -398,15 +403,16 @@ def _created_inside(
     a: Attachment, key: str, behind: bytes, size: int, name: str
 ) -> tuple[memoryview, _Place]:
     """Create a segment in the user's arena. Raises `OutOfPages`."""
+    words = _words_of(key)
     while True:
         try:
             if behind:
                 buffer = a.alloc(size + len(behind), zero=True)
                 buffer.view[size:] = behind
                 buffer.keep(key)
-                return buffer.view[:size], (a, buffer.offset)
-            buffer = a.kept_zeros(size, key)
-            return buffer.view, (a, buffer.offset)
+                return buffer.view[:size], (a, buffer.offset, words)
+            buffer = a.kept_zeros(size, words)
+            return buffer.view, (a, buffer.offset, words)
         except ArenaClosed:
             raise
         except ValueError:
@@ -433,21 +439,21 @@ def _found(name: str) -> tuple[memoryview, _Place]:
     except _ARENA_ERRORS as error:
         raise _as_the_system_says(error) from error
     view = buffer.view
-    return view[: -len(behind)] if behind else view, (a, buffer.offset)
+    return view[: -len(behind)] if behind else view, (a, buffer.offset, _words_of(key))
 
 
 def _unlink(name: str, place: _Place) -> None:
     """Remove the name of a segment, which is probably at that place."""
-    key, behind = _key_of(name)
     try:
-        if place is None or not place[0].forgotten(key, place[1]):
+        if place is None or not place[0].forgotten(place[2], place[1]):
             # It has an arena of its own, or the name is another segment's by now.
-            _unlink_by_name(_users_arena(), key, behind, name)
+            _unlink_by_name(_users_arena(), name)
     except _ARENA_ERRORS as error:
         raise _as_the_system_says(error) from error
 
 
-def _unlink_by_name(a: Attachment, key: str, behind: bytes, name: str) -> None:
+def _unlink_by_name(a: Attachment, name: str) -> None:
+    key, behind = _key_of(name)
     while True:
         try:
             buffer = a.found(key)
@@ -456,7 +462,7 @@ def _unlink_by_name(a: Attachment, key: str, behind: bytes, name: str) -> None:
         if not _is_of(buffer, behind):
             raise _error(errno.ENOENT, name)
         if not _is_record(buffer):
-            if a.forgotten(key, buffer.offset):
+            if forget(a, key, FOR_BUFFERS, buffer):
                 return
         else:
             with _only_one(a):
@@ -541,7 +547,7 @@ def _removed_apart(a: Attachment, key: str) -> bool:
         keep_under(a, spare, FOR_BUFFERS, record, False, _RECORD_PAGES * _PAGE)
         for spare in _SPARE_KEYS
     ):
-        a.forgotten(key, record.offset)
+        forget(a, key, FOR_BUFFERS, record)
     return True
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import gc
 import os
 import signal
 import subprocess
@@ -182,6 +184,37 @@ def test_without_any_arena_permission_is_denied(shm):
     Path(f"{path}-{shm.pid_namespace()[1]}").write_bytes(b"trap")
     with pytest.raises(PermissionError, match=r"neither .* nor .* can be used"):
         shm.SharedMemory("mine", create=True, size=100)
+
+
+@pytest.mark.soak
+@pytest.mark.one_engine
+def test_more_processes_than_the_arena_has_slots_are_an_error_of_the_system(shm, monkeypatch):
+    monkeypatch.setattr(shm, "SLOTS", 48)
+    shm.SharedMemory("mine", create=True, size=100)
+    shm._attached.clear()
+    gc.collect()
+    came, stay = os.pipe(), os.pipe()
+    pids = []
+    for _ in range(48):
+        pid = os.fork()
+        if not pid:
+            os.close(stay[1])
+            try:
+                shm.SharedMemory("mine").close()
+                os.write(came[1], b"y")
+            except OSError as error:
+                os.write(came[1], b"n" if error.errno == errno.ENFILE else b"?")
+            os.read(stay[0], 1)
+            os._exit(0)
+        pids.append(pid)
+    said = b""
+    while len(said) < 48:
+        said += os.read(came[0], 48)
+    for end in (*came, *stay):
+        os.close(end)
+    for pid in pids:
+        os.waitpid(pid, 0)
+    assert (said.count(b"y"), said.count(b"n")) == (47, 1)
 
 
 def test_the_package_does_not_import_it():

@@ -165,7 +165,7 @@ def test_another_name_with_the_same_hash_is_not_confused(shm, monkeypatch):
     with pytest.raises(FileNotFoundError):
         shm.SharedMemory("ü" * 40)
     other = shm.SharedMemory("another", create=True, size=100)
-    other._name = "/" + "ü" * 40
+    other._name, other._place = "/" + "ü" * 40, None
     with pytest.raises(FileNotFoundError):
         other.unlink()
     assert shm.SharedMemory(segment.name).size == 100

@@ -33,7 +33,7 @@ if not cython.compiled:
     from pagebuddy.core.words import N_HEADS, i64, u64, words_of
     from pagebuddy.sharing.forking.hooks import mind_forks
     from pagebuddy.sharing.operations.dispatch import alloc_pages, run_operation
-    from pagebuddy.sharing.request import Request, blank_request, key_words
+    from pagebuddy.sharing.request import Request, blank_request
     from pagebuddy.sharing.state import own_magazine
     from pagebuddy.sharing.system.alive import locks_the_arena
     from pagebuddy.sharing.system.child import drop_own_lease, take_own_lease
@@ -335,10 +335,10 @@ class Attachment(ArenaAccess):
         """Whether a buffer is kept under a key. Holds nothing."""
         return self.perform(Request(key=key, namespace=namespace), OP_LOOK_UP) == DONE
 
-    def kept_zeros(self, n_bytes: int, key: str) -> Any:
-        """Return a new buffer of zeros that is kept under a key.
+    def kept_zeros(self, n_bytes: int, key: memoryview) -> Any:
+        """Return a new buffer of zeros that is kept under a key, given as `key_words`.
 
-        If the key is taken, raises ValueError, as for any other error of `Buffer.keep`.
+        Raises ValueError if the key is taken, and what `Buffer.keep` raises.
         """
         small = n_bytes <= _ZEROED_WHOLE
         buffer: Buffer = self._allocated(n_bytes, None, not small, None, None)
@@ -349,7 +349,7 @@ class Attachment(ArenaAccess):
             request: Request = blank_request()
             request.node = node_of_pages(self, buffer.pages)
             request.n_bytes = n_bytes
-            request.key_owner = key_words(key)
+            request.key_owner = key
             request.key = words_of(request.key_owner)
             request.now_ms = wall_clock()
             self.perform(request, OP_KEEP)
@@ -359,11 +359,11 @@ class Attachment(ArenaAccess):
             raise
         return buffer
 
-    def forgotten(self, key: str, offset: int) -> bool:
-        """Stop keeping the buffer at an offset; return whether it was kept under this key."""
+    def forgotten(self, key: memoryview, offset: int) -> bool:
+        """Stop keeping the buffer at an offset; return whether it was kept under this key's words."""
         request: Request = blank_request()
         request.node = N_HEADS + (offset >> self.page_bits)
-        request.key_owner = key_words(key)
+        request.key_owner = key
         request.key = words_of(request.key_owner)
         return self.perform(request, OP_FORGET) == DONE
 
