@@ -77,7 +77,7 @@ _LENGTH_BYTES = 2
 _attached: dict[int, Attachment] = {}
 
 # Where a segment in a user's arena is and the words of its key, so that it is unlinked without a search.
-_Place: TypeAlias = "tuple[Attachment, int, memoryview] | None"
+_Place: TypeAlias = "tuple[Attachment, memoryview, int] | None"
 _logged: set[str] = set()
 
 _SPARE_KEYS = [f"!{i}" for i in range(SPARES)]
@@ -381,7 +381,7 @@ def _as_the_system_says(error: Exception) -> OSError:
 def _created(name: str, size: int) -> tuple[memoryview, _Place]:
     """Create a segment; return its bytes, and where it is."""
     key, behind = _key_of(name)
-    size = index(size)
+    size = int(index(size))
     if size > sys.maxsize:
         raise OverflowError("Python int too large to convert to C long")
     try:
@@ -410,9 +410,9 @@ def _created_inside(
                 buffer = a.alloc(size + len(behind), zero=True)
                 buffer.view[size:] = behind
                 buffer.keep(key)
-                return buffer.view[:size], (a, buffer.offset, words)
-            buffer = a.kept_zeros(size, words)
-            return buffer.view, (a, buffer.offset, words)
+                return buffer.view[:size], (a, words, buffer.offset)
+            buffer = Arena._engine.kept_zeros(a, size, words)
+            return buffer.view, (a, words, buffer.offset)
         except ArenaClosed:
             raise
         except ValueError:
@@ -439,13 +439,13 @@ def _found(name: str) -> tuple[memoryview, _Place]:
     except _ARENA_ERRORS as error:
         raise _as_the_system_says(error) from error
     view = buffer.view
-    return view[: -len(behind)] if behind else view, (a, buffer.offset, _words_of(key))
+    return view[: -len(behind)] if behind else view, (a, _words_of(key), buffer.offset)
 
 
 def _unlink(name: str, place: _Place) -> None:
     """Remove the name of a segment, which is probably at that place."""
     try:
-        if place is None or not place[0].forgotten(place[2], place[1]):
+        if place is None or not Arena._engine.forgotten(*place):
             # It has an arena of its own, or the name is another segment's by now.
             _unlink_by_name(_users_arena(), name)
     except _ARENA_ERRORS as error:

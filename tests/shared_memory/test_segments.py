@@ -55,6 +55,15 @@ def test_buf_is_like_that_of_the_original(shm, segment):
     assert repr(segment) == f"SharedMemory({segment.name!r}, size=100)"
 
 
+class Whole(int):
+    """An integer of another class."""
+
+
+@pytest.mark.parametrize("size", [True, Whole(7)])
+def test_a_size_may_be_an_integer_of_any_class(shm, size):
+    assert shm.SharedMemory(create=True, size=size).size == int(size)
+
+
 def test_attaching_ignores_the_size_that_is_given(shm, segment):
     assert shm.SharedMemory(segment.name, size=5000).size == 100
 

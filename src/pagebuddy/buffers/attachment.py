@@ -33,12 +33,11 @@ if not cython.compiled:
     from pagebuddy.core.words import N_HEADS, i64, u64, words_of
     from pagebuddy.sharing.forking.hooks import mind_forks
     from pagebuddy.sharing.operations.dispatch import alloc_pages, run_operation
-    from pagebuddy.sharing.request import Request, blank_request
+    from pagebuddy.sharing.request import Request
     from pagebuddy.sharing.state import own_magazine
     from pagebuddy.sharing.system.alive import locks_the_arena
     from pagebuddy.sharing.system.child import drop_own_lease, take_own_lease
     from pagebuddy.sharing.system.gate import Gate
-    from pagebuddy.sharing.system.process import wall_clock
     from pagebuddy.sharing.system.sharers import end_tally
     from pagebuddy.sharing.words import (
         DONE,
@@ -49,9 +48,7 @@ if not cython.compiled:
         OP_CLAIM,
         OP_DETACH,
         OP_FIND,
-        OP_FORGET,
         OP_JOIN,
-        OP_KEEP,
         OP_LOOK_UP,
         OP_MEASURE,
         OP_REAP,
@@ -63,10 +60,6 @@ if not cython.compiled:
 
 if TYPE_CHECKING:
     from pagebuddy.sharing.attached import Figures
-
-# A buffer of up to that many bytes is filled with zeros as a whole: asking which of its pages were never
-# used takes longer.
-_ZEROED_WHOLE = 1 << 18
 
 
 # The garbage collector would clear the owners of the memory first, but detaching stores to that memory.
@@ -334,38 +327,6 @@ class Attachment(ArenaAccess):
     def has_key(self, key: str, namespace: int = 0) -> bool:
         """Whether a buffer is kept under a key. Holds nothing."""
         return self.perform(Request(key=key, namespace=namespace), OP_LOOK_UP) == DONE
-
-    def kept_zeros(self, n_bytes: int, key: memoryview) -> Any:
-        """Return a new buffer of zeros that is kept under a key, given as `key_words`.
-
-        Raises ValueError if the key is taken, and what `Buffer.keep` raises.
-        """
-        small = n_bytes <= _ZEROED_WHOLE
-        buffer: Buffer = self._allocated(n_bytes, None, not small, None, None)
-        try:
-            if small:
-                backing.back_bytes(self, buffer.offset, n_bytes)
-                zero_out(buffer.view)
-            request: Request = blank_request()
-            request.node = node_of_pages(self, buffer.pages)
-            request.n_bytes = n_bytes
-            request.key_owner = key
-            request.key = words_of(request.key_owner)
-            request.now_ms = wall_clock()
-            self.perform(request, OP_KEEP)
-        except BaseException:
-            # A traceback would keep it.
-            buffer.release()
-            raise
-        return buffer
-
-    def forgotten(self, key: memoryview, offset: int) -> bool:
-        """Stop keeping the buffer at an offset; return whether it was kept under this key's words."""
-        request: Request = blank_request()
-        request.node = N_HEADS + (offset >> self.page_bits)
-        request.key_owner = key
-        request.key = words_of(request.key_owner)
-        return self.perform(request, OP_FORGET) == DONE
 
     def claimed(self, index: int, serial: int) -> Buffer:
         """Return a new object for the buffer that a ticket names. The last claim ends the ticket."""
