@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import arrays, numpy_memory, objects, tables
+from benchmarks import arrays, numpy_memory, objects, segments, tables
 from benchmarks.data_rows import rows
 from benchmarks.machine import described
 from benchmarks.report import WIDTH, around_table, save, show, write_into
@@ -62,6 +62,7 @@ def main() -> None:
     with (
         progress.status("measuring") as status,
         objects.disk_cache() as cache,
+        segments.all_ways() as of_segments,
         tables.all_ways() as ways,
     ):
         done = count(1)
@@ -73,6 +74,7 @@ def main() -> None:
             *arrays.all_of(arena),
             *numpy_memory.all_of(arena),
             *objects.all_of(arena, cache),
+            *of_segments,
         ]
         samples = measure(cases, asked.rounds, SAMPLE_NS, show_round)
         samples |= measure(ways, table_rounds, SAMPLE_NS, show_round)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks import arrays, numpy_memory, objects
+from benchmarks import arrays, numpy_memory, objects, segments
 from benchmarks.arena_rows import KIB64, shown
 from pagebuddy.tools.bench.figures import RATIO, Row
 
@@ -16,6 +16,7 @@ SENT = "An array as bytes and back, in one process"
 INSIDE = "Results of numpy in its own memory, and inside arena.numpy_memory()"
 KEPT = "A data frame of 100 columns by key"
 MAPPED = "multiprocessing.Pool.map over arrays of 16 MiB, for each array"
+SEGMENTS = "SharedMemory of pagebuddy.shared_memory, and of multiprocessing.shared_memory"
 TABLE = "A CSV file of 38 MiB of floats: read by pandas, sent to another process"
 
 US, MS = 1e-3, 1e-6
@@ -24,7 +25,7 @@ MIB = 1 << 20
 
 def rows() -> list[Row]:
     """All rows in order."""
-    return [*_made(), *_sent(), *_inside(), *_kept(), *_mapped(), *_table()]
+    return [*_made(), *_sent(), *_inside(), *_kept(), *_mapped(), *_segments(), *_table()]
 
 
 def _made() -> Iterator[Row]:
@@ -68,6 +69,20 @@ def _mapped() -> Iterator[Row]:
     yield Row(MAPPED, "arrays in the arena", "ms", ours, (), MS)
     yield Row(MAPPED, "  other arrays, pickled", "ms", theirs, (), MS)
     yield Row(MAPPED, "  pickled over in the arena", RATIO, theirs, ours)
+
+
+def _segments() -> Iterator[Row]:
+    calls = [
+        (f"{title} {shown(size)}", f"{name} {size}", 20 if size == KIB64 else None)
+        for size in segments.SIZES
+        for title, name in (("create, close, unlink", "create"), ("and write", "write"))
+    ]
+    for title, name, goal in [*calls, ("attach, close", "attach", None)]:
+        ours, theirs = (f"{name} pagebuddy",), (f"{name} multiprocessing",)
+        yield Row(SEGMENTS, title, "µs", ours, (), US)
+        yield Row(SEGMENTS, "  multiprocessing", "µs", theirs, (), US)
+        title = "  multiprocessing over pagebuddy"
+        yield Row(SEGMENTS, title, RATIO, theirs, ours, reach=goal, at_least=True)
 
 
 def _table() -> Iterator[Row]:

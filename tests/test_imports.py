@@ -29,7 +29,7 @@ LEVELS = [
     {"exchange"},
     {"messages"},
     {"arena"},
-    {"pool"},
+    {"pool", "shared_memory"},
     {"pagebuddy"},
     {"tools", "testing", "__main__"},
 ]

@@ -4,6 +4,8 @@ from typing import Any
 from pagebuddy.allocator.buddy import BuddyAllocator as BuddyAllocator
 from pagebuddy.buffers.attachment import Attachment as Attachment
 from pagebuddy.buffers.buffer import Buffer as Buffer
+from pagebuddy.buffers.segments import forgotten as forgotten
+from pagebuddy.buffers.segments import kept_zeros as kept_zeros
 from pagebuddy.buffers.source import BufferSource as BufferSource
 from pagebuddy.buffers.source import describe_alloc as describe_alloc
 from pagebuddy.sharing.request import Request as Request

@@ -29,6 +29,12 @@ if TYPE_CHECKING:
         def describe_alloc(self, text: str) -> None:
             """Give `BufferSource.alloc` the docstring of the method that it stands for."""
 
+        def kept_zeros(self, a: Any, n_bytes: int, key: memoryview) -> Any:
+            """Return a new buffer of zeros that is kept under a key."""
+
+        def forgotten(self, a: Any, key: memoryview, offset: int) -> bool:
+            """Stop keeping the buffer at an offset; return whether the key was its own."""
+
         def wait_for_any(
             self, addresses: list[int], seen: list[int], milliseconds: int, pause: int
         ) -> None:

@@ -13,15 +13,23 @@ if TYPE_CHECKING:
     from pagebuddy.sharing.attached import Attached, Held
 
 
-def keep_under(a: Attached, key: str, namespace: int, buffer: Held, replace: bool) -> bool:
+def keep_under(
+    a: Attached,
+    key: str,
+    namespace: int,
+    buffer: Held,
+    replace: bool,
+    n_bytes: int | None = None,
+) -> bool:
     """Keep a buffer under a key, in the place of what was kept there if `replace`.
 
-    Returns False if the key is taken. If the arena is in a file, flushes it before and after.
+    It is found with `n_bytes`, by default those of the buffer object. Returns False if the key is taken.
+    If the arena is in a file, flushes it before and after.
     """
     a.medium.flush()
     request = a.request(
         node=_node_of(a, buffer),
-        n_bytes=buffer.nbytes,
+        n_bytes=buffer.nbytes if n_bytes is None else n_bytes,
         key=key,
         namespace=namespace,
         replace=replace,
