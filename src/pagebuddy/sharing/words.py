@@ -304,7 +304,7 @@ if not cython.compiled:
     LEAST_SPIN_NS = 2_000
     # It yields the processor meanwhile. If a yield takes longer, so many waits do not yield.
     LONG_YIELD_NS = 50_000
-    LEAST_UNYIELDING = 1 << 7
+    LEAST_UNYIELDING = 1 << 2
     MOST_UNYIELDING = 1 << 16
 
     # Faults of arenas, besides the engine's; `failures.py` has their names.
