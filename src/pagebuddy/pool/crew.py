@@ -174,8 +174,12 @@ class Crew:
         # Without the lock, because callbacks may wait for other calls.
         self._dispatcher.end_landed()
         self._dispatcher.sender.feed()
-        if self._cause is not None:
-            self._dispatcher.break_apart(self._cause)
+        cause = self._cause
+        if cause is None and self._dispatcher.sender.n_open():
+            # A call that was being sent when the pool broke.
+            cause = self._dispatcher.broken
+        if cause is not None:
+            self._dispatcher.break_apart(cause)
 
     def _look(self) -> None:
         if self._dispatcher.is_closing:
