@@ -84,3 +84,15 @@ def test_a_call_that_is_sent_while_its_pool_breaks_does_not_keep_the_pool_open(t
     assert not ending.is_alive()
     assert isinstance(future.exception(), BrokenProcessPool)
     assert pause.was_reached
+
+
+def test_uncompiled_no_call_is_taken_back_from_a_worker_that_may_start_it(Arena, engine):
+    context = multiprocessing.get_context("fork")
+    with pb.ArenaExecutor(1, context, arena=Arena("4 MiB")) as pool:
+        pool.submit(len, "").result()
+        # As of a worker that was stopped before it started its call.
+        row = pool._dispatcher.rings.progress(0)
+        row.begin(1000, 1)
+        for _ in range(3):
+            pool._dispatcher.crew.look_after()
+        assert row.read() == (1000, 0, 1 if engine == "uncompiled" else 0)

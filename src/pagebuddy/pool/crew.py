@@ -223,7 +223,9 @@ class Crew:
         for worker in list(self._workers.values()):
             seen = worker.progress.read()
             first, started, n = seen
-            if seen == worker.seen and started < n and not is_waiting:
+            is_stuck = seen == worker.seen and started < n and not is_waiting
+            # Uncompiled, the worker might start the call nevertheless.
+            if is_stuck and dispatcher.sender.has_batches:
                 first, started, n = worker.progress.take_back()
                 dispatcher.sender.give_back(range(first + started, first + n))
             worker.seen = seen

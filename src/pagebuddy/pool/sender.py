@@ -49,7 +49,7 @@ class Sender:
         self._lock = Lock()
         self._next = 1
         # Uncompiled, no word can be changed by several processes, so nothing could be taken back.
-        self._has_batches = type(rings.a).__module__ == "pagebuddy._compiled"
+        self.has_batches = type(rings.a).__module__ == "pagebuddy._compiled"
         # The last message was refused: the next has a single call.
         self._alone = False
 
@@ -230,7 +230,7 @@ class Sender:
     def _size(self, source: deque[Call]) -> int:
         """How many calls the next message should have."""
         n = len(source)
-        if n < 4 * self._n_workers or self._alone or not self._has_batches:
+        if n < 4 * self._n_workers or self._alone or not self.has_batches:
             self._alone = False
             return 1
         target = source[0].target
