@@ -23,7 +23,7 @@ WORLDS = {
     "a call that is run again": ({**BATCH, "retries": 1}, (1_083, 2_375)),
 }
 
-# These take some 12 s together.
+# These take some 9 s together.
 LARGER_WORLDS = {
     "two workers, a death, and calls taken back": ({"calls": 2}, (47_024, 136_971)),
     "messages of one call": ({"calls": 2, "batch": 1, "takes": 0}, (26_597, 76_108)),

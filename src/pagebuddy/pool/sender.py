@@ -68,7 +68,7 @@ class Sender:
 
     def feed(self) -> None:
         """Send what there is room for, unless another thread does."""
-        while self.n_waiting() and self.has_room():
+        while (self.waiting or self.returned or self.given_back) and self.has_room():
             if self._lock.locked():
                 # That thread looks again when it has sent its message. Or this one pickles an argument.
                 return
@@ -110,7 +110,8 @@ class Sender:
 
     def _send(self) -> bool:
         """Send one message, or fail a call; False if it must wait."""
-        self._return_given_back()
+        if self.given_back:
+            self._return_given_back()
         source = self.returned or self.waiting
         if not source or self._calls is None:
             return False
