@@ -64,9 +64,11 @@ hunt: tests storm ## search for faults for hours: more examples, kills and flipp
 	@# The larger worlds of the sharing model are those that its design note lists.
 	@grep -oE '`--procs [^`]*`' docs/design/0013-the-sharing-model.md | tr -d '`' | while read -r world; do \
 	  $(BIN)/python -m verification.sharing_model $$world || exit 1; done
-	@# Those of the ring model likewise.
+	@# Those of the other models likewise.
 	@grep -oE '`--puts [^`]*`' docs/design/0028-rings.md | tr -d '`' | while read -r world; do \
 	  $(BIN)/python -m verification.ring_model $$world || exit 1; done
+	@grep -oE '`--calls [^`]*`' docs/design/0029-a-pool-on-rings.md | tr -d '`' | while read -r world; do \
+	  $(BIN)/python -m verification.pool_model $$world || exit 1; done
 
 storm: $(VENV)/.dev-$(MODE) ## kill processes that share an arena, a queue, a topic or a pool, for ten minutes
 	$(BIN)/python -m verification.storm --seconds 60

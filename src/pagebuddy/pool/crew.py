@@ -178,8 +178,12 @@ class Crew:
         # Without the lock, because callbacks may wait for other calls.
         self._dispatcher.end_landed()
         self._dispatcher.sender.feed()
-        if self._cause is not None:
-            self._dispatcher.break_apart(self._cause)
+        cause = self._cause
+        if cause is None and self._dispatcher.sender.n_open():
+            # A call that was being sent when the pool broke.
+            cause = self._dispatcher.broken
+        if cause is not None:
+            self._dispatcher.break_apart(cause)
 
     def _look(self) -> None:
         if self._dispatcher.is_closing:
@@ -223,7 +227,9 @@ class Crew:
         for worker in list(self._workers.values()):
             seen = worker.progress.read()
             first, started, n = seen
-            if seen == worker.seen and started < n and not is_waiting:
+            is_stuck = seen == worker.seen and started < n and not is_waiting
+            # Uncompiled, the worker might start the call nevertheless.
+            if is_stuck and dispatcher.sender.has_batches:
                 first, started, n = worker.progress.take_back()
                 dispatcher.sender.give_back(range(first + started, first + n))
             worker.seen = seen

@@ -282,7 +282,8 @@ class Dispatcher:
             self.is_shut = True
         self.drain()
         sender = self.sender
-        calls = [*sender.sent.values(), *sender.returned, *sender.waiting]
+        calls = [*sender.sent.values(), *sender.given_back, *sender.returned, *sender.waiting]
+        sender.given_back.clear()
         sender.returned.clear()
         sender.waiting.clear()
         for call in calls:
@@ -338,8 +339,7 @@ class Dispatcher:
     def figures(self) -> Figures:
         """How many workers and calls there are."""
         sender = self.sender
-        n_waiting = len(sender.waiting) + len(sender.returned)
-        return Figures(self.pid, len(self.crew), n_waiting, len(sender.sent), self.n_done)
+        return Figures(self.pid, len(self.crew), sender.n_waiting(), len(sender.sent), self.n_done)
 
     def note_figures(self) -> None:
         """Let other processes see the figures."""

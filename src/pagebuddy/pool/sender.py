@@ -28,8 +28,8 @@ class Sender:
     """The calls of a pool that were not answered, and the end of the ring at which they are put.
 
     These hold:
-    - A call is in `waiting`, or in `returned`, or in `sent` by its number, from its submission until its
-      result is here; while it is packed, it is in two of them.
+    - A call is in `waiting`, `returned` or `given_back`, or in `sent` by its number, from its submission
+      until its result is here; while it is packed, it is in two of them.
     - The ring has at most as many messages as there are workers. Each worker has another in hand.
     """
 
@@ -37,6 +37,9 @@ class Sender:
         self.waiting: deque[Call] = deque()
         # Those that were sent, and that no worker has started.
         self.returned: deque[Call] = deque()
+        # Those that will be there when the next message is sent. A thread that is still sending a call
+        # will remove it from where it was.
+        self.given_back: deque[Call] = deque()
         self.sent: dict[int, Call] = {}
         self._failed: deque[tuple[Call, BaseException]] = deque()
         self._arena = arena
@@ -46,13 +49,17 @@ class Sender:
         self._lock = Lock()
         self._next = 1
         # Uncompiled, no word can be changed by several processes, so nothing could be taken back.
-        self._has_batches = type(rings.a).__module__ == "pagebuddy._compiled"
+        self.has_batches = type(rings.a).__module__ == "pagebuddy._compiled"
         # The last message was refused: the next has a single call.
         self._alone = False
 
     def n_open(self) -> int:
         """How many calls were not answered."""
-        return len(self.waiting) + len(self.returned) + len(self.sent) + len(self._failed)
+        return self.n_waiting() + len(self.sent) + len(self._failed)
+
+    def n_waiting(self) -> int:
+        """How many calls are to be sent."""
+        return len(self.waiting) + len(self.returned) + len(self.given_back)
 
     def has_room(self) -> bool:
         """Whether another message may be put."""
@@ -61,7 +68,7 @@ class Sender:
 
     def feed(self) -> None:
         """Send what there is room for, unless another thread does."""
-        while (self.waiting or self.returned) and self.has_room():
+        while (self.waiting or self.returned or self.given_back) and self.has_room():
             if self._lock.locked():
                 # That thread looks again when it has sent its message. Or this one pickles an argument.
                 return
@@ -84,10 +91,16 @@ class Sender:
             call = self.sent.get(number)
             if call is not None and not call.arrived:
                 call.batch = None
-                # After an exception it may be here already.
-                if not any(each is call for each in self.returned):
-                    self.returned.append(call)
+                self.given_back.append(call)
                 del self.sent[number]
+
+    def _return_given_back(self) -> None:
+        """Let calls that were given back be the next. The caller has the lock, so none is being sent."""
+        for call in list(self.given_back):
+            # After an exception it may be here already.
+            if not any(each is call for each in self.returned):
+                self.returned.append(call)
+            self._take(self.given_back, call)
 
     def close(self) -> None:
         """Send nothing any more."""
@@ -97,6 +110,8 @@ class Sender:
 
     def _send(self) -> bool:
         """Send one message, or fail a call; False if it must wait."""
+        if self.given_back:
+            self._return_given_back()
         source = self.returned or self.waiting
         if not source or self._calls is None:
             return False
@@ -115,7 +130,8 @@ class Sender:
             except IndexError:
                 # The pool was shut down meanwhile, or broke.
                 break
-            if call.batch is not None and call.batch.sent:
+            before = call.batch
+            if before is not None and before.sent:
                 # It was sent, and then an exception came.
                 self._take(source, call)
                 continue
@@ -215,7 +231,7 @@ class Sender:
     def _size(self, source: deque[Call]) -> int:
         """How many calls the next message should have."""
         n = len(source)
-        if n < 4 * self._n_workers or self._alone or not self._has_batches:
+        if n < 4 * self._n_workers or self._alone or not self.has_batches:
             self._alone = False
             return 1
         target = source[0].target
