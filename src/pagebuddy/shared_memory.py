@@ -151,6 +151,7 @@ class SharedMemory(_original.SharedMemory):
     _name: str | None
     _buf: memoryview | None
     _place: _Place = None
+    _name_of_place: str | None = None
     _size: int
     _flags: int
     _prepend_leading_slash: bool
@@ -179,7 +180,7 @@ class SharedMemory(_original.SharedMemory):
                     break
                 except FileExistsError:
                     continue
-        self._name = name
+        self._name = self._name_of_place = name
         self._size = len(self._buf)
 
     def _found(self, name: str) -> tuple[memoryview, _Place]:
@@ -227,7 +228,9 @@ class SharedMemory(_original.SharedMemory):
         FileNotFoundError: [Errno 2] No such file or directory: '/psm_...'
         """
         if self._name:
-            _unlink(self._name, self._place)
+            # Programs may change the name; then the place is another's.
+            is_same = self._name == self._name_of_place
+            _unlink(self._name, self._place if is_same else None)
 
 
 class ShareableList(_original.ShareableList[Any]):

@@ -143,6 +143,20 @@ def test_a_name_must_not_contain_nul(shm):
 
 
 @pytest.mark.one_engine
+def test_unlink_uses_the_name_that_was_set_meanwhile(shm, segment):
+    """CPython's tests do this."""
+    other = shm.SharedMemory(create=True, size=100)
+    name, segment._name = segment._name, other._name
+    segment.unlink()
+    with pytest.raises(FileNotFoundError):
+        other.unlink()
+    segment._name = name + "\0a"
+    with pytest.raises(ValueError, match="null"):
+        segment.unlink()
+    segment._name = name
+    segment.unlink()
+
+
 @pytest.mark.parametrize("size", [-1, 0, "5", None])
 def test_a_wrong_size_raises_what_the_original_raises(shm, size):
     ours, theirs = (
