@@ -176,12 +176,17 @@ class Dispatcher:
                 message = results.take()
                 if not message:
                     return False
-                data = results.data_of(message)
-                number, ns, _, kind = RESULT.unpack_from(data)
-                if kind <= FAILURE:
-                    call = self.sender.sent.get(number)
-                    if call is not None:
-                        call.arrived = True
+                try:
+                    data = results.data_of(message)
+                    number, ns, _, kind = RESULT.unpack_from(data)
+                    if kind <= FAILURE:
+                        call = self.sender.sent.get(number)
+                        if call is not None:
+                            call.arrived = True
+                except BaseException:
+                    # Whoever has the lock next finds it in the ring.
+                    results.settle(message)
+                    raise
             if call is not None:
                 pages = results.pages_of(message)
                 try:
@@ -253,8 +258,9 @@ class Dispatcher:
 
     def land(self, call: Call, error: BaseException) -> None:
         """End a call with an exception, by the next `end_landed`."""
-        call.arrived = True
+        # A call that has arrived and has not landed would never end.
         self._landed.append((call, None, error))
+        call.arrived = True
 
     def end_landed(self) -> None:
         """End the calls whose results are here."""
