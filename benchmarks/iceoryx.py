@@ -63,7 +63,9 @@ class _Port:
         return receive
 
 
-def trips(fork: Any, n_bytes: int, n_trips: int, pause_s: float, listens: bool) -> Iterator[float]:
+def trips(
+    fork: Any, n_bytes: int, seconds: float, pause_s: float, listens: bool
+) -> Iterator[float]:
     """The median seconds of a round trip to a process that is awake, and to one that rested."""
     iceoryx2.set_log_level(iceoryx2.LogLevel.Error)
     name = next(_NAMES)
@@ -91,7 +93,11 @@ def trips(fork: Any, n_bytes: int, n_trips: int, pause_s: float, listens: bool) 
 
     try:
         for rest_s in (0.0, pause_s):
-            yield median(trip(rest_s) for _ in range(n_trips))
+            end = time.perf_counter() + seconds
+            times = [trip(rest_s)]
+            while time.perf_counter() < end:
+                times.append(trip(rest_s))
+            yield median(times)
         # What it leaves in the file system ends with its objects.
         is_over.set()
         send()

@@ -36,12 +36,12 @@ from pagebuddy.tools.bench.figures import RATIO, Row, figures
 
 FORK = get_context("fork")
 SIZES = {"4 KiB": 4 << 10, "64 KiB": 64 << 10, "1 MiB": 1 << 20}
-N_MESSAGES = 40_000
-N_TRIPS = 200
+N_MESSAGES = 200_000
+TRIPS_S = 0.3
 N_TRIPS_ASLEEP = 40
 N_PUBLISHED = 4_000
 # With --short, so many times fewer.
-SHORTER = 20
+SHORTER = 100
 IDLE_S = 1.0
 PAUSE_S = 0.003
 
@@ -151,10 +151,19 @@ def trips(
         return trip()
 
     with running(part):
-        awake = statistics.median(trip() for _ in range(N_TRIPS))
-        slept = statistics.median(asleep() for _ in range(N_TRIPS_ASLEEP))
+        awake = median_of(trip, TRIPS_S)
+        slept = median_of(asleep, 2 * N_TRIPS_ASLEEP * PAUSE_S)
         send(None)
     return awake, slept
+
+
+def median_of(trip: Callable[[], float], seconds: float) -> float:
+    """The median of as many trips as there is time for, and of ten at least."""
+    end = time.perf_counter() + seconds
+    times: list[float] = []
+    while len(times) < 10 or time.perf_counter() < end:
+        times.append(trip())
+    return statistics.median(times)
 
 
 def round_trips() -> Iterator[tuple[str, float]]:
@@ -189,9 +198,9 @@ def round_trips() -> Iterator[tuple[str, float]]:
         with suppress(ImportError):
             theirs = import_module("benchmarks.iceoryx").trips
             # One that looks all the time never sleeps.
-            busy, _ = theirs(FORK, n_bytes, N_TRIPS, 0.0, listens=False)
+            busy, _ = theirs(FORK, n_bytes, TRIPS_S, 0.0, listens=False)
             yield f"round trip µs {size}, awake: iceoryx2, busy", busy * 1e6
-            slept = tuple(theirs(FORK, n_bytes, N_TRIPS_ASLEEP, PAUSE_S, listens=True))
+            slept = tuple(theirs(FORK, n_bytes, TRIPS_S, PAUSE_S, listens=True))
             yield from told("iceoryx2's listener", size, slept)
 
 
@@ -349,7 +358,8 @@ def main() -> None:
     for page in asked.into:
         around_table(page, "messages")
     if asked.short:
-        for name in ("N_MESSAGES", "N_TRIPS", "N_TRIPS_ASLEEP", "N_PUBLISHED"):
+        globals()["TRIPS_S"] = 0.01
+        for name in ("N_MESSAGES", "N_TRIPS_ASLEEP", "N_PUBLISHED"):
             globals()[name] //= SHORTER
     facts = {**described(), "compiled": COMPILED}
     rounds = [once() for _ in range(asked.rounds)]

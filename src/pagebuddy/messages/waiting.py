@@ -11,6 +11,7 @@ if not cython.compiled:
     from pagebuddy.sharing.words import (
         EVERYBODY,
         LEAST_SPIN_NS,
+        LEAST_SWITCH_NS,
         LONG_YIELD_NS,
         MOST_SPIN_NS,
         MOST_UNYIELDING,
@@ -74,7 +75,10 @@ def yield_briefly(r: Ring) -> cython.bint:
     """
     before: u64 = clock_ns()
     yield_processor()
-    if clock_ns() - before < LONG_YIELD_NS:
+    took: u64 = clock_ns() - before
+    # Otherwise nobody else wanted it.
+    r.has_switched = took > LEAST_SWITCH_NS
+    if took < LONG_YIELD_NS:
         return True
     if r.n_unyielding_next < MOST_UNYIELDING:
         r.n_unyielding_next *= 2
@@ -88,15 +92,17 @@ def yield_briefly(r: Ring) -> cython.bint:
 def spin_for_message(r: Ring, number: u64) -> cython.bint:
     """Look for a message for a short time: it takes less than to be woken, if one comes soon.
 
-    Whoever is to put it may wait for this very processor, so it is yielded in between.
+    Whoever is to put it may wait for this very processor, so it is yielded in between; at once, if that
+    was so the last time.
     """
     if r.spin_ns == 0:
         return has_come(r, number)
     end: u64 = clock_ns() + r.spin_ns
-    count: u64 = 0
     yields: cython.bint = r.n_unyielding == 0
+    count: u64 = 15 if yields and r.has_switched else 0
     if not yields:
         r.n_unyielding -= 1
+    r.has_switched = False
     while True:
         if has_come(r, number):
             # It was worth it: look for longer the next time.

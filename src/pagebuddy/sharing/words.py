@@ -304,6 +304,7 @@ if not cython.compiled:
     LEAST_SPIN_NS = 2_000
     # It yields the processor meanwhile. If a yield takes longer, so many waits do not yield.
     LONG_YIELD_NS = 50_000
+    LEAST_SWITCH_NS = 1_000
     LEAST_UNYIELDING = 1 << 2
     MOST_UNYIELDING = 1 << 16
 
