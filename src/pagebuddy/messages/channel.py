@@ -113,7 +113,8 @@ class Channel(RingFutexes):
         r.region_owner = r.words_owner.cast("B")[r.region_at * 8 :]
         r.region = bytes_of(r.region_owner)
         r.spin_ns = spin_ns
-        r.has_switched = False
+        r.n_short_sleeps = 0
+        r.is_trial = r.has_switched = False
         r.n_unyielding, r.n_unyielding_next = 0, LEAST_UNYIELDING
 
     def buffer(self) -> Any:

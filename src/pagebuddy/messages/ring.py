@@ -75,6 +75,8 @@ class Ring:
     cells_at: u64
     region_at: u64
     spin_ns: u64  # how long a waiter spins before it sleeps; it adapts
+    n_short_sleeps: u64
+    is_trial: cython.bint  # the next spin is long, after short sleeps
     has_switched: cython.bint  # the last yield let another process run
     n_unyielding: u64  # so many of the next waits do not yield the processor
     n_unyielding_next: u64  # and half as many after the next yield that takes long

@@ -15,6 +15,7 @@ if not cython.compiled:
         LONG_YIELD_NS,
         MOST_SPIN_NS,
         MOST_UNYIELDING,
+        PAUSES_PER_LOOK,
         QUEUE,
         R_CLOSED,
         R_DONES,
@@ -22,6 +23,7 @@ if not cython.compiled:
         R_HEAD,
         R_PUTS,
         R_READY,
+        SLEEPS_PER_TRIAL,
     )
 
     def clock_ns() -> int:
@@ -99,28 +101,54 @@ def spin_for_message(r: Ring, number: u64) -> cython.bint:
         return has_come(r, number)
     end: u64 = clock_ns() + r.spin_ns
     yields: cython.bint = r.n_unyielding == 0
-    count: u64 = 15 if yields and r.has_switched else 0
+    count: u64 = 3 if yields and r.has_switched else 0
     if not yields:
         r.n_unyielding -= 1
     r.has_switched = False
     while True:
         if has_come(r, number):
             # It was worth it: look for longer the next time.
+            r.is_trial = False
             if count and r.spin_ns < MOST_SPIN_NS:
                 r.spin_ns += r.spin_ns >> 2
             if yields:
                 r.n_unyielding_next -= r.n_unyielding_next >> 8
             return True
-        relax()
+        # Each look takes the line of these words from whoever puts a message.
+        pause: u64 = 0
+        while pause < PAUSES_PER_LOOK:
+            relax()
+            pause += 1
         count += 1
-        if count & 15 == 0:
+        if count & 3 == 0:
             if yields:
                 yields = yield_briefly(r)
             if clock_ns() >= end:
                 break
-    if r.spin_ns > LEAST_SPIN_NS:
+    if r.is_trial:
+        r.spin_ns = LEAST_SPIN_NS
+    elif r.spin_ns > LEAST_SPIN_NS:
         r.spin_ns -= r.spin_ns >> 3
+    r.is_trial = False
     return False
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def sleep_at(r: Ring, which: u64, seen: u64, milliseconds: u64) -> cython.void:
+    """Sleep at a futex.
+
+    If sleeps for a message are short, the time may be that of the wakes alone: two processes that answer
+    each other would sleep for ever. So a long spin is tried after some of them.
+    """
+    before: u64 = clock_ns()
+    futex_wait(r.words, which, seen, milliseconds)
+    if which == R_PUTS and r.spin_ns and clock_ns() - before < MOST_SPIN_NS:
+        r.n_short_sleeps += 1
+        if r.n_short_sleeps & (SLEEPS_PER_TRIAL - 1) == 0:
+            r.spin_ns = MOST_SPIN_NS
+            r.is_trial = True
 
 
 @cython.no_gc
@@ -151,7 +179,7 @@ class RingFutexes:
         r: Ring = self.ring
         if cython.compiled:
             with cython.nogil:  # type: ignore[attr-defined]
-                futex_wait(r.words, which, seen, milliseconds)
+                sleep_at(r, which, seen, milliseconds)
             handle_signals()  # type: ignore[name-defined]  # noqa: F821
         else:
             futex_wait(r.words, which, seen, milliseconds)

@@ -300,8 +300,10 @@ if not cython.compiled:
     # How often a process looks whether a lock is free before it sleeps.
     LOCK_SPINS = 128
     # How long a waiter looks for a message before it sleeps: between these, as it turns out to help.
-    MOST_SPIN_NS = 50_000
+    MOST_SPIN_NS = 100_000
     LEAST_SPIN_NS = 2_000
+    SLEEPS_PER_TRIAL = 32
+    PAUSES_PER_LOOK = 8
     # It yields the processor meanwhile. If a yield takes longer, so many waits do not yield.
     LONG_YIELD_NS = 50_000
     LEAST_SWITCH_NS = 1_000
