@@ -87,8 +87,10 @@ def test_a_change_between_a_look_and_the_wait_is_noticed(queue):
     asyncio.run(main())
 
 
-def test_threads_and_tasks_of_one_queue(arena, effort):
+def test_threads_and_tasks_of_one_queue(Arena, effort):
     n = effort.pick(300, 3000)
+    # All answers are in a queue before the first is read.
+    arena = Arena("16 MiB")
     with arena.queue(maxsize=3) as queue, arena.queue() as answers:
 
         def produce():

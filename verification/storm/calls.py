@@ -47,8 +47,9 @@ def begin(folder: Path) -> None:
 def work(number: int, kind: str, body: Any) -> Any:
     """A call: check what came, and return something that can be checked."""
     call = NOTES[0].calls[number]
-    call["worker"] = os.getpid()
+    # In this order: a worker that is killed in between has noted nothing.
     call["begun"] = time.monotonic_ns()
+    call["worker"] = os.getpid()
     call["runs"] += 1
     try:
         return answer(number, kind, body)
