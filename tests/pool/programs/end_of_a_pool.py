@@ -58,8 +58,12 @@ def results_in_flight(arena, start, folder):
         go.wait()
 
     with pb.ArenaExecutor(2, start, arena=arena) as pool:
-        pool.submit(nothing).add_done_callback(block)
+        first = pool.submit(wait_for, folder / "begin")
+        # A future that is done calls it in this thread.
+        first.add_done_callback(block)
+        (folder / "begin").touch()
         received.wait()
+        del first
         futures = [pool.submit(arrays) for _ in range(2)]
         futures.append(pool.submit(die_after, folder / "die"))
         (folder / "die").touch()
