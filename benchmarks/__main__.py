@@ -22,6 +22,7 @@ from benchmarks import (
     sharing,
     sharing_rows,
 )
+from benchmarks.command import new_parser
 from benchmarks.figures import rows_for
 from benchmarks.machine import described
 from benchmarks.memories import SIZES
@@ -45,29 +46,9 @@ CALLS_A_ROUND = 25
 
 def arguments() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument(
-        "--rounds",
-        type=int,
-        default=41,
-        help="samples per case of the engine; cases of arenas get a quarter (default: 41)",
-    )
+    what = "samples per case of the engine; cases of arenas get a quarter"
+    parser = new_parser("benchmarks", __doc__, 41, Path("out/benchmarks.json"), what)
     parser.add_argument("--uncompiled", action="store_true", help="measure the uncompiled engine")
-    parser.add_argument(
-        "--json",
-        type=Path,
-        default=Path("out/benchmarks.json"),
-        metavar="PATH",
-        help="write the figures to this file (default: out/benchmarks.json)",
-    )
-    parser.add_argument(
-        "--into",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="PATH",
-        help="also write the table into these Markdown pages, such as docs/benchmarks.md",
-    )
     return parser.parse_args()
 
 

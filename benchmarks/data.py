@@ -15,6 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks import arrays, numpy_memory, objects, segments, tables
+from benchmarks.command import new_parser
 from benchmarks.data_rows import rows
 from benchmarks.machine import described
 from benchmarks.report import WIDTH, around_table, save, show, write_into
@@ -29,23 +30,7 @@ TABLE_SHARE = 8
 
 def arguments() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.data", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=41, help="samples per case (default: 41)")
-    parser.add_argument(
-        "--json",
-        type=Path,
-        default=Path("out/benchmarks-data.json"),
-        metavar="PATH",
-        help="write the figures to this file (default: out/benchmarks-data.json)",
-    )
-    parser.add_argument(
-        "--into",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="PATH",
-        help="also write the table into these Markdown pages, such as docs/benchmarks.md",
-    )
+    parser = new_parser("benchmarks.data", __doc__, 41, Path("out/benchmarks-data.json"))
     return parser.parse_args()
 
 

@@ -14,7 +14,6 @@ bare ring a ring of 64-bit numbers in C with two futexes (`futex_ring.c`): no li
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import subprocess
 import tempfile
@@ -29,6 +28,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from benchmarks.command import new_parser
 from benchmarks.machine import described
 from benchmarks.report import WIDTH, around_table, save, show, write_into
 from pagebuddy import COMPILED, Arena
@@ -342,17 +342,7 @@ def rows(names: Iterable[str]) -> Iterator[Row]:
 
 def main() -> None:
     """Measure, print, and write what is asked for."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.messages", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7, help="default: 7")
-    parser.add_argument("--json", type=Path, metavar="PATH", help="also write the figures there")
-    parser.add_argument(
-        "--into",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="PATH",
-        help="also write the table into these Markdown pages, such as docs/benchmarks.md",
-    )
+    parser = new_parser("benchmarks.messages", __doc__, 7, None, "how often each row is measured")
     parser.add_argument("--short", action="store_true", help="only see that it runs")
     asked = parser.parse_args()
     for page in asked.into:

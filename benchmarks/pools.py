@@ -16,6 +16,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks import pool_calls
+from benchmarks.command import new_parser
 from benchmarks.machine import described
 from benchmarks.pool_rows import rows
 from benchmarks.report import WIDTH, around_table, save, show, write_into
@@ -32,24 +33,8 @@ LONG_SHARE = 3
 
 def arguments() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.pools", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15, help="samples per case (default: 15)")
+    parser = new_parser("benchmarks.pools", __doc__, 15, Path("out/benchmarks-pools.json"))
     parser.add_argument("--short", action="store_true", help="only see that it runs")
-    parser.add_argument(
-        "--json",
-        type=Path,
-        default=Path("out/benchmarks-pools.json"),
-        metavar="PATH",
-        help="write the figures to this file (default: out/benchmarks-pools.json)",
-    )
-    parser.add_argument(
-        "--into",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="PATH",
-        help="also write the table into these Markdown pages, such as docs/benchmarks.md",
-    )
     return parser.parse_args()
 
 

@@ -31,6 +31,17 @@ def new_parser(model: str, subject: str, rules: dict[str, str]) -> argparse.Argu
     return options
 
 
+def add_bounds(
+    options: argparse.ArgumentParser, bounds: dict[str, str], defaults: dict[str, object]
+) -> None:
+    """Add options for whole numbers. `bounds` has the help for each."""
+    for name, what in bounds.items():
+        default = defaults[name]
+        options.add_argument(
+            f"--{name}", type=int, default=default, help=f"{what}; default {default}"
+        )
+
+
 def add_switches(options: argparse.ArgumentParser, switches: dict[str, str]) -> None:
     """Add options without a value. `switches` has the help for each."""
     for name, what in switches.items():

@@ -30,11 +30,7 @@ def parser() -> argparse.ArgumentParser:
     options = model_command.new_parser(
         "pool_model", "the protocol of pools", {flaw.value: flaw.rule for flaw in Flaw}
     )
-    for name, what in BOUNDS.items():
-        default = DEFAULTS[name]
-        options.add_argument(
-            f"--{name}", type=int, default=default, help=f"{what}; default {default}"
-        )
+    model_command.add_bounds(options, BOUNDS, DEFAULTS)
     model_command.add_switches(options, SWITCHES)
     return options
 

@@ -52,11 +52,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="for each consumer how often it gets",
     )
-    for name, what in BOUNDS.items():
-        default = DEFAULTS[name]
-        options.add_argument(
-            f"--{name}", type=int, default=default, help=f"{what}; default {default}"
-        )
+    model_command.add_bounds(options, BOUNDS, DEFAULTS)
     model_command.add_switches(options, SWITCHES)
     return options
 
