@@ -13,6 +13,8 @@ from pagebuddy import (
     OutOfPages,
     OutOfSlots,
 )
+from pagebuddy.messages.waiting import RingFutexes
+from pagebuddy.sharing.words import R_PUTS
 from tests.messages.poison import Poisonous
 from tests.messages.topics import drained, ready
 
@@ -32,6 +34,21 @@ def test_each_subscription_gets_each_message_in_order(topic):
     for subscription in subscriptions:
         assert drained(subscription) == [1, "two", [3], None]
         assert subscription.missed == 0
+
+
+def test_who_finds_a_message_by_spinning_announces_no_sleep(topic, engine, monkeypatch):
+    """Otherwise the next publication makes a system call for nobody."""
+    if engine == "compiled":
+        pytest.skip("a compiled method cannot be replaced")
+
+    def spin(_channel, _number=0):
+        topic.publish("hello")
+        return True
+
+    with topic.subscribe() as messages:
+        monkeypatch.setattr(RingFutexes, "spin", spin)
+        assert messages.get() == "hello"
+        assert topic._channel.ring.words[R_PUTS + 1] == 0
 
 
 @pytest.mark.parametrize("n", [0, 1, 500, 5000, 100_000])
