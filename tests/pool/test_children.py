@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.pool import tasks
+from tests.pool.conftest import wait_for_end
 
 
 def test_a_call_may_fork_a_child_that_ends(new_pool):
@@ -20,6 +21,7 @@ def test_a_child_that_returns_from_the_call_takes_no_calls_and_answers_none(new_
     child = pool.submit(tasks.child_returns).result()
     assert child > 0
     assert {pool.submit(tasks.worker_id).result() for _ in range(20)} == {worker}
+    wait_for_end(child)
 
 
 def test_a_pool_in_a_worker(new_pool):
