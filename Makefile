@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+# The frameworks of the adapters have gigabytes.
+ADAPTERS := $(VENV)-adapters
 
 # A virtual environment installed with and without the compiled engine are two different things.
 MODE := $(if $(filter 1,$(PAGEBUDDY_PURE)),uncompiled,compiled)
@@ -13,7 +15,7 @@ SOURCES := pyproject.toml setup.py $(EXTENSIONS) \
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run replay demo test soak hunt lint types tests together alone pythons docs storm bench clean
+.PHONY: help run replay demo test soak hunt lint types tests together alone adapters pythons docs storm bench clean
 
 help: ## say what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -50,6 +52,9 @@ together: $(VENV)/.dev-$(MODE)
 # These count descriptors, mappings or files, so that no other test may run beside them.
 alone: $(VENV)/.dev-$(MODE)
 	$(BIN)/python -m pytest -m alone
+
+adapters: $(ADAPTERS)/.installed ## test the adapters beside the frameworks that they are for
+	$(ADAPTERS)/bin/python -m pytest tests/adapters src/pagebuddy/adapters
 
 pythons: ## run the everyday tests with every Python from 3.10 to 3.15 on this machine
 	@.ci/pythons
@@ -90,12 +95,17 @@ bench: $(VENV)/.dev-$(MODE) ## measure beside what else there is, and without th
 	$(BIN)/python -m benchmarks.pools
 
 clean: ## remove everything that was made
-	rm -rf $(VENV) build dist out site benchmarks/_*.c src/*.egg-info src/pagebuddy/_*.c src/pagebuddy/_*.so src/pagebuddy/*/words.pxi src/pagebuddy/*/*/words.pxi
+	rm -rf $(VENV) $(ADAPTERS) build dist out site benchmarks/_*.c src/*.egg-info src/pagebuddy/_*.c src/pagebuddy/_*.so src/pagebuddy/*/words.pxi src/pagebuddy/*/*/words.pxi
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 	  { echo "pagebuddy needs Python 3.10 or later; name one with: make PYTHON=python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+
+$(ADAPTERS)/.installed: tests/adapters/constraints.txt $(SOURCES)
+	test -d $(ADAPTERS) || $(PYTHON) -m venv $(ADAPTERS)
+	$(ADAPTERS)/bin/pip install --quiet --disable-pip-version-check --constraint $< --editable '.[adapters]'
+	@touch $@
 
 $(VENV)/.run-$(MODE): $(BIN)/python $(SOURCES)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[cli,plot]'

@@ -31,6 +31,7 @@ LEVELS = [
     {"arena"},
     {"pool", "shared_memory"},
     {"pagebuddy"},
+    {"adapters"},
     {"tools", "testing", "__main__"},
 ]
 
@@ -48,7 +49,7 @@ UPWARDS = {
 # All that the core may use besides itself: nothing of an operating system, nothing of text.
 FOR_THE_CORE = {"__future__", "collections", "typing"}
 
-WITH_DEPENDENCIES = {"tools", "testing", "__main__"}
+WITH_DEPENDENCIES = {"adapters", "tools", "testing", "__main__"}
 
 
 class Import(NamedTuple):

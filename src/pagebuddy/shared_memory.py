@@ -22,6 +22,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from pagebuddy.arena.arena import Arena
+from pagebuddy.arena.fallbacks import Fallbacks
 from pagebuddy.errors import (
     ArenaClosed,
     ArenaExists,
@@ -78,7 +79,9 @@ _attached: dict[int, Attachment] = {}
 
 # Where a segment in a user's arena is and the words of its key, so that it is unlinked without a search.
 _Place: TypeAlias = "tuple[Attachment, memoryview, int] | None"
-_logged: set[str] = set()
+
+fallbacks = Fallbacks("pagebuddy.shared_memory")
+"""How often segments could not be in the user's arena."""
 
 _SPARE_KEYS = [f"!{i}" for i in range(SPARES)]
 
@@ -336,7 +339,9 @@ def _opened(name: str) -> Attachment:
     except (ValueError, PermissionError, CorruptMetadata) as error:
         # It is another user's, or damaged, or its lock works only in another container.
         instead = f"{name}-{pid_namespace()[1]}"
-        _log_once(name, f"{name} cannot be used, so segments are in {instead}: {error}")
+        fallbacks.count(
+            "another arena", f"{name} cannot be used, so segments are in {instead}: {error}"
+        )
     try:
         return _opened_as(instead)
     except (ValueError, CorruptMetadata) as error:
@@ -364,14 +369,6 @@ def _opened_as(name: str) -> Attachment:
         return a
 
 
-def _log_once(what: str, message: str) -> None:
-    if what not in _logged:
-        _logged.add(what)
-        from logging import getLogger
-
-        getLogger("pagebuddy").warning(message)
-
-
 def _as_the_system_says(error: Exception) -> OSError:
     """Return the error that the system has for a segment in place of an arena's."""
     code = _CODES.get(type(error), errno.ENOMEM)
@@ -396,7 +393,7 @@ def _created(name: str, size: int) -> tuple[memoryview, _Place]:
                 if error.__cause__ is not None:
                     # The file system is full, and another arena would be in the same one.
                     raise
-                _log_once("full", f"new segments get arenas of their own: {error}")
+                fallbacks.count("full", f"new segments get arenas of their own: {error}")
         return _created_apart(a, key, behind, size, name), None
     except _ARENA_ERRORS as error:
         raise _as_the_system_says(error) from error

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pagebuddy import shared_memory as module
+from pagebuddy.arena.fallbacks import Fallbacks
 from pagebuddy.memory.named import FOLDER
 from tests.conftest import OURS
 
@@ -25,7 +26,7 @@ def prefix(Arena, monkeypatch):
     monkeypatch.setattr(module, "PREFIX", prefix)
     monkeypatch.setattr(module, "Arena", Arena)
     monkeypatch.setattr(module, "_attached", {})
-    monkeypatch.setattr(module, "_logged", set())
+    monkeypatch.setattr(module, "fallbacks", Fallbacks("pagebuddy.shared_memory"))
     # Fewer, because each test makes an arena.
     monkeypatch.setattr(module, "_SPARE_KEYS", module._SPARE_KEYS[:8])
     yield prefix

@@ -296,6 +296,7 @@ def test_a_full_arena_is_continued_by_others(shm, small, arenas, used, caplog):
     segments = [shm.SharedMemory(f"a{i}", create=True, size=60_000) for i in range(20)]
     assert arenas() > 1
     assert len([record for record in caplog.records if "of their own" in record.message]) == 1
+    assert shm.fallbacks.counts["full"] == arenas() - 1
     for i, segment in enumerate(segments):
         segment.buf[:2] = b"%02d" % i
     for i, segment in enumerate(segments):
