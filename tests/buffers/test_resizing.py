@@ -1,16 +1,14 @@
 """A buffer is made shorter only where nobody can see it, whatever other threads do meanwhile."""
 
 import copy
-import fcntl
 import os
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import pytest
 
-from pagebuddy.memory.named import path_of
-from pagebuddy.sharing.system import gate
+from tests.locked import locked
 
 PATTERN = bytes(i * 7 % 251 for i in range(10_000))
 
@@ -21,17 +19,6 @@ def buffer(arena):
     buffer = arena.alloc(10_000)
     buffer.view[:] = PATTERN
     return buffer
-
-
-@contextmanager
-def locked(name):
-    """The arena's lock, had by another open file, as if by another process."""
-    fd = os.open(path_of(name), os.O_RDWR)
-    try:
-        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, gate._TAKE)
-        yield
-    finally:
-        os.close(fd)
 
 
 @pytest.fixture

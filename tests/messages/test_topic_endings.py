@@ -6,6 +6,7 @@ import gc
 import pickle
 import signal
 import threading
+from queue import Full
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from pagebuddy import (
     ArenaTopic,
     ShutDown,
 )
+from tests.locked import locked
 from tests.messages.topics import drained
 
 
@@ -86,6 +88,20 @@ def test_close_ends_what_another_thread_reads(topic):
     thread.join()
     assert got in ([[1]], [[]])
     assert list(frames) == []
+
+
+def test_a_subscription_that_ends_while_the_lock_is_taken_ends_later(Arena, name):
+    """Its place is kept until the next change of the topic."""
+    arena = Arena.create(name, "4 MiB", lock="file")
+    topic = arena.topic("frames", history=1, policy="block")
+    frames = topic.subscribe()
+    topic.publish(1)
+    with pytest.raises(Full):
+        topic.publish(2, timeout=0)
+    with locked(name):
+        frames.close()
+    # A publisher would wait for it.
+    topic.publish(2, timeout=0)
 
 
 def test_what_is_closed_refuses(arena, topic):

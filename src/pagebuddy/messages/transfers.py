@@ -55,7 +55,7 @@ def new_message(r: Ring) -> Message:
     m: Message = Message.__new__(Message)
     m.ring = r
     m.thing = m.others = None
-    m.owned = m.number = m.n_bytes = m.n_refs = m.n_room = m.row = m.crc = m.state = 0
+    m.owned = m.number = m.n_bytes = m.n_refs = m.n_room = m.row = m.crc = m.state = m.refs_at = 0
     return m
 
 
