@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pagebuddy.errors import OutOfPages
 from pagebuddy.exchange.delivery import load
 from pagebuddy.exchange.dumping import call_back, dump
-from pagebuddy.messages.parcel import packed_message, unpacked_message
+from pagebuddy.messages.parcel import packed_anyhow, packed_message, unpacked_message
 from pagebuddy.pickled import permanent
 from pagebuddy.pool.calls import name_of_function
 from pagebuddy.pool.frames import (
@@ -301,20 +301,20 @@ class _Worker:
         """Return the body and the bytes of a result; wait for room while results are received."""
         for _ in range(100):
             try:
-                return packed_message(self._arena, value, self._rings.most)
+                return packed_anyhow(self._arena, value, self._rings.most)
             except OutOfPages as error:
                 if error.requested > self._arena.n_pages or not self._rings.results.n_pending():
                     raise
             results = self._rings.results
             results.sleep(R_GETS, results.announce(R_GETS), 10)
-        return packed_message(self._arena, value, self._rings.most)
+        return packed_anyhow(self._arena, value, self._rings.most)
 
     def _failure(self, error: BaseException) -> tuple[Any, bytes]:
         """Return the body and the bytes of an exception."""
         text = "".join(format_exception(type(error), error, error.__traceback__))
         empty_frames(error)
         try:
-            return packed_message(self._arena, Failure(error, text), self._rings.most)
+            return packed_anyhow(self._arena, Failure(error, text), self._rings.most)
         except Exception as another:
             told = "".join(format_exception(type(another), another, another.__traceback__))
             empty_frames(another)
