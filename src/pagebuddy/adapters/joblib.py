@@ -4,8 +4,8 @@
     with joblib.parallel_config(backend="pagebuddy"):
         joblib.Parallel(n_jobs=4)(joblib.delayed(f)(x, i) for i in range(100))
 
-The workers are those of an `ArenaExecutor`, started as loky starts them. Tasks and results are pickled by
-loky's pickler, which is cloudpickle; large arrays are taken out and travel in the arena.
+The workers are those of an `ArenaExecutor`, started as loky starts them. Tasks and results are pickled
+by loky's pickler, which is cloudpickle; large arrays are taken out and travel in the arena.
 
 Importing this also lets joblib's own process backends send large arrays in shared arenas as handles.
 """
@@ -15,11 +15,12 @@ from __future__ import annotations
 import os
 import pickle
 import threading
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from functools import partial
 from io import BytesIO
+from signal import SIGKILL
 from traceback import format_exception
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 from weakref import WeakValueDictionary, ref
 
@@ -51,9 +52,6 @@ from pagebuddy.exchange.finder import Finder
 from pagebuddy.pool.died import WorkerDied
 from pagebuddy.pool.executor import ArenaExecutor
 from pagebuddy.pool.worker import empty_frames
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = ["ArenaBackend", "fallbacks"]
 
@@ -113,7 +111,9 @@ class ArenaBackend(LokyBackend):  # type: ignore[misc,unused-ignore]
         self._options = {**self._options, **getattr(self, "backend_kwargs", {}), **options}
         arena = self._options["arena"]
         if arena is not None and not isinstance(arena, Arena | str):
-            raise TypeError(f"arena is {arena!r}; it must be an Arena, its name, or None for a new one")
+            raise TypeError(
+                f"arena is {arena!r}; it must be an Arena, its name, or None for a new one"
+            )
         # Raises what loky raises for too many nested loops.
         loky._check_max_depth(LokyContext())
         try:
@@ -129,12 +129,13 @@ class ArenaBackend(LokyBackend):  # type: ignore[misc,unused-ignore]
 
     def retrieve_result_callback(self, future: Future[Any]) -> Any:
         """Return what tasks returned. Raises what they raised, or what loky raises."""
+        workers = self._workers
+        if workers is not None and workers.pool.is_killed:
+            raise RuntimeError("The executor underlying Parallel has been ended by another loop.")
         try:
             kind, stowed, *arrays = future.result()
         except WorkerDied as error:
             raise loky.TerminatedWorkerError(str(error)) from error
-        except CancelledError:
-            raise RuntimeError("another loop has ended the workers of this one") from None
         if kind & _NO_ROOM:
             _count_full()
         try:
@@ -160,9 +161,9 @@ class _Workers:
     `copies` has the arrays that this loop has copied into the arena, by their ids.
     """
 
-    def __init__(self, pool: ArenaExecutor, context_id: str, **options: Any) -> None:
+    def __init__(self, pool: _Pool, context_id: str, **options: Any) -> None:
+        self.pool = pool
         self.copies: dict[int, tuple[ref[Any], Any]] = {}
-        self._pool = pool
         self._temp_folder_manager = memmapping.TemporaryResourcesManager(
             options.get("temp_folder"), context_id=context_id
         )
@@ -173,33 +174,27 @@ class _Workers:
             unlink_on_gc_collect=True, temp_folder_resolver=self._folder, **wanted
         )[0][np.ndarray]
 
-    def submit(self, func: Callable[[], Any]) -> Future[Any]:
+    def submit(self, func: Any) -> Future[Any]:
         """Let a worker run a batch of tasks. The future has any exception, also that of pickling."""
         arrays: list[Any] = []
-        future: Future[Any] = Future()
         try:
             data = _pickled(func, partial(self._reduced, arrays), self._as_joblib)
-            stowed = _stowed(self._pool.arena, data, self._folder())
+            stowed = _stowed(self.pool.arena, data, self._folder())
+            if isinstance(stowed, str):
+                _count_full()
+            return self.pool.submit(_run, self._folder(), stowed, *arrays)
         except Exception as error:
+            future: Future[Any] = Future()
             failure = pickle.PicklingError("Could not pickle the task to send it to the workers.")
-            failure.__cause__ = loky._RemoteTraceback("".join(format_exception(error)))
+            told = format_exception(type(error), error, error.__traceback__)
+            failure.__cause__ = loky._RemoteTraceback("".join(told))
             future.set_exception(failure)
-            return future
-        if isinstance(stowed, str):
-            _count_full()
-        try:
-            return self._pool.submit(_run, self._folder(), stowed, *arrays)
-        except RuntimeError as error:
-            # Another loop has ended the workers.
-            future.set_exception(error)
             return future
 
     def terminate(self, kill_workers: bool) -> None:
         """Kill the workers, which no other loop uses then, and remove all files."""
-        with _pools_lock:
-            for key in [key for key, pool in _pools.items() if pool is self._pool]:
-                del _pools[key]
-        self._pool.kill_workers()
+        self.pool.is_killed = True
+        self.pool.kill_workers()
         self._temp_folder_manager._clean_temporary_resources(force=True, allow_non_empty=True)
 
     def _reduced(self, arrays: list[Any], array: Any) -> Any:
@@ -214,13 +209,13 @@ class _Workers:
 
     def _in_arena(self, array: Any) -> Any:
         """Return an array if it is in the arena, else its copy there; None if there is no room."""
-        if _lies_in(self._pool.arena, array):
+        if _lies_in(self.pool.arena, array):
             return array
         key, copies = id(array), self.copies
         known, copy = copies.get(key, (None, None))
         if known is None or known() is not array:
             try:
-                copy = self._pool.arena.copy(array)
+                copy = self.pool.arena.copy(array)
             except (PageBuddyError, TypeError):
                 _count_full()
                 return None
@@ -229,13 +224,28 @@ class _Workers:
         return copy
 
 
-# The pools, by all that their workers depend on. Loops that run have theirs, and the next one may use the
-# last; others end.
-_pools: WeakValueDictionary[tuple[Any, ...], ArenaExecutor] = WeakValueDictionary()
+class _Pool(ArenaExecutor):
+    """A pool that several loops use."""
+
+    is_killed = False
+
+
+class _Process(LokyProcess):  # type: ignore[misc,unused-ignore]
+    """A worker process, started as loky starts its own."""
+
+    def kill(self) -> None:
+        """Kill it; loky's processes cannot do this."""
+        if self._popen.poll() is None:
+            os.kill(self.pid, SIGKILL)
+
+
+# The pools, by all that their workers depend on. Loops that run have theirs, and the next one may use
+# the last; others end.
+_pools: WeakValueDictionary[tuple[Any, ...], _Pool] = WeakValueDictionary()
 _pools_lock = threading.RLock()
-_last_pool: ArenaExecutor | None = None
-_own_arena: Arena | None = None
-_own_size: int | str | None = None
+_last_pool: _Pool | None = None
+# The anonymous arena of this process, and what was given as its size.
+_own: tuple[Any, Arena] | None = None
 
 
 def _pool_for(
@@ -247,7 +257,7 @@ def _pool_for(
     initializer: Any = None,
     initargs: Any = (),
     **_: Any,
-) -> ArenaExecutor:
+) -> _Pool:
     """Return a pool with these properties. Raises what using the arena raises."""
     global _last_pool
     with _pools_lock:
@@ -260,28 +270,25 @@ def _pool_for(
         first = b"" if initializer is None else _pickled((initializer, initargs))
         key = os.getpid(), n_jobs, arena._open, tuple(env.items()), first
         pool = _pools.get(key)
-        if pool is None:
+        if pool is None or pool.is_killed:
             context = LokyContext()
             # It does not import `__main__`, and its libraries use so many threads.
-            context.Process = partial(LokyProcess, env=env)
+            context.Process = partial(_Process, env=env)
             beginning = arena, loky._CURRENT_DEPTH + 1, first
-            pool = ArenaExecutor(n_jobs, context, _begin, beginning, arena=arena)
-            _pools[key] = pool
+            pool = _pools[key] = _Pool(n_jobs, context, _begin, beginning, arena=arena)
         _last_pool = pool
         return pool
 
 
 def _arena_for(n_jobs: int, size: int | str | None) -> Arena:
     """Return the anonymous arena of this process."""
-    global _own_arena, _own_size
-    arena = _own_arena
+    global _own
     # A pool that ends and the next one use it at the same time.
     slots = 2 * n_jobs + 16
-    if arena is None or size != _own_size or arena._open.layout.n_slots < slots:
+    if _own is None or size != _own[0] or _own[1]._open.layout.n_slots < slots:
         most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-        arena = _own_arena = Arena(most if size is None else size, slots=max(112, slots))
-        _own_size = size
-    return arena
+        _own = size, Arena(most if size is None else size, slots=max(112, slots))
+    return _own[1]
 
 
 def _count_full() -> None:
