@@ -3,13 +3,15 @@
 python examples/joblib_loop.py
 """
 
+from typing import Any
+
 import numpy as np
 from joblib import Parallel, delayed, parallel_config
 
 import pagebuddy.adapters.joblib  # noqa: F401
 
 
-def smoothed(signals, width):
+def smoothed(signals: Any, width: int) -> Any:
     return np.array([np.convolve(row, np.ones(width) / width, "same") for row in signals])
 
 

@@ -29,9 +29,9 @@ try:
     import numpy as np
 except ImportError as error:
     raise ImportError(f"{error}; to install it: pip install 'pagebuddy[joblib]'") from error
-if tuple(map(int, joblib.__version__.split(".")[:2])) < (1, 4):
+if tuple(map(int, joblib.__version__.split(".")[:2])) < (1, 5):
     raise ImportError(
-        f"joblib {joblib.__version__} is installed; pagebuddy.adapters.joblib supports joblib 1.4 and "
+        f"joblib {joblib.__version__} is installed; pagebuddy.adapters.joblib supports joblib 1.5 and "
         "later: pip install 'pagebuddy[joblib]'"
     )
 
@@ -108,7 +108,7 @@ class ArenaBackend(LokyBackend):  # type: ignore[misc,unused-ignore]
         if n_jobs == 1:
             raise FallbackToBackend(SequentialBackend(nesting_level=self.nesting_level))
         # Those of the last time, if joblib gives none because it has ended the workers.
-        self._options = {**self._options, **getattr(self, "backend_kwargs", {}), **options}
+        self._options = {**self._options, **self.backend_kwargs, **options}
         arena = self._options["arena"]
         if arena is not None and not isinstance(arena, Arena | str):
             raise TypeError(

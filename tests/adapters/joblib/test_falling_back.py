@@ -86,8 +86,8 @@ def test_an_arena_that_this_process_only_reads_is_not_used(fallbacks, loop):
     [
         ("sys.modules['joblib'] = None", r"pip install 'pagebuddy\[joblib\]'"),
         (
-            "import joblib; joblib.__version__ = '1.3.2'",
-            "1.3.2 is installed; .* joblib 1.4 and later",
+            "import joblib; joblib.__version__ = '1.4.2'",
+            "1.4.2 is installed; .* joblib 1.5 and later",
         ),
     ],
 )
