@@ -103,7 +103,22 @@ class ArenaBackend(LokyBackend):  # type: ignore[misc,unused-ignore]
         self._workers: _Workers | None = None
 
     def configure(self, n_jobs: int = 1, parallel: Any = None, **options: Any) -> int:
-        """Get workers ready, and return how many. Called by joblib."""
+        """Get workers ready. Called by joblib.
+
+        Parameters
+        ----------
+        n_jobs : int, optional
+            How many workers; negative numbers count from that of the processors. Default: 1.
+        parallel : joblib.Parallel, optional
+            The loop.
+        **options
+            What `joblib.Parallel` was given, and does not use itself.
+
+        Returns
+        -------
+        int
+            How many workers there are.
+        """
         n_jobs = self.effective_n_jobs(n_jobs)
         if n_jobs == 1:
             raise FallbackToBackend(SequentialBackend(nesting_level=self.nesting_level))
@@ -128,7 +143,18 @@ class ArenaBackend(LokyBackend):  # type: ignore[misc,unused-ignore]
         return n_jobs
 
     def retrieve_result_callback(self, future: Future[Any]) -> Any:
-        """Return what tasks returned. Raises what they raised, or what loky raises."""
+        """Return what tasks returned. Called by joblib.
+
+        Parameters
+        ----------
+        future : concurrent.futures.Future
+            What `submit` returned; it is done.
+
+        Returns
+        -------
+        list
+            The results. Raises what a task raised, or what loky raises.
+        """
         workers = self._workers
         if workers is not None and workers.pool.is_killed:
             raise RuntimeError("The executor underlying Parallel has been ended by another loop.")
