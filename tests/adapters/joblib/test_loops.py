@@ -238,3 +238,23 @@ def test_a_program_without_a_main_guard_works(tmp_path):
         timeout=120,
     )
     assert (done.stdout, done.stderr) == ("[0, 2, 4] 5.0 caught\n", "")
+
+
+WAITING = """
+import pathlib, sys
+from joblib import Parallel, delayed
+import pagebuddy.adapters.joblib
+from tests.adapters.joblib import tasks
+
+Parallel(2, backend="pagebuddy")(delayed(tasks.waiting)(sys.argv[1]) for _ in range(2))
+"""
+
+
+def test_workers_end_when_their_process_is_killed(tmp_path):
+    pids = tmp_path / "pids"
+    program = subprocess.Popen([sys.executable, "-c", WAITING, pids])
+    while not pids.exists() or len(pids.read_text().splitlines()) < 2:
+        time.sleep(0.01)
+    program.kill()
+    program.wait()
+    assert_ended(int(pid) for pid in pids.read_text().split())
