@@ -88,9 +88,12 @@ def test_a_function_that_is_missing_on_the_other_side_is_named(shared_pool, monk
 
 @pytest.mark.one_engine
 def test_lambdas_and_closures_need_cloudpickle(run):
-    error, rest = run("without_cloudpickle").split(maxsplit=1)
-    assert error in ("AttributeError", "PicklingError")
-    assert "lambda" in rest
+    of_lambda, of_main = run("without_cloudpickle").splitlines()
+    assert of_lambda.startswith("PicklingError ")
+    assert "lambda" in of_lambda
+    assert "pip install cloudpickle" in of_lambda
+    assert of_main.startswith("PicklingError workers cannot import functions of __main__")
+    assert "pip install cloudpickle" in of_main
 
 
 def test_lambdas_and_closures_are_sent_with_cloudpickle(shared_pool):
@@ -105,6 +108,26 @@ def test_lambdas_and_closures_are_sent_with_cloudpickle(shared_pool):
     assert [a[0] for a in shared_pool.map(times, [np.full(5000, n) for n in range(5)])] == [
         *range(0, 15, 3)
     ]
+
+
+def test_arrays_that_a_closure_refers_to_stay_in_the_arena(shared_pool):
+    pytest.importorskip("cloudpickle")
+    shared = shared_pool.arena.zeros(5000)
+    private = np.arange(5000)
+
+    def store(n):
+        shared[n] = n
+        return private[n]
+
+    assert list(shared_pool.map(store, range(3))) == [0, 1, 2]
+    assert shared[:4].tolist() == [0, 1, 2, 0]
+
+
+@pytest.mark.one_engine
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_functions_that_were_typed_in_are_sent_with_cloudpickle(run, start):
+    pytest.importorskip("cloudpickle")
+    assert run("typed_in", start) == "3 [10, 20] 5 True\n"
 
 
 def test_what_is_not_callable_is_refused(shared_pool):

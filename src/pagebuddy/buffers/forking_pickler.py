@@ -98,6 +98,14 @@ def _reduced(pickler: Any, thing: Any) -> Any:
     return NotImplemented if _before is None else _before(pickler, thing)
 
 
+def reduced_if_wanted(np: Any, array: Any) -> Any:
+    """Reduce an array in a shared arena to a handle, for another pickler; None for other arrays.
+
+    None too if the user does not want handles. Raises `OutOfTickets`.
+    """
+    return _reduced_array(np, array) if _is_wanted else None
+
+
 def _reduced_array(np: Any, array: Any) -> Any:
     kind = array.dtype
     if kind.hasobject or array.nbytes == 0:

@@ -5,6 +5,8 @@ An object that needs no pickler is packed by `buffers/bodies`; all others are pi
 
 from __future__ import annotations
 
+from functools import lru_cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -45,6 +47,28 @@ def pickled(arena: Any, thing: Any, unclaimed: Unclaimed, readonly: bool) -> Bod
     from pagebuddy.exchange.pickler import body_of
 
     return body_of(arena, thing, unclaimed, readonly)
+
+
+def pack_by_value(arena: Any, thing: Any) -> Body:
+    """The same as `pack`, with functions and classes by value that the receiver cannot import."""
+    return arena._open.packed(arena, thing, _pickled_by_value, False)  # type: ignore[no-any-return]
+
+
+def _pickled_by_value(arena: Any, thing: Any, unclaimed: Unclaimed, readonly: bool) -> Body:
+    from pagebuddy.exchange.by_value import by_value_pickler
+    from pagebuddy.exchange.pickler import body_of
+
+    return body_of(arena, thing, unclaimed, readonly, by_value_pickler())
+
+
+@lru_cache(maxsize=1)
+def has_cloudpickle() -> bool:
+    """Whether `pack_by_value` is possible. Imports cloudpickle: call it only if it is needed."""
+    try:
+        import_module("cloudpickle")
+    except ImportError:
+        return False
+    return True
 
 
 def call_back(a: Any, data: bytes) -> None:

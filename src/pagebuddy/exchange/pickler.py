@@ -18,14 +18,22 @@ if TYPE_CHECKING:
     from pagebuddy.buffers.unclaimed import Unclaimed
 
 
-def body_of(arena: Any, thing: Any, unclaimed: Unclaimed, readonly: bool) -> Body:
+def body_of(
+    arena: Any,
+    thing: Any,
+    unclaimed: Unclaimed,
+    readonly: bool,
+    kind: type[ArenaPickler] | None = None,
+) -> Body:
     """Return the body of any object; tickets of buffers in other arenas are `unclaimed`'s.
+
+    The pickler is of that kind, if another one than `ArenaPickler`.
 
     Raises what pickling raises, `OutOfPages` and `OutOfTickets`.
     """
     cargo = Cargo(arena._open, readonly)
     file = BytesIO()
-    pickler = ArenaPickler(arena, cargo, file)
+    pickler = (kind or ArenaPickler)(arena, cargo, file)
     try:
         pickler.dump(thing)
         return cargo.pack(file.getvalue(), unclaimed)

@@ -6,14 +6,13 @@ import pickle
 import sys
 from concurrent import futures
 from concurrent.futures import Future
-from functools import lru_cache
 from threading import Lock
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from pagebuddy.exchange.dumping import has_cloudpickle
 
+if TYPE_CHECKING:
     from pagebuddy.arena.arena import Arena
     from pagebuddy.pool.dispatcher import Dispatcher
     from pagebuddy.pool.frames import Batch
@@ -24,14 +23,17 @@ _T = TypeVar("_T")
 class Target:
     """A function that calls name, and how long it takes.
 
-    `data` is its pickle if that names it, so that workers unpickle it once; else None.
+    `data` is its pickle if that names it, so that workers unpickle it once; else None. If it is
+    `by_value`, cloudpickle is to pickle all of a call, because workers cannot import `__main__`.
     """
 
-    __slots__ = ("data", "fn", "n_seen", "ns")
+    __slots__ = ("by_value", "data", "fn", "n_seen", "ns")
 
-    def __init__(self, fn: Any) -> None:
+    def __init__(self, fn: Any, knows_main: bool = True) -> None:
         self.fn = fn
-        self.data = _pickle_by_name(fn)
+        is_known = knows_main or getattr(fn, "__module__", None) != "__main__"
+        self.data = _pickle_by_name(fn) if is_known else None
+        self.by_value = not is_known or (self.data is None and not knows_main and has_cloudpickle())
         self.n_seen = 0
         self.ns = 0
 
@@ -44,6 +46,12 @@ class Target:
     def name(self) -> str:
         """Its name, for messages."""
         return name_of_function(self.fn)
+
+
+def main_is_importable() -> bool:
+    """Whether `__main__` is a file or module, which workers import: not what is typed in or piped."""
+    main = sys.modules.get("__main__")
+    return hasattr(main, "__file__") or getattr(main, "__spec__", None) is not None
 
 
 def _pickle_by_name(fn: Any) -> bytes | None:
@@ -311,27 +319,3 @@ class Mapped(Call):
             # Since Python 3.11, this is the built-in one.
             raise futures.TimeoutError
         self._reader = None
-
-
-@lru_cache(maxsize=1)
-def _cloudpickle() -> Any:
-    try:
-        import cloudpickle  # type: ignore[import-not-found,unused-ignore]
-    except ImportError:
-        return None
-    return cloudpickle
-
-
-class ByValue:
-    """Something that only cloudpickle can send: a lambda, or a function in a function."""
-
-    def __init__(self, thing: Any) -> None:
-        self._thing = thing
-
-    @staticmethod
-    def is_possible() -> bool:
-        """Whether cloudpickle is installed."""
-        return _cloudpickle() is not None
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[bytes]]:
-        return pickle.loads, (_cloudpickle().dumps(self._thing, 5),)

@@ -9,6 +9,8 @@ from multiprocessing.connection import wait
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pagebuddy.exchange.dumping import has_cloudpickle
+from pagebuddy.pool.calls import main_is_importable
 from pagebuddy.pool.died import WorkerDied, exit_text
 from pagebuddy.pool.frames import HEAD
 from pagebuddy.pool.worker import Beginning, work
@@ -89,6 +91,13 @@ class Crew:
     def n_ready(self) -> int:
         """How many workers have begun."""
         return sum(worker.is_ready for worker in list(self._workers.values()))
+
+    def knows_main(self) -> bool:
+        """Whether workers find by its name what `__main__` has now."""
+        if main_is_importable():
+            return True
+        # Forked workers know what was there before. Without cloudpickle, there is no other way.
+        return self._plan.forks and (not self._workers or not has_cloudpickle())
 
     # -- starting
 

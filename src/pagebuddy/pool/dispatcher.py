@@ -72,7 +72,7 @@ class Dispatcher:
         """Return what is known about a function."""
         found = self._targets.get(id(fn))
         if found is None or found.fn is not fn:
-            found = Target(fn)
+            found = Target(fn, self.crew.knows_main())
             if found.data is not None:
                 if len(self._targets) >= _MOST_TARGETS:
                     self._targets.clear()

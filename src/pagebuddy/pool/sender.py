@@ -8,8 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from pagebuddy.errors import OutOfPages, OutOfTickets
-from pagebuddy.messages.parcel import packed_message
-from pagebuddy.pool.calls import ByValue
+from pagebuddy.messages.parcel import packed_anyhow, packed_by_value
 from pagebuddy.pool.frames import ARGS, ARGS_AND_NAMES, WHOLE_CALL, Batch, frame_of
 
 if TYPE_CHECKING:
@@ -252,15 +251,8 @@ class Sender:
             form, thing = ARGS_AND_NAMES, (call.args, call.kwargs)
         else:
             form, thing = ARGS, call.args
-        try:
-            body, data = packed_message(self._arena, thing, self._rings.most)
-        except (OutOfPages, OutOfTickets):
-            raise
-        except Exception:
-            if not ByValue.is_possible():
-                raise
-            body, data = packed_message(self._arena, ByValue(thing), self._rings.most)
-        return form, body, data
+        pack = packed_by_value if target.by_value else packed_anyhow
+        return form, *pack(self._arena, thing, self._rings.most)
 
     def _may_wait_for_room(self, error: Exception) -> bool:
         """Whether calls that were sent may free what this one needs."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pagebuddy.errors import OutOfPages
 from pagebuddy.exchange.delivery import load
 from pagebuddy.exchange.dumping import call_back, dump
-from pagebuddy.messages.parcel import packed_message, unpacked_message
+from pagebuddy.messages.parcel import packed_anyhow, packed_message, unpacked_message
 from pagebuddy.pickled import permanent
 from pagebuddy.pool.calls import name_of_function
 from pagebuddy.pool.frames import (
@@ -134,10 +134,13 @@ def _end_with_parent() -> None:
     parent = parent_process()
     if parent is None:
         return
-    watched: list[Any] = [parent.sentinel]
+    # Processes that joblib starts have no sentinel.
+    watched: list[Any] = [] if parent.sentinel is None else [parent.sentinel]
     # A process that was forked later may have a copy of the pipe behind the sentinel.
     with suppress(OSError, AttributeError):
         watched.append(os.pidfd_open(parent.pid))  # type: ignore[arg-type]
+    if not watched and os.getppid() == parent.pid:
+        return
     wait(watched)
     os._exit(1)
 
@@ -298,23 +301,23 @@ class _Worker:
         """Return the body and the bytes of a result; wait for room while results are received."""
         for _ in range(100):
             try:
-                return packed_message(self._arena, value, self._rings.most)
+                return packed_anyhow(self._arena, value, self._rings.most)
             except OutOfPages as error:
                 if error.requested > self._arena.n_pages or not self._rings.results.n_pending():
                     raise
             results = self._rings.results
             results.sleep(R_GETS, results.announce(R_GETS), 10)
-        return packed_message(self._arena, value, self._rings.most)
+        return packed_anyhow(self._arena, value, self._rings.most)
 
     def _failure(self, error: BaseException) -> tuple[Any, bytes]:
         """Return the body and the bytes of an exception."""
         text = "".join(format_exception(type(error), error, error.__traceback__))
-        _empty_frames(error)
+        empty_frames(error)
         try:
-            return packed_message(self._arena, Failure(error, text), self._rings.most)
+            return packed_anyhow(self._arena, Failure(error, text), self._rings.most)
         except Exception as another:
             told = "".join(format_exception(type(another), another, another.__traceback__))
-            _empty_frames(another)
+            empty_frames(another)
             try:
                 return packed_message(self._arena, Failure(another, told), self._rings.most)
             except Exception:
@@ -377,7 +380,7 @@ def remade_failure(error: BaseException, text: str) -> BaseException:
     return error
 
 
-def _empty_frames(error: BaseException) -> None:
+def empty_frames(error: BaseException) -> None:
     """Clear the frames that an exception, its causes and its contexts refer to: they have arrays."""
     left: list[Any] = [error]
     seen = set()
