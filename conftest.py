@@ -8,7 +8,7 @@ from pathlib import Path
 ADAPTERS = Path(__file__).parent / "src" / "pagebuddy" / "adapters"
 
 # What an adapter imports, where it is not called like the adapter.
-IMPORTED = {"dask": "distributed", "prometheus": "prometheus_client"}
+IMPORTED = {"arrow": "pyarrow", "dask": "distributed", "prometheus": "prometheus_client"}
 
 collect_ignore = [
     str(path)

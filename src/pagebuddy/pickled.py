@@ -27,6 +27,8 @@ _HOMES = {
     "topic_named": "pagebuddy.messages.topic",
     "beginning_of": "pagebuddy.pool.worker",
     "remade_failure": "pagebuddy.pool.worker",
+    "remade_table": "pagebuddy.adapters.arrow",
+    "remade_frame": "pagebuddy.adapters.polars",
     "PageRanges": "pagebuddy.allocator.ranges",
     "Stats": "pagebuddy.allocator.stats",
     "ArenaStats": "pagebuddy.arena.stats",

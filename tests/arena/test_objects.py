@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from collections.abc import MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -112,6 +113,23 @@ def test_what_is_read_is_read_only_unless_asked_for(arena):
     # The bytes are the same.
     assert found["array"].tolist() == [7.0] * 5
     assert bytes(arena.objects["it"]["view"]) == b"jello"
+
+
+class Thing:
+    """Something that a weak reference can refer to."""
+
+
+def test_keeping_an_object_does_not_keep_the_original(arena):
+    thing = Thing()
+    thing.array = np.arange(1000)
+    is_alive = weakref.ref(thing)
+    gc.disable()
+    try:
+        arena.objects["it"] = [thing]
+        del thing
+        assert is_alive() is None
+    finally:
+        gc.enable()
 
 
 def test_arrays_start_at_cache_lines(arena):

@@ -45,6 +45,6 @@ class Finder:
     def _at(self, at: int) -> Any:
         """Return the live buffer at an offset. The first call walks through all buffers."""
         if self._offsets is None:
-            self._offsets = [row.offset for row in listing.buffers_of(self._a)]
+            self._offsets = listing.offsets_of(self._a)
         index = bisect_right(self._offsets, at) - 1
         return self._a.joined(self._offsets[index]) if index >= 0 else None

@@ -5,12 +5,22 @@ from __future__ import annotations
 import copyreg
 import sys
 from multiprocessing.reduction import ForkingPickler
-from pickle import Pickler
-from typing import Any
+from pickle import PickleBuffer, Pickler
+from typing import TYPE_CHECKING, Any
 
 from pagebuddy.pickled import name_of
 from pagebuddy.sharing.joining.attaching import place_of
 from pagebuddy.sharing.joining.passing import arena_found
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# How instances of exactly these classes are pickled. Adapters add functions, which are given the pickler
+# and the instance, and return what `__reduce__` would, or NotImplemented.
+REDUCERS: dict[type, Callable[[OutOfBand, Any], Any]] = {}
+
+# So that no item of an array, and no vector register that a library uses, crosses a cache line.
+ALIGNMENT = 64
 
 # The formats of the module struct to which a memoryview can be cast.
 FORMATS = frozenset("cbB?hHiIlLqQnNfdP")
@@ -43,7 +53,18 @@ class OutOfBand(Pickler):
         if kind is type(self._arena) and thing._attachment is self._arena._attachment:
             a = self._arena._open
             return arena_found, (name_of(kind), a.layout.arena_id, place_of(a), None)
-        return NotImplemented
+        reduced = REDUCERS.get(kind)
+        return NotImplemented if reduced is None else reduced(self, thing)
+
+    def has(self, raw: memoryview) -> bool:
+        """Whether bytes lie in the arena."""
+        a = self._arena._open
+        base, n_bytes = a.extent
+        return bool(base <= a.address_of(raw) < base + n_bytes)
+
+    def placed(self, raws: list[memoryview]) -> list[PickleBuffer]:
+        """Return bytes as this takes them best; raises `OutOfPages` if they do not fit in the arena."""
+        return [PickleBuffer(raw) for raw in raws]
 
     def _buffer(self, buffer: Any) -> Any:
         raise NotImplementedError

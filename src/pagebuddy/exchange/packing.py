@@ -20,7 +20,7 @@ from typing import Any
 from zlib import crc32
 
 from pagebuddy.buffers.arrays import short_dtype
-from pagebuddy.exchange.out_of_band import FORMATS, OutOfBand
+from pagebuddy.exchange.out_of_band import ALIGNMENT, FORMATS, OutOfBand
 from pagebuddy.exchange.remaking import remade_array, remade_view
 
 _MAGIC = b"\x93pbobjct"
@@ -29,9 +29,6 @@ _START = struct.Struct("<8sI")
 _REST = struct.Struct("<HHQQ")
 _RANGE = struct.Struct("<QQ")
 _HEADER = _START.size + _REST.size
-
-# So that no item of an array, and no vector register that a library uses, crosses a cache line.
-_ALIGNMENT = 64
 
 
 class Packed:
@@ -47,15 +44,19 @@ class Packed:
         try:
             pickler.dump(thing)
         except BaseException:
-            # The exception refers to both.
-            pickler.clear_memo()
+            # The exception refers to it.
             self.drop()
             raise
+        finally:
+            # The pickler refers to its own method. Its memo would keep the object until garbage is
+            # collected, and some Pythons crash when they collect a memoryview in a cycle (CPython's
+            # issue 77894).
+            pickler.clear_memo()
         self._pickle = file.getvalue()
         self._ranges: list[tuple[int, int]] = []
         end = _HEADER + _RANGE.size * len(self._raws) + len(self._pickle)
         for raw in self._raws:
-            at = -(-end // _ALIGNMENT) * _ALIGNMENT
+            at = -(-end // ALIGNMENT) * ALIGNMENT
             end = at + len(raw)
             self._ranges.append((at, end))
         self.n_bytes = end

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pagebuddy.buffers.arrays import extent_of, short_dtype
 from pagebuddy.buffers.bodies.words import SMALL
 from pagebuddy.exchange.cargo import Cargo
-from pagebuddy.exchange.out_of_band import FORMATS, OutOfBand
+from pagebuddy.exchange.out_of_band import ALIGNMENT, FORMATS, OutOfBand
 from pagebuddy.exchange.remaking import as_it_is, remade_array, remade_view
 from pagebuddy.sharing.joining.backing import room_for
 
@@ -54,6 +54,28 @@ class ArenaPickler(OutOfBand):
     def __init__(self, arena: Any, cargo: Cargo, file: Any) -> None:
         super().__init__(arena, file, cargo.take)
         self._cargo = cargo
+
+    def placed(self, raws: list[memoryview]) -> list[PickleBuffer]:
+        """Copy what is not in the arena, each run from a cache line on, into one buffer.
+
+        It is not copied if it is too little to need a page. Raises `OutOfPages`.
+        """
+        outside = [len(raw) > 0 and not self.has(raw) for raw in raws]
+        starts, end = [], 0
+        for raw, copies in zip(raws, outside, strict=True):
+            starts.append(end)
+            end += -(-len(raw) // ALIGNMENT) * ALIGNMENT if copies else 0
+        if end < SMALL:
+            return super().placed(raws)
+        view = room_for(self._cargo.a, end).view
+        placed = []
+        for raw, start, copies in zip(raws, starts, outside, strict=True):
+            if copies:
+                part = view[start : start + len(raw)]
+                part[:] = raw
+                raw = part.toreadonly()
+            placed.append(raw)
+        return super().placed(placed)
 
     def _buffer(self, buffer: Any) -> Any:
         return as_it_is, (self._cargo.announce(buffer, buffer.view),)

@@ -220,6 +220,12 @@ def buffers_of(a: Attached) -> Iterator[BufferRow]:
         )
 
 
+def offsets_of(a: Attached) -> list[int]:
+    """Return the offsets of the live buffers in ascending order: much faster than their rows."""
+    page_size = a.layout.page_size
+    return [(node - N_HEADS) * page_size for node, _, _, _ in _spans_of(a)]
+
+
 def keys_of(a: Attached, namespace: int = FOR_BUFFERS) -> list[str]:
     """Return the keys of what is kept in a namespace, in alphabetical order."""
     wanted = NAMESPACES[namespace]
