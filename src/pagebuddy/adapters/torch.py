@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import pickle
 import threading
+from contextlib import suppress
 from io import BytesIO
 from multiprocessing.reduction import ForkingPickler
 from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakSet
+from weakref import WeakSet, finalize
 
 from pagebuddy.arena.arena import Arena
 from pagebuddy.arena.fallbacks import Fallbacks
@@ -132,14 +133,19 @@ class DataLoader(TorchDataLoader[_T]):  # type: ignore[misc, valid-type]
         copy.__dict__.update(self.__dict__)
         copy.__dict__["collate_fn"] = _Collate(self.collate_fn, arena)
         iterator = TorchDataLoader._get_iterator(copy)
-        self._iterators.add(iterator)
+        if self._given_arena is None:
+            self._iterators.add(iterator)
+            finalize(iterator, _end_unclaimed, arena, self._iterators, os.getpid()).atexit = False
         return iterator
 
     def _arena_to_use(self) -> Arena | None:
         """Return an `Arena` for an iteration, which the caller cannot close; None if there is none."""
         try:
-            if self._given_arena is None:
-                self._make_arena()
+            if self._given_arena is None and self._own_arena is None:
+                size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+                # Each worker may have children, and there may be several iterators.
+                slots = min(48 + 4 * self.num_workers, _MOST_SLOTS)
+                self._own_arena = Arena(size, slots=slots)
             a = self.arena._open  # type: ignore[union-attr]
             if not a.medium.shared:
                 fallbacks.count("not shared", "the arena is of one process alone; batches are copied")
@@ -149,14 +155,12 @@ class DataLoader(TorchDataLoader[_T]):  # type: ignore[misc, valid-type]
             _count(error, "no arena can be used; batches are sent as torch does")
             return None
 
-    def _make_arena(self) -> None:
-        if self._own_arena is None:
-            size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-            # Each worker may have children, and there may be several iterators.
-            self._own_arena = Arena(size, slots=min(48 + 4 * self.num_workers, _MOST_SLOTS))
-        elif all(iterator._shutdown for iterator in self._iterators):
-            # What workers sent that nobody received, after an early `break`.
-            self._own_arena.reap(unclaimed_after=0)
+
+def _end_unclaimed(arena: Arena, iterators: WeakSet[Any], pid: int) -> None:
+    """Free what workers sent that nobody received: an iteration was left early."""
+    if os.getpid() == pid and all(iterator._shutdown for iterator in iterators):
+        with suppress(Exception):
+            arena.reap(unclaimed_after=0)
 
 
 def _count(error: Exception, message: str) -> None:
@@ -299,16 +303,25 @@ class _Batch:
                     self._tell(number, thing, self._add(view), 0)
                     continue
             loose.setdefault(start, []).append(number)
+        flat: dict[torch.dtype, list[int]] = {}
         small = []
         for numbers in loose.values():
             for together in _overlapping(things, numbers):
                 copy = _Copy(things, together)
-                if copy.n_bytes < _LARGE:
-                    small.append(copy)
+                if copy.n_bytes >= _LARGE:
+                    self._copy([copy], self._arena.alloc(copy.n_bytes).view, 0, things)
+                elif len(together) == 1 and copy.source.is_contiguous():
+                    flat.setdefault(copy.source.dtype, []).extend(together)
                 else:
-                    self._copy([copy], copy.n_bytes, things)
-        if small:
-            self._copy(small, sum(-(-copy.n_bytes // _ALIGNMENT) * _ALIGNMENT for copy in small), things)
+                    small.append(copy)
+        if flat or small:
+            n_flat = sum(things[number].nbytes for numbers in flat.values() for number in numbers)
+            n_flat = -(-n_flat // _ALIGNMENT) * _ALIGNMENT
+            view = self._arena.alloc(n_flat + sum(copy.n_aligned for copy in small)).view
+            if flat:
+                self._gather(flat, view, things)
+            if small:
+                self._copy(small, view, n_flat, things)
 
     def _add(self, part: Any) -> int:
         self._parts.append(part)
@@ -319,11 +332,23 @@ class _Batch:
         size = tuple(tensor.shape)
         self._rows[number] = part, tensor.dtype, size, strides or tensor.stride(), offset
 
-    def _copy(self, copies: list[_Copy], n_bytes: int, things: list[Any]) -> None:
-        """Copy tensors into one new buffer."""
-        view = self._arena.alloc(n_bytes).view
+    def _gather(self, flat: dict[torch.dtype, list[int]], view: memoryview, things: list[Any]) -> None:
+        """Copy small contiguous tensors to the start of a buffer, those of one type at once."""
         part = self._add(view)
         at = 0
+        # The largest items first: so each is at a multiple of its size.
+        for dtype in sorted(flat, key=lambda dtype: -dtype.itemsize):
+            start = at
+            for number in flat[dtype]:
+                self._tell(number, things[number], part, at)
+                at += things[number].nbytes
+            items = (at - start) // dtype.itemsize
+            out = torch.frombuffer(view, dtype=dtype, count=items, offset=start)
+            torch.cat([things[number].view(-1) for number in flat[dtype]], out=out)
+
+    def _copy(self, copies: list[_Copy], view: memoryview, at: int, things: list[Any]) -> None:
+        """Copy tensors into a buffer, from an offset on."""
+        part = self._add(view)
         for copy in copies:
             source = copy.source
             _tensor_over(view, source.dtype, source.shape, copy.strides, at).copy_(source)
@@ -331,7 +356,7 @@ class _Batch:
                 tensor = things[number]
                 strides = copy.strides if tensor is source else None
                 self._tell(number, tensor, part, at + tensor.data_ptr() - copy.low, strides)
-            at += -(-copy.n_bytes // _ALIGNMENT) * _ALIGNMENT
+            at += copy.n_aligned
 
 
 class _Copy:
@@ -346,7 +371,7 @@ class _Copy:
             if not source.is_contiguous():
                 # As a new tensor like it would have.
                 self.strides = torch.empty_like(source, device="meta").stride()
-            self.n_bytes = source.numel() * source.element_size()
+            self.n_bytes = source.nbytes
             return
         end = max(things[number].data_ptr() + _extent(things[number]) for number in numbers)
         self.n_bytes = end - self.low
@@ -354,6 +379,11 @@ class _Copy:
         storage = source.untyped_storage()
         at = self.low - storage.data_ptr()
         self.source = torch.empty(0, dtype=torch.uint8).set_(storage, at, (self.n_bytes,), (1,))
+
+    @property
+    def n_aligned(self) -> int:
+        """The bytes up to the next tensor."""
+        return -(-self.n_bytes // _ALIGNMENT) * _ALIGNMENT
 
 
 def _extent(tensor: Any) -> int:
@@ -396,7 +426,8 @@ class _Pickler(OutOfBand):
         super().__init__(arena, file, self._take)
         # In the order in which the pickle needs them.
         self.things: list[Any] = []
-        self._mark: PickleBuffer | None = None
+        # Of bytes that may be written to: the loader would ask for the bytes of others.
+        self._mark = PickleBuffer(bytearray(1))
 
     def reducer_override(self, thing: Any) -> Any:
         if type(thing) is torch.Tensor:
@@ -407,8 +438,6 @@ class _Pickler(OutOfBand):
 
     def _outside(self, thing: Any) -> Any:
         self.things.append(thing)
-        # Of bytes that may be written to: the loader would ask for the bytes of others.
-        self._mark = PickleBuffer(bytearray(1))
         return as_it_is, (self._mark,)
 
     _buffer = _view = _outside
@@ -481,7 +510,7 @@ def _collated(tensors: Sequence[Any], *, collate_fn_map: Any = None) -> Any:
     batch, first = _building.batch, tensors[0]
     if batch is not None and type(first) is torch.Tensor and _is_plain(first):
         size = len(tensors), *first.shape
-        n_bytes = len(tensors) * first.numel() * first.element_size()
+        n_bytes = len(tensors) * first.nbytes
         if n_bytes < _LARGE:
             out = first.new_empty(size)
         else:
@@ -494,18 +523,12 @@ def _collated(tensors: Sequence[Any], *, collate_fn_map: Any = None) -> Any:
 # -- tensors that multiprocessing sends ------------------------------------------------------------
 
 
-def _is_over_bytes(dtype: Any) -> bool:
-    try:
-        torch.frombuffer(bytearray(16), dtype=dtype, count=1)
-    except Exception:
-        return False
-    return True
-
-
-# Those of quantized tensors, for example, are not among them.
-_DTYPES = {
-    kind for kind in vars(torch).values() if isinstance(kind, torch.dtype) and _is_over_bytes(kind)
-}
+# Not those of quantized tensors, which are more than their items, nor of parts of a byte.
+_NAMES = (
+    "bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 float32 float64 bfloat16 complex32 "
+    "complex64 complex128 float8_e4m3fn float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz float8_e8m0fnu"
+)
+_DTYPES = {getattr(torch, name) for name in _NAMES.split() if hasattr(torch, name)}
 
 
 def _is_plain(tensor: Any) -> bool:
@@ -514,7 +537,8 @@ def _is_plain(tensor: Any) -> bool:
         tensor.is_cpu
         and tensor.layout is torch.strided
         and tensor.dtype in _DTYPES
-        and not (tensor.is_nested or tensor.is_conj() or tensor.is_neg() or tensor._is_zerotensor())
+        and not (tensor.is_quantized or tensor.is_nested)
+        and not (tensor.is_conj() or tensor.is_neg() or tensor._is_zerotensor())
     )
 
 
