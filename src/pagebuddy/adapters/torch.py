@@ -1,7 +1,8 @@
 """torch: a DataLoader whose batches are built in an arena, and tensors that are sent as handles.
 
-A worker collates large tensors straight into the arena, and packs what remains of a batch into one buffer.
-What is sent of a batch is one message: its pickle without the bytes of tensors, and the handles of buffers.
+A worker collates large tensors straight into the arena, and packs what remains of a batch into one
+buffer. It sends one message: the pickle of the batch without the bytes of tensors, and the handles of the
+buffers.
 """
 
 from __future__ import annotations
@@ -66,12 +67,12 @@ _ALIGNMENT = 16
 _MOST_SLOTS = 1024
 
 
-class DataLoader(TorchDataLoader[_T]):  # type: ignore[misc, valid-type]
+class DataLoader(TorchDataLoader[_T]):
     """torch's `DataLoader`, whose workers build their batches in an arena.
 
-    Takes the same arguments as `torch.utils.data.DataLoader`, yields the same batches and raises the same
-    errors. The tensors of a batch use pages of the arena, which the worker wrote: nothing is copied on the
-    way. They can be written to, and keep their pages allocated for as long as they exist, also when the
+    Takes the same arguments as `torch.utils.data.DataLoader`, yields the same batches and raises the
+    same errors. The tensors of a batch use the pages that the worker wrote: nothing is copied on the
+    way. They can be written to, and keep their pages allocated as long as they exist, also when the
     loader is gone.
 
     Parameters
@@ -107,13 +108,15 @@ class DataLoader(TorchDataLoader[_T]):  # type: ignore[misc, valid-type]
     (4, 3, 64, 64)
     """
 
+    # What a copy of a loader does not share with it.
+    _own_arena: Arena | None = None
+    _iterators: WeakSet[Any] | None = None
+
     def __init__(self, *args: Any, arena: Arena | None = None, **kwargs: Any) -> None:
         if arena is not None and not isinstance(arena, Arena):
             raise TypeError(f"arena is {arena!r}; it must be an Arena, or None")
         super().__init__(*args, **kwargs)
         self._given_arena = arena
-        self._own_arena: Arena | None = None
-        self._iterators: WeakSet[Any] = WeakSet()
 
     @property
     def arena(self) -> Arena | None:
@@ -121,8 +124,7 @@ class DataLoader(TorchDataLoader[_T]):  # type: ignore[misc, valid-type]
         return self._own_arena if self._given_arena is None else self._given_arena
 
     def __getstate__(self) -> dict[str, Any]:
-        # An arena of its own stays with this loader: the other makes another.
-        return self.__dict__ | {"_own_arena": None, "_iterators": WeakSet()}
+        return self.__dict__ | {"_own_arena": None, "_iterators": None}
 
     def _get_iterator(self) -> Any:
         arena = self._arena_to_use() if self.num_workers > 0 else None
@@ -134,6 +136,8 @@ class DataLoader(TorchDataLoader[_T]):  # type: ignore[misc, valid-type]
         copy.__dict__["collate_fn"] = _Collate(self.collate_fn, arena)
         iterator = TorchDataLoader._get_iterator(copy)
         if self._given_arena is None:
+            if self._iterators is None:
+                self._iterators = WeakSet()
             self._iterators.add(iterator)
             finalize(iterator, _end_unclaimed, arena, self._iterators, os.getpid()).atexit = False
         return iterator
@@ -148,7 +152,9 @@ class DataLoader(TorchDataLoader[_T]):  # type: ignore[misc, valid-type]
                 self._own_arena = Arena(size, slots=slots)
             a = self.arena._open  # type: ignore[union-attr]
             if not a.medium.shared:
-                fallbacks.count("not shared", "the arena is of one process alone; batches are copied")
+                fallbacks.count(
+                    "not shared", "the arena is of one process alone; batches are copied"
+                )
                 return None
             return Arena._of(a)
         except Exception as error:
@@ -193,7 +199,9 @@ class _Collate:
 
     def __call__(self, samples: Any) -> Any:
         if self._arena is None:
-            return _Fallback(self._collate_fn(samples), "no arena", "a worker could not attach to it")
+            return _Fallback(
+                self._collate_fn(samples), "no arena", "a worker could not attach to it"
+            )
         _teach_collate()
         _building.batch = batch = _Batch(self._arena)
         try:
@@ -332,7 +340,9 @@ class _Batch:
         size = tuple(tensor.shape)
         self._rows[number] = part, tensor.dtype, size, strides or tensor.stride(), offset
 
-    def _gather(self, flat: dict[torch.dtype, list[int]], view: memoryview, things: list[Any]) -> None:
+    def _gather(
+        self, flat: dict[torch.dtype, list[int]], view: memoryview, things: list[Any]
+    ) -> None:
         """Copy small contiguous tensors to the start of a buffer, those of one type at once."""
         part = self._add(view)
         at = 0
@@ -388,8 +398,10 @@ class _Copy:
 
 def _extent(tensor: Any) -> int:
     """The bytes from the first item of a tensor to its last."""
-    items = sum(stride * (side - 1) for side, stride in zip(tensor.shape, tensor.stride(), strict=True))
-    return (items + 1) * tensor.element_size()  # type: ignore[no-any-return]
+    items = sum(
+        stride * (side - 1) for side, stride in zip(tensor.shape, tensor.stride(), strict=True)
+    )
+    return int((items + 1) * tensor.element_size())
 
 
 def _overlapping(things: list[Any], numbers: list[int]) -> list[list[int]]:
@@ -440,7 +452,11 @@ class _Pickler(OutOfBand):
         self.things.append(thing)
         return as_it_is, (self._mark,)
 
-    _buffer = _view = _outside
+    def _buffer(self, buffer: Any) -> Any:
+        return self._outside(buffer)
+
+    def _view(self, view: Any) -> Any:
+        return self._outside(view)
 
     def _array(self, np: Any, array: Any) -> Any:
         if array.dtype.hasobject or array.nbytes < SMALL:
@@ -516,7 +532,7 @@ def _collated(tensors: Sequence[Any], *, collate_fn_map: Any = None) -> Any:
         else:
             out = batch.empty(size, first.dtype, n_bytes)
         if out is not None:
-            return torch.stack(tensors, 0, out=out)  # type: ignore[arg-type]
+            return torch.stack(tensors, 0, out=out)
     return torch_collate.collate_tensor_fn(tensors, collate_fn_map=collate_fn_map)
 
 
@@ -584,7 +600,9 @@ def tensor_of_handle(
 ) -> Any:
     """Claim a handle; return the tensor whose first item is at a byte. Raises `StaleHandle`."""
     tensor = _tensor_over(claim(handle).view, dtype, size, strides, offset)
-    return Parameter(tensor, requires_grad) if is_parameter else tensor.requires_grad_(requires_grad)
+    return (
+        Parameter(tensor, requires_grad) if is_parameter else tensor.requires_grad_(requires_grad)
+    )
 
 
 for _kind in (torch.Tensor, Parameter):
