@@ -1,8 +1,7 @@
 """torch: a DataLoader whose batches are built in an arena, and tensors that are sent as handles.
 
 A worker collates large tensors straight into the arena, and packs what remains of a batch into one
-buffer. It sends one message: the pickle of the batch without the bytes of tensors, and the handles of the
-buffers.
+buffer. It sends one message: the pickle of the batch without its tensors, and handles of the buffers.
 """
 
 from __future__ import annotations
@@ -61,8 +60,6 @@ fallbacks = Fallbacks("pagebuddy.adapters.torch")
 
 # Collated tensors of so many bytes have a buffer of their own; the others of a batch share one.
 _LARGE = 65536
-# Tensors in a shared buffer start at multiples of this.
-_ALIGNMENT = 16
 # Of 1024 slots, one is not for processes.
 _MOST_SLOTS = 1024
 
@@ -136,8 +133,7 @@ class DataLoader(TorchDataLoader[_T]):
         copy.__dict__["collate_fn"] = _Collate(self.collate_fn, arena)
         iterator = TorchDataLoader._get_iterator(copy)
         if self._given_arena is None:
-            if self._iterators is None:
-                self._iterators = WeakSet()
+            self._iterators = self._iterators or WeakSet()
             self._iterators.add(iterator)
             finalize(iterator, _end_unclaimed, arena, self._iterators, os.getpid()).atexit = False
         return iterator
@@ -152,13 +148,10 @@ class DataLoader(TorchDataLoader[_T]):
                 self._own_arena = Arena(size, slots=slots)
             a = self.arena._open  # type: ignore[union-attr]
             if not a.medium.shared:
-                fallbacks.count(
-                    "not shared", "the arena is of one process alone; batches are copied"
-                )
-                return None
+                raise ValueError("it is of one process alone")
             return Arena._of(a)
         except Exception as error:
-            _count(error, "no arena can be used; batches are sent as torch does")
+            _count(error, "the arena cannot be used, and batches are sent as torch does")
             return None
 
 
@@ -199,8 +192,11 @@ class _Collate:
 
     def __call__(self, samples: Any) -> Any:
         if self._arena is None:
-            return _Fallback(
-                self._collate_fn(samples), "no arena", "a worker could not attach to it"
+            return _Sent(
+                fallback_counted,
+                self._collate_fn(samples),
+                "no arena",
+                "a worker could not attach to it",
             )
         _teach_collate()
         _building.batch = batch = _Batch(self._arena)
@@ -212,7 +208,12 @@ class _Collate:
             return batch.packed(data)
         except Exception as error:
             reason = type(error).__name__
-            return _Fallback(data, reason, f"a batch could not be sent through the arena: {error}")
+            return _Sent(
+                fallback_counted,
+                data,
+                reason,
+                f"a batch could not be sent through the arena: {error}",
+            )
         finally:
             batch.drop()
 
@@ -275,7 +276,7 @@ class _Batch:
             pickler.things = []
         thing = file.getvalue(), pickle.dumps(self._rows, 5), self._parts
         a = self._arena._open
-        return _Message(a.layout.arena_id, dump(self._arena, thing, life_ms=TIED))
+        return _Sent(batch_of_message, a.layout.arena_id, dump(self._arena, thing, life_ms=TIED))
 
     def _place(self, things: list[Any]) -> None:
         """Find or make a place in the arena for each tensor.
@@ -311,25 +312,18 @@ class _Batch:
                     self._tell(number, thing, self._add(view), 0)
                     continue
             loose.setdefault(start, []).append(number)
-        flat: dict[torch.dtype, list[int]] = {}
-        small = []
+        flat: dict[torch.dtype, list[tuple[int, Any]]] = {}
         for numbers in loose.values():
             for together in _overlapping(things, numbers):
-                copy = _Copy(things, together)
-                if copy.n_bytes >= _LARGE:
-                    self._copy([copy], self._arena.alloc(copy.n_bytes).view, 0, things)
-                elif len(together) == 1 and copy.source.is_contiguous():
-                    flat.setdefault(copy.source.dtype, []).extend(together)
+                tensor = things[together[0]]
+                if len(together) > 1 or tensor.nbytes >= _LARGE:
+                    self._copy(things, together)
                 else:
-                    small.append(copy)
-        if flat or small:
-            n_flat = sum(things[number].nbytes for numbers in flat.values() for number in numbers)
-            n_flat = -(-n_flat // _ALIGNMENT) * _ALIGNMENT
-            view = self._arena.alloc(n_flat + sum(copy.n_aligned for copy in small)).view
-            if flat:
-                self._gather(flat, view, things)
-            if small:
-                self._copy(small, view, n_flat, things)
+                    # A clone has no gaps between its items, and their order.
+                    dense = tensor if tensor.is_contiguous() else tensor.clone()
+                    flat.setdefault(dense.dtype, []).append((together[0], dense))
+        if flat:
+            self._gather(flat)
 
     def _add(self, part: Any) -> int:
         self._parts.append(part)
@@ -340,68 +334,48 @@ class _Batch:
         size = tuple(tensor.shape)
         self._rows[number] = part, tensor.dtype, size, strides or tensor.stride(), offset
 
-    def _gather(
-        self, flat: dict[torch.dtype, list[int]], view: memoryview, things: list[Any]
-    ) -> None:
-        """Copy small contiguous tensors to the start of a buffer, those of one type at once."""
+    def _gather(self, flat: dict[torch.dtype, list[tuple[int, Any]]]) -> None:
+        """Copy small tensors into one buffer, those of one type at once."""
+        n_bytes = sum(tensor.nbytes for tensors in flat.values() for _, tensor in tensors)
+        view = self._arena.alloc(n_bytes).view
         part = self._add(view)
         at = 0
         # The largest items first: so each is at a multiple of its size.
         for dtype in sorted(flat, key=lambda dtype: -dtype.itemsize):
-            start = at
-            for number in flat[dtype]:
-                self._tell(number, things[number], part, at)
-                at += things[number].nbytes
-            items = (at - start) // dtype.itemsize
-            out = torch.frombuffer(view, dtype=dtype, count=items, offset=start)
-            torch.cat([things[number].view(-1) for number in flat[dtype]], out=out)
+            out = torch.frombuffer(
+                view, dtype=dtype, offset=at, count=sum(t.numel() for _, t in flat[dtype])
+            )
+            torch.cat([t.as_strided((t.numel(),), (1,)) for _, t in flat[dtype]], out=out)
+            for number, tensor in flat[dtype]:
+                self._tell(number, tensor, part, at)
+                at += tensor.nbytes
 
-    def _copy(self, copies: list[_Copy], view: memoryview, at: int, things: list[Any]) -> None:
-        """Copy tensors into a buffer, from an offset on."""
-        part = self._add(view)
-        for copy in copies:
-            source = copy.source
-            _tensor_over(view, source.dtype, source.shape, copy.strides, at).copy_(source)
-            for number in copy.numbers:
-                tensor = things[number]
-                strides = copy.strides if tensor is source else None
-                self._tell(number, tensor, part, at + tensor.data_ptr() - copy.low, strides)
-            at += copy.n_aligned
-
-
-class _Copy:
-    """Bytes to be copied into the arena once: of one tensor, or of several that share them."""
-
-    def __init__(self, things: list[Any], numbers: list[int]) -> None:
-        self.numbers = numbers
-        self.source = source = things[numbers[0]]
-        self.low = source.data_ptr()
+    def _copy(self, things: list[Any], numbers: list[int]) -> None:
+        """Copy a tensor into a buffer of its own, or all bytes of several that share some."""
+        source = things[numbers[0]]
+        low = source.data_ptr()
         if len(numbers) == 1:
-            self.strides = source.stride()
-            if not source.is_contiguous():
-                # As a new tensor like it would have.
-                self.strides = torch.empty_like(source, device="meta").stride()
-            self.n_bytes = source.nbytes
-            return
-        end = max(things[number].data_ptr() + _extent(things[number]) for number in numbers)
-        self.n_bytes = end - self.low
-        self.strides = (1,)
-        storage = source.untyped_storage()
-        at = self.low - storage.data_ptr()
-        self.source = torch.empty(0, dtype=torch.uint8).set_(storage, at, (self.n_bytes,), (1,))
-
-    @property
-    def n_aligned(self) -> int:
-        """The bytes up to the next tensor."""
-        return -(-self.n_bytes // _ALIGNMENT) * _ALIGNMENT
+            # Those that a copy of it has.
+            strides = torch.empty_like(source, device="meta").stride()
+            n_bytes = source.nbytes
+        else:
+            strides = None
+            n_bytes = max(things[n].data_ptr() + _extent(things[n]) for n in numbers) - low
+            storage = source.untyped_storage()
+            source = torch.empty(0, dtype=torch.uint8)
+            source.set_(storage, low - storage.data_ptr(), (n_bytes,), (1,))
+        view = self._arena.alloc(n_bytes).view
+        part = self._add(view)
+        _tensor_over(view, source.dtype, source.shape, strides or (1,), 0).copy_(source)
+        for number in numbers:
+            self._tell(number, things[number], part, things[number].data_ptr() - low, strides)
 
 
 def _extent(tensor: Any) -> int:
     """The bytes from the first item of a tensor to its last."""
-    items = sum(
-        stride * (side - 1) for side, stride in zip(tensor.shape, tensor.stride(), strict=True)
-    )
-    return int((items + 1) * tensor.element_size())
+    sides = zip(tensor.shape, tensor.stride(), strict=True)
+    items = 1 + sum(stride * (side - 1) for side, stride in sides)
+    return int(items * tensor.element_size())
 
 
 def _overlapping(things: list[Any], numbers: list[int]) -> list[list[int]]:
@@ -467,24 +441,14 @@ class _Pickler(OutOfBand):
         return exported is not self._mark
 
 
-class _Message:
+class _Sent:
     """What a worker sends of a batch. It is unpickled as the batch."""
 
-    def __init__(self, arena_id: int, data: bytes) -> None:
-        self._arguments = arena_id, data
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        self._reduced = function, arguments
 
     def __reduce__(self) -> Any:
-        return batch_of_message, self._arguments
-
-
-class _Fallback:
-    """A batch that torch sends by its own method. It is unpickled as the batch, and counted."""
-
-    def __init__(self, data: Any, reason: str, message: str) -> None:
-        self._arguments = data, reason, message
-
-    def __reduce__(self) -> Any:
-        return fallback_counted, self._arguments
+        return self._reduced
 
 
 @permanent
