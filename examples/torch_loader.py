@@ -7,13 +7,15 @@ import sys
 
 import torch
 
-from pagebuddy.adapters.torch import DataLoader  # instead of: from torch.utils.data import DataLoader
+from pagebuddy.adapters.torch import (
+    DataLoader,
+)  # instead of: from torch.utils.data import DataLoader
 
 if __name__ == "__main__":
     images = [(torch.full((3, 64, 64), float(label)), label) for label in (0, 1)] * 64
     model = torch.nn.Linear(3 * 64 * 64, 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-5)
-    loader = DataLoader(images, batch_size=32, shuffle=True, num_workers=2)
+    loader: DataLoader[list[torch.Tensor]] = DataLoader(images, 32, shuffle=True, num_workers=2)
     for epoch in range(int((*sys.argv, "2")[1])):
         for image, label in loader:
             loss = (model(image.flatten(1)).squeeze(1) - label).square().mean()

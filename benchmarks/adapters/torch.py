@@ -62,10 +62,10 @@ class Case(NamedTuple):
 
 
 CASES = [
-    Case("38 MB: 64 images of 3x224x224", Images(64 * 24, 224), 64),
-    Case("the same and 448 small tensors", Images(64 * 12, 224, 7), 64, detections),
-    Case("the same, collated by torch.stack", Images(64 * 12, 224, 7), 64, stacked),
-    Case("1.5 MB: 128 images of 3x32x32", Images(128 * 64, 32), 128),
+    Case("38 MB: 64 images of 3x224x224", Images(64 * 80, 224), 64),
+    Case("the same and 448 small tensors", Images(64 * 40, 224, 7), 64, detections),
+    Case("the same, collated by torch.stack", Images(64 * 40, 224, 7), 64, stacked),
+    Case("1.5 MB: 128 images of 3x32x32", Images(128 * 200, 32), 128),
     Case("12 KB: 1 image of 3x32x32", Images(512, 32), 1),
     Case("19 MB: 32 images of 5 ms each", Images(32 * 8, 224, 0, 0.005), 32),
 ]

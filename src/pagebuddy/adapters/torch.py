@@ -51,6 +51,8 @@ if tuple(map(int, torch.__version__.split("+")[0].split(".")[:2])) < OLDEST:
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from torch.utils.data import Dataset
+
 __all__ = ["DataLoader", "fallbacks"]
 
 _T = TypeVar("_T", covariant=True)
@@ -74,8 +76,10 @@ class DataLoader(TorchDataLoader[_T]):
 
     Parameters
     ----------
+    dataset : Dataset
+        What batches are made of.
     *args, **kwargs
-        Passed to `torch.utils.data.DataLoader`.
+        All other arguments of torch's, and passed to it.
     arena : Arena, optional
         Where batches are built. By default an anonymous arena of half of the machine's memory, of which
         only used pages take memory. It is made for the first iteration with workers, and its memory is
@@ -109,10 +113,12 @@ class DataLoader(TorchDataLoader[_T]):
     _own_arena: Arena | None = None
     _iterators: WeakSet[Any] | None = None
 
-    def __init__(self, *args: Any, arena: Arena | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, dataset: Dataset[_T], *args: Any, arena: Arena | None = None, **kwargs: Any
+    ) -> None:
         if arena is not None and not isinstance(arena, Arena):
             raise TypeError(f"arena is {arena!r}; it must be an Arena, or None")
-        super().__init__(*args, **kwargs)
+        super().__init__(dataset, *args, **kwargs)
         self._given_arena = arena
 
     @property

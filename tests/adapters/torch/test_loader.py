@@ -316,7 +316,7 @@ def test_errors_of_workers_are_those_of_torch():
         return Made(lambda: torch.ones(50_000), lambda: torch.ones(50_001))
 
     for loader_class in TorchLoader, DataLoader:
-        with pytest.raises(RuntimeError, match="stack expects each tensor to be equal size"):
+        with pytest.raises(RuntimeError, match=r"stack expects each tensor to be equal size"):
             list(loader_class(ragged(), batch_size=2, num_workers=1))
 
 
@@ -342,7 +342,7 @@ def die_in_collate(samples):
 def test_the_pages_of_a_killed_worker_come_back(collate):
     loader = DataLoader(Dies(), batch_size=2, num_workers=1, collate_fn=collate)
     batches = iter(loader)
-    with pytest.raises(RuntimeError, match="exited unexpectedly|killed by signal"):
+    with pytest.raises(RuntimeError, match=r"exited unexpectedly|killed by signal"):
         list(batches)
     del batches
     gc.collect()

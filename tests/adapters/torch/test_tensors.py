@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import pickle
+from contextlib import suppress
 from multiprocessing.reduction import ForkingPickler
 
 import pytest
@@ -87,10 +88,9 @@ def test_what_a_tensor_holds_is_all_that_is_found():
 def test_without_a_free_ticket_torch_copies_the_tensor():
     arena = pb.Arena("64 KiB")
     tensor = torch.frombuffer(arena.alloc(400), dtype=torch.float32).fill_(2)
-    handles = []
-    with pytest.raises(pb.OutOfTickets):
+    with suppress(pb.OutOfTickets):
         while True:
-            handles.append(arena.dumps(memoryview(tensor.numpy())))
+            arena.dumps(memoryview(tensor.numpy()))
     before = adapter.fallbacks.counts.get("OutOfTickets", 0)
     assert b"tensor_of_handle" not in sent(tensor)
     assert adapter.fallbacks.counts["OutOfTickets"] == before + 1
