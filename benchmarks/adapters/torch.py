@@ -2,13 +2,15 @@
 
     python -m benchmarks.adapters.torch --rounds 5
 
-Both take turns, with two workers each. A figure is the median of the rounds.
+Both take turns, with two workers each. A figure is the median of the rounds. The time of the processors is
+that of all processes, from start to end: unlike samples per second, it depends little on others.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import resource
 import time
 from collections.abc import Callable
 from statistics import median
@@ -71,8 +73,15 @@ CASES = [
 ]
 
 
-def loaded(loader_class: Any, case: Case) -> tuple[float, int]:
-    """Return samples per second, from the first batch on, and the most open descriptors."""
+def processor_time() -> float:
+    """Return the seconds that this process and its children have used; of those that have ended."""
+    used = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def loaded(loader_class: Any, case: Case) -> tuple[float, float, int]:
+    """Return samples per second from the first batch on, ms of processors a batch, most descriptors."""
+    before = processor_time()
     loader = loader_class(
         case.dataset, batch_size=case.batch_size, num_workers=2, collate_fn=case.collate_fn
     )
@@ -84,7 +93,11 @@ def loaded(loader_class: Any, case: Case) -> tuple[float, int]:
         n += len(batch[0])
         float(batch[0][0, 0, 0, 0])
         n_open = max(n_open, len(os.listdir("/proc/self/fd")))
-    return n / (time.perf_counter() - started), n_open
+    rate = n / (time.perf_counter() - started)
+    n_batches = len(loader)
+    # Ends the workers.
+    del batches, batch, loader
+    return rate, (processor_time() - before) * 1000 / n_batches, n_open
 
 
 def main() -> None:
@@ -96,16 +109,19 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=5, help="samples per case (default: 5)")
     rounds = parser.parse_args().rounds
-    print(f"{'samples/s':38} {'torch':>8} {'pagebuddy':>9} {'times':>6}  descriptors")
+    titles = f"{'torch':>8} {'pagebuddy':>9} {'times':>6}"
+    print(f"{'samples/s, then ms of processors':38} {titles} {titles}  descriptors")
     for case in CASES:
-        taken: dict[Any, list[tuple[float, int]]] = {TorchLoader: [], DataLoader: []}
+        taken: dict[Any, list[tuple[float, float, int]]] = {TorchLoader: [], DataLoader: []}
         for _ in range(rounds):
             for loader_class, samples in taken.items():
                 samples.append(loaded(loader_class, case))
-        before, after = (median(rate for rate, _ in samples) for samples in taken.values())
-        most = [max(n for _, n in samples) for samples in taken.values()]
-        figures = f"{before:8.0f} {after:9.0f} {after / before:6.1f}  {most[0]} and {most[1]}"
-        print(f"{case.name:38} {figures}", flush=True)
+        before, after = (median(rate for rate, _, _ in samples) for samples in taken.values())
+        used, uses = (median(ms for _, ms, _ in samples) for samples in taken.values())
+        most = [max(n for _, _, n in samples) for samples in taken.values()]
+        rates = f"{before:8.0f} {after:9.0f} {after / before:6.1f}"
+        times = f"{used:8.1f} {uses:9.1f} {used / uses:6.1f}"
+        print(f"{case.name:38} {rates} {times}  {most[0]} and {most[1]}", flush=True)
     print(f"load of the machine: {os.getloadavg()[0]:.1f}; fallbacks: {fallbacks.counts or 'none'}")
 
 
