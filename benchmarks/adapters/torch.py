@@ -2,8 +2,9 @@
 
     python -m benchmarks.adapters.torch --rounds 5
 
-Both take turns, with two workers each. A figure is the median of the rounds. The time of the processors is
-that of all processes, from start to end: unlike samples per second, it depends little on others.
+Both take turns, with two workers each. A figure is the median of the rounds.
+The time of the processors is that of all processes, from start to end: unlike
+samples per second, it depends little on other programs.
 """
 
 from __future__ import annotations
