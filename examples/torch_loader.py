@@ -18,8 +18,7 @@ if __name__ == "__main__":
     loader: DataLoader[list[torch.Tensor]] = DataLoader(images, 32, shuffle=True, num_workers=2)
     for epoch in range(int((*sys.argv, "2")[1])):
         for image, label in loader:
-            loss = (model(image.flatten(1)).squeeze(1) - label).square().mean()
             optimizer.zero_grad()
-            loss.backward()
+            (model(image.flatten(1)).squeeze(1) - label).square().mean().backward()
             optimizer.step()
         print(f"epoch {epoch}: {len(loader)} batches in {loader.arena}")
