@@ -26,8 +26,12 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 EVERY_DAY = ["README.md", "docs/tutorial.md"]
 # The extension `_numpy` is for the compiled engine alone.
 COMPILED_ONLY = ["docs/howto/numpy-memory.md"]
-# What pages about frameworks need besides numpy.
-NEEDS = {"docs/howto/polars.md": ("polars", "pyarrow")}
+# What pages about frameworks need besides numpy. `make adapters` runs them.
+NEEDS = {
+    "docs/howto/joblib.md": ("joblib", "cloudpickle"),
+    "docs/howto/polars.md": ("polars", "pyarrow"),
+    "docs/howto/torch.md": ("torch",),
+}
 NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
 
 SHARED = Path("/dev/shm")

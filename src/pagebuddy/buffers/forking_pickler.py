@@ -19,7 +19,7 @@ from pagebuddy.sharing.process_state import current
 from pagebuddy.sharing.words import TIED
 
 if TYPE_CHECKING:
-    from pagebuddy.sharing.attached import Attached
+    from pagebuddy.sharing.attached import Attached, Held
 
 # Whether arrays are sent as handles; and the method of the pickler that was there before, if any.
 _is_wanted = True
@@ -62,6 +62,11 @@ def share_arrays(on: bool = True) -> None:
         teach()
     else:
         _forget()
+
+
+def sends_handles() -> bool:
+    """Whether the user wants arrays to be sent as handles."""
+    return _is_wanted
 
 
 def teach() -> None:
@@ -111,7 +116,7 @@ def _reduced_array(np: Any, array: Any) -> Any:
     if kind.hasobject or array.nbytes == 0:
         return None
     low, first, n_bytes = extent_of(array)
-    a = _attached_around(low)
+    a = attached_around(low)
     if a is None:
         return None
     buffer = a.buffer_over(pages_of(array))  # type: ignore[attr-defined]
@@ -119,8 +124,7 @@ def _reduced_array(np: Any, array: Any) -> Any:
         start = low - a.extent[0] - buffer.offset if buffer is not None else -1  # type: ignore[attr-defined]
         if start < 0 or start + n_bytes > buffer.capacity:
             return None
-        node = N_HEADS + buffer.offset // a.layout.page_size
-        handle = send(a, node, start + n_bytes, life_ms=TIED)
+        handle = tied_handle(a, buffer, start + n_bytes)
     finally:
         # A traceback would keep it.
         del buffer
@@ -129,7 +133,16 @@ def _reduced_array(np: Any, array: Any) -> Any:
     return array_of_handle, (handle, told, array.shape, array.strides, start + first, writable)
 
 
-def _attached_around(address: int) -> Attached | None:
+def tied_handle(a: Attached, buffer: Held, n_bytes: int) -> bytes:
+    """Return a handle for the first bytes of a buffer; it ends a minute after this process has ended.
+
+    Raises `OutOfTickets`.
+    """
+    node = N_HEADS + buffer.offset // a.layout.page_size
+    return send(a, node, n_bytes, life_ms=TIED)
+
+
+def attached_around(address: int) -> Attached | None:
     """Return the attachment to the shared arena in which an address lies, or None."""
     for reference in current().attached.valuerefs():
         a = reference()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pagebuddy.buffers.arrays import pages_of
+from pagebuddy.errors import BadFree
 from pagebuddy.sharing.joining import listing
 
 if TYPE_CHECKING:
@@ -43,7 +45,9 @@ class Finder:
         return buffer, start
 
     def _at(self, at: int) -> Any:
-        """Return the live buffer at an offset. The first call walks through all buffers."""
+        """Return the live buffer at an offset. If it begins before, the first call walks through all."""
+        with suppress(BadFree):
+            return self._a.joined(at - at % self._a.layout.page_size)
         if self._offsets is None:
             self._offsets = listing.offsets_of(self._a)
         index = bisect_right(self._offsets, at) - 1

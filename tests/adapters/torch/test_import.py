@@ -1,0 +1,38 @@
+"""Importing the adapter where torch is missing or too old says what to install."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("torch")
+
+MISSING = """
+import sys
+sys.modules["torch"] = None
+import pagebuddy.adapters.torch
+"""
+OLD = """
+import torch
+torch.__version__ = "2.1.2+cpu"
+import pagebuddy.adapters.torch
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "says"),
+    [
+        (MISSING, "pip install 'pagebuddy[torch]'"),
+        (OLD, "supports torch 2.2 and later; this is torch 2.1.2"),
+    ],
+)
+def test_without_a_supported_torch_it_says_what_to_install(program, says):
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("ImportError: ")
+    assert says in last
