@@ -55,6 +55,7 @@ alone: $(VENV)/.dev-$(MODE)
 
 adapters: $(ADAPTERS)/.installed ## test the adapters beside the frameworks that they are for
 	$(ADAPTERS)/bin/python -m pytest tests/adapters src/pagebuddy/adapters
+	$(ADAPTERS)/bin/python -m pytest -m frameworks tests/docs/test_code_blocks.py
 
 pythons: ## run the everyday tests with every Python from 3.10 to 3.15 on this machine
 	@.ci/pythons

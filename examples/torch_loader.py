@@ -6,16 +6,16 @@ python examples/torch_loader.py [EPOCHS]
 import sys
 
 import torch
+from torch.utils.data import TensorDataset
 
-from pagebuddy.adapters.torch import (
-    DataLoader,
-)  # instead of: from torch.utils.data import DataLoader
+# instead of: from torch.utils.data import DataLoader
+from pagebuddy.adapters.torch import DataLoader
 
 if __name__ == "__main__":
-    images = [(torch.full((3, 64, 64), float(label)), label) for label in (0, 1)] * 64
+    images = TensorDataset(torch.rand(128, 3, 64, 64), torch.arange(128) % 2)
     model = torch.nn.Linear(3 * 64 * 64, 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-5)
-    loader: DataLoader[list[torch.Tensor]] = DataLoader(images, 32, shuffle=True, num_workers=2)
+    loader = DataLoader(images, 32, shuffle=True, num_workers=2)
     for epoch in range(int((*sys.argv, "2")[1])):
         for image, label in loader:
             optimizer.zero_grad()

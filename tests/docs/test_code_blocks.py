@@ -98,11 +98,17 @@ def blocks_of(page: Path) -> list:
     return list(run_page.blocks_of(page.read_text(encoding="utf-8")))
 
 
+def marks_of(name: str) -> list[pytest.MarkDecorator]:
+    if name in NEEDS:
+        return [pytest.mark.frameworks]
+    return [] if name in EVERY_DAY else [pytest.mark.soak]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="arenas are shared on Linux alone")
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=() if name in EVERY_DAY else pytest.mark.soak)
+        pytest.param(name, marks=marks_of(name))
         for name, page in zip(NAMES, PAGES, strict=True)
         if {block.kind for block in blocks_of(page)} & {"pycon", "python", "console"}
     ],
@@ -110,6 +116,8 @@ def blocks_of(page: Path) -> list:
 def test_a_page_does_what_it_says(run, engine, name):
     for package in NEEDS.get(name, ()):
         pytest.importorskip(package)
+    if name in NEEDS and engine == "uncompiled":
+        pytest.skip("it is run with the compiled engine alone")
     if name in COMPILED_ONLY:
         pytest.importorskip("pagebuddy._numpy")
         if engine == "uncompiled":

@@ -491,7 +491,7 @@ def _teach_collate() -> None:
         known[torch.Tensor] = _collated
 
 
-def _collated(tensors: Sequence[Any], *, collate_fn_map: Any = None) -> Any:
+def _collated(tensors: list[Any], *, collate_fn_map: Any = None) -> Any:
     """Stack tensors in the arena, or in memory of this process if they are packed later."""
     batch, first = _building.batch, tensors[0]
     if batch is not None and type(first) is torch.Tensor and _is_plain(first):
