@@ -88,9 +88,7 @@ def on(client):
     """Run a function on one worker, as a task without a key of its own; return the future."""
 
     def submit(worker, function, *args, **options):
-        return client.submit(
-            function, *args, workers=[worker], allow_other_workers=False, pure=False, **options
-        )
+        return client.submit(function, *args, workers=[worker], pure=False, **options)
 
     return submit
 
