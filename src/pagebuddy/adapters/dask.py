@@ -124,7 +124,7 @@ class _Member:
         if start < self._next_forgetting:
             return
         base, size = self._attachment.extent
-        me = self._attachment.slot
+        me = self._attachment.figures["slot"]
         at = 0
         for row in [*self.arena.buffers()]:
             if me in row.holders:

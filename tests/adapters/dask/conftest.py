@@ -51,7 +51,7 @@ def cluster(arena_names, tmp_path_factory):
         "b1": nanny("b1", b, local_directory=folder),
         "c1": nanny("c1", local_directory=folder),
     }
-    options = {"dashboard": False, "dashboard_address": None, "port": 0, "host": "127.0.0.1"}
+    options = {"dashboard": False, "dashboard_address": ":0", "port": 0, "host": "127.0.0.1"}
     quiet = {"distributed.admin.log-length": 0, "distributed.scheduler.allowed-failures": 10}
     with (
         dask.config.set(quiet),

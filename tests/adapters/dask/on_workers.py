@@ -124,3 +124,8 @@ class Counter:
     def add(self, other):
         self.array += other
         return self.array
+
+
+def forget():
+    """Let this process unmap the pages of the arena that it does not hold."""
+    adapter()._member.forget()
