@@ -22,17 +22,11 @@ QUIET = {"dashboard": False, "dashboard_address": ":0", "host": "127.0.0.1", "po
 def test_results_are_spilled_and_read_again(name):
     """The two workers are threads of this process, without nannies."""
     settings = {
-        "distributed.pagebuddy": {"arena": name, "size": "64 MiB"},
-        "distributed.worker.memory": {
-            "target": 0.6,
-            "spill": False,
-            "pause": False,
-            "max-spill": False,
-            "monitor-interval": "100ms",
-            "recent-to-old-time": "30s",
-            "spill-compression": None,
-            "transfer": 0.1,
-        },
+        "distributed.pagebuddy.arena": name,
+        "distributed.pagebuddy.size": "64 MiB",
+        "distributed.worker.memory.target": 0.6,
+        "distributed.worker.memory.spill": False,
+        "distributed.worker.memory.pause": False,
     }
     options = {"preload": PRELOAD, "host": "127.0.0.1", "nthreads": 2, "dashboard": False}
 
