@@ -101,7 +101,8 @@ def task_with_actor(counter):
     one = np.ones(MIB, "u1")
     first = counter.add(one).result()
     one[:] = 7
-    return int(first[0]), int(counter.add(np.ones(MIB, "u1")).result()[0])
+    second = counter.add(np.ones(MIB, "u1")).result()
+    return int(first[0]), int(second[0])
 
 
 @pytest.mark.parametrize("direct", [False, True])

@@ -142,16 +142,15 @@ def test_a_framework_that_is_missing_or_too_old_is_named(before, says):
     assert says in done.stderr
 
 
-def test_the_example_says_what_its_sum_is():
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+def test_the_example_says_what_its_sum_is(engine):
+    example = ROOT / "examples" / "dask_cluster.py"
+    pure = "1" if engine == "uncompiled" else "0"
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "PAGEBUDDY_PURE": pure}
     done = subprocess.run(
-        [sys.executable, ROOT / "examples" / "dask_cluster.py"],
-        capture_output=True,
-        text=True,
-        env=environment,
-        timeout=120,
+        [sys.executable, example], capture_output=True, text=True, env=environment, timeout=120
     )
     assert (done.returncode, done.stdout) == (0, "16777216.0\n"), done.stderr
+    assert len(example.read_text().splitlines()) < 25
 
 
 def test_workers_are_preloaded_from_the_command_line(tmp_path, name, start_program):
