@@ -1,12 +1,12 @@
 """Measure what Dask's workers take to pass data, with the preload and without.
 
-There are two clusters of two workers each on this machine, one of them with the preload. A sample is the
-time from the request for a task on one worker, whose input the other worker has, to its result: the data
-travel meanwhile. Each round takes a sample of every case in each cluster, in turn. A ratio is that of two
-medians of the same run.
+There are two clusters of two workers each on this machine, one of them with the preload. A sample is
+the time from the request for a task on one worker, whose input the other worker has, to its result: the
+data travel meanwhile. Each round takes a sample of every case in each cluster, in turn. A ratio is that
+of two medians of the same run.
 
-The memory is what the workers of a cluster take together beyond what they took before, while both have an
-array: the sum of Pss in /proc/PID/smaps_rollup, which counts shared pages once.
+The memory is what the workers of a cluster take together beyond what they took before, while both have
+an array: the sum of Pss in /proc/PID/smaps_rollup, which counts shared pages once.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ def filled(n_mib: int, value: int) -> Any:
 
 def framed(n_mib: int, value: int) -> Any:
     """A data frame of eight columns of numbers."""
-    import pandas as pd
+    import pandas as pd  # type: ignore[import-untyped,unused-ignore]
 
     return pd.DataFrame(np.full((n_mib * MIB // 64, 8), value))
 
 
 def tabled(n_mib: int, value: int) -> Any:
     """An Arrow table of one column of numbers."""
-    import pyarrow as pa
+    import pyarrow as pa  # type: ignore[import-untyped,unused-ignore]
 
     return pa.table({"a": np.full(n_mib * MIB // 8, value)})
 
@@ -98,7 +98,7 @@ def memory(client: Client, n_mib: int) -> float:
     before = sum(client.run(pss).values())
     made = client.submit(filled, n_mib, 1, workers=[here], pure=False)
     client.submit(summed, made, workers=[there], pure=False).result()
-    return (sum(client.run(pss).values()) - before) / MIB
+    return float(sum(client.run(pss).values()) - before) / MIB
 
 
 def main() -> None:

@@ -3,10 +3,11 @@
     dask worker SCHEDULER --preload pagebuddy.adapters.dask
     LocalCluster(preload=["pagebuddy.adapters.dask"])
 
-What a task returned is sent to the workers of the same arena as a handle: they share its memory, as Dask's
-rule that tasks do not change their inputs allows. What is sent otherwise, as the arguments of actors and
-the results that clients get, is copied into the arena once, and belongs to its receiver. All others
-receive bytes, as without the preload. Importing this lets the clients of this process use the arena too.
+What a task returned is sent to the workers of the same arena as a handle: they share its memory, which
+Dask's rule that tasks do not change their inputs allows. What is sent otherwise, as the arguments of
+actors and the results that clients get, is copied into the arena once, and belongs to its receiver. All
+others receive bytes, as without the preload. Importing this lets the clients of this process use the
+arena too.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 try:
     import dask
     import distributed
-    import numpy  # noqa: F401, ICN001
+    import numpy  # noqa: F401
 except ImportError as error:
     raise ImportError(f"{error}; to install it: pip install 'pagebuddy[dask]'") from error
 if tuple(map(int, distributed.__version__.split(".")[:2])) < (2025, 1):
@@ -224,8 +225,10 @@ def dask_teardown(node: Any) -> None:
         What `dask_setup` was called with.
     """
     with _joining:
-        if _member is not None and _member.nodes.pop(node.id, None) and not _member.nodes:
-            _leave()
+        if _member is not None and node.id in _member.nodes:
+            del _member.nodes[node.id]
+            if not _member.nodes:
+                _leave()
 
 
 def _leave() -> None:
@@ -307,7 +310,9 @@ def _with_handles(
             fallbacks.count("full", f"{error}; the data are sent as bytes")
             return header, frames
         except Exception as error:
-            fallbacks.count("unusable", f"the arena failed: {error}; all is sent as bytes from now on")
+            fallbacks.count(
+                "unusable", f"the arena failed: {error}; all is sent as bytes from now on"
+            )
             _leave()
             return header, frames
         if handed is not None:

@@ -82,7 +82,9 @@ def test_a_worker_that_exceeds_its_limit_spills_no_more_than_it_must(name, until
         assert [int(each.result()[0]) for each in kept] == list(range(16))
 
 
-def test_pages_that_a_worker_has_dropped_do_not_count_as_its_memory(client, on, run_on, arena, until):
+def test_pages_that_a_worker_has_dropped_do_not_count_as_its_memory(
+    client, on, run_on, arena, until
+):
     until(lambda: arena.stats().used == 0)
     held = on("a1", on_workers.filled, 8 * MIB, 7)
     dropped = on("a1", on_workers.filled, 32 * MIB, 8)

@@ -109,7 +109,9 @@ def task_with_actor(counter):
 @pytest.mark.parametrize("broadcast", [False, True])
 def test_scattered_data_arrive_at_every_worker(client, on, direct, broadcast):
     mine = np.full(MIB, 7, "u1")
-    there = client.scatter(mine, direct=direct, broadcast=broadcast, hash=False, workers=["a1", "b1"])
+    there = client.scatter(
+        mine, direct=direct, broadcast=broadcast, hash=False, workers=["a1", "b1"]
+    )
     mine[:] = 0
     for worker in ("a1", "a2", "b1", "c1"):
         assert on(worker, on_workers.described, there).result()[1:] == (7, 7, True)

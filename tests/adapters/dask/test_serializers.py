@@ -8,21 +8,23 @@ import numpy as np
 import pytest
 
 pytest.importorskip("distributed")
-pa = pytest.importorskip("pyarrow")
-pd = pytest.importorskip("pandas")
+pytest.importorskip("pyarrow")
+pytest.importorskip("pandas")
 
 import dask
+import pandas as pd
+import pyarrow as pa
 from distributed.comm import CommClosedError
 from distributed.protocol import deserialize_bytes, dumps, loads, serialize_bytes, to_serialize
 
 import pagebuddy.adapters.dask as adapter
 
 N = 20_000
-ARRAYS = (
-    "plain fortran strided backwards read-only broadcast dates structured text objects complex masked "
-    "matrix nothing scalar"
-).split()
-FRAMES = "frame column index indexed part objects dates".split()
+ARRAYS = [
+    *("plain", "fortran", "strided", "backwards", "read-only", "broadcast", "dates", "structured"),
+    *("text", "objects", "complex", "masked", "matrix", "nothing", "scalar"),
+]
+FRAMES = ["frame", "column", "index", "indexed", "part", "objects", "dates"]
 
 
 @contextmanager

@@ -142,6 +142,7 @@ def test_a_framework_that_is_missing_or_too_old_is_named(before, says):
     assert says in done.stderr
 
 
+@pytest.mark.one_engine
 def test_the_example_says_what_its_sum_is(engine):
     example = ROOT / "examples" / "dask_cluster.py"
     pure = "1" if engine == "uncompiled" else "0"
