@@ -12,6 +12,7 @@ arena too.
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import mmap
 import os
@@ -74,7 +75,7 @@ class _Member:
         name = _setting("arena", None)
         # An arena that the user has named is the user's.
         self._is_ours = name is None
-        self.threshold = parse_bytes(_setting("threshold", "64 KiB"))
+        self.threshold = max(parse_bytes(_setting("threshold", "64 KiB")), 1)
         # By default the time after which Dask's scheduler gives up a worker that does not answer.
         self._life_s = parse_timedelta(_setting("expires", "5 minutes"))
         self.arena, self._presence = _joined(name or f"dask-{os.getuid()}")
@@ -354,7 +355,10 @@ def _teach() -> None:
     if __name__ not in preloads:
         dask.config.set({"distributed.client.preload": [*preloads, __name__]})
     for client in list(Client._instances):
-        dask_setup(client)
+        if client.status in ("connecting", "running"):
+            dask_setup(client)
+    # Of clients that were not closed, and of these here.
+    atexit.register(_leave)
 
 
 _teach()
