@@ -19,7 +19,7 @@ import os
 from contextlib import nullcontext, suppress
 from contextvars import ContextVar
 from functools import partial, wraps
-from threading import Lock
+from threading import RLock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +89,7 @@ class _Member:
         # The servers and clients of this process, and what they say of this arena.
         self.nodes: dict[str, list[dict[str, Any]]] = {}
         self._next_forgetting = 0.0
+        self._pid = os.getpid()
 
     def introduce(self, node_id: str, shares: bool) -> dict[str, Any]:
         """Return what a server or client says of the arena when it connects."""
@@ -141,6 +142,9 @@ class _Member:
         """Remove the arena's name if no other process is a member, and say nothing of it any more."""
         for told in [told for each in self.nodes.values() for told in each]:
             told.pop(_KEY, None)
+        if self._pid != os.getpid():
+            # The lock is the parent's as well.
+            return
         with suppress(OSError):
             fcntl.flock(self._presence, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if self._is_ours:
@@ -161,7 +165,7 @@ def _joined(name: str) -> tuple[Arena, int]:
             size = parse_bytes(_setting("size", machine // 2))
             slots = min(48 + 2 * (os.cpu_count() or 1), _MOST_SLOTS)
             arena = Arena.open(name, size, slots=slots)
-        # Opened anew: a lock on the arena's own descriptor would be every fork's as well.
+        # A description of its own: closing it ends no lock of the arena's.
         presence = os.open(f"/proc/self/fd/{arena.fileno()}", os.O_RDONLY | os.O_CLOEXEC)
         fcntl.flock(presence, fcntl.LOCK_SH)
         if os.fstat(presence).st_nlink:
@@ -178,7 +182,7 @@ def _unmap(start: int, end: int) -> None:
 
 
 _member: _Member | None = None
-_joining = Lock()
+_joining = RLock()
 
 
 def dask_setup(node: Any) -> None:
@@ -234,9 +238,10 @@ def dask_teardown(node: Any) -> None:
 
 def _leave() -> None:
     global _member
-    member, _member = _member, None
-    if member is not None:
-        member.leave()
+    with _joining:
+        member, _member = _member, None
+        if member is not None:
+            member.leave()
 
 
 def _answering(get_data: Callable[..., Any]) -> Callable[..., Any]:

@@ -131,6 +131,12 @@ def test_a_retried_task_gets_its_input_again(on, tmp_path):
     assert again.result() == (True, 7, 7, True)
 
 
+def test_functions_that_refer_to_arrays_leave_no_handles_however_often_they_are_pickled(on, arena):
+    array = arena.full(MIB, 7, "u1")
+    assert on("a2", lambda: int(array.sum())).result() == 7 * MIB
+    assert arena.stats().tickets == 0
+
+
 def test_nothing_stays_when_all_futures_are_gone(on, client, arena, until):
     made = [on("a1", on_workers.filled, MIB, i) for i in range(8)]
     summed = on("a2", lambda arrays: sum(int(each[0]) for each in arrays), made)

@@ -115,6 +115,21 @@ def test_the_last_member_removes_the_arena_that_dask_has_made(name, monkeypatch)
         third.leave()
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_child_does_not_leave_for_its_parent(name, monkeypatch):
+    monkeypatch.setattr(adapter.os, "getuid", lambda: name)
+    with dask.config.set({"distributed.pagebuddy": {"size": "1 MiB"}}):
+        member = adapter._Member()
+        child = os.fork()
+        if not child:
+            member.leave()
+            os._exit(0)
+        assert os.waitpid(child, 0) == (child, 0)
+        assert Path(FOLDER, f"dask-{name}").exists()
+        member.leave()
+        assert not Path(FOLDER, f"dask-{name}").exists()
+
+
 def test_an_arena_that_was_named_stays(name):
     with dask.config.set({"distributed.pagebuddy": {"arena": name, "size": "1 MiB"}}):
         adapter._Member().leave()
