@@ -25,7 +25,7 @@ RUNNER = Path(__file__).parent / "run_page.py"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 EVERY_DAY = ["README.md", "docs/tutorial.md"]
 # The extension `_numpy` is for the compiled engine alone.
-COMPILED_ONLY = ["docs/howto/numpy-memory.md"]
+COMPILED_ONLY = ["docs/howto/numpy-memory.md", "docs/howto/dask.md"]
 # What a page needs besides numpy: it is run where this is installed.
 NEEDS = {"docs/howto/dask.md": ("distributed",)}
 NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
