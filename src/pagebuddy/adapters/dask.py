@@ -316,9 +316,7 @@ def _with_handles(
             fallbacks.count("full", f"{error}; the data are sent as bytes")
             return header, frames
         except Exception as error:
-            fallbacks.count(
-                "unusable", f"the arena failed: {error}; all is sent as bytes from now on"
-            )
+            fallbacks.count("unusable", f"{error}; all is sent as bytes from now on")
             _leave()
             return header, frames
         if handed is not None:
