@@ -32,6 +32,7 @@ FOR_THE_READER = (
     "sudo pagebuddy record ",
     "python -m verification.",
     "python -m http.server ",
+    "dask worker ",
 )
 
 KINDS = ("pycon", "python", "console", "sh", "text")

@@ -28,6 +28,7 @@ EVERY_DAY = ["README.md", "docs/tutorial.md"]
 COMPILED_ONLY = ["docs/howto/numpy-memory.md"]
 # What pages about frameworks need besides numpy. `make adapters` runs them.
 NEEDS = {
+    "docs/howto/dask.md": ("distributed",),
     "docs/howto/joblib.md": ("joblib", "cloudpickle"),
     "docs/howto/polars.md": ("polars", "pyarrow"),
     "docs/howto/torch.md": ("torch",),
