@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from pagebuddy.core import stand_in as cython
-from pagebuddy.sharing.joining import backing, failures
+from pagebuddy.sharing.joining import backing, failures, telling
 from pagebuddy.sharing.system import descriptors
 
 if not cython.compiled:
@@ -88,6 +88,9 @@ class ArenaAccess(ArenaState):
                 tries -= 1
                 if descriptors.lock_again(self):
                     answer = UNBACKED
+        if operation == OP_REAP:
+            # Of what the operation did, nothing is in hand: an exception now would lose nothing.
+            telling.tell(self)  # type: ignore[arg-type]
         if answer > NO_PAGES:
             raise failures.error_for(self, answer, request)  # type: ignore[arg-type]
         return answer

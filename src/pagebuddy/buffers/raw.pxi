@@ -124,6 +124,8 @@ cdef u64 raw_alloc(ArenaState a, u64 n, u64 n_bytes, int patient, u64 *n_untouch
             node = make_buffer(a, n, n_bytes, 1)
         if node == NO_PAGES and a.fault == 0 and reap(a) + expire_tickets(a):
             node = make_buffer(a, n, n_bytes, 1)
+        if node == NO_PAGES and a.fault == 0:
+            add_count(a, A_FAILURES, 1)
         missing = a.fault_node
         if leave(a) != DONE:
             return 0
