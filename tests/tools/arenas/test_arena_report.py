@@ -8,8 +8,8 @@ import re
 import pytest
 from rich.console import Console
 
+from pagebuddy.arena.looking.snapshot import Snapshot
 from pagebuddy.tools.arenas.arena_report import ArenaReport, Watched
-from pagebuddy.tools.arenas.snapshot import Snapshot
 
 
 @pytest.fixture
