@@ -3,7 +3,8 @@
     python docs/draw_dashboard.py [SECONDS]
 
 A program is run for this: one process puts frames into a queue, two take them. One of these is killed
-with frames in its hands, and is replaced later. Once a second, the figures are scraped over HTTP.
+with frames in its hands, so that the queue fills, then the arena. Later another one takes its place.
+Once a second, the figures are scraped over HTTP.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from urllib.request import urlopen
@@ -30,7 +32,7 @@ from pagebuddy import Arena, OutOfPages
 from pagebuddy.adapters.prometheus import Collector
 
 PICTURE = Path(__file__).parent / "dashboard.svg"
-NAME = f"studio-{os.getpid()}"
+NAME = "dashboard-studio"
 FRAME = 2 << 20
 MIB = 1 << 20
 
@@ -61,15 +63,16 @@ def produce(end: float) -> None:
         time.sleep(1 / 40)
 
 
-def consume(end: float, delay: float, hoard: int = 0) -> None:
-    """Take frames from the queue, and keep the last `hoard` of them."""
+def consume(end: float, delay: float, hoard: int = 1) -> None:
+    """Take frames from the queue, keep the last `hoard` of them, and work on each."""
     arena = Arena.attach(NAME)
     frames = arena.queue("frames")
     kept: list[object] = []
     while time.monotonic() < end:
-        kept = [*kept, frames.get()][-hoard:] if hoard else []
-        if not hoard:
-            frames.get()
+        kept = [*kept, frames.get()][-hoard:]
+        with suppress(OutOfPages):
+            for _ in range(2000):
+                arena.alloc(FRAME // 16)
         time.sleep(delay)
 
 
@@ -89,7 +92,7 @@ def observe(seconds: float) -> list[Samples]:
     spawn = multiprocessing.get_context("spawn")
     found: list[Samples] = []
     with Arena.create(NAME, "256 MiB") as arena:
-        arena.queue("frames", maxsize=96)
+        arena.queue("frames", maxsize=140)
         registry = CollectorRegistry()
         registry.register(Collector(NAME))
         server, _ = start_http_server(0, addr="localhost", registry=registry)
@@ -97,8 +100,8 @@ def observe(seconds: float) -> list[Samples]:
         end = start + seconds
         workers = [
             spawn.Process(target=produce, args=(end,)),
-            spawn.Process(target=consume, args=(end, 1 / 25)),
-            spawn.Process(target=consume, args=(end, 1 / 12, 24)),
+            spawn.Process(target=consume, args=(end, 1 / 28)),
+            spawn.Process(target=consume, args=(end, 1 / 14, 24)),
         ]
         for worker in workers:
             worker.start()
@@ -108,10 +111,10 @@ def observe(seconds: float) -> list[Samples]:
             workers[2].join()
 
         def replace() -> None:
-            workers.append(spawn.Process(target=consume, args=(end, 1 / 60)))
+            workers.append(spawn.Process(target=consume, args=(end, 1 / 50)))
             workers[-1].start()
 
-        events: list[tuple[float, Callable[[], None]]] = [(0.4, kill), (0.62, replace)]
+        events: list[tuple[float, Callable[[], None]]] = [(0.3, kill), (0.7, replace)]
         for second in range(int(seconds) + 1):
             time.sleep(max(start + second - time.monotonic(), 0))
             while events and second >= events[0][0] * seconds:

@@ -9,8 +9,15 @@ from pagebuddy.allocator.stats import Stats
 from pagebuddy.arguments import counted, in_bytes
 
 
+# The last attributes count what has happened.
+_N_COUNTERS = 4
+
+
 class ArenaStats(Stats):
     """Figures of an arena at one moment. They cannot be changed, and compare equal by value.
+
+    The last four figures only grow, and say what has happened. They are not compared: a call that fails
+    leaves an arena as it was, and counts.
 
     Parameters
     ----------
@@ -113,6 +120,19 @@ class ArenaStats(Stats):
         # Pickles of version 0.1 do not have the last figures.
         there = list(values)
         super().__setstate__(there + [0] * (len(self.__match_args__) - len(there)))
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._compared == other._compared
+
+    def __hash__(self) -> int:
+        return hash(self._compared)
+
+    @property
+    def _compared(self) -> tuple[object, ...]:
+        """All figures but those of what has happened."""
+        return tuple(self.__getstate__()[:-_N_COUNTERS])
 
     @property
     def n_bytes(self) -> int:
