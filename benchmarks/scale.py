@@ -58,7 +58,8 @@ def pairs_in_a_second(n: int) -> tuple[float, float]:
 def leases(rounds: int) -> None:
     """Print what it takes to ask for a lease and to reap, with so many live slots and nobody dead."""
     arena = Arena("64 MiB", slots=SLOTS[-1] + 1)
-    a, kept = arena._open, []
+    a = arena._open
+    kept: list[lease.Lease | None] = []
     for n in SLOTS:
         for slot in range(len(kept) + 2, n + 1):
             kept.append(lease.take(a.fileno(), slot))

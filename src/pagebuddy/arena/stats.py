@@ -8,7 +8,6 @@ from typing import ClassVar, Final
 from pagebuddy.allocator.stats import Stats
 from pagebuddy.arguments import counted, in_bytes
 
-
 # The last attributes count what has happened.
 _N_COUNTERS = 4
 
