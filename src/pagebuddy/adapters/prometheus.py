@@ -119,8 +119,8 @@ class Collector(prometheus_client.registry.Collector):
         How many queues, and how many topics, of one arena get figures of their own: the first ones in
         alphabetical order. The others are added up under the name ``"… others"``. By default 100.
     timeout : float, optional
-        Seconds for one scrape. Arenas that were not looked at by then are reported as down, with the
-        reason ``"late"``. By default 5; None for no limit.
+        Seconds for one scrape. An arena that cannot be read in the time that is left is reported as
+        down, with the reason ``"late"``. By default 5; None for no limit.
 
     Raises
     ------
@@ -233,11 +233,8 @@ class _Look:
         self.reason: str | None = ""
         self.snapshot: Snapshot | None = None
         self.rings: list[RingRow] = []
-        if end is not None and self.at > end:
-            self.reason = "late"
-            return
         try:
-            self._look(open_ones)
+            self._look(end, open_ones)
         except ArenaClosed:
             self.reason = "closed"
         except ArenaNotFound:
@@ -249,13 +246,17 @@ class _Look:
             self.reason = "damaged"
         except PermissionError:
             self.reason = "denied"
-        except (OSError, MemoryError):
-            self.reason = "unreadable"
+        except TimeoutError:
+            self.reason = "late"
+        except Exception as error:
+            # Such as MemoryError. The others are still reported.
+            self.reason = type(error).__name__
 
-    def _look(self, open_ones: ExitStack) -> None:
+    def _look(self, end: float | None, open_ones: ExitStack) -> None:
         view: Arena | Snapshot | None = self.source.arena
         if view is None or not view._open.locks_by(LOCK_NONE):
-            view = Snapshot(self.source.path) if view is None else Snapshot.of(view._open)
+            path = self.source.path
+            view = Snapshot(path, end=end) if view is None else Snapshot.of(view._open, end)
             self.snapshot = open_ones.enter_context(view)
         a = view._open
         self.stats = view.stats()

@@ -88,8 +88,9 @@ class ArenaAccess(ArenaState):
                 tries -= 1
                 if descriptors.lock_again(self):
                     answer = UNBACKED
-        if operation == OP_REAP:
-            # Of what the operation did, nothing is in hand: an exception now would lose nothing.
+        if operation == OP_REAP and self.slot:
+            # Of what the operation did, nothing is in hand: an exception now would lose nothing. Without
+            # a slot, this process is attaching, and tells when other processes can attach again.
             telling.tell(self)  # type: ignore[arg-type]
         if answer > NO_PAGES:
             raise failures.error_for(self, answer, request)  # type: ignore[arg-type]

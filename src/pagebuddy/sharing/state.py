@@ -260,14 +260,20 @@ class ArenaState(State):
         return bool(self.n_told != self.n_noted)
 
     def take_notes(self) -> list[tuple[int, ...]]:
-        """Return the notes that were not taken yet, the oldest first, and their words."""
+        """Return the words of the notes that were not taken yet, the oldest first."""
         notes: list[tuple[int, ...]] = []
+        first: u64 = self.n_told
         end: u64 = self.n_noted
-        while self.n_told < end:
-            at: u64 = self.n_told % MOST_NOTES * NOTE_WORDS
+        number: u64 = first
+        while number < end:
+            at: u64 = number % MOST_NOTES * NOTE_WORDS
             notes.append(tuple([self.notes[at + i] for i in range(NOTE_WORDS)]))
-            # Only now may another note be stored there.
-            self.n_told += 1
+            number += 1
+        if self.n_told != first:
+            # A finalizer or another thread took them meanwhile.
+            return []
+        # Only now may other notes be stored there.
+        self.n_told = end
         return notes
 
     @property

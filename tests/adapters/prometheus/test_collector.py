@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
+from random import Random
 from urllib.request import urlopen
 
 import pytest
@@ -20,6 +22,8 @@ from prometheus_client.parser import text_string_to_metric_families  # noqa: E40
 import pagebuddy  # noqa: E402
 from pagebuddy import Arena, OutOfPages  # noqa: E402
 from pagebuddy.adapters.prometheus import OTHERS, Collector  # noqa: E402
+from pagebuddy.core.words import H_HIGH_WATER  # noqa: E402
+from pagebuddy.memory import named  # noqa: E402
 from tests.sharing.old_tickets import make_old  # noqa: E402
 from verification.stepping import stop_inside  # noqa: E402
 
@@ -156,7 +160,15 @@ def test_a_scrape_attaches_to_nothing_and_changes_nothing(arena, name):
     del held
 
 
-def test_by_default_all_arenas_of_this_user_are_collected_that_are_there_then(name):
+@pytest.fixture
+def folder(monkeypatch):
+    """A folder of named arenas that other programs do not use: theirs may be large."""
+    with tempfile.TemporaryDirectory(dir=named.FOLDER) as folder:
+        monkeypatch.setattr(named, "FOLDER", folder)
+        yield folder
+
+
+def test_by_default_all_arenas_of_this_user_are_collected_that_are_there_then(folder, name):
     collector = Collector()
     registry = CollectorRegistry()
     registry.register(collector)
@@ -166,6 +178,8 @@ def test_by_default_all_arenas_of_this_user_are_collected_that_are_there_then(na
 
     assert is_up() is None
     with Arena.create(name, "1 MiB") as arena:
+        assert is_up() == 1
+        Path(folder, "text").write_text("not an arena")
         assert is_up() == 1
         arena.unlink()
         assert is_up() is None
@@ -204,6 +218,33 @@ def test_records_that_contradict_each_other_are_damage(arena, name):
     assert found == {("arena_up", name, "damaged"): 0}
     a.memory[links] = 1 << 63 | 1 << 32 | 7
     del held
+
+
+def test_whatever_bits_are_flipped_the_others_are_reported(arena, name, effort):
+    held = [arena.alloc(PAGE * n) for n in (1, 3, 2)]
+    jobs, camera = arena.queue("jobs", maxsize=4, nbytes=PAGE), arena.topic("camera")
+    jobs.put(1)
+    camera.publish(2)
+    sent = arena.dumps(held[0])
+    path = Path("/dev/shm", f"{name}-flipped")
+    whole = Path("/dev/shm", name).read_bytes()
+    random = Random(effort.seed)
+    # The tables, and the pages of the rings.
+    end = 8 * arena._attachment.layout.entries_at + 4 * PAGE
+    try:
+        for _ in range(effort.pick(40, 2000)):
+            flipped = bytearray(whole)
+            at = (
+                random.randrange(64, end) if random.random() < 0.7 else random.randrange(len(whole))
+            )
+            flipped[at] ^= 1 << random.randrange(8)
+            path.write_bytes(flipped)
+            found = scraped(path.name, name)
+            assert found["arena_up", name, ""] == 1
+            assert any(key[:2] == ("arena_up", path.name) for key in found), (at, effort.seed)
+    finally:
+        path.unlink(missing_ok=True)
+    del sent, camera
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read all files")
@@ -263,9 +304,25 @@ def test_an_arena_is_collected_that_has_lost_its_name(name):
         assert scraped(arena, name)["arena_up", name, ""] == 1
 
 
-def test_what_is_not_looked_at_in_time_is_late(arena, name):
+def test_what_cannot_be_looked_at_in_time_is_late(arena, name):
     assert scraped(name, timeout=0) == {("arena_up", name, "late"): 0}
     assert scraped(name, timeout=None)["arena_up", name, ""] == 1
+
+
+def test_an_arena_that_is_too_large_for_the_time_does_not_delay_the_others(name):
+    """From the header it is known how many pages were ever used."""
+    other = Arena("1 MiB")
+    with Arena.create(f"{name}-large", "64 GiB") as large:
+        words = large._attachment.memory
+        place = large._attachment.layout.metadata_at + H_HIGH_WATER
+        was, words[place] = words[place], large._attachment.layout.n_pages
+        try:
+            found = scraped(large, other, timeout=1)
+        finally:
+            words[place] = was
+            large.unlink()
+    ups = {key[2]: value for key, value in found.items() if key[0] == "arena_up"}
+    assert ups == {"late": 0, "": 1}
 
 
 def test_two_scrapes_at_once(arena, name):

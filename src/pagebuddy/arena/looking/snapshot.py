@@ -6,12 +6,13 @@ import errno
 import mmap
 import os
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from pagebuddy.arena.looking.files import opened, told
 from pagebuddy.arena.view import ArenaView
-from pagebuddy.core.words import HEADER_WORDS
-from pagebuddy.engine import ENGINE
+from pagebuddy.core.words import H_HIGH_WATER, HEADER_WORDS, N_HEADS
+from pagebuddy.engine import COMPILED, ENGINE
 from pagebuddy.errors import ArenaNotFound, CorruptMetadata
 from pagebuddy.memory.given import Given
 from pagebuddy.memory.mapping import identity_of
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 # The number of attempts at a copy while other processes change the arena.
 _COPIES = 20
 
+# About what it takes to copy, mend and count a page, if each is a buffer.
+_PAGE_S = 200e-9 if COMPILED else 30e-6
+
 
 class Snapshot(ArenaView):
     """A private copy of an arena's metadata (everything but the pages), which can be observed.
@@ -44,9 +48,10 @@ class Snapshot(ArenaView):
       be absent; in the copy they are 0.
 
     - Given a descriptor, it is the snapshot's, and `path` is only its name.
+    - Given an `end`, as of `time.monotonic`, it is not begun if it would surely take longer.
 
-    Raises `ArenaNotFound`, `Foreign` if it is not an arena, `CorruptMetadata` if it cannot be repaired,
-    `OSError`. Cost: reads the used part of the metadata, 16 bytes per page.
+    Raises `ArenaNotFound`, TimeoutError, `Foreign` if it is not an arena, `CorruptMetadata` if it cannot
+    be repaired, `OSError`. Cost: reads the used part of the metadata, 16 bytes per page.
 
     >>> from pagebuddy import Arena
     >>> name = f"example-{os.getpid()}"
@@ -56,7 +61,9 @@ class Snapshot(ArenaView):
     (8192, 1, True)
     """
 
-    def __init__(self, path: str, *, mend: bool = True, fd: int | None = None) -> None:
+    def __init__(
+        self, path: str, *, mend: bool = True, fd: int | None = None, end: float | None = None
+    ) -> None:
         self.path = path
         self.name = told(path)
         self.fd = opened(path) if fd is None else fd
@@ -68,16 +75,18 @@ class Snapshot(ArenaView):
             self.layout = Layout.read(words, max(there, length))
             self.missing = max(self.layout.n_bytes - there, 0)
             self._pulse = self._pulse_now()
+            self._end = end
+            self._check_time()
             self._take(mend)
         except BaseException:
             os.close(self.fd)
             raise
 
     @classmethod
-    def of(cls, a: Attached) -> Self:
+    def of(cls, a: Attached, end: float | None = None) -> Self:
         """A snapshot of an arena that this process has attached, also if it has no name any more."""
         look_again(a)
-        made = cls(name_of(a.medium, a.layout.arena_id), fd=os.dup(a.fileno()))
+        made = cls(name_of(a.medium, a.layout.arena_id), fd=os.dup(a.fileno()), end=end)
         if made.layout.arena_id != a.layout.arena_id:
             os.close(made.fd)
             raise ArenaNotFound(
@@ -94,8 +103,20 @@ class Snapshot(ArenaView):
             except CorruptMetadata:
                 if left == 0 or not self.is_in_use:
                     raise
+                self._check_time()
             else:
                 return
+
+    def _check_time(self) -> None:
+        """Raise TimeoutError if the copy of so many pages cannot be ready in time."""
+        if self._end is not None:
+            at = (self.layout.metadata_at + H_HIGH_WATER) * WORD
+            used = int.from_bytes(os.pread(self.fd, WORD, at), sys.byteorder)
+            used = min(max(used - N_HEADS, 0), self.layout.n_pages)
+            if time.monotonic() + used * _PAGE_S > self._end:
+                raise TimeoutError(
+                    f"{self.path} has {used} pages that were used; this takes too long"
+                )
 
     @property
     def _open(self) -> Any:

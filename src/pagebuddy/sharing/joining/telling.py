@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from threading import Lock
 from typing import TYPE_CHECKING
 
 from pagebuddy.arguments import counted, in_bytes
@@ -41,18 +40,14 @@ _MOST_NAMED = 10
 
 # The ids of arenas that were nearly full when this process looked last.
 _full: dict[int, object] = {}
-_telling = Lock()
+# So many are remembered at most.
+_MOST_FULL = 1000
 
 
 def tell(a: Attached) -> None:
     """Log what this process noted, and whether the arena is nearly full. Never raises an error."""
-    # Not waiting: this may be a signal handler in the middle of the same.
-    while a.has_notes and _telling.acquire(blocking=False):
-        try:
-            notes = a.take_notes()
-        finally:
-            _telling.release()
-        _tell_notes(a, notes)
+    if a.has_notes:
+        _tell_notes(a, a.take_notes())
     tell_if_full(a, a.layout.n_pages - _free_pages(a))
 
 
@@ -70,6 +65,9 @@ def note_use(arena_id: int, medium: Medium | str, used: int, total: int, page_si
     if share < NOT_FULL:
         _full.pop(arena_id, None)
         return
+    if len(_full) >= _MOST_FULL:
+        # A program that makes and drops full arenas all the time.
+        _full.clear()
     mark = object()
     # In one step, so that of two threads one tells it.
     if share >= FULL and _full.setdefault(arena_id, mark) is mark:
@@ -110,16 +108,16 @@ def _tell_notes(a: Attached, notes: list[tuple[int, ...]]) -> None:
         n_buffers, n_bytes = rest[0], rest[1] * page_size
         freed = f"{counted(n_buffers, 'buffer')} of {in_bytes(n_bytes)}"
         if kind == NOTE_REAPED:
-            named = ", ".join(f"{pid} {name}".rstrip() for pid, name in dead[:_MOST_NAMED])
-            if count > min(len(dead), _MOST_NAMED):
-                named += f" and {count - min(len(dead), _MOST_NAMED)} more"
+            named = [f"{pid} {name}".rstrip() for pid, name in dead[:_MOST_NAMED]]
+            if count > len(named):
+                named.append(f"{count - len(named)} more")
             _log(
                 # Children that end by `os._exit`, as those of multiprocessing do, are reaped as well.
                 WARNING if n_buffers else INFO,
                 "arena %s: reaped %s (%s); freed %s",
                 name,
                 "1 dead process" if count == 1 else f"{count} dead processes",
-                named,
+                ", ".join(named),
                 freed,
                 arena=name,
                 pids=[pid for pid, _ in dead],
