@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 from pagebuddy.core import stand_in as cython
+from pagebuddy.errors import OutOfPages
 from pagebuddy.sharing.joining import backing, failures, telling
 from pagebuddy.sharing.system import descriptors
 
@@ -20,6 +21,7 @@ if not cython.compiled:
         DONE,
         LOCKED,
         NO_PAGES,
+        OP_MEASURE,
         OP_REAP,
         SLICE_MS,
         UNBACKED,
@@ -134,6 +136,19 @@ class ArenaAccess(ArenaState):
         if answer == NO_PAGES and self.perform(Request(), OP_REAP, timeout) == DONE:
             answer = self.perform(request, operation, timeout)
         return answer
+
+    def _no_pages(self, request: Request, reason: str = "") -> Exception:
+        """Return the error for an allocation that failed, which is counted unless there is a reason."""
+        # Only an arena that is full needs it.
+        from pagebuddy.sharing.joining import unclaimed_handles
+
+        where = "" if request.align == 1 else f"at a multiple of {request.align} pages"
+        figures: Request = Request(rows=64, n_failed=not reason)
+        self.perform(figures, OP_MEASURE)
+        free, longest, size = figures.free_pages, figures.longest_run, self.layout.page_size
+        telling.tell_if_full(self, self.total - free)  # type: ignore[arg-type]
+        kept = unclaimed_handles.totals_of(self)  # type: ignore[arg-type]
+        return OutOfPages(request.n_pages, free, longest, size, where, reason, *kept)
 
     def is_kept(self, node: u64) -> bool:
         """Whether the buffer at a node is kept."""

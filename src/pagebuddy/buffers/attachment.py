@@ -9,9 +9,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from pagebuddy.core import stand_in as cython
-from pagebuddy.errors import OutOfPages
 from pagebuddy.memory import sizes
-from pagebuddy.sharing.joining import backing, failures, telling
+from pagebuddy.sharing.joining import backing, failures
 
 if not cython.compiled:
     from collections import deque
@@ -51,7 +50,6 @@ if not cython.compiled:
         OP_FIND,
         OP_JOIN,
         OP_LOOK_UP,
-        OP_MEASURE,
         OP_REAP,
         OP_TAKE_FREE,
         TIED,
@@ -143,8 +141,8 @@ class Attachment(ArenaAccess):
             self.next_ticket = self.fork_slot = self.recorded = 0
             self.top_round = self.most_rounds = self.away = self.fallbacks = 0
             self.fork_locked = self.sticky = self.unsettled = self.is_full = False
-            self.n_shares = self.tally = self.tally_address = 0
-            self.n_noted = self.n_told = self.freed_buffers = self.freed_pages = 0
+            self.n_shares = self.tally = self.tally_address = self.n_noted = self.n_told = 0
+            self.freed_buffers = self.freed_pages = 0
             self.lease = None
             self.fault = self.fault_node = self.seen_fault = self.seen_node = 0
         use(self, 0)
@@ -304,19 +302,6 @@ class Attachment(ArenaAccess):
         n = -(-n_bytes // self.layout.page_size)
         unit = 1 if align is None else max(failures.alignment(align) >> self.page_bits, 1)
         return Request(n_pages=n, n_bytes=n_bytes, align=unit)
-
-    def _no_pages(self, request: Request, reason: str = "") -> Exception:
-        """Return the error for an allocation that failed, which is counted unless there is a reason."""
-        # Only an arena that is full needs it.
-        from pagebuddy.sharing.joining import unclaimed_handles
-
-        where = "" if request.align == 1 else f"at a multiple of {request.align} pages"
-        figures: Request = Request(rows=64, n_failed=not reason)
-        self.perform(figures, OP_MEASURE)
-        free, longest, size = figures.free_pages, figures.longest_run, self.layout.page_size
-        telling.tell_if_full(self, self.total - free)
-        kept = unclaimed_handles.totals_of(self)
-        return OutOfPages(request.n_pages, free, longest, size, where, reason, *kept)
 
     def joined(self, offset: int) -> Buffer:
         """Return a new object for the live buffer at an offset."""
