@@ -34,10 +34,10 @@ except ImportError as error:
         "pagebuddy.adapters.prometheus needs prometheus_client; install it: "
         "pip install 'pagebuddy[prometheus]'"
     ) from error
-if not hasattr(prometheus_client.registry, "Collector"):
+if [int(part) for part in version("prometheus_client").split(".")[:2]] < [0, 20]:
     raise ImportError(
         f"prometheus_client {version('prometheus_client')} is too old for "
-        "pagebuddy.adapters.prometheus, which supports 0.15 and later: "
+        "pagebuddy.adapters.prometheus, which supports 0.20 and later: "
         "pip install 'pagebuddy[prometheus]'"
     )
 

@@ -421,10 +421,10 @@ def test_with_an_old_client_the_import_says_which_is_supported(tmp_path):
     (client / "__init__.py").write_text("")
     (client / "registry.py").write_text("")
     (client / "core.py").write_text("CounterMetricFamily = GaugeMetricFamily = object")
-    about = tmp_path / "prometheus_client-0.14.1.dist-info"
+    about = tmp_path / "prometheus_client-0.18.0.dist-info"
     about.mkdir()
-    (about / "METADATA").write_text("Name: prometheus_client\nVersion: 0.14.1\n")
+    (about / "METADATA").write_text("Name: prometheus_client\nVersion: 0.18.0\n")
     assert imported_with(tmp_path) == (
-        "ImportError: prometheus_client 0.14.1 is too old for pagebuddy.adapters.prometheus, which "
-        "supports 0.15 and later: pip install 'pagebuddy[prometheus]'"
+        "ImportError: prometheus_client 0.18.0 is too old for pagebuddy.adapters.prometheus, which "
+        "supports 0.20 and later: pip install 'pagebuddy[prometheus]'"
     )
