@@ -346,7 +346,7 @@ class _Families:
         """Add what was found of one arena."""
         name = look.source.name
         if look.reason is not None:
-            self._gauges["arena_up"].add_metric((name, look.reason), not look.reason)
+            self._gauges["arena_up"].add_metric((name, look.reason), float(not look.reason))
         if look.reason not in ("", "locked"):
             return
         for metric, _, attribute in _GAUGES:
