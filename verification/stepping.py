@@ -125,7 +125,7 @@ def copy_of(arena: Any, words: bytes) -> Any:
     layout, engine = attachment.layout, sys.modules[type(attachment).__module__]
     medium = Anonymous.make(layout.n_bytes)
     medium.memory[: len(words)] = words
-    local = memoryview(bytearray(8 * layout.n_pages)).cast("Q")
+    local = memoryview(bytearray(8 * layout.n_local_words)).cast("Q")
     copy = engine.Attachment(layout, medium, local)
     engine.make_mutex(copy.memory)
     return copy

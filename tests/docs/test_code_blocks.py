@@ -30,6 +30,7 @@ COMPILED_ONLY = ["docs/howto/numpy-memory.md"]
 NEEDS = {
     "docs/howto/dask.md": ("distributed",),
     "docs/howto/joblib.md": ("joblib", "cloudpickle"),
+    "docs/howto/monitoring.md": ("prometheus_client",),
     "docs/howto/polars.md": ("polars", "pyarrow"),
     "docs/howto/torch.md": ("torch",),
 }

@@ -37,7 +37,7 @@ def test_a_full_arena(arena):
         zeros = np.zeros(N)
     assert not is_in(arena, array)
     assert not zeros.any()
-    assert arena.stats().numpy_fallbacks == 2
+    assert (arena.stats().numpy_fallbacks, arena.stats().failed) == (2, 2)
     assert "2 arrays in numpy's own memory" in str(arena.stats())
     rest.release()
     with arena.numpy_memory():
@@ -57,11 +57,23 @@ def test_handles_that_have_expired_make_room(shared):
     assert shared.stats().tickets == 0
 
 
+def test_what_made_room_is_logged_when_the_block_ends(shared, caplog):
+    shared.alloc(shared.stats().largest_free_bytes).handle(expires=60)
+    with shared.numpy_memory():
+        make_old(shared, 60_000)
+        assert is_in(shared, np.arange(N))
+        assert caplog.records == []
+    [record] = caplog.records
+    assert (
+        "1 handle expired, which nobody had claimed; freed 1 buffer of 4 MiB" in record.getMessage()
+    )
+
+
 def test_an_array_larger_than_the_arena(shared):
     with shared.numpy_memory():
         array = np.zeros(shared.size + 1, "u1")
     assert not is_in(shared, array)
-    assert shared.stats().numpy_fallbacks == 1
+    assert (shared.stats().numpy_fallbacks, shared.stats().failed) == (1, 1)
 
 
 def test_strict_raises_instead(arena):

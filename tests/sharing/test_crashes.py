@@ -14,6 +14,7 @@ from pagebuddy import Arena as ChosenArena
 from pagebuddy import OutOfPages
 from pagebuddy.core.words import N_HEADS
 from pagebuddy.sharing import words as w
+from pagebuddy.sharing.operations.dispatch import run_operation
 from pagebuddy.testing.crash import Budget, Crash, engine_of_the_mortal
 
 PAGE = 64
@@ -166,6 +167,10 @@ OPERATIONS = {
     "alloc what is aside": lambda m, s: m.alloc(4),
     "alloc aligned": lambda m, s: m.alloc(2, align=8),
     "alloc gathered": lambda m, s: m.alloc(m.ask(w.OP_MEASURE, rows=64)["longest_run"]),
+    # Only a process for whom the lock was taken before gives a time to wait.
+    "alloc after a wait": lambda m, s: run_operation(
+        m.attachment, m.attachment.request(n_pages=2), w.OP_ALLOC, 100
+    ),
     "alloc too much": lambda m, s: m.alloc(N_PAGES - 1),
     "drop the last": lambda m, s: m.ask(w.OP_DROP, s.nodes["mortal's 4"]),
     "drop, another holds": lambda m, s: m.ask(w.OP_DROP, s.nodes["both's"]),
@@ -201,6 +206,7 @@ OPERATIONS = {
     "detach": lambda m, s: m.ask(w.OP_DETACH),
     "verify": lambda m, s: m.ask(w.OP_VERIFY),
     "measure": lambda m, s: m.ask(w.OP_MEASURE, rows=64),
+    "measure for a failed allocation": lambda m, s: m.ask(w.OP_MEASURE, rows=64, n_failed=1),
     "list buffers": lambda m, s: m.ask(w.OP_BUFFERS, N_HEADS, rows=64),
     "list entries": lambda m, s: m.ask(w.OP_ENTRIES, rows=64),
     "recover": lambda m, s: m.ask(w.OP_REPAIR),
@@ -213,6 +219,7 @@ CHANGE_NOTHING = {
     "keep again",
     "verify",
     "measure",
+    "measure for a failed allocation",
     "list buffers",
     "list entries",
     "recover",

@@ -150,6 +150,24 @@ def test_a_wait_without_timeout_ends_by_a_signal(arena, stop, timeout):
     holder.go_on()
 
 
+def test_a_wait_for_the_lock_is_counted_when_it_ends(arena, stop):
+    holder = stop(3)
+    for _ in range(2):
+        # In vain.
+        with pytest.raises(TimeoutError):
+            arena.alloc(PAGE, timeout=0.001)
+    before = signal.signal(signal.SIGALRM, lambda *_: holder.go_on())
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        arena.alloc(PAGE, timeout=60)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert arena.stats().lock_waits == 1
+    arena.alloc(PAGE, timeout=60)
+    assert arena.stats().lock_waits == 1
+
+
 def test_a_timeout_while_attaching_names_the_process_that_has_the_lock(
     silent, start, Arena, engine, lock, name
 ):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pagebuddy.buffers.arrays import numpy
 from pagebuddy.memory.sizes import bytes_of
-from pagebuddy.sharing.joining import failures
+from pagebuddy.sharing.joining import failures, telling
 
 if TYPE_CHECKING:
     from pagebuddy.buffers.attachment import Attachment
@@ -28,6 +28,7 @@ class NumpyMemory:
         least = bytes_of(threshold, "threshold")
         if attachment.is_readonly:
             raise ValueError(f"numpy_memory needs write access: {failures.READ_ONLY}")
+        self._attachment = attachment
         self._extension = _extension(attachment)
         # Numpy keeps it as long as arrays that were made with it, and it keeps the arena attached.
         self._handler = self._extension.new_handler(attachment, least, bool(strict))
@@ -50,6 +51,8 @@ class NumpyMemory:
             # A block that was entered later is left later: numpy then has what it had before this one.
             entered[mine[-1]] = entered[mine[-1]][0], before
         _ENTERED.set(tuple(entered))
+        # Numpy's calls cannot log that they reaped somebody.
+        telling.tell(self._attachment)
 
     def __repr__(self) -> str:
         return "<NumpyMemory>"

@@ -8,15 +8,21 @@ from typing import ClassVar, Final
 from pagebuddy.allocator.stats import Stats
 from pagebuddy.arguments import counted, in_bytes
 
+# The last attributes count what has happened.
+_N_COUNTERS = 4
+
 
 class ArenaStats(Stats):
     """Figures of an arena at one moment. They cannot be changed, and compare equal by value.
+
+    The last four figures only grow, and say what has happened. They are not compared: a call that fails
+    leaves an arena as it was, and counts.
 
     Parameters
     ----------
     n_pages, used, free, largest_free, free_blocks, n_spans
         The attributes of `Stats`: numbers of pages, blocks and buffers.
-    page_size, processes, dead, tickets, kept, keys, numpy_fallbacks
+    page_size, processes, dead, tickets, kept, keys, numpy_fallbacks, lock_waits, failed, reaped, expired
         The attributes below.
 
     Attributes
@@ -37,6 +43,15 @@ class ArenaStats(Stats):
     numpy_fallbacks : int
         Number of arrays that got numpy's own memory inside `Arena.numpy_memory`, since this process
         attached: the arena had no room for them, or its lock was not available.
+    lock_waits : int
+        Number of operations of all processes, since the arena was created, that waited for its lock.
+    failed : int
+        Number of allocations of all processes, since the arena was created, for which too few pages were
+        free.
+    reaped : int
+        Number of dead processes that were reaped since the arena was created.
+    expired : int
+        Number of handles that expired since the arena was created, because nobody claimed them in time.
 
     Examples
     --------
@@ -52,7 +67,19 @@ class ArenaStats(Stats):
     used 8 KiB (2 pages) of 1 MiB in 1 buffer; free 1016 KiB, the largest run 1016 KiB; 1 process
     """
 
-    __slots__ = ("page_size", "processes", "dead", "tickets", "kept", "keys", "numpy_fallbacks")  # noqa: RUF023
+    __slots__ = (  # noqa: RUF023
+        "page_size",
+        "processes",
+        "dead",
+        "tickets",
+        "kept",
+        "keys",
+        "numpy_fallbacks",
+        "lock_waits",
+        "failed",
+        "reaped",
+        "expired",
+    )
     __match_args__: ClassVar[tuple[str, ...]] = (*Stats.__match_args__, *__slots__)
 
     def __init__(
@@ -70,6 +97,10 @@ class ArenaStats(Stats):
         kept: int,
         keys: int = 0,
         numpy_fallbacks: int = 0,
+        lock_waits: int = 0,
+        failed: int = 0,
+        reaped: int = 0,
+        expired: int = 0,
     ) -> None:
         super().__init__(n_pages, used, free, largest_free, free_blocks, n_spans)
         self.page_size: Final = page_size
@@ -79,11 +110,28 @@ class ArenaStats(Stats):
         self.kept: Final = kept
         self.keys: Final = keys
         self.numpy_fallbacks: Final = numpy_fallbacks
+        self.lock_waits: Final = lock_waits
+        self.failed: Final = failed
+        self.reaped: Final = reaped
+        self.expired: Final = expired
 
     def __setstate__(self, values: Iterable[object]) -> None:
         # Pickles of version 0.1 do not have the last figures.
         there = list(values)
         super().__setstate__(there + [0] * (len(self.__match_args__) - len(there)))
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._compared == other._compared
+
+    def __hash__(self) -> int:
+        return hash(self._compared)
+
+    @property
+    def _compared(self) -> tuple[object, ...]:
+        """All figures but those of what has happened."""
+        return tuple(self.__getstate__()[:-_N_COUNTERS])
 
     @property
     def n_bytes(self) -> int:
@@ -122,6 +170,8 @@ class ArenaStats(Stats):
             parts[-1] += f", of {self.keys:,} keys"
         if self.numpy_fallbacks:
             parts.append(f"{counted(self.numpy_fallbacks, 'array')} in numpy's own memory")
+        if self.failed:
+            parts.append(f"{counted(self.failed, 'allocation')} failed")
         return "; ".join(parts)
 
     def as_dict(self) -> dict[str, object]:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 from pagebuddy.arena.stats import ArenaStats
 from pagebuddy.sharing.joining import backing, failures, listing
-from pagebuddy.sharing.words import OP_MEASURE, OP_VERIFY
+from pagebuddy.sharing.words import (
+    A_EXPIRED,
+    A_FAILURES,
+    A_LOCK_WAITS,
+    A_REAPED,
+    OP_MEASURE,
+    OP_VERIFY,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,6 +87,10 @@ class ArenaView:
             kept=figures["n_kept"],
             keys=a.layout.n_entries,
             numpy_fallbacks=a.numpy_fallbacks,
+            lock_waits=a.memory[A_LOCK_WAITS],
+            failed=a.memory[A_FAILURES],
+            reaped=a.memory[A_REAPED],
+            expired=a.memory[A_EXPIRED],
         )
 
     def buffers(self) -> Iterator[BufferRow]:

@@ -5,7 +5,8 @@ import time
 from typing import Any
 
 from pagebuddy.core import stand_in as cython
-from pagebuddy.sharing.joining import backing, failures
+from pagebuddy.errors import OutOfPages
+from pagebuddy.sharing.joining import backing, failures, telling
 from pagebuddy.sharing.system import descriptors
 
 if not cython.compiled:
@@ -20,6 +21,7 @@ if not cython.compiled:
         DONE,
         LOCKED,
         NO_PAGES,
+        OP_MEASURE,
         OP_REAP,
         SLICE_MS,
         UNBACKED,
@@ -88,6 +90,10 @@ class ArenaAccess(ArenaState):
                 tries -= 1
                 if descriptors.lock_again(self):
                     answer = UNBACKED
+        if operation == OP_REAP and self.slot:
+            # Of what the operation did, nothing is in hand: an exception now would lose nothing. Without
+            # a slot, this process is attaching, and tells when other processes can attach again.
+            telling.tell(self)  # type: ignore[arg-type]
         if answer > NO_PAGES:
             raise failures.error_for(self, answer, request)  # type: ignore[arg-type]
         return answer
@@ -130,6 +136,19 @@ class ArenaAccess(ArenaState):
         if answer == NO_PAGES and self.perform(Request(), OP_REAP, timeout) == DONE:
             answer = self.perform(request, operation, timeout)
         return answer
+
+    def _no_pages(self, request: Request, reason: str = "") -> Exception:
+        """Return the error for an allocation that failed, which is counted unless there is a reason."""
+        # Only an arena that is full needs it.
+        from pagebuddy.sharing.joining import unclaimed_handles
+
+        where = "" if request.align == 1 else f"at a multiple of {request.align} pages"
+        figures: Request = Request(rows=64, n_failed=not reason)
+        self.perform(figures, OP_MEASURE)
+        free, longest, size = figures.free_pages, figures.longest_run, self.layout.page_size
+        telling.tell_if_full(self, self.total - free)  # type: ignore[arg-type]
+        kept = unclaimed_handles.totals_of(self)  # type: ignore[arg-type]
+        return OutOfPages(request.n_pages, free, longest, size, where, reason, *kept)
 
     def is_kept(self, node: u64) -> bool:
         """Whether the buffer at a node is kept."""

@@ -9,7 +9,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from pagebuddy.core import stand_in as cython
-from pagebuddy.errors import OutOfPages
 from pagebuddy.memory import sizes
 from pagebuddy.sharing.joining import backing, failures
 
@@ -43,6 +42,7 @@ if not cython.compiled:
         DONE,
         LOCK_MUTEX,
         LOCK_PATIENCE_MS,
+        LOCKED,
         NO_PAGES,
         OP_ALLOC,
         OP_CLAIM,
@@ -50,7 +50,6 @@ if not cython.compiled:
         OP_FIND,
         OP_JOIN,
         OP_LOOK_UP,
-        OP_MEASURE,
         OP_REAP,
         OP_TAKE_FREE,
         TIED,
@@ -86,7 +85,7 @@ class Attachment(ArenaAccess):
             self.fd = self.lock_fd = -1
 
     def __init__(self, layout: Any, medium: Any, local_memory: Any) -> None:
-        """Use a medium that has this layout. `local_memory` has one zeroed word for each page."""
+        """Use a medium that has this layout. `local_memory` has its `n_local_words`, all zero."""
         memory = medium.memory
         words = memory[: layout.data_at].cast("Q")
         geometry = layout.geometry
@@ -113,6 +112,7 @@ class Attachment(ArenaAccess):
         self.entries = words_of(words[layout.entries_at :])
         self.tickets = words_of(words[layout.tickets_at :])
         self.local = words_of(local_memory)
+        self.notes = words_of(local_memory[layout.n_pages :])
         self.n_sections = 1
         self.total = layout.n_pages
         self.n_nodes = N_HEADS + self.total
@@ -141,7 +141,8 @@ class Attachment(ArenaAccess):
             self.next_ticket = self.fork_slot = self.recorded = 0
             self.top_round = self.most_rounds = self.away = self.fallbacks = 0
             self.fork_locked = self.sticky = self.unsettled = self.is_full = False
-            self.n_shares = self.tally = self.tally_address = 0
+            self.n_shares = self.tally = self.tally_address = self.n_noted = self.n_told = 0
+            self.freed_buffers = self.freed_pages = 0
             self.lease = None
             self.fault = self.fault_node = self.seen_fault = self.seen_node = 0
         use(self, 0)
@@ -301,18 +302,6 @@ class Attachment(ArenaAccess):
         n = -(-n_bytes // self.layout.page_size)
         unit = 1 if align is None else max(failures.alignment(align) >> self.page_bits, 1)
         return Request(n_pages=n, n_bytes=n_bytes, align=unit)
-
-    def _no_pages(self, request: Request, reason: str = "") -> Exception:
-        """Return the error for an allocation that failed."""
-        # Only an arena that is full needs it.
-        from pagebuddy.sharing.joining import unclaimed_handles
-
-        where = "" if request.align == 1 else f"at a multiple of {request.align} pages"
-        figures: Request = Request(rows=64)
-        self.perform(figures, OP_MEASURE)
-        free, longest, size = figures.free_pages, figures.longest_run, self.layout.page_size
-        kept = unclaimed_handles.totals_of(self)
-        return OutOfPages(request.n_pages, free, longest, size, where, reason, *kept)
 
     def joined(self, offset: int) -> Buffer:
         """Return a new object for the live buffer at an offset."""
@@ -528,7 +517,9 @@ if not cython.compiled:
         if finalizing() or a.fd < 0:
             return
         if a.slot and not a.medium.is_cut():
-            run_operation(a, Request(), OP_DETACH, 0 if a.deferred else LOCK_PATIENCE_MS)
+            answer = run_operation(a, Request(), OP_DETACH, 0)
+            if answer == LOCKED and not a.deferred:
+                run_operation(a, Request(), OP_DETACH, LOCK_PATIENCE_MS)
         end_tally(a)
         if a.lease is not None:
             a.lease.release()

@@ -124,6 +124,8 @@ cdef u64 raw_alloc(ArenaState a, u64 n, u64 n_bytes, int patient, u64 *n_untouch
             node = make_buffer(a, n, n_bytes, 1)
         if node == NO_PAGES and a.fault == 0 and reap(a) + expire_tickets(a):
             node = make_buffer(a, n, n_bytes, 1)
+        if node == NO_PAGES and a.fault == 0:
+            add_count(a, A_FAILURES, 1)
         missing = a.fault_node
         if leave(a) != DONE:
             return 0
@@ -180,7 +182,12 @@ cdef void *raw_take(ArenaState a, u64 n_bytes, int zero, int patient) noexcept n
     cdef u64 n_untouched = 0, node
     cdef u64 used
     cdef void *at
-    if n_bytes == 0 or n > a.total:
+    if n_bytes == 0:
+        return NULL
+    if n > a.total:
+        if raw_enter(a, OP_MEASURE, patient) == DONE:
+            add_count(a, A_FAILURES, 1)
+            leave(a)
         return NULL
     node = raw_alloc(a, n, n_bytes, patient, &n_untouched)
     if node == 0:

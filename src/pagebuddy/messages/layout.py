@@ -87,8 +87,11 @@ class RingLayout(NamedTuple):
         words[R_CHECKSUM] = _checksum(words)
 
     @classmethod
-    def read(cls, words: Sequence[int]) -> RingLayout | None:
-        """Return the layout that a header describes; None if it is no ring that fits into its buffer."""
+    def read(cls, words: Sequence[int], n_bytes: int | None = None) -> RingLayout | None:
+        """Return the layout that a header describes; None if it is no ring that fits into its buffer.
+
+        The buffer has so many bytes, by default those of the words.
+        """
         if (
             len(words) < RING_WORDS
             or words[R_MAGIC] != RING_MAGIC
@@ -110,7 +113,7 @@ class RingLayout(NamedTuple):
             and 2 <= layout.n_cells <= _MOST_CELLS
             and layout.n_bytes.bit_count() == 1
             and layout.n_bytes <= _MOST_BYTES
-            and layout.size <= len(words) * WORD
+            and layout.size <= (len(words) * WORD if n_bytes is None else n_bytes)
         )
         return layout if sound else None
 

@@ -88,6 +88,13 @@ class Attached(Protocol):
     def fileno(self) -> int:
         """The descriptor of the arena's file, or -1."""
 
+    @property
+    def has_notes(self) -> bool:
+        """Whether there is something to log."""
+
+    def take_notes(self) -> list[tuple[int, ...]]:
+        """What is to be logged, each time what was added since the last time."""
+
     # -- operations
 
     def request(

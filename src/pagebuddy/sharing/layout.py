@@ -43,6 +43,8 @@ from pagebuddy.sharing.words import (
     LOCK_FILE,
     MORE_ENTRIES,
     MOST_LIFE_MS,
+    MOST_NOTES,
+    NOTE_WORDS,
     SLOT_WORDS,
     TICKET_WORDS,
 )
@@ -170,6 +172,11 @@ class Layout(NamedTuple):
     def words_of_holds(self) -> int:
         """How many words of holds a page has."""
         return 1 + -(-max(self.n_slots - FIRST_WORD_SLOTS, 0) // 64)
+
+    @property
+    def n_local_words(self) -> int:
+        """How many words a process has for itself: one for each page, and its notes."""
+        return self.n_pages + MOST_NOTES * NOTE_WORDS
 
     @property
     def slots_at(self) -> int:

@@ -71,6 +71,7 @@ class Request:
     n_kept: u64
     n_pieces: u64  # held by trims while an allocation failed
     n_tickets: u64
+    n_failed: u64  # allocations that failed, which a measurement counts in the arena
     free_pages: u64
     longest_run: u64
     fault: u64
@@ -102,6 +103,7 @@ class Request:
         slot: int = 0,
         is_recorded: bool = False,
         rows: int = 0,
+        n_failed: int = 0,
         ring: Any = None,
         ring_node: int = 0,
         refs_at: int = 0,
@@ -127,6 +129,7 @@ class Request:
         self.generation = self.n_untouched = self.missing = self.n_ended = self.fault = 0
         self.n_buffers = self.n_kept = self.n_tickets = self.free_pages = self.longest_run = 0
         self.n_rows = rows
+        self.n_failed = n_failed
         self.key_owner = key_words(key, namespace) if key else NO_KEY
         self.rows_owner = memoryview(array("Q", bytes(8 * rows))) if rows else NO_ROWS
         self.key = words_of(self.key_owner)

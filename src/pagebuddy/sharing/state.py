@@ -7,7 +7,16 @@ from pagebuddy.core import stand_in as cython
 if not cython.compiled:
     from pagebuddy.core.arith import size
     from pagebuddy.core.state import State
-    from pagebuddy.core.words import GRANULE, N_HEADS, NO_PAGE, i64, store, u64, words_of
+    from pagebuddy.core.words import (
+        GRANULE,
+        N_HEADS,
+        NO_PAGE,
+        i64,
+        store,
+        u64,
+        words_of,
+        wrapped,
+    )
     from pagebuddy.sharing.recording.tape import Tape
     from pagebuddy.sharing.system.atomic import fence, set_bits
     from pagebuddy.sharing.system.futex import futex_wait
@@ -17,6 +26,8 @@ if not cython.compiled:
         A_TRIMS,
         ENTRY_WORDS,
         LOCK_MUTEX,
+        MOST_NOTES,
+        NOTE_WORDS,
         SLOT_MAGAZINE,
         SLOT_WORDS,
         TICKET_WORDS,
@@ -120,6 +131,14 @@ class ArenaState(State):
     # arrays got other memory.
     hasty: cython.bint
     fallbacks: u64
+
+    # What is to be told in the log, how much was ever noted, and how much of it was told; and what
+    # reaping freed so far. See `holding/notes.py`.
+    notes: cython.p_ulonglong
+    n_noted: u64
+    n_told: u64
+    freed_buffers: u64
+    freed_pages: u64
 
     # The fault that the last operation found, for its error.
     seen_fault: u64
@@ -236,6 +255,28 @@ class ArenaState(State):
         return self.recorded != 0
 
     @property
+    def has_notes(self) -> bool:
+        """Whether there are notes that were not taken yet."""
+        return bool(self.n_told != self.n_noted)
+
+    def take_notes(self) -> list[tuple[int, ...]]:
+        """Return the words of the notes that were not taken yet, the oldest first."""
+        notes: list[tuple[int, ...]] = []
+        first: u64 = self.n_told
+        end: u64 = self.n_noted
+        number: u64 = first
+        while number < end:
+            at: u64 = number % MOST_NOTES * NOTE_WORDS
+            notes.append(tuple([self.notes[at + i] for i in range(NOTE_WORDS)]))
+            number += 1
+        if self.n_told != first:
+            # A finalizer or another thread took them meanwhile.
+            return []
+        # Only now may other notes be stored there.
+        self.n_told = end
+        return notes
+
+    @property
     def numpy_fallbacks(self) -> int:
         """How many arrays of numpy got memory outside of the arena, although they should lie in it."""
         return self.fallbacks
@@ -283,6 +324,15 @@ def note_pages(a: ArenaState, first: u64, n: u64) -> cython.void:
         set_bits(a.known_pages, i >> 6, NO_PAGE >> (64 - many) << (i & 63))
         i += many
         left -= many
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def add_count(a: ArenaState, counter: u64, n: u64) -> cython.void:
+    """Add to a counter in the header, which is for people."""
+    store(a.base, counter, wrapped(a.base[counter] + n))
 
 
 @cython.nogil

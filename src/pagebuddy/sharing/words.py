@@ -53,6 +53,11 @@ if not cython.compiled:
     )
     A_KEEPS = 33  # a futex that changes with each keep of a key while somebody waits for one
     A_WAITERS = 34  # not 0: somebody may wait for a key
+    # Counters, for people; nothing is decided by them. In a cache line of their own.
+    A_LOCK_WAITS = 40  # operations that got the lock after a wait
+    A_FAILURES = 41  # allocations for which there were too few free pages
+    A_REAPED = 42  # dead processes that were reaped
+    A_EXPIRED = 43  # handles that nobody claimed in time
 
     ARENA_WORDS = 64
     MUTEX_WORDS = 6
@@ -309,6 +314,13 @@ if not cython.compiled:
     LEAST_SWITCH_NS = 1_000
     LEAST_UNYIELDING = 1 << 2
     MOST_UNYIELDING = 1 << 16
+
+    # Notes of a process, for its log: what was done, and how much of it. See `holding/notes.py`.
+    MOST_NOTES = 64
+    NOTE_WORDS = 8
+    NOTE_DEAD = 1  # a process that is about to be reaped: its id, and the words of its name
+    NOTE_REAPED = 2  # how many processes, and the buffers and pages that this freed
+    NOTE_EXPIRED = 3  # how many handles, and the buffers and pages that this freed
 
     # Faults of arenas, besides the engine's; `failures.py` has their names.
     F_ORPHAN = 32

@@ -8,11 +8,11 @@ import sys
 import pytest
 
 from pagebuddy import BadFree, OutOfPages
+from pagebuddy.arena.looking.snapshot import Snapshot
 from pagebuddy.sharing.words import (
     MAGAZINE_WORDS,
     MOST_ROUND_PAGES,
 )
-from pagebuddy.tools.arenas.snapshot import Snapshot
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="robust mutexes are Linux's")
 

@@ -6,8 +6,8 @@ import os
 import random
 from xml.etree import ElementTree
 
+from pagebuddy.arena.looking.snapshot import Snapshot
 from pagebuddy.tools.arenas.arena_layout import layout_of
-from pagebuddy.tools.arenas.snapshot import Snapshot
 
 
 def test_the_free_blocks_are_the_arenas(Arena):

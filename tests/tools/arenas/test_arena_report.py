@@ -8,8 +8,9 @@ import re
 import pytest
 from rich.console import Console
 
+from pagebuddy import OutOfPages
+from pagebuddy.arena.looking.snapshot import Snapshot
 from pagebuddy.tools.arenas.arena_report import ArenaReport, Watched
-from pagebuddy.tools.arenas.snapshot import Snapshot
 
 
 @pytest.fixture
@@ -58,3 +59,16 @@ def test_where_it_does_not_it_is_told_how_much_is_left_out(report, width):
 def test_however_low_it_ends(report):
     for height in range(1, 14):
         assert shown(Watched(report), height=height)
+
+
+def test_what_happened_since_the_arena_was_created_is_told(arena, name, die):
+    with Snapshot(f"/dev/shm/{name}") as snapshot:
+        assert not any(line.startswith("so far") for line in shown(ArenaReport(snapshot)))
+    die(5000)
+    arena.reap()
+    for _ in range(2):
+        with pytest.raises(OutOfPages):
+            arena.alloc("2 MiB")
+    with Snapshot(f"/dev/shm/{name}") as snapshot:
+        [line] = [line for line in shown(ArenaReport(snapshot)) if line.startswith("so far")]
+    assert line.split(maxsplit=2)[2] == "2 allocations failed, 1 dead reaped"

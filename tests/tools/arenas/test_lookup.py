@@ -6,8 +6,9 @@ import os
 
 import pytest
 
+from pagebuddy.arena.looking.files import Foreign, named_arenas, opened, path_of, told
 from pagebuddy.errors import ArenaNotFound
-from pagebuddy.tools.arenas.lookup import Foreign, attached, named_arenas, opened, path_of, told
+from pagebuddy.tools.arenas.lookup import attached
 
 
 def test_a_name_and_a_path():

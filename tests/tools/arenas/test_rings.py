@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from pagebuddy import Arena
+from pagebuddy.arena.looking.rings import rings_of
+from pagebuddy.arena.looking.snapshot import Snapshot
 from pagebuddy.tools.arenas.description import as_text, as_value
-from pagebuddy.tools.arenas.rings import rings_of
-from pagebuddy.tools.arenas.snapshot import Snapshot
 
 SECONDS = 120
 

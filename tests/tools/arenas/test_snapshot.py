@@ -11,9 +11,9 @@ from threading import Event, Thread
 
 import pytest
 
+from pagebuddy.arena.looking.snapshot import Snapshot
 from pagebuddy.core.words import H_COUNTS, N_HEADS
 from pagebuddy.errors import CorruptMetadata
-from pagebuddy.tools.arenas.snapshot import Snapshot
 
 # Allocates and frees as fast as it can until it is killed.
 WORKS = """

@@ -50,6 +50,7 @@ if not cython.compiled:
         LOCK_FOREIGN,
         LOCK_MUTEX,
         LOCK_NONE,
+        LOCKED,
         OP_FORK,
         SLOT_PID,
         hold_bit,
@@ -60,12 +61,21 @@ if not cython.compiled:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
+def enter_fork(a: ArenaState) -> u64:
+    """`enter` before a fork, which waits long."""
+    answer: u64 = enter(a, OP_FORK, 0)
+    return enter(a, OP_FORK, FORK_PATIENCE_MS) if answer == LOCKED else answer
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
 def leave_to_children(a: ArenaState) -> cython.void:
     """Give the slot of all children a hold on every buffer, for ever."""
     if cython.compiled and a.base[A_BUSY]:
         # C code forks while another thread, which has the GIL, is in an operation: the only lock here.
         return
-    if enter(a, OP_FORK, FORK_PATIENCE_MS) == DONE:
+    if enter_fork(a) == DONE:
         begin_slot(a, CHILDREN)
         copy_holds(a, CHILDREN, False)
         leave(a)
@@ -86,7 +96,7 @@ def prepare_fork(a: ArenaState) -> cython.void:
         leave_to_children(a)
     if a.lock_kind == LOCK_NONE or a.lock_kind == LOCK_FOREIGN or a.slot == 0:
         return
-    if enter(a, OP_FORK, FORK_PATIENCE_MS) == DONE:
+    if enter_fork(a) == DONE:
         a.fork_locked = True
         if a.unsettled:
             end_sharing(a)
@@ -131,8 +141,9 @@ def resume_parent(a: ArenaState) -> cython.void:
 @cython.cfunc
 def begin_child(a: ArenaState) -> cython.void:
     """After a fork, in the child: use the slot that the parent made. Takes no lock, and no memory."""
-    # A recording and its file belong to the parent.
+    # A recording and its file belong to the parent, and so do its notes.
     a.recorded = 0
+    a.n_told = a.n_noted
     if a.lock_kind == LOCK_NONE or (
         a.lock_kind == LOCK_MUTEX
         and not is_in_namespace(a.base[A_NAMESPACE_DEVICE], a.base[A_NAMESPACE_INODE])

@@ -5,5 +5,6 @@ magazine   a process's cache of buffers that it dropped
 directory  kept buffers and their keys
 tickets    buffers on their way to another process
 reaping    ending the holds of dead processes
+notes      what is to be logged, as soon as the lock is released
 shared_slot  the slot of several processes, which no fork could avoid
 """

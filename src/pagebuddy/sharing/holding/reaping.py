@@ -11,10 +11,13 @@ if not cython.compiled:
     from pagebuddy.core.words import low, store, u64
     from pagebuddy.sharing.holding.holds import free_if_unused, settle_and_find_first
     from pagebuddy.sharing.holding.magazine import clear_magazine
+    from pagebuddy.sharing.holding.notes import add_note, count_if_freed, note_dead
     from pagebuddy.sharing.recovery.takeover import next_buffer
-    from pagebuddy.sharing.state import ArenaState, holds_at, slot_at
+    from pagebuddy.sharing.state import ArenaState, add_count, holds_at, slot_at
     from pagebuddy.sharing.system.alive import lease_is_gone, may_judge
     from pagebuddy.sharing.words import (
+        A_REAPED,
+        NOTE_REAPED,
         SLOT_STATE,
         SLOT_STICKY,
         hold_bit,
@@ -48,8 +51,10 @@ def end_slots(a: ArenaState, word: u64, bits: u64) -> cython.void:
         after: u64 = next_buffer(a, node)
         at: u64 = holds_at(a, node) + word
         if a.holds[at] & bits:
+            was: u64 = a.links[node]
             store(a.holds, at, a.holds[at] & ~bits)
             free_if_unused(a, node)
+            count_if_freed(a, node, was)
         node = after
     slot = 1
     while slot < a.n_slots and a.fault == 0:
@@ -75,6 +80,7 @@ def reap(a: ArenaState) -> u64:
     """End all slots of dead processes; how many there were. Cost: one walk for each word of holds."""
     count: u64 = 0
     word: u64 = 0
+    a.freed_buffers = a.freed_pages = 0
     while may_judge(a) and word < a.words_of_holds and a.fault == 0:
         bits: u64 = 0
         slot: u64 = 1
@@ -84,10 +90,14 @@ def reap(a: ArenaState) -> u64:
             if live and not mine and hold_word(slot) == word and lease_is_gone(a, slot):
                 bits |= hold_bit(slot)
                 count += 1
+                note_dead(a, slot)
             slot += 1
         if bits:
             end_slots(a, word, bits)
         word += 1
+    if count:
+        add_count(a, A_REAPED, count)
+        add_note(a, NOTE_REAPED, count)
     return count
 
 

@@ -15,14 +15,17 @@ if not cython.compiled:
         fits,
         free_if_unused,
         holds,
+        is_page,
         is_the_buffer,
     )
     from pagebuddy.sharing.holding.magazine import join_hold, take_out_of_magazines
+    from pagebuddy.sharing.holding.notes import add_note, count_if_freed
     from pagebuddy.sharing.recovery.takeover import next_ticket, tickets_end
     from pagebuddy.sharing.request import Request
-    from pagebuddy.sharing.state import ArenaState, holds_at, slot_at, ticket_at
+    from pagebuddy.sharing.state import ArenaState, add_count, holds_at, slot_at, ticket_at
     from pagebuddy.sharing.system.clock import clock_ms
     from pagebuddy.sharing.words import (
+        A_EXPIRED,
         A_SERIAL,
         A_TICKETS_END,
         ANY_CLAIMS,
@@ -34,6 +37,7 @@ if not cython.compiled:
         MOST_TICKETS_EACH,
         NO_TICKETS,
         NOT_LIVE,
+        NOTE_EXPIRED,
         OF_RING,
         SLOT_STATE,
         STALE,
@@ -309,8 +313,10 @@ def is_ring(a: ArenaState, node: u64, generation: u64) -> cython.bint:
 def expire_tickets(a: ArenaState) -> u64:
     """End the tickets that have expired, and untie those whose senders were reaped; how many ended."""
     count: u64 = 0
+    n_handles: u64 = 0
     index: u64 = next_ticket(a, 0)
     time: u64 = clock_ms()
+    a.freed_buffers = a.freed_pages = 0
     while index < tickets_end(a) and a.fault == 0:
         at: u64 = ticket_at(index)
         life: u64 = a.tickets[at + TICKET_LIFE]
@@ -322,9 +328,17 @@ def expire_tickets(a: ArenaState) -> u64:
         if is_of_ring(life):
             ends = not is_ring(a, life ^ OF_RING, a.tickets[at + TICKET_SENT])
         if ends:
+            node: u64 = a.tickets[at + TICKET_NODE]
+            was: u64 = a.links[node] if is_page(a, node) else 0
             end_ticket(a, index)
             count += 1
+            if not is_of_ring(life):
+                n_handles += 1
+                count_if_freed(a, node, was)
         index = next_ticket(a, index + 1)
+    if n_handles:
+        add_count(a, A_EXPIRED, n_handles)
+        add_note(a, NOTE_EXPIRED, n_handles)
     return count
 
 

@@ -10,5 +10,6 @@ unclaimed_handles  who sent the handles that nobody has claimed
 backing        backing tables with memory before they are stored to
 first_touch    the parts of the tables that creating an arena stores to
 trimming       returning the memory of free pages to the system
+telling        what is logged
 failures       the errors that users see
 """

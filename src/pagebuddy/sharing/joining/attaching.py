@@ -14,6 +14,7 @@ from pagebuddy.memory.given import Given
 from pagebuddy.sharing.joining.backing import words_of_granules
 from pagebuddy.sharing.joining.failures import cut_off
 from pagebuddy.sharing.joining.first_touch import first_touched
+from pagebuddy.sharing.joining.telling import tell
 from pagebuddy.sharing.layout import WORD, Layout
 from pagebuddy.sharing.process_state import current
 from pagebuddy.sharing.system import lease
@@ -117,7 +118,10 @@ def attach(engine: Engine, medium: Mapped, readonly: bool | None = None) -> Atta
     attaching for ten seconds.
     """
     with _let_go_if_it_fails(medium):
-        return _attached(engine, medium, readonly)
+        a = _attached(engine, medium, readonly)
+    # It reaped the dead.
+    tell(a)
+    return a
 
 
 def _attached(engine: Engine, medium: Mapped, readonly: bool | None) -> Attached:
@@ -275,7 +279,7 @@ def _let_go_if_it_fails(medium: Medium) -> Iterator[None]:
 
 def adopted(engine: Engine, layout: Layout, medium: Medium) -> Attached:
     """Return the engine's attachment to an arena, without a slot yet."""
-    n_bytes = -(-layout.n_pages * WORD // mmap.PAGESIZE) * mmap.PAGESIZE
+    n_bytes = -(-layout.n_local_words * WORD // mmap.PAGESIZE) * mmap.PAGESIZE
     local = memoryview(mmap.mmap(-1, n_bytes, **_PRIVATE)).cast("Q")
     a = engine.Attachment(layout, medium, local)
     if a.locks_by(LOCK_FILE):

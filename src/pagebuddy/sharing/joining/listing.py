@@ -232,6 +232,15 @@ def keys_of(a: Attached, namespace: int = FOR_BUFFERS) -> list[str]:
     return sorted(key for key, _, _, kind in _kept_of(a).values() if key and kind == wanted)
 
 
+def kept_in(a: Attached) -> list[tuple[str, str, int, int]]:
+    """Return kind, key, offset and bytes of each buffer that is kept. Cost: a walk through all keys."""
+    page_size = a.layout.page_size
+    return [
+        (kind, key, (node - N_HEADS) * page_size, n_bytes)
+        for (node, _), (key, n_bytes, _, kind) in _kept_of(a).items()
+    ]
+
+
 def has_rings(a: Attached) -> bool:
     """Whether the arena has a queue or a topic with a name."""
     kinds = NAMESPACES[FOR_QUEUES], NAMESPACES[FOR_TOPICS]

@@ -44,10 +44,11 @@ if not cython.compiled:
     from pagebuddy.sharing.recording.recording import record_hold, record_resize
     from pagebuddy.sharing.recovery.takeover import next_buffer
     from pagebuddy.sharing.request import Request
-    from pagebuddy.sharing.state import ArenaState, entry_at, holds_at, slot_at
+    from pagebuddy.sharing.state import ArenaState, add_count, entry_at, holds_at, slot_at
     from pagebuddy.sharing.system.atomic import fence
     from pagebuddy.sharing.system.sleepers import wake_sleepers
     from pagebuddy.sharing.words import (
+        A_FAILURES,
         A_KEEPS,
         A_TOUCHED,
         A_TRIMS,
@@ -353,8 +354,10 @@ def do_resize(a: ArenaState, r: Request) -> u64:
 def do_measure(a: ArenaState, r: Request) -> u64:
     """Count everything: free pages, the longest free run, buffers, kept buffers, unclaimed tickets.
 
-    The rows are the numbers of free blocks, by order.
+    The rows are the numbers of free blocks, by order. Adds `n_failed` to the allocations that failed.
     """
+    if r.n_failed:
+        add_count(a, A_FAILURES, r.n_failed)
     empty_magazines(a)
     settle(a)
     measure(a, 0, NO_PAGE)

@@ -12,12 +12,13 @@ if not cython.compiled:
     from pagebuddy.sharing.holding.shared_slot import end_sharing_if_possible
     from pagebuddy.sharing.recording.recording import unlock_recorded
     from pagebuddy.sharing.recovery.takeover import take_over
-    from pagebuddy.sharing.state import ArenaState
+    from pagebuddy.sharing.state import ArenaState, add_count
     from pagebuddy.sharing.system.child import is_present
     from pagebuddy.sharing.system.deferred import next_deferred
     from pagebuddy.sharing.system.lock import lock, mutex_mend, unlock
     from pagebuddy.sharing.words import (
         A_BUSY,
+        A_LOCK_WAITS,
         A_POISONED,
         CORRUPT,
         DONE,
@@ -78,12 +79,17 @@ def end_deferred(a: ArenaState) -> cython.void:
 @cython.inline
 @cython.cfunc
 def enter(a: ArenaState, operation: u64, milliseconds: u64) -> u64:
-    """Begin an operation: DONE, with the lock taken, or the reason why not."""
+    """Begin an operation: DONE, with the lock taken, or the reason why not.
+
+    Only a caller for whom the lock was taken before gives more than 0 ms: that is counted as a wait.
+    """
     if not is_present():
         return FOREIGN
     answer: u64 = lock(a, milliseconds)
     if answer != DONE and answer != OWNER_DIED:
         return answer
+    if milliseconds:
+        add_count(a, A_LOCK_WAITS, 1)
     if answer or a.base[A_BUSY] or a.base[A_POISONED]:
         answer = enter_inherited(a, answer, operation)
         if answer:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
+from array import array
+from collections.abc import Iterable
 
 from pagebuddy.sharing.words import (
     SLOT_NAME,
@@ -52,7 +54,12 @@ def describe(slot: memoryview) -> None:
 
 def name_in(slot: memoryview) -> str:
     """Return the name in a slot's words; characters that control terminals are replaced."""
-    text: bytes = slot[SLOT_NAME : SLOT_NAME + SLOT_NAME_WORDS].tobytes()
+    return name_in_words(slot[SLOT_NAME : SLOT_NAME + SLOT_NAME_WORDS])
+
+
+def name_in_words(words: Iterable[int]) -> str:
+    """The same for the words of the name alone."""
+    text = array("Q", words).tobytes()
     name = text.rstrip(b"\0").decode("utf-8", "replace")
     return "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name

@@ -9,6 +9,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from pagebuddy.arena.looking.rings import RingRow, rings_of
+from pagebuddy.arena.looking.snapshot import Snapshot
 from pagebuddy.arena.stats import ArenaStats
 from pagebuddy.pool.rings import Figures
 from pagebuddy.sharing.joining.listing import ProcessRow
@@ -16,8 +18,6 @@ from pagebuddy.sharing.joining.unclaimed_handles import Sender, senders_of
 from pagebuddy.tools.arenas.arena_layout import layout_of
 from pagebuddy.tools.arenas.pools import pools_of
 from pagebuddy.tools.arenas.ring_tables import ring_tables
-from pagebuddy.tools.arenas.rings import RingRow, rings_of
-from pagebuddy.tools.arenas.snapshot import Snapshot
 from pagebuddy.tools.pictures.free_by_order import FreeByOrder
 from pagebuddy.tools.terminal.tables import add_figures, add_names, in_rows, listing, name_cell
 from pagebuddy.tools.terminal.units import counted, in_bytes, in_percent, shown
@@ -115,8 +115,21 @@ def _figures(name: str, stats: ArenaStats, senders: list[Sender]) -> Iterator[tu
         who = shown(f"{sender.pid} {sender.name}").rstrip() if sender.pid else "an ended process"
         kept = f"{counted(sender.n_handles, 'handle')}, {in_bytes(sender.n_bytes)}"
         yield "", f"{kept}, the oldest {sender.age_s:.0f} s old, by {who}"
+    if counts := _counts(stats):
+        yield "so far", counts
     if stats.dead:
         yield "dead", f"{stats.dead} of {stats.processes} attached; run: pagebuddy reap {name}"
+
+
+def _counts(stats: ArenaStats) -> str:
+    """What happened since the arena was created, as far as it did."""
+    times = (
+        (stats.failed, f"{counted(stats.failed, 'allocation')} failed"),
+        (stats.lock_waits, f"{counted(stats.lock_waits, 'wait')} for the lock"),
+        (stats.reaped, f"{stats.reaped:,} dead reaped"),
+        (stats.expired, f"{counted(stats.expired, 'handle')} expired"),
+    )
+    return ", ".join(told for n, told in times if n)
 
 
 def _told(pool: Figures) -> tuple[str, str]:

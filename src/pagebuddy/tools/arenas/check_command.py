@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pagebuddy.arena.looking.files import path_of, told
+from pagebuddy.arena.looking.snapshot import Snapshot
 from pagebuddy.errors import CorruptMetadata
 from pagebuddy.tools.arenas.examination import Examination, examine
-from pagebuddy.tools.arenas.lookup import Name, path_of, told
+from pagebuddy.tools.arenas.lookup import Name
 from pagebuddy.tools.arenas.salvage import Found, save
-from pagebuddy.tools.arenas.snapshot import Snapshot
 from pagebuddy.tools.terminal.refusal import WRONG_INSIDE, broken, plain_refusals
 from pagebuddy.tools.terminal.tables import in_rows
 from pagebuddy.tools.terminal.units import counted, in_bytes

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 
+from pagebuddy.arena.looking.snapshot import Snapshot
 from pagebuddy.errors import CorruptMetadata
 from pagebuddy.sharing.words import A_BUSY, A_POISONED
 from pagebuddy.tools.arenas.lookup import attached
 from pagebuddy.tools.arenas.salvage import Found, buffers_in
-from pagebuddy.tools.arenas.snapshot import Snapshot
 from pagebuddy.tools.terminal.refusal import broken
 from pagebuddy.tools.terminal.units import counted
 

@@ -12,10 +12,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from pagebuddy.arena.looking.files import path_of
+from pagebuddy.arena.looking.snapshot import Snapshot
 from pagebuddy.sharing.joining.listing import BufferRow
 from pagebuddy.tools.arenas.arena_layout import name_of
-from pagebuddy.tools.arenas.lookup import Name, path_of
-from pagebuddy.tools.arenas.snapshot import Snapshot
+from pagebuddy.tools.arenas.lookup import Name
 from pagebuddy.tools.terminal.refusal import plain_refusals
 from pagebuddy.tools.terminal.tables import add_figures, add_names, listing, name_cell
 from pagebuddy.tools.terminal.units import counted, in_bytes, in_time, shown

@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from pagebuddy.arena.looking.files import Foreign, named_arenas, told
+from pagebuddy.arena.looking.rings import RingRow, by_kind, rings_of
+from pagebuddy.arena.looking.snapshot import Snapshot
 from pagebuddy.arena.stats import ArenaStats
 from pagebuddy.errors import ArenaNotFound, CorruptMetadata
-from pagebuddy.tools.arenas.lookup import Foreign, named_arenas, told
 from pagebuddy.tools.arenas.ring_tables import ring_tables
-from pagebuddy.tools.arenas.rings import RingRow, by_kind, rings_of
-from pagebuddy.tools.arenas.snapshot import Snapshot
 from pagebuddy.tools.terminal.refusal import WRONG_INSIDE, broken, plain_refusals
 from pagebuddy.tools.terminal.tables import add_figures, add_names, listing, name_cell
 from pagebuddy.tools.terminal.units import counted, in_bytes, shown

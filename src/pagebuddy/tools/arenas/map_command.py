@@ -11,10 +11,11 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from pagebuddy.arena.looking.files import path_of
+from pagebuddy.arena.looking.snapshot import Snapshot
 from pagebuddy.tools.arenas.arena_layout import layout_of
 from pagebuddy.tools.arenas.keys_command import kept_rows, key_lines
-from pagebuddy.tools.arenas.lookup import Name, path_of
-from pagebuddy.tools.arenas.snapshot import Snapshot
+from pagebuddy.tools.arenas.lookup import Name
 from pagebuddy.tools.pictures.layout import Layout
 from pagebuddy.tools.pictures.picture import Picture
 from pagebuddy.tools.pictures.tree_picture import TreePicture

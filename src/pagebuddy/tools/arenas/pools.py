@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pagebuddy.pool.rings import HEADER_BYTES, Figures, figures_in
 
 if TYPE_CHECKING:
-    from pagebuddy.tools.arenas.snapshot import Snapshot
+    from pagebuddy.arena.looking.snapshot import Snapshot
 
 # In an arena with more buffers, those behind are not looked at.
 _MOST_BUFFERS = 20_000

@@ -9,8 +9,9 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from pagebuddy.tools.arenas.lookup import Name, attached, path_of
-from pagebuddy.tools.arenas.snapshot import Snapshot
+from pagebuddy.arena.looking.files import path_of
+from pagebuddy.arena.looking.snapshot import Snapshot
+from pagebuddy.tools.arenas.lookup import Name, attached
 from pagebuddy.tools.terminal.refusal import plain_refusals
 from pagebuddy.tools.terminal.units import counted, in_bytes
 

@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pagebuddy.tools.arenas.rings import RingRow, earlier
+from pagebuddy.arena.looking.rings import RingRow, earlier
 from pagebuddy.tools.terminal.tables import add_figures, add_names, listing, name_cell
 from pagebuddy.tools.terminal.units import in_bytes, shown
 

@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
+from pagebuddy.arena.looking.files import opened, path_of, told
+from pagebuddy.arena.looking.snapshot import Snapshot
 from pagebuddy.errors import CorruptMetadata
 from pagebuddy.memory.mapping import identity_of
-from pagebuddy.tools.arenas.lookup import complete, opened, path_of, told
-from pagebuddy.tools.arenas.snapshot import Snapshot
+from pagebuddy.tools.arenas.lookup import complete
 from pagebuddy.tools.terminal.refusal import plain_refusals
 from pagebuddy.tools.terminal.units import shown
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from pagebuddy.arena.looking.snapshot import Snapshot
 from pagebuddy.core.words import N_HEADS
 from pagebuddy.sharing.joining.listing import key_in
 from pagebuddy.sharing.words import (
@@ -21,7 +22,6 @@ from pagebuddy.sharing.words import (
     ENTRY_WORDS,
     KEY_WORDS,
 )
-from pagebuddy.tools.arenas.snapshot import Snapshot
 
 _CHUNK = 1 << 20
 

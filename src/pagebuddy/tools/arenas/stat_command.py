@@ -13,11 +13,12 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
+from pagebuddy.arena.looking.files import path_of
+from pagebuddy.arena.looking.rings import by_kind
+from pagebuddy.arena.looking.snapshot import Snapshot
 from pagebuddy.errors import ArenaNotFound
 from pagebuddy.tools.arenas.arena_report import ArenaReport, Watched, in_a_line
-from pagebuddy.tools.arenas.lookup import Name, path_of
-from pagebuddy.tools.arenas.rings import by_kind
-from pagebuddy.tools.arenas.snapshot import Snapshot
+from pagebuddy.tools.arenas.lookup import Name
 from pagebuddy.tools.terminal.refusal import plain_refusals
 from pagebuddy.tools.terminal.units import shown
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pagebuddy.arena.looking.files import path_of
 from pagebuddy.errors import ArenaClosed, CorruptMetadata
 from pagebuddy.sharing.words import FOR_TOPICS
 from pagebuddy.tools.arenas.description import as_text, as_value
-from pagebuddy.tools.arenas.lookup import Name, attached, path_of
+from pagebuddy.tools.arenas.lookup import Name, attached
 from pagebuddy.tools.terminal.refusal import WRONG_INPUT, plain_refusals, refuse
 from pagebuddy.tools.terminal.units import shown
 

@@ -1,4 +1,4 @@
-"""The queues and topics of an arena, read without attaching or locking. Used by `ls` and `stat`."""
+"""The queues and topics of an arena, read without attaching or locking."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from array import array
 from typing import TYPE_CHECKING, NamedTuple
 
 from pagebuddy.core.words import N_HEADS, low
-from pagebuddy.messages.layout import RingLayout, cells_at, rows_at
-from pagebuddy.sharing.joining.listing import slots_of
+from pagebuddy.messages.layout import WORD, RingLayout, cells_at, region_at, rows_at
+from pagebuddy.sharing.joining.listing import kept_in, slots_of
 from pagebuddy.sharing.joining.unclaimed_handles import process_of
 from pagebuddy.sharing.words import (
     A_TICKETS_END,
@@ -24,8 +24,10 @@ from pagebuddy.sharing.words import (
     R_GETS,
     R_HEAD,
     R_PUTS,
+    R_READY,
     R_TAIL,
     READY,
+    RING_WORDS,
     ROW_MISSED,
     ROW_NEXT,
     ROW_STATE,
@@ -38,13 +40,16 @@ from pagebuddy.sharing.words import (
     TOPIC_BLOCK,
     TOPIC_DROP,
     WRITING,
+    is_of_ring,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from pagebuddy.sharing.joining.listing import BufferRow
-    from pagebuddy.tools.arenas.snapshot import Snapshot
+    from pagebuddy.arena.looking.snapshot import Snapshot
+
+# Kind, key, offset and bytes.
+Kept = tuple[str, str, int, int]
 
 
 class SubscriptionRow(NamedTuple):
@@ -115,13 +120,21 @@ class RingRow(NamedTuple):
         }
 
 
-def rings_of(snapshot: Snapshot) -> list[RingRow]:
-    """Return the named queues and topics of an arena, by kind and name. Leaves out damaged ones."""
-    kept = [row for row in snapshot.buffers() if row.kind in ("queue", "topic")]
-    if not kept:
+def rings_of(
+    snapshot: Snapshot, kept: Iterable[Kept] | None = None, *, brief: bool = False
+) -> list[RingRow]:
+    """Return the named queues and topics of an arena, by kind and name. Leaves out damaged ones.
+
+    `kept` is what `kept_in` returns. If `brief`, messages are counted as the ring counts them, without
+    what they occupy and who has them in hand: this takes the same time for any number of messages.
+    """
+    every = kept_in(snapshot._open) if kept is None else kept
+    rings = [each for each in every if each[0] in ("queue", "topic")]
+    if not rings:
         return []
     living = frozenset(slot for slot, alive in slots_of(snapshot._open) if alive)
-    rows = [_ring(snapshot, row, living) for row in kept]
+    in_buffers = {} if brief else _bytes_in_buffers(snapshot)
+    rows = [_ring(snapshot, each, living, in_buffers, brief) for each in rings]
     return sorted((row for row in rows if row), key=lambda row: (row.kind, row.name))
 
 
@@ -138,20 +151,31 @@ def by_kind(rows: Sequence[RingRow], before: Sequence[RingRow] = ()) -> dict[str
     }
 
 
-def _ring(snapshot: Snapshot, kept: BufferRow, living: frozenset[int]) -> RingRow | None:
+def _ring(
+    snapshot: Snapshot,
+    kept: Kept,
+    living: frozenset[int],
+    in_buffers: dict[int, int],
+    brief: bool,
+) -> RingRow | None:
     def owner(state: int) -> tuple[int, str]:
         slot = state >> 8 & 0xFFFF
         return process_of(snapshot._open, slot, state >> 32) if slot in living else (0, "")
 
-    size = kept.n_pages * snapshot.layout.page_size
-    words = _words(snapshot, kept.offset, size)
-    layout = RingLayout.read(words)
+    _, name, offset, n_bytes = kept
+    # The header, and if there is a ring, its rows and cells, but not the bytes of its messages.
+    layout = RingLayout.read(_words(snapshot, offset, RING_WORDS * WORD), n_bytes)
     if layout is None:
         return None
+    n_words = cells_at(layout.n_rows) if brief else region_at(layout.n_rows, layout.n_cells)
+    words = _words(snapshot, offset, n_words * WORD)
+    if len(words) < n_words:
+        return None
     looked = time.time()
-    ready = in_hand = of_dead = stored = 0
+    in_hand = of_dead = stored = 0
     first, end = words[R_TAIL], words[R_HEAD]
-    for number in range(first, min(end, first + layout.n_cells)):
+    ready = words[R_READY] if brief else 0
+    for number in () if brief else range(first, min(end, first + layout.n_cells)):
         at = cells_at(layout.n_rows) + (number % layout.n_cells) * CELL_WORDS
         state = words[at + C_STATE]
         if words[at + C_NUMBER] != number or state & 0xFF not in (READY, WRITING, IN_HAND):
@@ -172,12 +196,12 @@ def _ring(snapshot: Snapshot, kept: BufferRow, living: frozenset[int]) -> RingRo
         # In a topic which drops messages, nobody does.
         waiting = "room" if layout.kind != TOPIC_DROP else waiting
     return RingRow(
-        kept.key or "",
+        name,
         "queue" if is_queue else "topic",
         None if is_queue else ("block" if layout.kind == TOPIC_BLOCK else "drop"),
         layout.limit,
         ready,
-        stored + _bytes_in_buffers(snapshot, N_HEADS + kept.offset // snapshot.layout.page_size),
+        stored + in_buffers.get(N_HEADS + offset // snapshot.layout.page_size, 0),
         in_hand,
         of_dead,
         waiting,
@@ -211,13 +235,13 @@ def _subscriptions(
             yield SubscriptionRow(pid, name, max(words[R_HEAD] - number - late, 0), missed + late)
 
 
-def _bytes_in_buffers(snapshot: Snapshot, node: int) -> int:
-    """Bytes of the buffers that messages of a ring keep, each once."""
+def _bytes_in_buffers(snapshot: Snapshot) -> dict[int, int]:
+    """Bytes of the buffers that messages of each ring keep, each once, by the node of the ring."""
     words, start = snapshot.words, snapshot.layout.tickets_at
     end = min(words[A_TICKETS_END], snapshot.layout.n_tickets)
-    buffers = {
-        words[at + TICKET_NODE]: words[at + TICKET_BYTES]
-        for at in range(start, start + end * TICKET_WORDS, TICKET_WORDS)
-        if words[at + TICKET_SERIAL] and words[at + TICKET_LIFE] == OF_RING | node
-    }
-    return sum(buffers.values())
+    buffers: dict[int, dict[int, int]] = {}
+    for at in range(start, start + end * TICKET_WORDS, TICKET_WORDS):
+        if words[at + TICKET_SERIAL] and is_of_ring(words[at + TICKET_LIFE]):
+            ring = buffers.setdefault(words[at + TICKET_LIFE] ^ OF_RING, {})
+            ring[words[at + TICKET_NODE]] = words[at + TICKET_BYTES]
+    return {node: sum(each.values()) for node, each in buffers.items()}

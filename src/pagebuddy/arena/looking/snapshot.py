@@ -1,28 +1,38 @@
-"""A copy of an arena's metadata, taken without attaching. Used by the verbs of this folder."""
+"""A copy of an arena's metadata, taken without attaching."""
 
 from __future__ import annotations
 
 import errno
 import mmap
 import os
+import sys
+import time
 from typing import TYPE_CHECKING, Any
 
+from pagebuddy.arena.looking.files import opened, told
 from pagebuddy.arena.view import ArenaView
-from pagebuddy.engine import ENGINE
-from pagebuddy.errors import CorruptMetadata
+from pagebuddy.core.words import H_HIGH_WATER, HEADER_WORDS, N_HEADS
+from pagebuddy.engine import COMPILED, ENGINE
+from pagebuddy.errors import ArenaNotFound, CorruptMetadata
 from pagebuddy.memory.given import Given
 from pagebuddy.memory.mapping import identity_of
 from pagebuddy.sharing.joining import attaching
+from pagebuddy.sharing.joining.telling import name_of
 from pagebuddy.sharing.layout import WORD, Layout
 from pagebuddy.sharing.system import lease
-from pagebuddy.sharing.words import A_BYTES, ARENA_WORDS, LOCK_NONE, OP_REPAIR
-from pagebuddy.tools.arenas.lookup import opened, told
+from pagebuddy.sharing.system.descriptors import look_again
+from pagebuddy.sharing.words import A_BUSY, A_BYTES, ARENA_WORDS, LOCK_NONE, OP_REPAIR
 
 if TYPE_CHECKING:
     from typing import Self
 
+    from pagebuddy.sharing.attached import Attached
+
 # The number of attempts at a copy while other processes change the arena.
 _COPIES = 20
+
+# About what it takes to copy, mend and count a page, if each is a buffer.
+_PAGE_S = 200e-9 if COMPILED else 30e-6
 
 
 class Snapshot(ArenaView):
@@ -37,8 +47,11 @@ class Snapshot(ArenaView):
     - With `mend`, the file has all bytes that its header states. Otherwise the last `missing` bytes may
       be absent; in the copy they are 0.
 
-    Raises `ArenaNotFound`, `Foreign` if it is not an arena, `CorruptMetadata` if it cannot be repaired,
-    `OSError`. Cost: reads the used part of the metadata, 16 bytes per page.
+    - Given a descriptor, it is the snapshot's, and `path` is only its name.
+    - Given an `end`, as of `time.monotonic`, it is not begun if it would surely take longer.
+
+    Raises `ArenaNotFound`, TimeoutError, `Foreign` if it is not an arena, `CorruptMetadata` if it cannot
+    be repaired, `OSError`. Cost: reads the used part of the metadata, 16 bytes per page.
 
     >>> from pagebuddy import Arena
     >>> name = f"example-{os.getpid()}"
@@ -48,10 +61,12 @@ class Snapshot(ArenaView):
     (8192, 1, True)
     """
 
-    def __init__(self, path: str, *, mend: bool = True) -> None:
+    def __init__(
+        self, path: str, *, mend: bool = True, fd: int | None = None, end: float | None = None
+    ) -> None:
         self.path = path
         self.name = told(path)
-        self.fd = opened(path)
+        self.fd = opened(path) if fd is None else fd
         try:
             header = memoryview(os.pread(self.fd, ARENA_WORDS * WORD, 0))
             words = header.cast("Q").tolist() if len(header) == ARENA_WORDS * WORD else ()
@@ -59,10 +74,25 @@ class Snapshot(ArenaView):
             length = words[A_BYTES] if words and not mend else 0
             self.layout = Layout.read(words, max(there, length))
             self.missing = max(self.layout.n_bytes - there, 0)
+            self._pulse = self._pulse_now()
+            self._end = end
+            self._check_time()
             self._take(mend)
         except BaseException:
             os.close(self.fd)
             raise
+
+    @classmethod
+    def of(cls, a: Attached, end: float | None = None) -> Self:
+        """A snapshot of an arena that this process has attached, also if it has no name any more."""
+        look_again(a)
+        made = cls(name_of(a.medium, a.layout.arena_id), fd=os.dup(a.fileno()), end=end)
+        if made.layout.arena_id != a.layout.arena_id:
+            os.close(made.fd)
+            raise ArenaNotFound(
+                "the descriptor of the arena was closed, and refers to another file"
+            )
+        return made
 
     def _take(self, mend: bool) -> None:
         for left in reversed(range(_COPIES)):
@@ -73,8 +103,20 @@ class Snapshot(ArenaView):
             except CorruptMetadata:
                 if left == 0 or not self.is_in_use:
                     raise
+                self._check_time()
             else:
                 return
+
+    def _check_time(self) -> None:
+        """Raise TimeoutError if the copy of so many pages cannot be ready in time."""
+        if self._end is not None:
+            at = (self.layout.metadata_at + H_HIGH_WATER) * WORD
+            used = int.from_bytes(os.pread(self.fd, WORD, at), sys.byteorder)
+            used = min(max(used - N_HEADS, 0), self.layout.n_pages)
+            if time.monotonic() + used * _PAGE_S > self._end:
+                raise TimeoutError(
+                    f"{self.path} has {used} pages that were used; this takes too long"
+                )
 
     @property
     def _open(self) -> Any:
@@ -96,6 +138,24 @@ class Snapshot(ArenaView):
     def is_in_use(self) -> bool:
         """Whether a live process is attached to the arena now."""
         return lease.any_is_taken(self.fd, self.layout.n_slots)
+
+    def is_still_busy(self) -> bool:
+        """Whether a living process was in an operation when the copy was taken, and is still there.
+
+        If that lasts, this process is stopped, and all others wait for the lock. If it dies, the next
+        one takes over.
+        """
+        slot = (int.from_bytes(self._pulse[:WORD], sys.byteorder) >> 32) - 1
+        return (
+            0 <= slot < self.layout.n_slots
+            and lease.is_taken(self.fd, slot or 1)
+            and self._pulse_now() == self._pulse
+        )
+
+    def _pulse_now(self) -> bytes:
+        """`A_BUSY`, and other words that operations change; not the mutex, which waiters change."""
+        header = os.pread(self.fd, (ARENA_WORDS - A_BUSY) * WORD, A_BUSY * WORD)
+        return header + os.pread(self.fd, HEADER_WORDS * WORD, self.layout.metadata_at * WORD)
 
     def as_dict(self) -> dict[str, object]:
         """The arena's name and path, and the figures of `stats()`, ready for JSON."""
