@@ -26,6 +26,8 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 EVERY_DAY = ["README.md", "docs/tutorial.md"]
 # The extension `_numpy` is for the compiled engine alone.
 COMPILED_ONLY = ["docs/howto/numpy-memory.md"]
+# What a page needs besides numpy: it is run where this is installed.
+NEEDS = {"docs/howto/ray.md": ("ray",)}
 NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
 
 SHARED = Path("/dev/shm")
@@ -102,6 +104,8 @@ def blocks_of(page: Path) -> list:
     ],
 )
 def test_a_page_does_what_it_says(run, engine, name):
+    for package in NEEDS.get(name, ()):
+        pytest.importorskip(package)
     if name in COMPILED_ONLY:
         pytest.importorskip("pagebuddy._numpy")
         if engine == "uncompiled":

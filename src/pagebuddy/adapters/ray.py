@@ -16,6 +16,7 @@ from copy import copy
 from dataclasses import dataclass
 from glob import glob
 from importlib.util import find_spec
+from shutil import disk_usage
 from typing import Any
 
 from pagebuddy.arena.arena import Arena
@@ -32,7 +33,7 @@ try:
 
     if tuple(map(int, ray.__version__.split(".")[:2])) < (2, 60):
         raise ImportError("it is too old")
-    from ray._private.ray_constants import RDT_FETCH_FAIL_TIMEOUT_SECONDS
+    from ray._private import ray_constants, serialization
     from ray.cloudpickle import CloudPickler
     from ray.exceptions import RayDirectTransportError, RayError
     from ray.experimental import register_tensor_transport
@@ -51,15 +52,12 @@ __all__ = ["arena", "fallbacks", "register"]
 fallbacks = Fallbacks("pagebuddy.adapters.ray")
 """How often Ray's object store was used instead in this process, by reason."""
 
+# The names of the transports of numpy arrays and of torch tensors: Ray has one type for each.
 FOR_ARRAYS = "PAGEBUDDY"
-"""The name of the transport of numpy arrays."""
-
 FOR_TENSORS = "PAGEBUDDY_TORCH"
-"""The name of the transport of torch tensors: Ray has one type for each transport."""
 
-SLOTS = 240
-"""One more than how many processes can use a default arena at the same time."""
-
+# One more than how many processes can use a default arena at the same time.
+_SLOTS = 240
 _PREFIX = "pagebuddy-ray-"
 # So that the handles of actors that died can be ended at once, instead of after a minute.
 _GROUP = 0x7261
@@ -140,8 +138,6 @@ def arena() -> Arena:
     ------
     RuntimeError
         If Ray has not been initialized.
-    ValueError
-        If the transport is not registered in this process.
     ArenaNotFound
         If `register` was given a name, and this host has no arena of that name.
     Exception
@@ -149,18 +145,20 @@ def arena() -> Arena:
 
     Notes
     -----
-    Takes some microseconds. `Arena.empty` raises `OutOfPages` if the arena is full; in a block of
+    Takes some microseconds. In an actor whose transport is not registered yet, as in its ``__init__``,
+    this is the default arena. `Arena.empty` raises `OutOfPages` if the arena is full; in a block of
     `Arena.numpy_memory`, numpy then uses its own memory.
 
     Examples
     --------
     >>> import ray, pagebuddy.adapters.ray
+    >>> pagebuddy.adapters.ray.register()
     >>> class Camera:
     ...     @ray.method(tensor_transport="PAGEBUDDY")
     ...     def frame(self):
     ...         return pagebuddy.adapters.ray.arena().zeros((1080, 1920, 3), "u1")
     """
-    return copy(_arena(get_tensor_transport_manager(FOR_ARRAYS).arena_name))
+    return copy(_arena(transport_manager_info.get(FOR_ARRAYS, (_Arrays,))[0].arena_name))
 
 
 def _arena(given: str | None) -> Arena:
@@ -174,9 +172,7 @@ def _arena(given: str | None) -> Arena:
             # In a notebook, one cluster follows another.
             _arenas.clear()
             _remove_unused()
-            figures = os.statvfs(FOLDER)
-            n_bytes = max(figures.f_blocks * figures.f_frsize // 2, 1 << 20)
-            found = Arena.open(name, n_bytes, slots=SLOTS)
+            found = Arena.open(name, disk_usage(FOLDER).total // 2, slots=_SLOTS)
         _arenas[name] = found
     return found
 
@@ -193,15 +189,10 @@ def _name_here() -> str:
 def _remove_unused() -> None:
     """Remove arenas of this user's jobs that no process uses: drivers were killed, or elsewhere."""
     for path in glob(f"{FOLDER}/{_PREFIX}{os.geteuid()}-*"):
-        with suppress(OSError):
-            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-            try:
-                # No process can attach meanwhile.
-                with attaching(fd, 0.1):
-                    if not any_is_taken(fd, N_LEASES):
-                        os.unlink(path)
-            finally:
-                os.close(fd)
+        # No process can attach meanwhile.
+        with suppress(OSError), open(path, "r+b") as file, attaching(file.fileno(), 0.1):
+            if not any_is_taken(file.fileno(), N_LEASES):
+                os.unlink(path)
 
 
 @atexit.register
@@ -298,8 +289,16 @@ class _Arrays(rdt.TensorTransportManager):
             if ray.get_runtime_context().get_actor_id() is None and (
                 told.message is None or sum(node["Alive"] for node in ray.nodes()) > 1
             ):
-                # Nobody can ask this process for it later.
-                told.parcel = self._parcel_of(sent)
+                # Nobody can ask this process for it later. As Ray would pickle the reference, which it
+                # cannot do here: it holds a lock that it needs for that.
+                ref = self._parcel_of(sent)
+                core = ray._private.worker.global_worker.core_worker
+                told.parcel = (
+                    ref.binary(),
+                    ref.call_site(),
+                    *core.serialize_object_ref(ref)[1:],
+                    None,
+                )
         return sent
 
     def _put_in_arena(self, sent: _Sent) -> None:
@@ -343,13 +342,15 @@ class _Arrays(rdt.TensorTransportManager):
         if things is not None:
             return rdt.FetchRequest(obj_id, things)
         if metadata.parcel is not None:
-            return _Fetch(obj_id, metadata.parcel, metadata)
+            return _Fetch(
+                obj_id, serialization._object_ref_deserializer(*metadata.parcel), metadata
+            )
         source = peers.source
         if source is None:
             # `ray.get` does not say it, but this process has a reference.
             source = ray._private.worker.global_worker.rdt_manager.get_rdt_metadata(obj_id)[0]
         if not isinstance(source, ray.actor.ActorHandle):
-            raise RayDirectTransportError(f"{obj_id} is on one node only: no actor has put it")
+            raise RayDirectTransportError(f"{obj_id} was put by no actor, elsewhere")
         # Not by the thread that receives: two actors may wait for each other.
         method = source.__ray_call__.options(concurrency_group="_ray_system_error")
         return _Fetch(obj_id, None, metadata, method.remote(_parcel, self.NAME, obj_id))
@@ -388,7 +389,8 @@ class _Arrays(rdt.TensorTransportManager):
 
     def recv_multiple_tensors(self, *args: Any) -> Any:
         request = self.fetch_multiple_tensors(*args)
-        return self.wait_fetch_complete(request, RDT_FETCH_FAIL_TIMEOUT_SECONDS)
+        # As long as Ray waits itself.
+        return self.wait_fetch_complete(request, ray_constants.RDT_FETCH_FAIL_TIMEOUT_SECONDS)
 
     # -- what is sent
 
@@ -438,13 +440,14 @@ class _Tensors(_Arrays):
     def _received(self, items: list[Any], metadata: _Metadata) -> list[Any]:
         import torch
 
-        return [
-            # torch has no tensors that cannot be written to.
-            torch.from_numpy(x if x.flags.writeable else x.copy()).view(kind).reshape(shape)
-            if isinstance(x, np.ndarray)
-            else x
-            for x, (shape, kind) in zip(items, metadata.tensor_meta, strict=True)
-        ]
+        made = []
+        for x, (shape, kind) in zip(items, metadata.tensor_meta, strict=True):
+            if isinstance(x, np.ndarray):
+                # torch has no tensors that cannot be written to.
+                x = torch.from_numpy(x if x.flags.writeable else x.copy())
+                x = x.view(kind).reshape(shape) if len(x) else torch.empty(shape, dtype=kind)
+            made.append(x)
+        return made
 
 
 def _parcel(actor: Any, name: str, obj_id: str) -> Any:
@@ -471,7 +474,7 @@ def _leave_other_arrays_alone() -> None:
 
 def _reduced(array: Any) -> Any:
     context = ray._private.worker.global_worker.get_serialization_context()
-    if getattr(context._thread_local, "use_external_transport", True):
+    if getattr(context._thread_local, "use_external_transport", False):
         return _rays_reducer(array)
     return array.__reduce_ex__(5)
 

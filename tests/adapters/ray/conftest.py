@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,18 +45,33 @@ def register(cluster: Any) -> Iterator[Callable[..., None]]:
     import pagebuddy.adapters.ray as adapter
     from tests.adapters.ray.actors import forget
 
+    # Doctests register it too.
+    forget()
     adapter.fallbacks.__init__("pagebuddy.adapters.ray")  # type: ignore[misc]
     yield adapter.register
     forget()
 
 
 @pytest.fixture
-def arena(register: Callable[..., None]) -> Any:
-    """The arena of this host, with the transport registered as by default."""
+def arena(register: Callable[..., None], until: Callable[..., Any]) -> Any:
+    """The arena of this host, with the transport registered as by default; nothing is in it."""
     import pagebuddy.adapters.ray as adapter
 
     register()
-    return adapter.arena()
+    made = adapter.arena()
+    gc.collect()
+
+    def is_empty() -> bool:
+        # Ray keeps actors of earlier tests: it refers to those of the last transfer.
+        for row in made.processes():
+            if row.alive and not row.me:
+                with suppress(ProcessLookupError):
+                    os.kill(row.pid, signal.SIGKILL)
+        adapter._end_handles_of_the_dead(made._open)
+        return bool(made.stats().used == 0)
+
+    until(is_empty)
+    return made
 
 
 @pytest.fixture(scope="session")
