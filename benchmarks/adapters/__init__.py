@@ -1,0 +1,1 @@
+"""What the adapters gain beside their frameworks alone."""
