@@ -32,6 +32,7 @@ NEEDS = {
     "docs/howto/joblib.md": ("joblib", "cloudpickle"),
     "docs/howto/monitoring.md": ("prometheus_client",),
     "docs/howto/polars.md": ("polars", "pyarrow"),
+    "docs/howto/ray.md": ("ray",),
     "docs/howto/torch.md": ("torch",),
 }
 NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]

@@ -335,11 +335,14 @@ class Attachment(ArenaAccess):
             from pagebuddy.messages.progress import Progress
         return Progress(words, row)
 
-    def unclaimed(self, group: int = 0) -> Any:
-        """Return an `Unclaimed`, for tickets of one message; they will be in a group, unless it is 0."""
+    def unclaimed(self, group: int = 0, n_claims: int = 1, life_ms: int = 0) -> Any:
+        """Return an `Unclaimed`, for tickets of one message; they will be in a group, unless it is 0.
+
+        `n_claims` and `life_ms` are as in a `Request`.
+        """
         if not cython.compiled:
             from pagebuddy.buffers.unclaimed import new_unclaimed
-        return new_unclaimed(self, group, 1, 0)
+        return new_unclaimed(self, group, n_claims, life_ms)
 
     def dumped(
         self,
