@@ -188,7 +188,7 @@ def test_by_default_all_arenas_of_this_user_are_collected_that_are_there_then(fo
 
 def test_an_arena_that_was_removed_after_it_was_found_is_not_reported(name, monkeypatch):
     found = iter([(f"/dev/shm/{name}", True)])
-    monkeypatch.setattr("pagebuddy.adapters.prometheus.named_arenas", lambda: found)
+    monkeypatch.setattr("pagebuddy.arena.looking.looks.named_arenas", lambda: found)
     assert scraped() == {}
 
 
