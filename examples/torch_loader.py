@@ -15,7 +15,7 @@ if __name__ == "__main__":
     images = TensorDataset(torch.rand(128, 3, 64, 64), torch.arange(128) % 2)
     model = torch.nn.Linear(3 * 64 * 64, 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-5)
-    loader = DataLoader(images, 32, shuffle=True, num_workers=2)
+    loader: DataLoader[tuple[torch.Tensor, ...]] = DataLoader(images, 32, True, num_workers=2)
     for epoch in range(int((*sys.argv, "2")[1])):
         for image, label in loader:
             optimizer.zero_grad()
