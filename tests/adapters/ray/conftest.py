@@ -86,3 +86,19 @@ def until() -> Callable[[Callable[[], Any]], Any]:
         return said
 
     return wait
+
+
+@pytest.fixture
+def sender(arena: Any) -> Any:
+    """An actor that returns arrays through the transport."""
+    from tests.adapters.ray.actors import Sender
+
+    return Sender.remote()
+
+
+@pytest.fixture
+def receiver(arena: Any) -> Any:
+    """An actor that takes them."""
+    from tests.adapters.ray.actors import Receiver
+
+    return Receiver.remote()

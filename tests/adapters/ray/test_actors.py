@@ -17,16 +17,6 @@ pytestmark = pytest.mark.filterwarnings("default")
 N = 1_000_000
 
 
-@pytest.fixture
-def sender(arena):
-    return Sender.remote()
-
-
-@pytest.fixture
-def receiver(arena):
-    return Receiver.remote()
-
-
 def test_an_array_in_the_arena_is_received_where_it_lies(sender, receiver):
     ref = sender.inside.remote(N, 3)
     sent, got = ray.get([sender.taken.remote(ref), receiver.taken.remote(ref)])

@@ -12,21 +12,11 @@ np = pytest.importorskip("numpy")
 ray = pytest.importorskip("ray")
 
 import pagebuddy.adapters.ray as adapter  # noqa: E402
-from tests.adapters.ray.actors import Receiver, Sender  # noqa: E402
+from tests.adapters.ray.actors import Sender  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("default")
 
 N = 1_000_000
-
-
-@pytest.fixture
-def sender(arena):
-    return Sender.remote()
-
-
-@pytest.fixture
-def receiver(arena):
-    return Receiver.remote()
 
 
 @pytest.fixture

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
+
+from tests.adapters.imports import refusal_of
 
 pytest.importorskip("torch")
 
@@ -29,10 +28,5 @@ import pagebuddy.adapters.torch
     ],
 )
 def test_without_a_supported_torch_it_says_what_to_install(program, says):
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 1
-    last = done.stderr.splitlines()[-1]
-    assert last.startswith("ImportError: ")
+    last = refusal_of(program)
     assert says in last
