@@ -26,15 +26,19 @@ cdef extern from *:
           unsigned long i; _BitScanForward64(&i, x); return i; }
       static __inline unsigned long long pb_log2(unsigned long long x) {
           unsigned long i; _BitScanReverse64(&i, x); return i; }
+      static __inline unsigned long long pb_ones(unsigned long long x) { return __popcnt64(x); }
       static __inline void pb_store(unsigned long long *w, unsigned long long i, unsigned long long v) {
           _ReadWriteBarrier(); ((volatile unsigned long long *)w)[i] = v; _ReadWriteBarrier(); }
+      #define pb_opaque(x) (x)
     #else
-      static inline unsigned long long pb_ctz(unsigned long long x) { return __builtin_ctzll(x); }
-      static inline unsigned long long pb_log2(unsigned long long x) { return 63 - __builtin_clzll(x); }
+      static inline unsigned long long pb_ctz(unsigned long long x) { return (unsigned)__builtin_ctzll(x); }
+      static inline unsigned long long pb_log2(unsigned long long x) { return 63u ^ (unsigned)__builtin_clzll(x); }
+      static inline unsigned long long pb_ones(unsigned long long x) { return (unsigned)__builtin_popcountll(x); }
       static inline void pb_store(unsigned long long *w, unsigned long long i, unsigned long long v) {
           __asm__ __volatile__("" ::: "memory");
           __atomic_store_n(w + i, v, __ATOMIC_RELAXED);
           __asm__ __volatile__("" ::: "memory"); }
+      static inline unsigned long long pb_opaque(unsigned long long x) { __asm__("" : "+r"(x)); return x; }
     #endif
     #ifndef PB_CHECKED
       #define PB_CHECKED 1
@@ -61,16 +65,23 @@ cdef extern from *:
         return overflow || v < 0 ? -1 : v; }
     /* The words of a State without metadata: every operation finds nothing. */
     static unsigned long long pb_nothing[128];
+    /* The pages of a group at which a block of order k can start. */
+    static const unsigned long long pb_aligned[8] = {
+        0xFFFFFFFFFFFFFFFFULL, 0x5555555555555555ULL, 0x1111111111111111ULL, 0x0101010101010101ULL,
+        0x0001000100010001ULL, 0x0000000100000001ULL, 1, 0 };
     """
     u64 ctz "pb_ctz"(u64 x) nogil
     u64 log2 "pb_log2"(u64 x) nogil
+    u64 ones "pb_ones"(u64 x) nogil
     void store "pb_store"(u64 *words, u64 index, u64 value) nogil
     u64 low "pb_low"(u64 word) nogil
     u64 wrapped "pb_wrapped"(u64 number) nogil
+    u64 opaque "pb_opaque"(u64 number) nogil
     i64 small "pb_small"(object thing)
     const bint CHECKED "PB_CHECKED"
     void never "pb_never"() nogil
     u64 *NOTHING "pb_nothing"
+    const u64 *ALIGNED "pb_aligned"
 
 include "core/words.pxi"
 include "core/words.py"
@@ -79,7 +90,7 @@ include "core/state.py"
 
 
 cdef void point_at_nothing(State s) noexcept:
-    s.words = s.links = s.table = NOTHING
+    s.words = s.groups = s.records = s.table = NOTHING
 
 
 cdef u64 *words_of(object view) noexcept:
@@ -91,8 +102,8 @@ cdef unsigned char *bytes_of(object view) noexcept:
     return <unsigned char *> PyMemoryView_GET_BUFFER(view).buf
 
 
-include "core/stripe.py"
 include "core/granules.py"
+include "core/stripe.py"
 include "core/tree.py"
 include "core/aside.py"
 include "core/search.py"
@@ -232,7 +243,7 @@ cdef bint free_plain "pb_free_plain"(PyObject *self, PyObject *page) noexcept:
     """Free a live span if page is a plain int and starts one; False otherwise, or at a fault."""
     cdef i64 given = small(<object> page)
     cdef u64 node = node_of(<BuddyAllocator> self, given) if given >= 0 else 0
-    if node == 0 or not is_live((<BuddyAllocator> self).links[node]):
+    if node == 0 or not is_live((<BuddyAllocator> self).records[node]):
         return False
     give(<BuddyAllocator> self, node)
     return (<BuddyAllocator> self).fault == 0
@@ -278,7 +289,7 @@ cdef class _Bench:
                 raise MemoryError
             commit(buddy, node, n)
             node = node_of(buddy, page_of(buddy, node))
-            if node == 0 or not is_live(buddy.links[node]):
+            if node == 0 or not is_live(buddy.records[node]):
                 raise MemoryError
             give(buddy, node)
             count -= 1

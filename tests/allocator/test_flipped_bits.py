@@ -21,6 +21,7 @@ import pytest
 
 from pagebuddy import CorruptMetadata, PageBuddyError, PageRanges
 from pagebuddy.core import words
+from tests.allocator.geometries import geometry_of
 
 NONE = (1 << 64) - 1
 GUARD = 64
@@ -193,71 +194,102 @@ def test_geometry_is_private_once_attached(Buddy):
         buddy.metadata[:] = whole
 
 
-def test_a_bit_that_belongs_to_no_block_is_found(Buddy):
-    """The first bit of page 0 belongs to no block."""
+def test_a_free_bit_of_a_live_page_is_found(Buddy):
     buddy = Buddy(64)
     buddy.alloc_at(0, 4)
-    stored, _ = stored_words(buddy)
-    stored[words.HEADER_WORDS + words.TABLE_WORDS] |= 1
+    groups_of(buddy)[words.GROUP_WORDS * words.N_LISTS] |= 1
     for call in (buddy.stats, buddy.verify, lambda: buddy.alloc(2, above=0)):
         with pytest.raises(CorruptMetadata):
             call()
 
 
-@pytest.mark.parametrize(("order", "count"), [(6, 0), (0, NONE)], ids=["too low", "too high"])
-def test_a_wrong_count_is_found_when_it_is_read(Buddy, order, count):
+@pytest.mark.parametrize("number", [1, 1 << 32, 8 << 32 | 8], ids=["low", "high", "too many"])
+def test_a_wrong_number_of_waiting_spans_is_found_when_it_is_read(Buddy, number):
     buddy = Buddy(64)
-    stored, _ = stored_words(buddy)
-    stored[words.H_COUNTS + order] = count
     assert buddy.alloc(1) == 0
-    with pytest.raises(CorruptMetadata, match="count"):
-        buddy.verify()
+    records_of(buddy)[0] = number
+    for call in (lambda: buddy.alloc(1), buddy.verify):
+        with pytest.raises(CorruptMetadata, match="wait"):
+            call()
     buddy.recover()
     buddy.verify()
     assert list(buddy.spans()) == [(0, 1)]
 
 
-def stored_words(buddy):
-    """Return all words of an allocator of 64 pages, and its link words: list heads, then pages."""
-    stored = buddy.metadata.cast("Q")
-    return stored, stored[-(words.N_HEADS + 64) :]
+def test_no_flipped_bit_of_what_is_cached_hands_out_a_live_page(Buddy):
+    """Spans that wait, the span aside and the front: each bit of their words."""
+
+    def cached():
+        buddy = Buddy(256)
+        pages = [buddy.alloc(n) for n in (1, 1, 2, 2, 3, 8, 1, 100)]
+        for page in pages[1:7:2]:
+            buddy.free(page)
+        return buddy
+
+    sound = cached()
+    geometry = geometry_of(sound)
+    indices = [words.H_ASIDE, words.H_ASIDE_COPY, words.H_FRONT, words.H_FRONT_COPY]
+    indices += range(geometry.records_at, geometry.records_at + words.FIRST_NODE)
+    for index in indices:
+        for bit in range(64):
+            buddy = cached()
+            buddy.metadata.cast("Q")[index] ^= 1 << bit
+            taken = set()
+            with suppress(PageBuddyError):
+                for n in (3, 1, 1, 1, 2, 2, 8, 8):
+                    first = buddy.alloc(n)
+                    pages = set(range(first, first + n))
+                    assert not pages & taken, (index, bit)
+                    taken |= pages
+            for first, n in sound.spans():
+                assert not taken & set(range(first, first + n)), (index, bit)
 
 
-@pytest.mark.parametrize("max_order", [0, 2, 6])
-def test_verify_finds_any_flipped_bit_of_a_list_a_stripe_or_a_count(Buddy, max_order):
-    buddy = Buddy(64, max_order=max_order)
-    for page, n_pages in ((3, 5), (20, 7), (40, 1), (42, 1)):
+def groups_of(buddy):
+    """Return the words of the groups of an allocator: list heads, then groups."""
+    return buddy.metadata.cast("Q")[geometry_of(buddy).groups_at :]
+
+
+def records_of(buddy):
+    """Return the record words of an allocator: those of waiting spans, then pages."""
+    return buddy.metadata.cast("Q")[geometry_of(buddy).records_at :]
+
+
+@pytest.mark.parametrize("max_order", [0, 2, 6, 8])
+def test_verify_finds_any_flipped_bit_of_a_list_or_a_group(Buddy, max_order):
+    buddy = Buddy(300, max_order=max_order)
+    for page, n_pages in ((3, 5), (20, 7), (40, 1), (42, 1), (64, 64), (200, 3)):
         buddy.alloc_at(page, n_pages)
-    stored, links = stored_words(buddy)
-    first_bits = words.HEADER_WORDS + words.TABLE_WORDS
-    derived = [words.H_MASK, *range(words.H_COUNTS, words.H_COUNTS + words.TOP_ORDER + 1)]
-    derived += range(first_bits, first_bits + 2)
-    listed = [*range(max_order + 1), *(words.N_HEADS + page for page, _ in buddy.free_blocks())]
-    for some, indices in ((stored, derived), (links, listed)):
-        for index in indices:
-            for bit in range(64):
-                some[index] ^= 1 << bit
-                with pytest.raises(CorruptMetadata):
-                    buddy.verify()
-                some[index] ^= 1 << bit
+    stored = buddy.metadata.cast("Q")
+    geometry = geometry_of(buddy)
+    cached = [words.H_ASIDE, words.H_ASIDE_COPY, words.H_FRONT, words.H_FRONT_COPY]
+    numbers = range(geometry.records_at, geometry.records_at + 48, words.WAIT_WORDS)
+    groups = range(geometry.groups_at, geometry.groups_at + words.GROUP_WORDS * geometry.n_groups)
+    for index in (words.H_MASK, *cached, *numbers, *groups):
+        for bit in range(64):
+            stored[index] ^= 1 << bit
+            with pytest.raises(CorruptMetadata):
+                buddy.verify()
+            stored[index] ^= 1 << bit
     buddy.verify()
 
 
-@pytest.mark.parametrize("shift", [0, 32], ids=["next", "previous"])
+@pytest.mark.parametrize("shift", [0, 28], ids=["next", "previous"])
 def test_nothing_is_unlinked_unless_its_neighbours_point_back(Buddy, shift):
-    buddy = Buddy(64, max_order=0)
-    _, links = stored_words(buddy)
-    first = links[0] & 0xFFFF_FFFF
-    for other in range(words.N_HEADS, words.N_HEADS + 64):
-        whole = links[first]
-        if other in (first, whole >> shift & 0xFFFF_FFFF):
+    buddy = Buddy(64 * 16, max_order=6)
+    groups = groups_of(buddy)
+    links = groups[words.G_LINK :: words.GROUP_WORDS]
+    first = words.group_after(links[6])
+    whole = links[first]
+    for other in range(words.N_LISTS, words.N_LISTS + 16):
+        if other in (first, whole >> shift & words.MAX_GROUPS):
             continue
-        links[first] = whole & ~(0xFFFF_FFFF << shift) | other << shift
-        before = bytes(links)
+        links[first] = whole & ~(words.MAX_GROUPS << shift) | other << shift
+        before = bytes(groups)
         with pytest.raises(CorruptMetadata) as caught:
-            buddy.alloc(1)
-        assert caught.value.page == first - words.N_HEADS
-        assert bytes(links) == before
+            buddy.alloc(64)
+        assert caught.value.page == 64 * (first - words.N_LISTS)
+        assert bytes(groups) == before
         links[first] = whole
     buddy.verify()
 
@@ -265,9 +297,8 @@ def test_nothing_is_unlinked_unless_its_neighbours_point_back(Buddy, shift):
 def test_a_walk_ends_at_an_impossible_record(Buddy):
     buddy = Buddy(64)
     buddy.alloc_at(0, 2)
-    _, links = stored_words(buddy)
     for n_pages in (0, 65, (1 << 31) - 1):
-        links[words.N_HEADS] = 1 << 63 | n_pages << 32
+        records_of(buddy)[words.FIRST_NODE] = 1 << 63 | n_pages << 32
         with pytest.raises(CorruptMetadata):
             list(islice(buddy.spans(), 65))
 

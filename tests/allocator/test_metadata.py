@@ -64,7 +64,7 @@ resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
 try:
     BuddyAllocator(2**31 - 64)
 except MemoryError as error:
-    assert "17716740672 bytes" in str(error), error
+    assert "17985176960 bytes" in str(error), error
     print("refused")
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

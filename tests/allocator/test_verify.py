@@ -7,108 +7,232 @@ import pytest
 from pagebuddy import CorruptMetadata
 from pagebuddy.allocator.refusals import INVARIANTS
 from pagebuddy.core import words
+from tests.allocator.geometries import geometry_of
 
-N_PAGES = 8
-BITS_AT = words.HEADER_WORDS + words.TABLE_WORDS
+N_PAGES = 256
 RECORD = 1 << 63
+G = words.GROUP_WORDS
 
 
-def link(before, after):
-    return before << 32 | after
+def link(order, before, after):
+    """Return the link of a group in the list of an order."""
+    return words.in_list(order) | before << 28 | after
 
 
 def page(number):
     """Return the node of a page."""
-    return words.N_HEADS + number
+    return words.FIRST_NODE + number
+
+
+def group(number):
+    """Return a group as it is known in links."""
+    return words.N_LISTS + number
 
 
 class Sound:
-    """Eight pages: a span of 2 at 0, a free block of order 1 at 2, and one of order 2 at 4."""
+    """Four groups: a span of 2 at 0, and free blocks of 62 pages, one group and two groups."""
 
     def __init__(self, allocator):
-        self.buddy = allocator(N_PAGES, max_order=2)
+        self.buddy = allocator(N_PAGES)
         self.buddy.alloc_at(0, 2)
         self.buddy.verify()
         self.words = self.buddy.metadata.cast("Q")
-        self.links = self.words[-(words.N_HEADS + N_PAGES) :]
+        self.records = self.words[geometry_of(self.buddy).records_at :]
+        self.groups = self.words[geometry_of(self.buddy).groups_at :]
+        self.links = self.groups[words.G_LINK :: G]
+
+    def change_bits(self, bits):
+        """Change free bits of the first group, and their copy."""
+        self.groups[G * group(0) + words.G_FREE] ^= bits
+        self.groups[G * group(0) + words.G_COPY] ^= bits
 
 
 def neighbour(sound):
-    sound.links[page(2)] = link(1, page(4))
+    sound.links[group(0)] = link(5, 5, group(1))
 
 
 def record_of_nothing(sound):
-    sound.links[page(0)] = RECORD
+    sound.records[page(0)] = RECORD
 
 
 def record_beyond_the_range(sound):
-    sound.links[page(0)] = RECORD | 9 << 32
+    sound.records[page(0)] = RECORD | 257 << 32
 
 
 def lost_pages(sound):
-    sound.links[page(0)] = RECORD | 1 << 32
+    sound.records[page(0)] = RECORD | 1 << 32
+
+
+def lost_free_page(sound):
+    sound.change_bits(1 << 10)
 
 
 def span_within_a_span(sound):
-    sound.links[page(1)] = RECORD | 1 << 32
+    sound.records[page(1)] = RECORD | 1 << 32
+
+
+def free_page_within_a_span(sound):
+    sound.change_bits(1 << 1)
+
+
+def span_at_a_free_block(sound):
+    sound.records[page(64)] = RECORD | 1 << 32
+    sound.words[words.H_HIGH_WATER] = page(65)
 
 
 def leftover_within_a_block(sound):
-    sound.links[page(5)] = 5
+    sound.records[page(5)] = 5
 
 
-def bit_without_a_block(sound):
-    sound.words[BITS_AT] |= 1 << 1
+def bits_unlike_their_copy(sound):
+    sound.groups[G * group(0)] ^= 1
 
 
-def block_without_a_bit(sound):
-    sound.words[BITS_AT] &= ~(1 << (2 * 2 + 2))
+def bits_within_a_block(sound):
+    sound.groups[G * group(1)] = sound.groups[G * group(1) + 1] = 1
+
+
+def bits_of_a_list_head(sound):
+    sound.groups[G * 3] = sound.groups[G * 3 + 1] = 1
+
+
+def block_at_a_place_that_is_not_aligned(sound):
+    """Make a block of groups 1 and 2, and one of group 3, of two blocks."""
+    sound.links[6] = link(6, group(3), group(3))
+    sound.links[group(3)] = link(6, 6, 6)
+    sound.links[7] = link(7, group(1), group(1))
+    sound.links[group(1)] = link(7, 7, 7)
+    sound.links[group(2)] = 0
+
+
+def block_beyond_the_range(sound):
+    sound.links[7] = link(7, 7, 7)
+    sound.links[8] = link(8, group(2), group(2))
+    sound.links[group(2)] = link(8, 8, 8)
+    sound.words[words.H_MASK] ^= 1 << 7 | 1 << 8
+
+
+def link_of_a_group_in_no_list(sound):
+    sound.links[group(3)] = 1
+
+
+def group_in_a_lower_list(sound):
+    sound.links[5] = link(5, 5, 5)
+    sound.links[4] = link(4, group(0), group(0))
+    sound.links[group(0)] = link(4, 4, 4)
+    sound.words[words.H_MASK] ^= 1 << 5 | 1 << 4
 
 
 def mask_of_an_empty_list(sound):
     sound.words[words.H_MASK] |= 1
 
 
+def mask_without_a_filled_list(sound):
+    sound.words[words.H_MASK] ^= 1 << 5
+
+
 def mask_above_the_top(sound):
-    sound.words[words.H_MASK] |= 1 << 7
+    sound.words[words.H_MASK] |= 1 << 20
 
 
-def count(sound):
-    sound.words[words.H_COUNTS + 1] += 1
+def mask_of_no_list(sound):
+    sound.words[words.H_MASK] |= 1 << 40
 
 
-def count_above_the_top(sound):
-    sound.words[words.H_COUNTS + 7] = 1
+def number_of_waiting_spans(sound):
+    sound.records[0] = 1
+
+
+def more_waiting_spans_than_places(sound):
+    sound.records[0] = words.twice(8)
+
+
+def waiting_span_that_is_live(sound):
+    sound.records[0] = words.twice(1)
+    sound.records[1] = words.twice(page(0))
+
+
+def waiting_span_that_is_not_aligned(sound):
+    sound.records[words.WAIT_WORDS] = words.twice(1)
+    sound.records[words.WAIT_WORDS + 1] = words.twice(page(5))
+
+
+def waiting_span_that_is_listed(sound):
+    sound.records[0] = words.twice(1)
+    sound.records[1] = words.twice(page(5))
+
+
+def waiting_span_of_no_page(sound):
+    sound.records[0] = words.twice(1)
+    sound.records[1] = words.twice(page(N_PAGES))
 
 
 def high_water(sound):
     sound.words[words.H_HIGH_WATER] = page(1)
 
 
+def high_water_below_the_first_page(sound):
+    sound.words[words.H_HIGH_WATER] = page(0) - 1
+
+
+def high_water_above_the_last_page(sound):
+    sound.words[words.H_HIGH_WATER] = page(N_PAGES) + 1
+
+
 def aside(sound):
     sound.words[words.H_ASIDE] = 3 << 32 | page(6)
 
 
+def front(sound):
+    sound.words[words.H_FRONT_COPY] = 3 << 32 | page(6)
+
+
+def aside_that_is_live(sound):
+    sound.words[words.H_ASIDE] = sound.words[words.H_ASIDE_COPY] = 2 << 32 | page(0)
+
+
+def aside_that_is_listed(sound):
+    sound.words[words.H_ASIDE] = sound.words[words.H_ASIDE_COPY] = 3 << 32 | page(6)
+
+
+def front_beyond_the_range(sound):
+    run = 2 << 32 | page(N_PAGES - 1)
+    sound.words[words.H_FRONT] = sound.words[words.H_FRONT_COPY] = run
+
+
+def front_of_no_pages(sound):
+    sound.words[words.H_FRONT] = sound.words[words.H_FRONT_COPY] = page(6)
+
+
 def buddies_side_by_side(sound):
-    """Split the block of order 2 at 4 into two of order 1. Nothing else is wrong."""
-    sound.links[2] = link(2, 2)
-    sound.links[1] = link(page(6), page(2))
-    sound.links[page(2)] = link(1, page(4))
-    sound.links[page(4)] = link(page(2), page(6))
-    sound.links[page(6)] = link(page(4), 1)
-    sound.words[BITS_AT] = 1 << (2 * 2 + 2) | 1 << (2 * 4 + 2) | 1 << (2 * 6 + 2)
-    sound.words[words.H_MASK] = 1 << 1
-    sound.words[words.H_COUNTS + 1] = 3
-    sound.words[words.H_COUNTS + 2] = 0
+    """Split the block of two groups. Nothing else is wrong."""
+    sound.links[7] = link(7, 7, 7)
+    sound.links[6] = link(6, group(3), group(1))
+    sound.links[group(1)] = link(6, 6, group(2))
+    sound.links[group(2)] = link(6, group(1), group(3))
+    sound.links[group(3)] = link(6, group(2), 6)
+    sound.words[words.H_MASK] ^= 1 << 7
 
 
 def list_through_another_list(sound):
-    """Join the lists of orders 1 and 2 into one, with correct back links."""
-    sound.links[1] = link(2, page(2))
-    sound.links[page(2)] = link(1, 2)
-    sound.links[2] = link(page(2), page(4))
-    sound.links[page(4)] = link(2, 1)
-    sound.links[1] = link(page(4), page(2))
+    """Join the lists of orders 6 and 7 into one, with correct back links."""
+    sound.links[6] = link(6, group(2), group(1))
+    sound.links[group(1)] = link(6, 6, 7)
+    sound.links[7] = link(7, group(1), group(2))
+    sound.links[group(2)] = link(7, 7, 6)
+
+
+def list_above_the_top(sound):
+    """Move the block of two groups to the list of an order that the memory is too small for."""
+    sound.links[7] = link(7, 7, 7)
+    sound.links[20] = link(20, group(2), group(2))
+    sound.links[group(2)] = link(20, 20, 20)
+    sound.words[words.H_MASK] ^= 1 << 7 | 1 << 20
+
+
+def group_that_its_list_leaves_out(sound):
+    sound.links[5] = link(5, 5, 5)
+    sound.words[words.H_MASK] ^= 1 << 5
 
 
 DAMAGES = {
@@ -116,18 +240,41 @@ DAMAGES = {
     record_of_nothing: words.F_RECORD,
     record_beyond_the_range: words.F_RECORD,
     lost_pages: words.F_FREE,
+    lost_free_page: words.F_FREE,
     span_within_a_span: words.F_OVERLAP,
+    free_page_within_a_span: words.F_OVERLAP,
+    span_at_a_free_block: words.F_OVERLAP,
     leftover_within_a_block: words.F_CLEAN,
-    bit_without_a_block: words.F_BIT,
-    block_without_a_bit: words.F_BIT,
+    bits_unlike_their_copy: words.F_GROUP,
+    bits_within_a_block: words.F_GROUP,
+    block_at_a_place_that_is_not_aligned: words.F_GROUP,
+    block_beyond_the_range: words.F_GROUP,
+    link_of_a_group_in_no_list: words.F_GROUP,
+    group_in_a_lower_list: words.F_GROUP,
     mask_of_an_empty_list: words.F_MASK,
+    mask_without_a_filled_list: words.F_MASK,
     mask_above_the_top: words.F_MASK,
-    count: words.F_COUNT,
-    count_above_the_top: words.F_COUNT,
+    mask_of_no_list: words.F_MASK,
+    number_of_waiting_spans: words.F_WAIT,
+    more_waiting_spans_than_places: words.F_WAIT,
+    waiting_span_that_is_live: words.F_WAIT,
+    waiting_span_that_is_not_aligned: words.F_WAIT,
+    waiting_span_that_is_listed: words.F_GROUP,
+    waiting_span_of_no_page: words.F_WAIT,
     high_water: words.F_HIGH_WATER,
+    high_water_below_the_first_page: words.F_HIGH_WATER,
+    high_water_above_the_last_page: words.F_HIGH_WATER,
     aside: words.F_ASIDE,
+    aside_that_is_live: words.F_ASIDE,
+    aside_that_is_listed: words.F_GROUP,
+    front: words.F_ASIDE,
+    front_beyond_the_range: words.F_ASIDE,
+    front_of_no_pages: words.F_ASIDE,
     buddies_side_by_side: words.F_MERGED,
     list_through_another_list: words.F_LIST,
+    bits_of_a_list_head: words.F_LIST,
+    list_above_the_top: words.F_LIST,
+    group_that_its_list_leaves_out: words.F_LIST,
 }
 
 
@@ -148,10 +295,28 @@ def test_every_invariant_of_verify_is_broken_by_a_test():
 
 def test_a_list_that_starts_with_no_page_is_named_by_the_operation(Buddy):
     sound = Sound(Buddy)
-    sound.links[1] = link(1, 1)
+    sound.links[5] = link(5, 5, 5)
     with pytest.raises(CorruptMetadata) as caught:
         sound.buddy.alloc(2)
     assert caught.value.invariant == INVARIANTS[words.F_HEAD]
+
+
+def test_a_block_that_ends_beyond_its_range_is_found(Buddy):
+    buddy = Buddy(200)
+    groups = buddy.metadata.cast("Q")[geometry_of(buddy).groups_at :]
+    links = groups[words.G_LINK :: G]
+    # The last 8 pages seem to be a whole group.
+    assert words.list_of(links[group(3)]) == 3 + 1
+    groups[G * group(3) + words.G_FREE] = groups[G * group(3) + words.G_COPY] = 0
+    links[3] = link(3, 3, 3)
+    links[6] = link(6, group(3), group(2))
+    links[group(2)] = link(6, 6, group(3))
+    links[group(3)] = link(6, group(2), 6)
+    buddy.metadata.cast("Q")[words.H_MASK] ^= 1 << 3
+    with pytest.raises(CorruptMetadata) as caught:
+        buddy.verify()
+    assert caught.value.invariant == INVARIANTS[words.F_GROUP]
+    assert caught.value.page == 192
 
 
 def test_verify_finds_any_change_of_the_geometry(Buddy):
@@ -174,4 +339,4 @@ def test_recovery_repairs_each_broken_invariant(Buddy):
         sound.buddy.recover()
         sound.buddy.verify()
         assert list(sound.buddy.spans()) == [(0, 2)]
-        assert sound.buddy.alloc(6) == 2
+        assert sound.buddy.alloc(6) == 8

@@ -97,9 +97,9 @@ def test_a_walk_reads_each_page_of_the_cached_run_once(counted):
     for page, n_pages in ((3, 4000), (4500, 5), (14_999, 1)):
         buddy.alloc_at(page, n_pages)
     buddy.free(3)
-    buddy.links = counted(buddy.links)
+    buddy.records = counted(buddy.records)
     assert list(buddy.spans()) == [(4500, 5), (14_999, 1)]
-    assert buddy.links.reads < 4000 + 50
+    assert buddy.records.reads < 4000 + 50
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_walk_reads_each_page_of_the_cached_run_once(counted):
         (10, 26),
         (30, 3),
         (-10, 45),
-        (-words.N_HEADS, 1 << 30),
+        (-words.FIRST_NODE, 1 << 30),
         (40, 1 << 30),
         (1 << 31, 9),
     ],
@@ -121,7 +121,7 @@ def test_a_walk_skips_no_live_span_even_if_the_cached_run_is_wrong(Buddy, first,
     for page in (0, 4, 6, 31, 65, 95):
         buddy.alloc_at(page, 1)
     spans = list(buddy.spans())
-    buddy.metadata.cast("Q")[words.H_ASIDE] = n_pages << 32 | words.N_HEADS + first
+    buddy.metadata.cast("Q")[words.H_ASIDE] = n_pages << 32 | words.FIRST_NODE + first
     assert list(buddy.spans()) == spans
 
 

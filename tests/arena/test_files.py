@@ -95,7 +95,7 @@ def changed(at, value):
     ("act", "match"),
     [
         (changed(0, b"something"), "starts with b'PBARENA1'"),
-        (changed(8, b"\x63"), "it has version 4.*version 99 is another release's"),
+        (changed(8, b"\x63"), "it has version 5.*version 99 is another release's"),
         (lambda content: changed(8, content[8:16][::-1])(content), "this machine's byte order"),
         (changed(24, b"\xff"), "its header has the right checksum"),
         (

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from pagebuddy import OutOfPages
-from pagebuddy.core.words import N_HEADS
+from pagebuddy.core.words import FIRST_NODE
 from pagebuddy.sharing.words import (
     DONE,
     NO_PAGES,
@@ -28,11 +28,11 @@ while True:
 """
 
 HOLDING_A_PIECE = """
-from pagebuddy.core.words import N_HEADS
+from pagebuddy.core.words import FIRST_NODE
 from pagebuddy.sharing.words import OP_TAKE_FREE
 arena = Arena.attach(int(sys.argv[1]))
 a = arena._open
-request = a.request(node=N_HEADS, n_pages=3)
+request = a.request(node=FIRST_NODE, n_pages=3)
 a.perform(request, OP_TAKE_FREE)
 piece = a.made(request, 3 * arena.page_size)
 say(arena.stats().used)
@@ -91,7 +91,7 @@ def test_a_buffer_does_not_grow_beside_a_trim_that_does_not_continue_and_tells_i
     used_once(arena)
     buffer = arena.alloc(1)
     a = arena._open
-    request = a.request(node=N_HEADS, n_pages=3)
+    request = a.request(node=FIRST_NODE, n_pages=3)
     assert a.perform(request, OP_TAKE_FREE) == DONE
     piece = a.made(request, 3 * arena.page_size)
     assert not buffer.resize(SIZE)
@@ -129,7 +129,7 @@ def test_an_allocation_fails_beside_a_trim_that_does_not_continue_and_tells_it(A
     arena = Arena(SIZE)
     used_once(arena)
     a = arena._open
-    request = a.request(node=N_HEADS, n_pages=3)
+    request = a.request(node=FIRST_NODE, n_pages=3)
     assert a.perform(request, OP_TAKE_FREE) == DONE
     piece = a.made(request, 3 * arena.page_size)
     with pytest.raises(OutOfPages) as caught:

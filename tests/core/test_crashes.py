@@ -6,9 +6,8 @@ import pytest
 
 from pagebuddy import OutOfPages, PageRanges
 from pagebuddy.allocator.buddy import BuddyAllocator
-from pagebuddy.core.rebuild import rebuild
-from pagebuddy.core.words import H_HIGH_WATER
 from pagebuddy.testing.crash import Crash, arm, crash_points
+from tests.core.recovering import recover_to_the_high_water, spans_of
 
 RANGES = PageRanges([(3, 40), (64, 24), (1000, 9)])
 
@@ -20,24 +19,6 @@ def busy_allocator():
     for page in pages[1::3]:
         buddy.free(page)
     return buddy, [page for page in pages if page in buddy]
-
-
-def spans_of(metadata):
-    """Recover, verify, and return the spans."""
-    found = []
-    for mend in (BuddyAllocator.recover, recover_to_the_high_water):
-        buddy = BuddyAllocator.attach(bytearray(metadata))
-        mend(buddy)
-        buddy.verify()
-        found.append({(page, n, buddy.generation_of(page)) for page, n in buddy.spans()})
-    assert found[0] == found[1]
-    return found[0]
-
-
-def recover_to_the_high_water(buddy):
-    """Recover as a process does that takes over a lock: trust the high-water mark."""
-    rebuild(buddy, buddy.words[H_HIGH_WATER], False)
-    assert buddy.fault == 0
 
 
 def alloc_too_much(buddy):

@@ -44,7 +44,7 @@ class Page(HTMLParser):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        self.links: list[str] = []
+        self.records: list[str] = []
         self.loaded: list[str] = []
         self.places: set[str] = set()
         self.feed(path.read_text(encoding="utf-8"))
@@ -53,7 +53,7 @@ class Page(HTMLParser):
         given = {name: value for name, value in attributes if value is not None}
         self.places |= {given[name] for name in ("id", "name") if name in given}
         if tag == "a" and "href" in given:
-            self.links.append(given["href"])
+            self.records.append(given["href"])
         elif tag in ("script", "img", "source", "iframe") and "src" in given:
             self.loaded.append(given["src"])
         elif tag == "link" and "href" in given:
@@ -77,7 +77,7 @@ def pages(site: Path) -> dict[Path, Page]:
 def test_every_page_is_on_the_site_and_in_its_navigation(site, pages):
     written = {path.relative_to(DOCS).with_suffix(".html") for path in DOCS.rglob("*.md")}
     assert {path.relative_to(site) for path in pages} == written
-    home = {unquote(link) for link in pages[site / "index.html"].links}
+    home = {unquote(link) for link in pages[site / "index.html"].records}
     # The home page links to itself in another way.
     assert {path.as_posix() for path in written} <= home | {"index.html"}
 
@@ -85,7 +85,7 @@ def test_every_page_is_on_the_site_and_in_its_navigation(site, pages):
 def test_every_link_leads_to_a_page_and_a_place_that_are_there(site, pages):
     broken = []
     for path, page in pages.items():
-        for link in page.links + page.loaded:
+        for link in page.records + page.loaded:
             parts = urlsplit(link)
             if parts.scheme:
                 continue

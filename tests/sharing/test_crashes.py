@@ -12,7 +12,7 @@ import pytest
 
 from pagebuddy import Arena as ChosenArena
 from pagebuddy import OutOfPages
-from pagebuddy.core.words import N_HEADS
+from pagebuddy.core.words import FIRST_NODE
 from pagebuddy.sharing import words as w
 from pagebuddy.sharing.operations.dispatch import run_operation
 from pagebuddy.testing.crash import Budget, Crash, engine_of_the_mortal
@@ -97,7 +97,7 @@ class Scene:
             self.nodes[name] = (dead if name.startswith("dead") else mortal).alloc(2 + i)
             gaps.append(mortal.alloc(i + 1))
         for name in ("both's", "both's kept", "dead's and both's"):
-            self.mine.append(self.arena.buffer_at((self.nodes[name] - N_HEADS) * PAGE))
+            self.mine.append(self.arena.buffer_at((self.nodes[name] - FIRST_NODE) * PAGE))
         mortal.ask(w.OP_JOIN, self.nodes["dead's and both's"])
         for n in (1, 2):
             dead.alloc(n)
@@ -108,7 +108,7 @@ class Scene:
             mortal.ask(w.OP_DROP, self.nodes[name])
         nameless = dead.alloc(1)
         dead.keep(nameless, "")
-        self.nodes["survivor's"] = self.mine[1].offset // PAGE + N_HEADS
+        self.nodes["survivor's"] = self.mine[1].offset // PAGE + FIRST_NODE
         for node in gaps:
             mortal.ask(w.OP_DROP, node)
         self.fill()
@@ -187,14 +187,14 @@ OPERATIONS = {
     ),
     "unkeep": lambda m, s: m.ask(w.OP_UNKEEP, s.nodes["kept"]),
     "unkeep what others hold": lambda m, s: m.ask(w.OP_UNKEEP, s.nodes["both's kept"]),
-    "grow": lambda m, s: m.ask(w.OP_RESIZE, s.nodes["both's kept"], n_pages=4, n_bytes=9),
+    "grow": lambda m, s: m.ask(w.OP_RESIZE, s.nodes["dead's and both's"], n_pages=6, n_bytes=9),
     "grow what is kept": lambda m, s: m.ask(
         w.OP_RESIZE, s.nodes["kept"], n_pages=6, n_bytes=6 * PAGE
     ),
     "shrink": lambda m, s: m.ask(
         w.OP_RESIZE, s.nodes["mortal's 4"], n_pages=1, n_bytes=PAGE, is_unseen=True
     ),
-    "take_free": lambda m, s: m.ask(w.OP_TAKE_FREE, N_HEADS, n_pages=4),
+    "take_free": lambda m, s: m.ask(w.OP_TAKE_FREE, FIRST_NODE, n_pages=4),
     "send": lambda m, s: m.send(s.nodes["mortal's 2"]),
     "send again": lambda m, s: m.send(s.nodes["both's"]),
     "claim": lambda m, s: m.ask(w.OP_CLAIM, **s.tickets["sent"]),
@@ -207,7 +207,7 @@ OPERATIONS = {
     "verify": lambda m, s: m.ask(w.OP_VERIFY),
     "measure": lambda m, s: m.ask(w.OP_MEASURE, rows=64),
     "measure for a failed allocation": lambda m, s: m.ask(w.OP_MEASURE, rows=64, n_failed=1),
-    "list buffers": lambda m, s: m.ask(w.OP_BUFFERS, N_HEADS, rows=64),
+    "list buffers": lambda m, s: m.ask(w.OP_BUFFERS, FIRST_NODE, rows=64),
     "list entries": lambda m, s: m.ask(w.OP_ENTRIES, rows=64),
     "recover": lambda m, s: m.ask(w.OP_REPAIR),
 }

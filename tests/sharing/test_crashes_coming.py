@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pagebuddy.core.words import H_COUNTS
+from pagebuddy.core.words import H_MASK
 from pagebuddy.memory.named import FOLDER
 from pagebuddy.sharing.words import A_BUSY, OP_REPAIR
 from verification.dying import deaths_at_lines, deaths_at_stores
@@ -120,9 +120,9 @@ def left(spot, Arena, lock, silent):
     pid = os.fork()
     if pid == 0:
         arena, *others = leave_behind(spot, Arena, lock)
-        # As left by a death during recovery: counts are derived, and are rebuilt.
+        # As left by a death during recovery: the mask is derived, and is rebuilt.
         words = arena._attachment.words_of_engine()
-        words[H_COUNTS] = words[H_COUNTS + 1] = 99
+        words[H_MASK] = 99
         arena._attachment.memory[A_BUSY] = 2 << 32 | OP_REPAIR
         os.kill(os.getpid(), signal.SIGKILL if others else 0)
     os.waitpid(pid, 0)

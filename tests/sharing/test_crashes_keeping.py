@@ -11,7 +11,7 @@ from itertools import pairwise
 import pytest
 
 from pagebuddy import OutOfKeys
-from pagebuddy.core.words import N_HEADS
+from pagebuddy.core.words import FIRST_NODE
 from pagebuddy.sharing import words as w
 from tests.sharing.test_crashes import Mortal
 
@@ -42,12 +42,12 @@ class Scene:
         self.arena.reap()
         self.arena.verify()
         kept = {
-            row.key: (row.offset // PAGE + N_HEADS, row.kept_at)
+            row.key: (row.offset // PAGE + FIRST_NODE, row.kept_at)
             for row in self.arena.buffers()
             if row.kept
         }
         for key, (node, _) in kept.items():
-            assert self.arena[key].offset == (node - N_HEADS) * PAGE
+            assert self.arena[key].offset == (node - FIRST_NODE) * PAGE
         assert "absent" not in self.arena
         self.fill(kept)
         return kept

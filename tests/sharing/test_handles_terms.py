@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from pagebuddy.core.words import N_HEADS
+from pagebuddy.core.words import FIRST_NODE
 from pagebuddy.errors import OutOfPages, StaleHandle
 from pagebuddy.sharing.joining.sending import claim, send
 from pagebuddy.sharing.words import (
@@ -197,7 +197,7 @@ def test_a_receiver_that_is_killed_before_it_claims_leaves_the_rest_to_expire(ar
 
 def test_a_tied_handle_does_not_expire_while_its_sender_lives(arena):
     buffer = arena.alloc(5)
-    handle = send(arena._attachment, N_HEADS + buffer.offset // PAGE, 5, life_ms=TIED)
+    handle = send(arena._attachment, FIRST_NODE + buffer.offset // PAGE, 5, life_ms=TIED)
     make_old(arena, 10**7)
     arena.reap()
     assert claim(handle, arena._attachment).nbytes == 5
@@ -207,7 +207,7 @@ def test_a_tied_handle_does_not_expire_while_its_sender_lives(arena):
 def test_a_tied_handle_expires_a_minute_after_its_sender_was_reaped(arena, start):
     def part(child):
         buffer = arena.alloc(5)
-        handle = send(arena._attachment, N_HEADS + buffer.offset // PAGE, 5, life_ms=TIED)
+        handle = send(arena._attachment, FIRST_NODE + buffer.offset // PAGE, 5, life_ms=TIED)
         child.say(handle.hex())
         child.hear()
 

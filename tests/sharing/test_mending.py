@@ -8,7 +8,7 @@ from array import array
 
 import pytest
 
-from pagebuddy.core.words import N_HEADS
+from pagebuddy.core.words import FIRST_NODE
 from pagebuddy.sharing.words import (
     A_BUSY,
     A_NUMBER,
@@ -132,7 +132,7 @@ def test_in_any_full_directory_the_newest_entry_of_each_key_is_found(arena, seed
     take_over(arena)
     assert arena.keys() == sorted(newest)
     for key, (_, node) in newest.items():
-        assert arena[key].offset == (node - N_HEADS) * arena.page_size
+        assert arena[key].offset == (node - FIRST_NODE) * arena.page_size
     assert sum(buffer.kept for buffer in buffers) == len(newest)
     while newest:
         arena[newest.popitem()[0]].unkeep()
@@ -177,7 +177,7 @@ def test_a_mending_killed_at_any_store_and_repeated_ends_the_same(Arena, seed, e
         more = taker.die_in(lambda taker: taker.ask(OP_REAP), stores)
         if stores % effort.pick(7, 3, 1) == 0 or not more:
             arena.verify()
-            found = {row.offset // arena.page_size + N_HEADS: row.key for row in arena.buffers()}
+            found = {row.offset // arena.page_size + FIRST_NODE: row.key for row in arena.buffers()}
             assert {node: key for node, key in found.items() if key is not None} == expected
         taker.revive()
         stores += 1

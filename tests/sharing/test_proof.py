@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from pagebuddy import CorruptMetadata, StaleHandle
-from pagebuddy.core.words import N_HEADS
+from pagebuddy.core.words import FIRST_NODE
 from pagebuddy.sharing.words import (
     ENTRY_BYTES,
     ENTRY_GENERATION,
@@ -102,7 +102,7 @@ def test_a_buffer_keeps_the_capacity_that_it_was_made_with(Arena):
     arena = Arena("1 MiB", lock="file")
     buffer = arena.alloc(100)
     words, layout = words_of(arena)
-    record = layout.metadata_at + layout.geometry.links_at + N_HEADS
+    record = layout.metadata_at + layout.geometry.records_at + FIRST_NODE
     words[record] ^= 8 << 32
     assert arena.buffer_of(buffer.view).capacity == 4096
     words[record] ^= 8 << 32
@@ -112,7 +112,7 @@ def test_recovery_ends_if_stray_bytes_look_like_a_record(Arena):
     arena = Arena("1 MiB", lock="file")
     buffer = arena.alloc(100)
     words, layout = words_of(arena)
-    words[layout.metadata_at + layout.geometry.links_at + N_HEADS + 100] = 1 << 63
+    words[layout.metadata_at + layout.geometry.records_at + FIRST_NODE + 100] = 1 << 63
     arena.recover()
     arena.verify()
     assert [row.offset for row in arena.buffers()] == [buffer.offset]

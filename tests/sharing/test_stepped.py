@@ -7,10 +7,11 @@ import pickle
 import resource
 import signal
 import sys
+from itertools import pairwise
 
 import pytest
 
-from pagebuddy.core.words import H_COUNTS
+from pagebuddy.core.words import H_MASK
 from pagebuddy.errors import BadFree, StaleHandle
 from pagebuddy.memory.anonymous import Anonymous
 from pagebuddy.memory.named import Named
@@ -316,7 +317,11 @@ def is_any_taken(arena, words):
 
 def test_an_operation_has_more_stores_than_commits(arena):
     words = steps_of(arena, lambda: OPERATIONS["alloc"](arena))
-    assert len(words) > 10
+    truths = [truth_of(arena, state) for state in words]
+    assert sum(was != now for was, now in pairwise(truths)) == 1
+    # Stores before the commit, and after it.
+    assert truths.count(truths[0]) > 2
+    assert truths.count(truths[-1]) > 1
 
 
 @pytest.mark.parametrize("n_instructions", [1, 7, 20])
@@ -355,8 +360,8 @@ def left(engine, Arena, name):
             buffers = [arena.alloc(n * PAGE) for n in (2, 3, 1, 4)]
             buffers[0].keep(key)
             handles = [pickle.dumps(buffer) for buffer in buffers[:2]]
-            # As left by a death during recovery: counts are derived, and are rebuilt.
-            arena._attachment.words_of_engine()[H_COUNTS] = 99
+            # As left by a death during recovery: the mask is derived, and is rebuilt.
+            arena._attachment.words_of_engine()[H_MASK] = 99
             arena._attachment.memory[A_BUSY] = 2 << 32 | OP_REPAIR
             os.kill(os.getpid(), signal.SIGKILL if handles else 0)
         os.waitpid(pid, 0)

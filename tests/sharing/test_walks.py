@@ -18,8 +18,8 @@ def test_a_walk_skips_the_cached_run(Arena, engine, walk, counted):
     arena = Arena("64 MiB")
     held = arena.alloc(4096)
     arena.alloc("60 MiB")
-    links = counted(arena._attachment.links)
-    arena._attachment.links = links
+    links = counted(arena._attachment.records)
+    arena._attachment.records = links
     WALKS[walk](arena)
     assert 0 < links.reads < 2000
     assert held.nbytes == 4096

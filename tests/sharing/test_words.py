@@ -1,6 +1,6 @@
 """The numbers of the protocol are distinct where they must be."""
 
-from pagebuddy.core.words import N_HEADS
+from pagebuddy.core.words import FIRST_NODE
 from pagebuddy.sharing import words
 from pagebuddy.sharing.joining.failures import OF_ARENAS
 
@@ -25,7 +25,7 @@ def test_answers_operations_and_faults_are_distinct():
 
 def test_answers_are_distinct_from_nodes():
     assert len(ANSWERS) > 10
-    assert all(CONSTANTS[name] < N_HEADS for name in ANSWERS)
+    assert all(CONSTANTS[name] < FIRST_NODE for name in ANSWERS)
 
 
 def test_every_fault_has_a_name():

@@ -8,10 +8,16 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from pagebuddy.allocator.buddy import BuddyAllocator
 from pagebuddy.testing.machine import machine_for
+from tests.testing.driver import drive
 
 
 def test_the_allocator_does_as_the_model(Buddy):
     run_state_machine_as_test(machine_for(Buddy), settings=settings())
+
+
+@pytest.mark.timeout(3600)
+def test_calls_in_a_nearly_full_memory_do_as_the_model(Buddy, engine, effort):
+    drive(Buddy, effort.seed, effort.pick(5000, 1_000_000) // (1 if engine == "compiled" else 5))
 
 
 class KeepsAPage(BuddyAllocator):
@@ -49,3 +55,5 @@ def test_a_broken_allocator_is_found_out(broken):
     )
     with pytest.raises(AssertionError):
         run_state_machine_as_test(machine_for(broken), settings=few)
+    with pytest.raises(AssertionError):
+        drive(broken, 0, 5000)

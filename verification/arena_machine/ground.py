@@ -25,8 +25,8 @@ sizes = st.one_of(st.integers(1, 400), st.integers(1, 2000), st.integers(1, 100_
 class Ground(RuleBasedStateMachine):
     """An arena of any kind, the `Arena` objects for it, which take turns, and the references into it.
 
-    Looking at an arena returns its cached run to the free lists. The rule `look_away` leaves out the
-    comparison after a few steps, so that the cached run is also used.
+    Looking at an arena returns its cached pages to the free lists. The rule `look_away` leaves out the
+    comparison after a few steps, so that cached pages are also used.
     """
 
     arena_class: ClassVar[type[Arena]] = Arena

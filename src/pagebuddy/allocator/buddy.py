@@ -21,8 +21,7 @@ if not cython.compiled:
     from pagebuddy.allocator.checks import clear_fault, live_node, out_of_pages
     from pagebuddy.allocator.inspection import Inspection
     from pagebuddy.allocator.serialized import serialize_calls
-    from pagebuddy.core.aside import settle
-    from pagebuddy.core.batch import alloc_blocks, ascend, blocks_free, first_bad, free_all, run_all
+    from pagebuddy.core.batch import alloc_blocks, ascend, first_bad, free_all, run_all
     from pagebuddy.core.rebuild import rebuild
     from pagebuddy.core.spans import (
         commit,
@@ -35,7 +34,7 @@ if not cython.compiled:
         take_given,
     )
     from pagebuddy.core.state import node_of, page_of, place_of, use
-    from pagebuddy.core.words import N_HEADS, bytes_of, i64, is_live, u64, words_of
+    from pagebuddy.core.words import FIRST_NODE, bytes_of, i64, is_live, u64, words_of
 
     OURS = f"{__name__.partition('.')[0]}."
 
@@ -94,11 +93,11 @@ class BuddyAllocator(Inspection):
     Notes
     -----
     A call that raises an error changes nothing, except `run`. Threads can share an allocator; processes
-    that share its metadata need a lock. The state takes about 8.25 bytes a page.
+    that share its metadata need a lock. The state takes about 8.4 bytes a page.
 
-    The run that was freed last, or the rest of the block that was split last, is *cached*: kept outside
-    the free lists, so that the next allocation can take it at once. If it is needed elsewhere, it is
-    returned to the free lists.
+    Spans that were freed last, and the rest of the block that was split last, are *cached*: kept outside
+    the free lists, so that the next allocation can take them at once. If they are needed elsewhere, they
+    are returned to the free lists.
 
     Examples
     --------
@@ -146,7 +145,7 @@ class BuddyAllocator(Inspection):
             # Old records in the buffer must not be taken for live spans.
             clear(words[geometry.table_end :])
         self._adopt(geometry, words)
-        rebuild(self, N_HEADS, False)
+        rebuild(self, FIRST_NODE, False)
 
     def _adopt(self, geometry: Geometry, words: memoryview) -> None:
         """Work on these words from now on."""
@@ -155,17 +154,19 @@ class BuddyAllocator(Inspection):
         self.words_owner = words
         self.table_owner = table
         self.words = words_of(words)
-        self.links = words_of(words[geometry.links_at :])
+        self.groups = words_of(words[geometry.groups_at :])
+        self.records = words_of(words[geometry.records_at :])
         self.table = words_of(table)
         if not cython.compiled:
             self.call_lock = RLock()
             self.in_call = False
         self.n_sections = len(geometry.sections)
         self.total = geometry.n_pages
-        self.n_nodes = N_HEADS + self.total
+        self.n_nodes = FIRST_NODE + self.total
+        self.n_groups = geometry.n_groups
         self.top = geometry.max_order
         self.first_page = self.pages = self.first_node = self.end_node = 0
-        self.first_place = self.end_place = 0
+        self.first_place = self.end_place = self.first_group = self.end_group = 0
         self.fault = 0
         self.sparse = self.holes = False
         if self.n_sections:
@@ -192,7 +193,7 @@ class BuddyAllocator(Inspection):
         Returns
         -------
         int
-            Bytes, about 8.25 a page.
+            Bytes, about 8.4 a page.
 
         Raises
         ------
@@ -201,7 +202,7 @@ class BuddyAllocator(Inspection):
 
         Examples
         --------
-        >>> BuddyAllocator.metadata_size(1 << 18) / (1 << 18) < 8.3
+        >>> BuddyAllocator.metadata_size(1 << 18) / (1 << 18) < 8.4
         True
         """
         return Geometry.of(ranges, page_size, max_order).n_bytes
@@ -286,7 +287,7 @@ class BuddyAllocator(Inspection):
         If one free block is large enough, the span starts at a multiple of the next power of two from n
         on; otherwise it can span adjacent free blocks. With `above` or `below`, the first free run that
         is large enough is used. Cost: O(orders). With a window, or if no single block is large enough, a
-        search that reads two bits a page.
+        search that reads a bit a page.
 
         Examples
         --------
@@ -415,18 +416,15 @@ class BuddyAllocator(Inspection):
         k = whole(order, "order", most=LARGEST_ORDER)
         many = whole(count, "count")
         where = f"in blocks of order {k}"
-        # The number of free blocks is stored in the metadata: never use it as the size of an array.
         if many and (k > self.top or many > self.total >> k):
             raise out_of_pages(self, self.geometry, many << k, 0, LAST_PAGE, where)
-        # This runs Python code, and so perhaps another thread: count the free blocks afterwards.
         pages = new_vector(many)
         words = words_of_vector(pages)
         assert words is not None
         if many:
-            settle(self)
-            if many > blocks_free(self, k):
+            done = alloc_blocks(self, k, many, words_of(words))
+            if not done:
                 raise out_of_pages(self, self.geometry, many << k, 0, LAST_PAGE, where)
-            alloc_blocks(self, k, many, words_of(words))
             if self.fault:
                 raise clear_fault(self)
         return pages
@@ -510,7 +508,7 @@ class BuddyAllocator(Inspection):
         """
         given = small(page)
         node: u64 = node_of(self, given) if given >= 0 else 0
-        if node and is_live(self.links[node]) and n_pages is None and generation is None:
+        if node and is_live(self.records[node]) and n_pages is None and generation is None:
             give(self, node)
         elif self.fault == 0:
             give(self, live_node(self, self.geometry, page, n_pages, generation))

@@ -11,11 +11,10 @@ from pagebuddy.core import stand_in as cython
 from pagebuddy.errors import CorruptMetadata, OutOfPages, PageBuddyError
 
 if not cython.compiled:
-    from pagebuddy.core.aside import settle
-    from pagebuddy.core.search import measure
+    from pagebuddy.core.aside import is_cached, settle
+    from pagebuddy.core.search import free_until, measure
     from pagebuddy.core.state import State, node_of, page_of, place_of, use_node
-    from pagebuddy.core.tree import order_around
-    from pagebuddy.core.words import H_ASIDE, N_HEADS, is_live, low, pages_in, u64
+    from pagebuddy.core.words import FIRST_NODE, is_live, low, pages_in, u64
 
 
 @cython.exceptval(0)
@@ -35,9 +34,10 @@ def live_node(
     node: u64 = node_of(s, given) if 0 <= given < PAGE_NUMBERS else 0
     if node == 0:
         raise refusals.outside(given, geometry)
-    word: u64 = s.links[node]
+    word: u64 = s.records[node]
     if not is_live(word):
-        raise refusals.not_live(given, is_free_node(s, node))
+        is_free = is_free_node(s, node)
+        raise clear_fault(s) if s.fault else refusals.not_live(given, is_free)
     if n_told is not None and n_told != pages_in(word):
         raise refusals.other_size(given, n_told, pages_in(word))
     if generation_told is not None and generation_told != low(word):
@@ -48,11 +48,8 @@ def live_node(
 @cython.exceptval(check=False)
 @cython.cfunc
 def is_free_node(s: State, node: u64) -> cython.bint:
-    """Whether a node of the section in use is in a free block or in the cached run."""
-    aside = s.words[H_ASIDE]
-    if 0 <= node - low(aside) < pages_in(aside):
-        return True
-    return order_around(s, place_of(s, node)) <= s.top
+    """Whether a node of the section in use is free, cached or not."""
+    return is_cached(s, node) or free_until(s, place_of(s, node)) > place_of(s, node)
 
 
 @cython.cfunc
@@ -72,5 +69,5 @@ def clear_fault(s: State) -> CorruptMetadata:
     """Clear the fault that the engine noted, and return it as an exception."""
     fault, node = s.fault, s.fault_node
     s.fault = 0
-    page = page_of(s, node) if node >= N_HEADS and use_node(s, node) else None
+    page = page_of(s, node) if node >= FIRST_NODE and use_node(s, node) else None
     return refusals.corrupt(fault, node, page)

@@ -1,9 +1,9 @@
 """The geometry of an allocator's metadata: where each word lies. Computed before anything is stored.
 
-offset 0          header: geometry, variables, a count for each order
+offset 0          header: geometry, variables
 HEADER_WORDS      table: first page and number of pages of each page range
-then              bits: two a page; each range starts in a new word
-then, aligned     links: the list heads, then one word a page
+then, aligned     groups: the list heads, then the groups of each page range
+then, aligned     records: places where spans wait, then one word a page
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from pagebuddy.allocator.ranges import PageRanges
 from pagebuddy.arguments import PAGE_NUMBERS, power_of_two, whole
 from pagebuddy.core.words import (
     BYTE_ORDER,
+    FIRST_NODE,
+    GROUP_ORDER,
+    GROUP_WORDS,
     H_CHECKSUM,
     H_MAGIC,
     H_MAX_ORDER,
@@ -28,8 +31,9 @@ from pagebuddy.core.words import (
     H_WORDS,
     HEADER_WORDS,
     MAGIC,
+    MAX_GROUPS,
     MAX_PAGES,
-    N_HEADS,
+    N_LISTS,
     TABLE_WORDS,
     TOP_ORDER,
     VERSION,
@@ -42,10 +46,22 @@ RangesLike: TypeAlias = "PageRanges | SupportsIndex | Iterable[tuple[SupportsInd
 CACHE_LINE_WORDS = 8
 LARGEST_PAGE_SIZE = 1 << 62
 
+# As many have at most as many groups as can be linked.
+MAX_SECTIONS = MAX_GROUPS - N_LISTS - (MAX_PAGES >> GROUP_ORDER) >> 1
+
 # recover() cannot help if the geometry is damaged.
 NOT_OURS = (
     "attach the bytes of BuddyAllocator.metadata, complete and unchanged, or make a new allocator"
 )
+
+
+def rounded_up(words: int) -> int:
+    """Return the index of the next cache line's first word.
+
+    >>> rounded_up(64), rounded_up(65)
+    (64, 72)
+    """
+    return -(-words // CACHE_LINE_WORDS) * CACHE_LINE_WORDS
 
 
 def largest_order(first: int, n: int) -> int:
@@ -99,8 +115,15 @@ class Geometry(NamedTuple):
         size = power_of_two(page_size, "page_size", most=LARGEST_PAGE_SIZE)
         if max_order is None:
             top = max((largest_order(*section) for section in sections), default=0)
-            return cls(size, min(top, TOP_ORDER), sections)
-        return cls(size, whole(max_order, "max_order", most=TOP_ORDER), sections)
+            order = min(top, TOP_ORDER)
+        else:
+            order = whole(max_order, "max_order", most=TOP_ORDER)
+        geometry = cls(size, order, sections)
+        if len(sections) > MAX_SECTIONS and geometry.n_groups > MAX_GROUPS:
+            raise ValueError(
+                f"there are {len(sections)} page ranges; one allocator manages fewer than {MAX_SECTIONS}"
+            )
+        return geometry
 
     @property
     def n_pages(self) -> int:
@@ -108,15 +131,24 @@ class Geometry(NamedTuple):
         return sum(n for _, n in self.sections)
 
     @property
-    def links_at(self) -> int:
-        """The index of the first link word, at the start of a cache line."""
-        end = self._bits()[-1]
-        return -(-end // CACHE_LINE_WORDS) * CACHE_LINE_WORDS
+    def n_groups(self) -> int:
+        """Number of groups, the list heads included."""
+        return self._groups()[-1]
+
+    @property
+    def groups_at(self) -> int:
+        """The index of the first word of groups, at the start of a cache line."""
+        return rounded_up(self.table_end)
+
+    @property
+    def records_at(self) -> int:
+        """The index of the first record word, at the start of a cache line."""
+        return rounded_up(self.groups_at + GROUP_WORDS * self.n_groups)
 
     @property
     def n_words(self) -> int:
         """Number of words of all metadata."""
-        return self.links_at + N_HEADS + self.n_pages
+        return self.records_at + FIRST_NODE + self.n_pages
 
     @property
     def n_bytes(self) -> int:
@@ -128,20 +160,21 @@ class Geometry(NamedTuple):
         """The index of the word after the table, where `write` ends."""
         return HEADER_WORDS + TABLE_WORDS * len(self.sections)
 
-    def _bits(self) -> list[int]:
-        """Return the indices where the bits of each section start, and where the last ones end."""
-        starts = [self.table_end]
+    def _groups(self) -> list[int]:
+        """Return the first group of each section, and the one after the last."""
+        starts = [N_LISTS]
         for first, n in self.sections:
             place = first & ((1 << self.max_order) - 1)
-            starts.append(starts[-1] + ((place + n - 1) >> 5) - (place >> 5) + 1)
+            n_groups = (place + n - 1 >> GROUP_ORDER) - (place >> GROUP_ORDER) + 1
+            starts.append(starts[-1] + n_groups)
         return starts
 
     def table(self) -> array[int]:
         """Return the engine's private copy of the sections: SECTION_WORDS words for each."""
         table = array("Q")
-        node = N_HEADS
-        for (first, n), bits in zip(self.sections, self._bits(), strict=False):
-            table.extend((first, n, node, bits))
+        node = FIRST_NODE
+        for (first, n), group in zip(self.sections, self._groups(), strict=False):
+            table.extend((first, n, node, group))
             node += n
         return table
 

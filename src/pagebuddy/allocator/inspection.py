@@ -15,18 +15,18 @@ if not cython.compiled:
     from pagebuddy.allocator.checks import clear_fault, live_node
     from pagebuddy.core.aside import settle
     from pagebuddy.core.prove import prove
-    from pagebuddy.core.search import measure, next_block
+    from pagebuddy.core.search import count_blocks, measure, next_block
     from pagebuddy.core.spans import length, next_live
     from pagebuddy.core.state import State, node_of, page_of, place_of
     from pagebuddy.core.tree import order_around
-    from pagebuddy.core.words import H_COUNTS, N_HEADS, is_live, low, pages_in, u64
+    from pagebuddy.core.words import FIRST_NODE, is_live, low, pages_in, u64
 
 
 @cython.cclass
 class Inspection(State):
     """The methods of `BuddyAllocator` that only observe: no span or free page changes.
 
-    Some of them settle the cached run, which moves free pages between words that are not public.
+    Some of them settle the cached pages, which moves free pages between words that are not public.
     """
 
     geometry: Geometry
@@ -57,7 +57,7 @@ class Inspection(State):
         """
         given = whole(page, "page", least=None)
         node: u64 = node_of(self, given) if 0 <= given < PAGE_NUMBERS else 0
-        return node != 0 and is_live(self.links[node])
+        return node != 0 and is_live(self.records[node])
 
     def size_of(self, page: SupportsIndex, /) -> int:
         """Return the size of a live span.
@@ -121,7 +121,7 @@ class Inspection(State):
         (True, False)
         """
         node: u64 = live_node(self, self.geometry, page, None, None)
-        return low(self.links[node])
+        return low(self.records[node])
 
     def spans(self) -> Iterator[tuple[int, int]]:
         """Yield the live spans in address order.
@@ -149,7 +149,7 @@ class Inspection(State):
         >>> list(buddy.spans())
         [(0, 5), (6, 2)]
         """
-        node, found = N_HEADS, self._span_from(N_HEADS, 0)
+        node, found = FIRST_NODE, self._span_from(FIRST_NODE, 0)
         while found:
             node, page, n = found
             yield page, n
@@ -170,7 +170,7 @@ class Inspection(State):
 
         Notes
         -----
-        The cached run is returned to the free lists first.
+        Cached pages are returned to the free lists first.
 
         Examples
         --------
@@ -181,7 +181,7 @@ class Inspection(State):
         >>> list(buddy.free_blocks())
         [(5, 0), (6, 1)]
         """
-        found = self._block_from(N_HEADS)
+        found = self._block_from(FIRST_NODE)
         while found:
             node, page, order = found
             yield page, order
@@ -191,8 +191,8 @@ class Inspection(State):
         """The first live span after the n pages at a node: node, page, pages."""
         node: u64 = start
         # The span there may have grown since the caller saw it.
-        if n and is_live(self.links[node]) and pages_in(self.links[node]) > n:
-            n = pages_in(self.links[node])
+        if n and is_live(self.records[node]) and pages_in(self.records[node]) > n:
+            n = pages_in(self.records[node])
         node = next_live(self, node + n)
         if node == 0:
             return None
@@ -203,7 +203,7 @@ class Inspection(State):
         return node, page_of(self, node), found
 
     def _block_from(self, start: u64) -> tuple[int, int, int] | None:
-        """The first free block from a node on: node, page, order. Settles the cached run."""
+        """The first free block from a node on: node, page, order. Settles."""
         settle(self)
         node: u64 = next_block(self, start)
         if self.fault:
@@ -229,7 +229,7 @@ class Inspection(State):
 
         Notes
         -----
-        The cached run is returned to the free lists first. Cost: a walk through the pages that were ever
+        Cached pages are returned to the free lists first. Cost: a walk through the pages that were ever
         used.
 
         Examples
@@ -245,10 +245,11 @@ class Inspection(State):
         measure(self, 0, PAGE_NUMBERS - 1)
         free, longest = self.free_pages, self.longest_run
         n_spans = 0
-        node: u64 = next_live(self, N_HEADS)
+        node: u64 = next_live(self, FIRST_NODE)
         while node:
             n_spans += 1
             node = next_live(self, node + length(self, node)) if self.fault == 0 else 0
+        blocks = tuple([count_blocks(self, k) for k in range(self.top + 1)])
         if self.fault:
             raise clear_fault(self)
         return Stats(
@@ -256,7 +257,7 @@ class Inspection(State):
             used=self.total - free,
             free=free,
             largest_free=longest,
-            free_blocks=tuple([self.words[H_COUNTS + k] for k in range(self.top + 1)]),
+            free_blocks=blocks,
             n_spans=n_spans,
         )
 
@@ -270,7 +271,7 @@ class Inspection(State):
 
         Notes
         -----
-        The cached run is returned to the free lists first. Cost: a walk, and a line for each span and
+        Cached pages are returned to the free lists first. Cost: a walk, and a line for each span and
         block.
 
         Examples
@@ -296,7 +297,7 @@ class Inspection(State):
 
         Notes
         -----
-        The cached run is returned to the free lists first. Cost: a walk through all pages, about a
+        Cached pages are returned to the free lists first. Cost: a walk through all pages, about a
         nanosecond a page.
 
         Examples

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 # The engine's invariants: for each fault, the sentence that does not hold.
 INVARIANTS: dict[int, str] = {
-    words.F_NEIGHBOURS: "both neighbours of a free block point back to it",
-    words.F_HEAD: "a list that the mask marks as filled starts with a page",
-    words.F_BIT: "exactly the blocks in the free lists have their bits set",
-    words.F_ASIDE: "the cached run is free and lies in one page range",
+    words.F_NEIGHBOURS: "both neighbours of a group in a list point back to it",
+    words.F_HEAD: "a list that the mask marks as filled starts with a group of its order",
+    words.F_GROUP: "the free bits of a group are like their copy, and like the list that it is in",
+    words.F_ASIDE: "the span aside and the front are free, and lie in one page range each",
     words.F_RECORD: "a live span has at least one page and ends within its page range",
     words.F_FREE: "every page is in a live span or in a free block",
-    words.F_OVERLAP: "no live span starts inside another",
-    words.F_LIST: "a free list contains each free block of its order once",
+    words.F_OVERLAP: "no live span starts inside another, or contains a free page",
+    words.F_LIST: "a free list contains each of its groups once, and no others",
     words.F_MASK: "the mask marks exactly the lists that are not empty",
-    words.F_COUNT: "the count of an order is the number of its free blocks",
+    words.F_WAIT: "spans that wait are free, aligned, and as many as their number says",
     words.F_CLEAN: "nothing is stored for the pages inside a span or a free block",
     words.F_MERGED: "no free block has a free buddy of its order",
     words.F_HIGH_WATER: "no live span ends above the high-water mark",

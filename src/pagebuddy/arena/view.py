@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pagebuddy.arena.stats import ArenaStats
-from pagebuddy.sharing.joining import backing, failures, listing
+from pagebuddy.sharing.joining import failures, listing
 from pagebuddy.sharing.words import (
     A_EXPIRED,
     A_FAILURES,
@@ -181,7 +181,6 @@ class ArenaView:
         >>> Arena("1 MiB").verify()
         """
         a = self._whole
-        backing.back_all_bits(a)
         request = a.request()
         a.perform(request, OP_VERIFY)
         found = request.answer

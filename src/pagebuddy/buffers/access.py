@@ -10,7 +10,7 @@ from pagebuddy.sharing.joining import backing, failures, telling
 from pagebuddy.sharing.system import descriptors
 
 if not cython.compiled:
-    from pagebuddy.core.words import N_HEADS, is_live, u64
+    from pagebuddy.core.words import FIRST_NODE, is_live, u64
     from pagebuddy.sharing.holding.holds import holds
     from pagebuddy.sharing.operations.dispatch import run_operation
     from pagebuddy.sharing.request import Request
@@ -156,4 +156,4 @@ class ArenaAccess(ArenaState):
 
     def is_live(self, node: u64) -> bool:
         """Whether a live buffer starts at a node."""
-        return N_HEADS <= node < self.n_nodes and bool(is_live(self.links[node]))
+        return FIRST_NODE <= node < self.n_nodes and bool(is_live(self.records[node]))

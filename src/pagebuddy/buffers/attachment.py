@@ -29,7 +29,7 @@ if not cython.compiled:
     )
     from pagebuddy.core.rebuild import rebuild
     from pagebuddy.core.state import use
-    from pagebuddy.core.words import N_HEADS, i64, u64, words_of
+    from pagebuddy.core.words import FIRST_NODE, i64, u64, words_of
     from pagebuddy.sharing.forking.hooks import mind_forks
     from pagebuddy.sharing.operations.dispatch import alloc_pages, run_operation
     from pagebuddy.sharing.request import Request
@@ -106,7 +106,8 @@ class Attachment(ArenaAccess):
         self.base = words_of(words)
         self.slots = words_of(words[layout.slots_at :])
         self.words = words_of(metadata)
-        self.links = words_of(metadata[geometry.links_at :])
+        self.groups = words_of(metadata[geometry.groups_at :])
+        self.records = words_of(metadata[geometry.records_at :])
         self.table = words_of(table)
         self.holds = words_of(words[layout.holds_at :])
         self.entries = words_of(words[layout.entries_at :])
@@ -115,7 +116,8 @@ class Attachment(ArenaAccess):
         self.notes = words_of(local_memory[layout.n_pages :])
         self.n_sections = 1
         self.total = layout.n_pages
-        self.n_nodes = N_HEADS + self.total
+        self.n_nodes = FIRST_NODE + self.total
+        self.n_groups = geometry.n_groups
         self.top = layout.max_order
         self.n_slots = layout.n_slots
         self.n_places = layout.n_places
@@ -136,7 +138,7 @@ class Attachment(ArenaAccess):
             self.gate = Gate()
             self.deferred = deque()
             self.sparse = self.holes = self.readonly = False
-            self.known_bits = self.known_tickets = self.known_entries = 0
+            self.known_groups = self.known_tickets = self.known_entries = 0
             self.ending = False
             self.next_ticket = self.fork_slot = self.recorded = 0
             self.top_round = self.most_rounds = self.away = self.fallbacks = 0
@@ -171,7 +173,7 @@ class Attachment(ArenaAccess):
 
     def lay_out(self) -> None:
         """Make all pages free, in an arena that no other process can see yet."""
-        rebuild(self, N_HEADS, False)
+        rebuild(self, FIRST_NODE, False)
 
     def refusal(self, n_pages: int) -> Exception:
         """Return the error for an allocation by a process that only reads."""
@@ -237,7 +239,7 @@ class Attachment(ArenaAccess):
         if stored and self.sparse:
             node: u64 = node_of_pages(self, pages)
             try:
-                backing.back_bytes(self, (node - N_HEADS) << self.page_bits, nbytes)
+                backing.back_bytes(self, (node - FIRST_NODE) << self.page_bits, nbytes)
             except BaseException:
                 # A traceback would keep it.
                 pages = None
@@ -256,7 +258,7 @@ class Attachment(ArenaAccess):
         """Return an exporter of n new pages; None if this would need waiting or reaping."""
         pages = new_pages(self, n)
         node: u64 = alloc_pages(self, n, n_bytes)
-        return filled(self, pages, node, n, n_bytes) if node >= N_HEADS else None
+        return filled(self, pages, node, n, n_bytes) if node >= FIRST_NODE else None
 
     @cython.cfunc
     def _alloc_slowly(self, nbytes: Any, align: Any, zero: Any, keep: Any, timeout: Any) -> Buffer:
@@ -442,7 +444,7 @@ class Attachment(ArenaAccess):
 
         Returns how many bytes this freed and where these pages end; None if there are no such pages.
         """
-        request: Request = Request(N_HEADS + (offset >> self.page_bits), n_pages)
+        request: Request = Request(FIRST_NODE + (offset >> self.page_bits), n_pages)
         if self.perform(request, OP_TAKE_FREE) == NO_PAGES:
             return None
         try:
@@ -492,7 +494,7 @@ class Attachment(ArenaAccess):
     @cython.cfunc
     def _joined_at(self, offset: u64, n_bytes: u64) -> Buffer:
         """Return a new object of that size for the live buffer at an offset."""
-        request: Request = Request(N_HEADS + (offset >> self.page_bits), n_bytes=n_bytes)
+        request: Request = Request(FIRST_NODE + (offset >> self.page_bits), n_bytes=n_bytes)
         self.perform(request, OP_JOIN)
         return self.made(request, request.n_bytes)
 

@@ -11,7 +11,7 @@ from pagebuddy.sharing.joining import backing, failures
 if not cython.compiled:
     from pagebuddy.buffers.arrays import array_over, checked_dtype, sides_and_bytes
     from pagebuddy.buffers.pages import bytes_of_pages, node_of_pages, pages_over, tell_asked
-    from pagebuddy.core.words import N_HEADS, pages_in, u64
+    from pagebuddy.core.words import FIRST_NODE, pages_in, u64
     from pagebuddy.sharing.request import Request
     from pagebuddy.sharing.state import ArenaState
     from pagebuddy.sharing.system.process import wall_clock
@@ -102,7 +102,7 @@ class Buffer:
             if self.pages is not pages:
                 # Released just then, before it was served.
                 self._taken()
-            address = address_of_node(self.attachment, N_HEADS + self.start)  # type: ignore  # noqa: F821
+            address = address_of_node(self.attachment, FIRST_NODE + self.start)  # type: ignore  # noqa: F821
             fill_buffer(self.attachment, view, pages, address, n_bytes, flags)  # type: ignore  # noqa: F821
 
     @property
@@ -466,7 +466,7 @@ class Buffer:
         pages = self.pages
         if self.shrinking:
             if pages is not None:
-                n: u64 = pages_in(self.attachment.links[N_HEADS + self.start])
+                n: u64 = pages_in(self.attachment.records[FIRST_NODE + self.start])
                 most: u64 = n << self.attachment.page_bits
                 if most < bytes_of_pages(pages):
                     self._use_pages(pages, n, min(self.n_bytes, most))
@@ -502,7 +502,7 @@ class Buffer:
         pages, _ = self._taken()
         node: u64 = node_of_pages(self.attachment, pages)
         # The arena's record counts: another process may have made the buffer longer.
-        recorded: u64 = pages_in(self.attachment.links[node])
+        recorded: u64 = pages_in(self.attachment.records[node])
         own: u64 = bytes_of_pages(pages) >> self.attachment.page_bits
         # The directory stores the size of a kept buffer.
         if n != recorded or n != own or self._allocator.is_kept(node):
@@ -570,7 +570,7 @@ def made_buffer(a: ArenaState, pages: Any, node: u64, n: u64, n_bytes: u64) -> B
     """Return a buffer object for pages that this process holds."""
     buffer: Buffer = Buffer.__new__(Buffer) if cython.compiled else object.__new__(Buffer)
     buffer.attachment = a
-    buffer.start = node - N_HEADS
+    buffer.start = node - FIRST_NODE
     buffer.pages = pages
     buffer.n_pages = n
     buffer.n_bytes = n_bytes

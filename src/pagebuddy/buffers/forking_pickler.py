@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from pagebuddy.buffers.arrays import extent_of, pages_of, short_dtype
-from pagebuddy.core.words import N_HEADS
+from pagebuddy.core.words import FIRST_NODE
 from pagebuddy.errors import StaleHandle
 from pagebuddy.pickled import permanent
 from pagebuddy.sharing.joining.sending import claim, send
@@ -138,7 +138,7 @@ def tied_handle(a: Attached, buffer: Held, n_bytes: int) -> bytes:
 
     Raises `OutOfTickets`.
     """
-    node = N_HEADS + buffer.offset // a.layout.page_size
+    node = FIRST_NODE + buffer.offset // a.layout.page_size
     return send(a, node, n_bytes, life_ms=TIED)
 
 

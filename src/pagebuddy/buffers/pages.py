@@ -12,7 +12,7 @@ if not cython.compiled:
     import sys
     import weakref
 
-    from pagebuddy.core.words import N_HEADS, u64
+    from pagebuddy.core.words import FIRST_NODE, u64
     from pagebuddy.memory.untracked import untracked
     from pagebuddy.sharing.holding.magazine import load
     from pagebuddy.sharing.operations.dispatch import drop_pages
@@ -35,7 +35,7 @@ if not cython.compiled:
 @cython.cfunc
 def address_of_node(a: ArenaState, node: u64) -> u64:
     """Return the address of a buffer's first byte in this process."""
-    return a.data_address + ((node - N_HEADS) << a.page_bits)
+    return a.data_address + ((node - FIRST_NODE) << a.page_bits)
 
 
 @cython.exceptval(check=False)

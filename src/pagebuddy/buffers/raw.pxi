@@ -64,25 +64,26 @@ cdef bint is_part_backed(ArenaState a, u64 offset, u64 length) noexcept nogil:
 
 
 cdef bint back_words_of(ArenaState a, u64 node) noexcept nogil:
-    """Back the link words, the holds and the bits that an operation misses at a node: see `backing`."""
+    """Back the record words, the holds and the groups that an operation misses at a node: see `backing`."""
     cdef u64 granule, place, end
     cdef i64 first, last
     if not is_page(a, node):
         return False
     granule = granule_of(a, node)
-    end = (((node - N_HEADS + 1) >> a.top) + 1) << a.top
+    end = (((node - FIRST_NODE + 1) >> a.top) + 1) << a.top
     if end > a.total:
         end = a.total
-    place = a.known_bits
+    place = a.known_groups
     if end > place:
-        first = (a.words - a.base) + a.bits_at + <i64> (place >> 5)
-        if not is_part_backed(a, first * 8, ((end >> 5) + 1 - (place >> 5)) * 8):
+        first = (a.groups - a.base) + <i64> (GROUP_WORDS * group_at(a, place))
+        last = (a.groups - a.base) + <i64> (GROUP_WORDS * (group_at(a, end - 1) + 1))
+        if not is_part_backed(a, first * 8, (last - first) * 8):
             return False
-    first = (a.links - a.base) + <i64> (granule * GRANULE) - <i64> a.skew
+    first = (a.records - a.base) + <i64> (granule * GRANULE) - <i64> a.skew
     if not is_part_backed(a, first * 8, GRANULE * 8):
         return False
-    # The pages whose links these are.
-    first = <i64> (granule * GRANULE) - <i64> a.skew - <i64> N_HEADS
+    # The pages whose records these are.
+    first = <i64> (granule * GRANULE) - <i64> a.skew - <i64> FIRST_NODE
     last = first + GRANULE
     if first < 0:
         first = 0
@@ -93,14 +94,14 @@ cdef bint back_words_of(ArenaState a, u64 node) noexcept nogil:
         if not is_part_backed(a, place * 8, (last - first) * a.words_of_holds * 8):
             return False
     set_bits(a.known, granule >> 6, size(granule & 63))
-    if end > a.known_bits:
-        a.known_bits = end
+    if end > a.known_groups:
+        a.known_groups = end
     return True
 
 
 cdef bint raw_backed(ArenaState a, u64 node, u64 n_pages) noexcept nogil:
     """Back the pages of a buffer of this process, as `back_bytes` does; False if there is no room."""
-    cdef u64 first = node - N_HEADS
+    cdef u64 first = node - FIRST_NODE
     if not a.sparse or are_known_pages(a, first, n_pages):
         return True
     cdef u64 offset = a.data_address - <u64> <size_t> a.base + (first << a.page_bits)
@@ -129,7 +130,7 @@ cdef u64 raw_alloc(ArenaState a, u64 n, u64 n_bytes, int patient, u64 *n_untouch
         missing = a.fault_node
         if leave(a) != DONE:
             return 0
-        if node >= N_HEADS:
+        if node >= FIRST_NODE:
             end = node + n
             n_untouched[0] = 0 if end <= touched else end - (touched if touched > node else node)
             return node
@@ -151,7 +152,7 @@ cdef void raw_drop(ArenaState a, u64 node) noexcept nogil:
 cdef u64 raw_node(ArenaState a, void *at) noexcept nogil:
     """The node of the page at an address; 0 if it is not in the arena."""
     cdef u64 offset = <u64> <size_t> at - a.data_address
-    return N_HEADS + (offset >> a.page_bits) if offset < a.total << a.page_bits else 0
+    return FIRST_NODE + (offset >> a.page_bits) if offset < a.total << a.page_bits else 0
 
 
 cdef u64 raw_resized(ArenaState a, u64 node, u64 n, u64 n_bytes) noexcept nogil:
@@ -209,7 +210,7 @@ cdef int raw_resize(ArenaState a, void *at, u64 n_bytes) noexcept nogil:
     cdef u64 was, answer
     if node == 0 or n_bytes == 0 or n > a.total:
         return False
-    was = pages_in(a.links[node])
+    was = pages_in(a.records[node])
     answer = raw_resized(a, node, n, n_bytes) if n != was else DONE
     if n <= was:
         # If others see the pages that it would give back, the buffer stays as long as it was.
@@ -224,7 +225,7 @@ cdef int raw_resize(ArenaState a, void *at, u64 n_bytes) noexcept nogil:
 
 cdef u64 raw_readable(ArenaState a, void *at) noexcept nogil:
     cdef u64 node = raw_node(a, at)
-    cdef u64 n = pages_in(a.links[node]) if node else 0
+    cdef u64 n = pages_in(a.records[node]) if node else 0
     # Another process may have made the buffer longer.
     return n << a.page_bits if n and raw_backed(a, node, n) else 0
 

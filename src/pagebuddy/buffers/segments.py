@@ -9,7 +9,7 @@ if not cython.compiled:
     from pagebuddy.buffers.attachment import Attachment
     from pagebuddy.buffers.buffer import Buffer
     from pagebuddy.buffers.pages import node_of_pages, zero_out
-    from pagebuddy.core.words import N_HEADS, words_of
+    from pagebuddy.core.words import FIRST_NODE, words_of
     from pagebuddy.sharing.request import Request, blank_request
     from pagebuddy.sharing.system.process import wall_clock
     from pagebuddy.sharing.words import DONE, OP_FORGET, OP_KEEP
@@ -47,7 +47,7 @@ def kept_zeros(a: Attachment, n_bytes: int, key: memoryview) -> Any:
 def forgotten(a: Attachment, key: memoryview, offset: int) -> bool:
     """Stop keeping the buffer at an offset; return whether it was kept under this key's words."""
     request: Request = blank_request()
-    request.node = N_HEADS + (offset >> a.page_bits)
+    request.node = FIRST_NODE + (offset >> a.page_bits)
     request.key_owner = key
     request.key = words_of(request.key_owner)
     return bool(a.perform(request, OP_FORGET) == DONE)

@@ -1,77 +1,125 @@
-"""The cached run: free pages that are kept *aside* from the free lists, described by one word.
+"""Free pages that are kept outside the lists, so that the next allocation can take them at once.
 
-It is the span freed last, or a *remainder*: the rest of the block split last. Allocating it again needs
-neither list operations nor merges, and spans are cut from the front of a remainder. It stays aside until
-another span is freed or the pages are needed elsewhere. To *settle* it is to move it to the free lists.
+- Spans of 2^k < 64 pages, up to seven of each order, *wait* as they were freed.
+- One other span, the one freed last, is *aside*.
+- The *front* is the rest of the group that was opened last. Spans are cut from it.
+
+They are free pages to every query: to *settle* them is to move them to the lists, which every query
+does first. Each is stored twice: a flipped bit shows, and never names other pages.
+
+A small span waits only if no listed run in its group is as large, or if its group is the one from which
+a span was taken last, and no other span of its order waits. Others are listed at once, so that groups
+that are mostly free become free as a whole.
 """
 
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
-    from .arith import ctz, is_aligned, size
-    from .granules import is_backed
-    from .state import State, fail, place_of, use_node
-    from .tree import raise_high_water, release
-    from .words import F_ASIDE, H_ASIDE, H_MASK, is_live, low, pages_in, remainder, u64
+    from .arith import is_aligned, size
+    from .granules import is_backed, is_known
+    from .state import State, fail, group_at, place_of, use_node
+    from .stripe import link_of
+    from .tree import free_part, release
+    from .words import (
+        F_ASIDE,
+        F_WAIT,
+        GROUP_ORDER,
+        H_ASIDE,
+        H_FRONT,
+        H_OPEN,
+        MOST_WAITING,
+        ONE_TWICE,
+        WAIT_WORDS,
+        is_live,
+        is_twice,
+        list_of,
+        low,
+        pages_in,
+        twice,
+        u64,
+        wrapped,
+    )
 
 
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def aside_is_sound(s: State, aside: u64) -> cython.bint:
-    """Whether the word for the cached run is possible; if so, its section is in use afterwards."""
-    node: u64 = low(aside)
-    n: u64 = pages_in(aside)
-    if not use_node(s, node) or n == 0 or node + n > s.end_node or s.links[node]:
-        fail(s, F_ASIDE, node)
+def can_be_free(s: State, node: u64, n: u64) -> cython.bint:
+    """Whether n pages at a node can be free; if so, their section is in use afterwards."""
+    return use_node(s, node) and n <= s.end_node - node and s.records[node] == 0
+
+
+# -- the span aside, and the front ---------------------------------------------------------------
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def set_run(s: State, at: u64, node: u64, n: u64) -> cython.void:
+    """Store the span aside, or the front: the header word at `at`, and its copy behind it."""
+    run: u64 = n << 32 | node if n else 0
+    s.words[at] = run
+    s.words[at + 1] = run
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def run_at(s: State, at: u64) -> u64:
+    """The word of the span aside, or of the front; 0 if there is none, or a fault."""
+    run: u64 = s.words[at]
+    if run != s.words[at + 1] or (
+        run
+        and not (
+            use_node(s, low(run))
+            and pages_in(run)
+            and pages_in(run) <= s.end_node - low(run)
+            # The record of a page in front may not be backed yet.
+            and ((s.sparse and not is_known(s, low(run))) or s.records[low(run)] == 0)
+        )
+    ):
+        fail(s, F_ASIDE, low(run))
+        return 0
+    return run
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def settle_run(s: State, at: u64) -> cython.bint:
+    """Move the span aside, or the front, to the lists; whether there was one."""
+    run: u64 = run_at(s, at)
+    if run == 0:
         return False
+    set_run(s, at, 0, 0)
+    release(s, place_of(s, low(run)), pages_in(run))
     return True
 
 
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def settle(s: State) -> cython.void:
-    """Move the cached run to the free lists. This can put another section in use."""
-    aside: u64 = s.words[H_ASIDE]
-    if aside:
-        s.words[H_ASIDE] = 0
-        if aside_is_sound(s, aside):
-            release(s, place_of(s, low(aside)), pages_in(aside))
-
-
-@cython.nogil
-@cython.exceptval(check=False)
-@cython.inline
-@cython.cfunc
 def put_aside(s: State, node: u64, n: u64) -> cython.void:
-    """Make a run of the section in use the cached run; settle the one before."""
+    """Make a span of the section in use the span aside; settle the one before."""
     if s.words[H_ASIDE]:
-        settle(s)
-    s.words[H_ASIDE] = n << 32 | node
+        settle_run(s, H_ASIDE)
+    set_run(s, H_ASIDE, node, n)
 
 
 @cython.nogil
 @cython.exceptval(check=False)
-@cython.inline
 @cython.cfunc
 def take_aside(s: State, n: u64) -> u64:
-    """Take the cached run if it has n pages, suitably aligned, in the section in use; its node, or 0.
-
-    The alignment is checked here, not when the run is put aside: here nothing waits for the result.
-    """
-    aside: u64 = s.words[H_ASIDE]
-    node: u64 = low(aside)
-    if (
-        aside >> 32 != n
-        or node < s.first_node
-        or node + n > s.end_node
-        or s.links[node]
-        or not is_aligned(place_of(s, node), n)
-    ):
+    """Take the span aside if it has n pages and is suitably aligned; its node, or 0."""
+    if pages_in(s.words[H_ASIDE]) != n:
         return 0
-    s.words[H_ASIDE] = 0
+    node: u64 = low(run_at(s, H_ASIDE))
+    if s.fault or not is_aligned(place_of(s, node), n):
+        return 0
+    set_run(s, H_ASIDE, 0, 0)
     return node
 
 
@@ -79,8 +127,124 @@ def take_aside(s: State, n: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
+def cut_front(s: State, n: u64, k: u64) -> u64:
+    """Cut n <= 2^k pages from the front, if it starts at a multiple of 2^k pages; their node, or 0."""
+    if pages_in(s.words[H_FRONT]) < n:
+        return 0
+    run: u64 = run_at(s, H_FRONT)
+    node: u64 = low(run)
+    if s.fault or place_of(s, node) & (size(k) - 1):
+        return 0
+    if s.sparse and not is_backed(s, place_of(s, node), n):
+        return 0
+    set_run(s, H_FRONT, node + n, pages_in(run) - n)
+    return node
+
+
+# -- small spans that wait -----------------------------------------------------------------------
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def check_waiting(s: State, k: u64) -> cython.void:
+    """Note a fault if the number of spans of order k that wait cannot be right."""
+    word: u64 = s.records[WAIT_WORDS * k]
+    if not is_twice(word) or low(word) > MOST_WAITING:
+        fail(s, F_WAIT, 0)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def take_waiting(s: State, k: u64) -> u64:
+    """Take the span of order k < 6 that was freed last and waits; its node, or 0."""
+    at: u64 = WAIT_WORDS * k
+    rest: u64 = wrapped(s.records[at] - ONE_TWICE)
+    if low(rest) >= MOST_WAITING or not is_twice(rest):
+        check_waiting(s, k)
+        return 0
+    found: u64 = s.records[at + 1 + low(rest)]
+    node: u64 = low(found)
+    if (
+        not is_twice(found)
+        or not can_be_free(s, node, size(k))
+        or place_of(s, node) & (size(k) - 1)
+    ):
+        fail(s, F_WAIT, node)
+        return 0
+    s.records[at] = rest
+    return node
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def let_wait(s: State, node: u64, place: u64, k: u64) -> cython.bint:
+    """Let a free block of order k < 6 wait, if it should and there is a place."""
+    at: u64 = WAIT_WORDS * k
+    word: u64 = s.records[at]
+    n: u64 = low(word)
+    group: u64 = group_at(s, place)
+    if list_of(link_of(s, group)) > k and (n or group != s.words[H_OPEN]):
+        return False
+    if n >= MOST_WAITING or not is_twice(word):
+        check_waiting(s, k)
+        return False
+    s.records[at + n + 1] = twice(node)
+    s.records[at] = word + ONE_TWICE
+    return True
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def settle(s: State) -> cython.bint:
+    """Move all that is aside, in front or waiting to the lists; whether anything was.
+
+    This can put another section in use.
+    """
+    found: cython.bint = settle_run(s, H_ASIDE)
+    found |= settle_run(s, H_FRONT)
+    k: u64 = 0
+    while k < GROUP_ORDER:
+        node: u64 = take_waiting(s, k)
+        if node:
+            free_part(s, place_of(s, node), size(k))
+            found = True
+        if node == 0 or s.fault:
+            k += 1
+    return found and s.fault == 0
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def is_cached(s: State, node: u64) -> cython.bint:
+    """Whether a node is in the span aside, in the front, or in a span that waits. Changes nothing."""
+    aside: u64 = s.words[H_ASIDE]
+    front: u64 = s.words[H_FRONT]
+    found: cython.bint = low(aside) <= node and node < low(aside) + pages_in(aside)
+    found |= low(front) <= node and node < low(front) + pages_in(front)
+    k: u64 = 0
+    while k < GROUP_ORDER:
+        i: u64 = 1
+        while i <= low(s.records[WAIT_WORDS * k]) and i <= MOST_WAITING:
+            first: u64 = low(s.records[WAIT_WORDS * k + i])
+            found |= first <= node and node < first + size(k)
+            i += 1
+        k += 1
+    return found
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
 def after_aside(s: State, node: u64) -> u64:
-    """The node after the cached run, if it contains this node of the section in use; else the node.
+    """The node after the span aside, if it contains this node of the section in use; else the node.
 
     For walks that must not settle. It stops at a record: the records are the source of truth, so a wrong
     word must not hide a live span.
@@ -89,47 +253,6 @@ def after_aside(s: State, node: u64) -> u64:
     end: u64 = low(aside) + pages_in(aside)
     if node < low(aside) or end > s.end_node:
         return node
-    while node < end and not is_live(s.links[node]):
+    while node < end and not is_live(s.records[node]):
         node += 1
-    return node
-
-
-@cython.nogil
-@cython.exceptval(check=False)
-@cython.cfunc
-def take_aside_elsewhere(s: State, n: u64) -> u64:
-    """`take_aside` in any section."""
-    aside: u64 = s.words[H_ASIDE]
-    if aside >> 32 != n or not aside_is_sound(s, aside):
-        return 0
-    return take_aside(s, n)
-
-
-@cython.nogil
-@cython.exceptval(check=False)
-@cython.inline
-@cython.cfunc
-def cut(s: State, n: u64, k: u64) -> u64:
-    """Take n pages from the front of the cached remainder; their node, or 0.
-
-    Only if the free lists would give the same pages once it is settled: those of the smallest block of
-    order k or more. The remainder consists of one block for each binary digit 1 of its length, the
-    smallest first. If the smallest block that is large enough is not the first, it is settled.
-    """
-    aside: u64 = s.words[H_ASIDE]
-    if not is_live(aside) or not aside_is_sound(s, aside):
-        return 0
-    pages: u64 = pages_in(aside)
-    blocks: u64 = pages >> k
-    if s.words[H_MASK] >> k & ((blocks & (0 - blocks)) - 1):
-        return 0
-    if pages & (size(k) - 1):
-        settle(s)
-        return 0
-    node: u64 = low(aside)
-    place: u64 = place_of(s, node)
-    if s.sparse and not is_backed(s, place, place, n, place + size(ctz(pages))):
-        return 0
-    raise_high_water(s, node + n)
-    s.words[H_ASIDE] = remainder(pages - n, node + n) if pages > n else 0
     return node

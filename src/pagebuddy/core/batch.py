@@ -5,70 +5,84 @@ from pagebuddy.core import stand_in as cython
 if not cython.compiled:
     from .arith import log2, size
     from .aside import settle
-    from .spans import commit, give, length, take, take_block
+    from .search import are_free
+    from .spans import commit, give, length, take, take_block, take_settled
     from .state import State, fail, node_of, page_of, place_of, use_node
-    from .tree import release, split
-    from .words import (
-        F_COUNT,
-        H_COUNTS,
-        H_GENERATION,
-        H_MASK,
-        NO_PAGE,
-        is_live,
-        low,
-        record,
-        store,
-        u64,
-        wrapped,
-    )
+    from .tree import release
+    from .words import F_LIST, H_GENERATION, H_MASK, NO_PAGE, is_live, low, record, store, u64
 
 
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def blocks_free(s: State, k: u64) -> u64:
-    """The number of blocks of order k that can be allocated. Settle first."""
+def free_all(s: State, pages: cython.p_ulonglong, count: u64) -> cython.void:
+    """Free live spans, no two equal. Adjacent spans that follow each other are freed as one run."""
+    settle(s)
+    begin: u64 = 0
     n: u64 = 0
-    j: u64 = k
-    while j <= s.top:
-        n = wrapped(n + (s.words[H_COUNTS + j] << (j - k)))
-        j += 1
-    return n
+    i: u64 = 0
+    while i < count:
+        node: u64 = node_of(s, pages[i])
+        more: u64 = length(s, node)
+        store(s.records, node, 0)
+        if n and node == begin + n and node != s.first_node:
+            n += more
+        else:
+            if n and use_node(s, begin):
+                release(s, place_of(s, begin), n)
+            begin = node
+            n = more
+        i += 1
+    if n and use_node(s, begin):
+        release(s, place_of(s, begin), n)
 
 
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def alloc_blocks(s: State, k: u64, count: u64, pages: cython.p_ulonglong) -> cython.void:
-    """Allocate blocks of order k, known to be free, into `pages`.
+def commit_run(
+    s: State, node: u64, k: u64, count: u64, pages: cython.p_ulonglong, done: u64
+) -> cython.void:
+    """Make live spans of 2^k pages each of a run that was taken; their pages go to `pages[done]` on."""
+    generation: u64 = s.words[H_GENERATION]
+    s.words[H_GENERATION] = low(generation + count)
+    page: u64 = page_of(s, node)
+    end: u64 = done + count
+    while done < end:
+        generation = low(generation + 1)
+        pages[done] = page
+        store(s.records, node, record(size(k), generation))
+        node += size(k)
+        page += size(k)
+        done += 1
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def alloc_blocks(s: State, k: u64, count: u64, pages: cython.p_ulonglong) -> cython.bint:
+    """Allocate blocks of order k into `pages`; False, with none allocated, if there are too few.
 
     Each step takes the largest block that the rest of the batch fills, or else the front of the smallest
     larger one: one removal from a list serves many spans.
     """
     done: u64 = 0
-    while done < count:
-        rest: u64 = count - done
-        whole: u64 = s.words[H_MASK] >> k & (2 * size(log2(rest)) - 1)
-        j: u64 = k + log2(whole) if whole else k + log2(rest)
-        if whole:
-            rest = size(j - k)
-        node: u64 = split(s, rest << k, j)
+    settle(s)
+    if s.fault or not are_free(s, k, count):
+        return False
+    while done < count and s.fault == 0:
+        filled: u64 = s.words[H_MASK] >> k & (2 * size(log2(count - done)) - 1)
+        j: u64 = k + log2(filled if filled else count - done)
+        node: u64 = take_settled(s, size(j), j) if j <= s.top else 0
+        while node == 0 and s.fault == 0 and j > k:
+            j -= 1
+            node = take_settled(s, size(j), j) if j <= s.top else 0
         if node == 0:
-            fail(s, F_COUNT, j)
-            return
-        # The caller counted the rest of the block as free, so it must be in a list.
-        settle(s)
-        generation: u64 = s.words[H_GENERATION]
-        s.words[H_GENERATION] = low(generation + rest)
-        page: u64 = page_of(s, node)
-        end: u64 = done + rest
-        while done < end:
-            generation = low(generation + 1)
-            pages[done] = page
-            store(s.links, node, record(size(k), generation))
-            node += size(k)
-            page += size(k)
-            done += 1
+            fail(s, F_LIST, 0)
+        elif s.fault == 0:
+            commit_run(s, node, k, size(j - k), pages, done)
+            done += size(j - k)
+    return True
 
 
 @cython.nogil
@@ -97,7 +111,7 @@ def first_bad(
     i: u64 = 0
     while i < count and s.fault == 0:
         node: u64 = node_of(s, pages[i])
-        if node == 0 or not is_live(s.links[node]) or length(s, node) == 0:
+        if node == 0 or not is_live(s.records[node]) or length(s, node) == 0:
             return i
         if i and pages[i] <= pages[i - 1] and ascending:
             if room < s.n_nodes:
@@ -130,31 +144,6 @@ def mark(s: State, page: u64, seen: cython.p_uchar) -> cython.bint:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def free_all(s: State, pages: cython.p_ulonglong, count: u64) -> cython.void:
-    """Free live spans, no two equal. Adjacent spans that follow each other are freed as one run."""
-    settle(s)
-    begin: u64 = 0
-    n: u64 = 0
-    i: u64 = 0
-    while i < count:
-        node: u64 = node_of(s, pages[i])
-        more: u64 = length(s, node)
-        store(s.links, node, 0)
-        if n and node == begin + n and node != s.first_node:
-            n += more
-        else:
-            if n and use_node(s, begin):
-                release(s, place_of(s, begin), n)
-            begin = node
-            n = more
-        i += 1
-    if n and use_node(s, begin):
-        release(s, place_of(s, begin), n)
-
-
-@cython.nogil
-@cython.exceptval(check=False)
-@cython.cfunc
 def run_all(
     s: State,
     ops: cython.p_ulonglong,
@@ -181,7 +170,7 @@ def run_all(
             page: u64 = pages[slot]
             if page != NO_PAGE:
                 node = node_of(s, page)
-                if node == 0 or not is_live(s.links[node]):
+                if node == 0 or not is_live(s.records[node]):
                     break
                 give(s, node)
                 pages[slot] = NO_PAGE
@@ -194,7 +183,7 @@ def run_all(
                     node = take_block(s, k)
             elif what <= s.total:
                 node = take(s, what)
-            if node and s.fault == 0:
+            if node:
                 commit(s, node, n)
                 pages[slot] = page_of(s, node)
             else:

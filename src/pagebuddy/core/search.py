@@ -1,64 +1,98 @@
 """Find free runs across blocks: for requests that no single block can serve, and for figures.
 
-The bits of blocks that do not overlap are in address order. So reading the set bits upwards gives the
-free blocks in address order, 32 pages a word. Settle the cached run first.
+Groups are in address order, and so are the bits of a group: reading them upwards gives the free runs in
+address order, 64 pages a word. Settle first.
 """
 
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
-    from .arith import ctz, size
-    from .state import State, fail, node_at, place_of, section_of, use, use_node
-    from .stripe import bit_word
-    from .tree import order_around
-    from .words import F_BIT, F_FREE, H_HIGH_WATER, SECTION_WORDS, T_PAGE, u64
+    from .arith import ctz, ones, size, starts
+    from .state import (
+        State,
+        fail,
+        fail_at_group,
+        group_at,
+        node_at,
+        place_of,
+        place_of_group,
+        section_of,
+        use,
+        use_node,
+    )
+    from .stripe import link_of
+    from .tree import block_around, free_bits, is_sound, order_around
+    from .words import (
+        ALL_BITS,
+        F_FREE,
+        F_GROUP,
+        F_LIST,
+        GROUP_ORDER,
+        GROUP_PAGES,
+        H_HIGH_WATER,
+        N_LISTS,
+        SECTION_WORDS,
+        T_PAGE,
+        group_after,
+        list_of,
+        u64,
+    )
 
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.inline
 @cython.cfunc
-def free_until(s: State, place: u64) -> u64:
-    """The end of the free block that contains this place; the place itself if it is not free.
-
-    Above the high-water mark everything is free, and is not read.
-    """
-    if node_at(s, place) >= s.words[H_HIGH_WATER]:
-        return s.end_place
-    k: u64 = order_around(s, place)
+def listed_until(s: State, place: u64) -> u64:
+    """The place up to which pages are listed as free; the place itself if it is not free."""
+    i: u64 = place & (GROUP_PAGES - 1)
+    free: u64 = free_bits(s, group_at(s, place)) >> i
+    if free & 1:
+        if not is_sound(s, group_at(s, place)):
+            fail(s, F_GROUP, node_at(s, place))
+            return place
+        return place + (GROUP_PAGES if free == ALL_BITS else ctz(ALL_BITS - free))
+    k: u64 = block_around(s, place)
     return place if k > s.top else ((place >> k) + 1) << k
 
 
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
+def free_until(s: State, place: u64) -> u64:
+    """`listed_until`, but above the high-water mark everything is free, and is not read."""
+    return s.end_place if node_at(s, place) >= s.words[H_HIGH_WATER] else listed_until(s, place)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
 def next_free(s: State, place: u64) -> u64:
-    """The first place after this one, which is not free, where a free block starts; else the end."""
-    bit: u64 = 2 * place
+    """The first place after this one, which is not free, that is free; else the end of the section."""
     if node_at(s, place) >= s.words[H_HIGH_WATER]:
         fail(s, F_FREE, node_at(s, place))
         return s.end_place
-    while bit < 2 * s.end_place:
-        if node_at(s, bit >> 1) >= s.words[H_HIGH_WATER]:
-            # The block that contains the high-water mark may have its bit much further up.
-            start: u64 = place_of(s, s.words[H_HIGH_WATER])
-            k: u64 = order_around(s, start)
-            if k <= s.top:
-                start = start >> k << k
-            if start > place:
+    group: u64 = group_at(s, place)
+    free: u64 = free_bits(s, group) >> (place & (GROUP_PAGES - 1))
+    if free:
+        if not is_sound(s, group):
+            fail(s, F_GROUP, node_at(s, place))
+        return place + ctz(free)
+    while group + 1 < s.end_group:
+        group += 1
+        start: u64 = place_of_group(s, group)
+        if list_of(link_of(s, group)) > GROUP_ORDER:
+            return start
+        if free_bits(s, group):
+            start += ctz(free_bits(s, group))
+            if start < s.end_place and is_sound(s, group):
                 return start
-            break
-        word: u64 = s.words[bit_word(s, bit)] >> (bit & 63)
-        if word:
-            bit += ctz(word)
-            # Bit 0 belongs to no block.
-            start = (bit - size(ctz(bit))) >> 1 if bit else place
-            if start > place and start < s.end_place:
-                return start
-            break
-        bit = (bit | 63) + 1
-    if bit < 2 * s.end_place:
-        # A search that returned to its start would never end.
-        fail(s, F_BIT, node_at(s, place))
+            fail(s, F_GROUP, node_at(s, place))
+            return s.end_place
+        if node_at(s, start) >= s.words[H_HIGH_WATER]:
+            # Everything is free from here on, so a block must start here.
+            fail(s, F_GROUP, node_at(s, start))
+            return s.end_place
     return s.end_place
 
 
@@ -188,3 +222,61 @@ def all_free(s: State, place: u64, n: u64) -> cython.bint:
             return False
         place = further
     return True
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def next_listed(s: State, group: u64, order: u64) -> u64:
+    """The group after a group in the list of an order; 0 at the end, or with a fault."""
+    after: u64 = group_after(link_of(s, group))
+    if after == order:
+        return 0
+    if after < N_LISTS or after >= s.n_groups or list_of(link_of(s, after)) != order + 1:
+        fail_at_group(s, F_LIST, group)
+        return 0
+    return after
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def count_blocks(s: State, k: u64) -> u64:
+    """The number of free blocks of order k: a walk along the lists that can contain some."""
+    count: u64 = 0
+    steps: u64 = 0
+    order: u64 = k
+    while order <= s.top and (order == k or order < GROUP_ORDER):
+        group: u64 = next_listed(s, order, order)
+        while group and steps < s.n_groups:
+            free: u64 = free_bits(s, group)
+            if order >= GROUP_ORDER:
+                count += 1
+            else:
+                count += ones(starts(free, k)) - (2 * ones(starts(free, k + 1)) if k < s.top else 0)
+            steps += 1
+            group = next_listed(s, group, order)
+        order += 1
+    return count
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def are_free(s: State, k: u64, count: u64) -> cython.bint:
+    """Whether so many blocks of order k are listed: a walk until there are enough."""
+    found: u64 = 0
+    steps: u64 = 0
+    order: u64 = s.top + 1
+    while order > k and found < count:
+        order -= 1
+        group: u64 = next_listed(s, order, order)
+        while group and found < count and steps < s.n_groups:
+            if order >= GROUP_ORDER:
+                found += size(order - k)
+            else:
+                found += ones(starts(free_bits(s, group), k))
+            steps += 1
+            group = next_listed(s, group, order)
+    return found >= count

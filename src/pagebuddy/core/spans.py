@@ -8,39 +8,106 @@ the pages taken. Other words, a hold for example, can be stored in between.
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
-    from .arith import log2, order_for, size
-    from .aside import after_aside, cut, put_aside, settle, take_aside, take_aside_elsewhere
-    from .granules import can_start
-    from .search import all_free, find
-    from .state import State, fail, node_at, place_of, use_node
-    from .tree import claim, order_around, release, split
+    from .arith import ctz, log2, order_for, size
+    from .aside import (
+        after_aside,
+        cut_front,
+        let_wait,
+        put_aside,
+        set_run,
+        settle,
+        settle_run,
+        take_aside,
+        take_waiting,
+    )
+    from .granules import is_known
+    from .search import all_free, find, free_until
+    from .state import State, fail, group_at, node_at, place_of, use_node
+    from .tree import claim, free_part, release, split, take_listed_part, take_page
     from .words import (
         F_RECORD,
-        H_ASIDE,
+        GROUP_ORDER,
+        GROUP_PAGES,
+        H_FRONT,
         H_GENERATION,
         H_HIGH_WATER,
+        H_MASK,
+        H_OPEN,
         NO_PAGE,
         is_live,
         low,
+        opaque,
         pages_in,
         record,
         store,
         u64,
+        wrapped,
     )
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def is_small(place: u64, n: u64) -> cython.bint:
+    """Whether n pages at a place are a block of less than a group, so that it may wait."""
+    return n < GROUP_PAGES and (place | n) & (n - 1) == 0
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def open_block(s: State, n: u64, k: u64) -> u64:
+    """Take n pages from the front of a free block of whole groups; their node, or 0.
+
+    The rest of its last group is the front if n is less than a group, else it is listed.
+    """
+    node: u64 = split(s, n, k if k > GROUP_ORDER else GROUP_ORDER)
+    rest: u64 = (0 - n) & (GROUP_PAGES - 1)
+    if node and rest and s.fault == 0:
+        if n < GROUP_PAGES:
+            set_run(s, H_FRONT, node + n, rest)
+        else:
+            free_part(s, place_of(s, node) + n, rest)
+    return node
 
 
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
 def take_front(s: State, n: u64, k: u64) -> u64:
-    """Take n pages from the front of the smallest listed block of order k or more; their node, or 0.
+    """Take n pages from the front of a free block of order k or more; their node, or 0.
 
-    The cached run is settled before this fails.
+    From a group in use if that is possible, then from the front, then from a block of whole groups.
     """
-    node: u64 = split(s, n, k)
-    if node == 0 and s.fault == 0 and s.words[H_ASIDE]:
-        settle(s)
-        node = split(s, n, k)
+    node: u64 = 0
+    if k == 0:
+        node = take_page(s)
+    elif k < GROUP_ORDER:
+        node = take_listed_part(s, n, k)
+    if node or s.fault or k > s.top:
+        return node
+    if n < GROUP_PAGES and s.words[H_FRONT]:
+        node = cut_front(s, n, k)
+        if node or s.fault:
+            return node
+        settle_run(s, H_FRONT)
+        if k < GROUP_ORDER and s.fault == 0:
+            node = take_listed_part(s, n, k)
+    return node if node or s.fault else open_block(s, n, k)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def take_settled(s: State, n: u64, k: u64) -> u64:
+    """`take_front`, and once more after all that is not listed was settled."""
+    node: u64 = take_front(s, n, k)
+    while node == 0 and s.fault == 0 and settle(s):
+        node = take_front(s, n, k)
+    if node == 0 or s.fault:
+        return 0
+    s.words[H_OPEN] = group_at(s, place_of(s, node))
     return node
 
 
@@ -49,10 +116,8 @@ def take_front(s: State, n: u64, k: u64) -> u64:
 @cython.cfunc
 def take_block(s: State, k: u64) -> u64:
     """Take one block of order k; its node, or 0."""
-    node: u64 = cut(s, size(k), k)
-    if node == 0 and s.fault == 0:
-        node = take_aside_elsewhere(s, size(k))
-    return node if node or s.fault else take_front(s, size(k), k)
+    node: u64 = take_waiting(s, k) if k < GROUP_ORDER else take_aside(s, size(k))
+    return node if node or s.fault else take_settled(s, size(k), k)
 
 
 @cython.nogil
@@ -64,22 +129,41 @@ def take_found(s: State, n: u64, above: u64, last: u64, align: u64) -> u64:
     node: u64 = find(s, n, above, last, align)
     if node and s.fault == 0:
         claim(s, place_of(s, node), n)
-    return node
+    return node if s.fault == 0 else 0
 
 
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
 def take_listed(s: State, n: u64) -> u64:
-    """Take n pages if the cached run does not fit as it is; their node, or 0."""
-    node: u64 = cut(s, n, order_for(n))
-    if node == 0 and s.fault == 0:
-        node = take_aside_elsewhere(s, n)
-    if node == 0 and s.fault == 0:
-        node = take_front(s, n, order_for(n))
+    """Take n pages of which no span waits; their node, or 0."""
+    node: u64 = take_settled(s, n, order_for(n))
     if node == 0 and s.fault == 0:
         node = take_found(s, n, 0, NO_PAGE, 1)
     return node
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def take_page_in_front(s: State) -> u64:
+    """Take a page of which none waits: at once from the front, if no smaller group is listed."""
+    node: u64 = 0
+    if s.words[H_MASK] & (GROUP_PAGES - 1) == 0:
+        node = cut_front(s, 1, 0)
+    if node == 0:
+        return 0 if s.fault else take_listed(s, 1)
+    s.words[H_OPEN] = group_at(s, place_of(s, node))
+    return node
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def take_pages(s: State, n: u64) -> u64:
+    """`take` for more than one page."""
+    node: u64 = take_waiting(s, ctz(n)) if is_small(0, n) else take_aside(s, n)
+    return node if node or s.fault else take_listed(s, n)
 
 
 @cython.nogil
@@ -88,8 +172,11 @@ def take_listed(s: State, n: u64) -> u64:
 @cython.cfunc
 def take(s: State, n: u64) -> u64:
     """Take n pages, at most `total`; their node, or 0. Their section is in use afterwards."""
-    node: u64 = take_aside(s, n)
-    return node if node else take_listed(s, n)
+    # A single page has a branch of its own, in which the order is a constant.
+    if n > 1:
+        return take_pages(s, n)
+    node: u64 = take_waiting(s, 0)
+    return node if node or s.fault else take_page_in_front(s)
 
 
 @cython.nogil
@@ -102,9 +189,7 @@ def take_aligned(s: State, n: u64, align: u64) -> u64:
         k = log2(align)
     node: u64 = 0
     if k <= s.top:
-        node = cut(s, n, k)
-        if node == 0 and s.fault == 0:
-            node = take_front(s, n, k)
+        node = take_settled(s, n, k)
     if node == 0 and s.fault == 0:
         node = take_found(s, n, 0, NO_PAGE, align)
     return node
@@ -118,7 +203,7 @@ def commit(s: State, node: u64, n: u64) -> cython.void:
     """Make a live span of n pages that were taken."""
     generation: u64 = low(s.words[H_GENERATION] + 1)
     s.words[H_GENERATION] = generation
-    store(s.links, node, record(n, generation))
+    store(s.records, node, record(n, generation))
 
 
 @cython.nogil
@@ -127,11 +212,26 @@ def commit(s: State, node: u64, n: u64) -> cython.void:
 @cython.cfunc
 def length(s: State, node: u64) -> u64:
     """The pages of the live span at a node of the section in use; 0 and a fault if impossible."""
-    n: u64 = pages_in(s.links[node])
-    if n == 0 or node + n > s.end_node:
+    n: u64 = pages_in(s.records[node])
+    if wrapped(n - 1) >= s.end_node - node:
         fail(s, F_RECORD, node)
         return 0
     return n
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def free_small(s: State, place: u64, n: u64) -> cython.void:
+    """Free a small block that does not wait.
+
+    The processor foretells whether n is 1, and need not wait for the record. A compiler that knew would
+    calculate with n in place of 1.
+    """
+    if opaque(n) < 2:
+        free_part(s, place, 1)
+    else:
+        free_part(s, place, n)
 
 
 @cython.nogil
@@ -141,9 +241,14 @@ def length(s: State, node: u64) -> u64:
 def give(s: State, node: u64) -> cython.void:
     """Free the live span at a node of the section in use."""
     n: u64 = length(s, node)
-    if n:
-        store(s.links, node, 0)
+    if n == 0:
+        return
+    store(s.records, node, 0)
+    place: u64 = place_of(s, node)
+    if not is_small(place, n):
         put_aside(s, node, n)
+    elif not let_wait(s, node, place, ctz(n)) and s.fault == 0:
+        free_small(s, place, n)
 
 
 @cython.nogil
@@ -165,17 +270,13 @@ def take_given(s: State, node: u64, n: u64) -> cython.bint:
 def resize(s: State, node: u64, n: u64) -> cython.bint:
     """Resize the live span at a node of the section in use to n pages, in place; False if impossible."""
     was: u64 = length(s, node)
-    word: u64 = s.links[node]
+    word: u64 = s.records[node]
     if was == 0:
         return False
     if n > was and (node + n > s.end_node or not take_given(s, node + was, n - was)):
         return False
-    if n < was and s.sparse:
-        place: u64 = place_of(s, node)
-        if not can_start(s, place, n) or not can_start(s, place + n, was - n):
-            return False
     if s.fault == 0:
-        store(s.links, node, record(n, low(word)))
+        store(s.records, node, record(n, low(word)))
         if n < was:
             release(s, place_of(s, node) + n, was - n)
     return True
@@ -187,7 +288,7 @@ def resize(s: State, node: u64, n: u64) -> cython.bint:
 def next_live(s: State, node: u64) -> u64:
     """The first node of a live span from this node on, its section in use; 0 after the last.
 
-    The given node must not be inside a live span; it can be inside free pages or the cached run.
+    The given node must not be inside a live span; it can be inside free pages.
     """
     high: u64 = s.words[H_HIGH_WATER]
     if high > s.n_nodes:
@@ -195,12 +296,16 @@ def next_live(s: State, node: u64) -> u64:
     while node < high:
         if not use_node(s, node):
             return 0
-        if is_live(s.links[node]):
+        # The record of a page in a free run may not be backed.
+        is_read: cython.bint = not s.sparse or is_known(s, node)
+        if is_read and is_live(s.records[node]):
             return node
         after: u64 = after_aside(s, node)
         if after == node:
-            place: u64 = place_of(s, node)
-            k: u64 = order_around(s, place)
-            after = node + 1 if k > s.top else node_at(s, ((place >> k) + 1) << k)
+            after = node_at(s, free_until(s, place_of(s, node)))
+        if after == node:
+            if not is_read and is_live(s.records[node]):
+                return node
+            after += 1
         node = after
     return 0

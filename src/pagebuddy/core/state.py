@@ -11,15 +11,18 @@ if not cython.compiled:
     from .arith import size
     from .words import (
         CHECKED,
-        N_HEADS,
+        FIRST_NODE,
+        GROUP_ORDER,
+        N_LISTS,
         SECTION_WORDS,
-        T_BITS,
+        T_GROUP,
         T_NODE,
         T_PAGE,
         T_PAGES,
         i64,
         never,
         u64,
+        wrapped,
     )
 
 
@@ -28,16 +31,18 @@ if not cython.compiled:
 class State:
     """Where the words are, and the section in use. Functions of the engine take it as first parameter.
 
-    Invariants: `links` is `words` from the list heads on; `first_place <= place < end_place` for every
-    place in the section in use; `place + shift` is its node; `words[bits_at + (bit >> 6)]` has its bits.
+    Invariants: `groups` and `records` are parts of `words`; `first_place <= place < end_place` for every
+    place in the section in use; `place + shift` is its node, and `(place >> 6) + group_shift` its group.
     """
 
     words: cython.p_ulonglong
-    links: cython.p_ulonglong
+    groups: cython.p_ulonglong
+    records: cython.p_ulonglong
     # Private: SECTION_WORDS words for each section.
     table: cython.p_ulonglong
     n_sections: u64
     n_nodes: u64
+    n_groups: u64  # the list heads included
     total: u64  # pages
     top: u64  # the largest order
 
@@ -49,7 +54,9 @@ class State:
     first_place: u64
     end_place: u64
     shift: i64
-    bits_at: i64
+    first_group: u64
+    end_group: u64
+    group_shift: i64
 
     # Results of `search`.
     run_begin: u64
@@ -63,14 +70,14 @@ class State:
     fault_node: u64
 
     # If words can be missing: see `granules`. `known` has a bit for each granule that this process knows
-    # to be backed; while `holes` is on, `stored` has one for each granule that is not a hole. The bits
-    # of blocks are known to be backed below the place `known_bits`.
+    # to be backed; while `holes` is on, `stored` has one for each granule that is not a hole. The words
+    # of groups are known to be backed below the place `known_groups`.
     sparse: cython.bint
     holes: cython.bint
     known: cython.p_ulonglong
     stored: cython.p_ulonglong
-    known_bits: u64
-    skew: u64  # words of the first granule before link 0
+    known_groups: u64
+    skew: u64  # words of the first granule before record 0
 
     # They keep the memory that the pointers point to.
     words_owner: memoryview
@@ -108,7 +115,11 @@ def use(s: State, i: u64) -> cython.void:
     s.first_place = s.first_page & (size(s.top) - 1)
     s.end_place = s.first_place + s.pages
     s.shift = cython.cast(i64, s.first_node) - cython.cast(i64, s.first_place)
-    s.bits_at = cython.cast(i64, s.table[at + T_BITS]) - cython.cast(i64, s.first_place >> 5)
+    s.first_group = s.table[at + T_GROUP]
+    s.group_shift = cython.cast(i64, s.first_group) - cython.cast(i64, s.first_place >> GROUP_ORDER)
+    s.end_group = (
+        s.first_group + (s.end_place - 1 >> GROUP_ORDER) - (s.first_place >> GROUP_ORDER) + 1
+    )
 
 
 @cython.nogil
@@ -132,7 +143,7 @@ def section_of(s: State, number: u64, field: u64) -> u64:
 @cython.cfunc
 def use_node_elsewhere(s: State, node: u64) -> cython.bint:
     """`use_node` for a node that is not in the section in use."""
-    if node < N_HEADS or node >= s.n_nodes:
+    if node < FIRST_NODE or node >= s.n_nodes:
         return False
     use(s, section_of(s, node, T_NODE))
     return True
@@ -144,9 +155,7 @@ def use_node_elsewhere(s: State, node: u64) -> cython.bint:
 @cython.cfunc
 def use_node(s: State, node: u64) -> cython.bint:
     """Put the section that contains this node in use; False if there is none."""
-    if s.first_node <= node and node < s.end_node:
-        return True
-    return use_node_elsewhere(s, node)
+    return wrapped(node - s.first_node) < s.pages or use_node_elsewhere(s, node)
 
 
 @cython.nogil
@@ -168,9 +177,8 @@ def node_elsewhere(s: State, page: u64) -> u64:
 @cython.cfunc
 def node_of(s: State, page: u64) -> u64:
     """The node of a page, its section in use afterwards; 0 if no section contains it."""
-    if s.first_page <= page and page - s.first_page < s.pages:
-        return s.first_node + (page - s.first_page)
-    return node_elsewhere(s, page)
+    i: u64 = wrapped(page - s.first_page)
+    return s.first_node + i if i < s.pages else node_elsewhere(s, page)
 
 
 @cython.nogil
@@ -188,7 +196,8 @@ def page_of(s: State, node: u64) -> u64:
 @cython.cfunc
 def place_of(s: State, node: u64) -> u64:
     """The place of a node of the section in use."""
-    return s.first_place + (node - s.first_node)
+    place: u64 = cython.cast(i64, node) - s.shift
+    return place
 
 
 @cython.nogil
@@ -199,3 +208,57 @@ def node_at(s: State, place: u64) -> u64:
     """The node of a place of the section in use."""
     node: u64 = cython.cast(i64, place) + s.shift
     return node
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def group_at(s: State, place: u64) -> u64:
+    """The group of a place of the section in use."""
+    group: u64 = cython.cast(i64, place >> GROUP_ORDER) + s.group_shift
+    return group
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def place_of_group(s: State, group: u64) -> u64:
+    """The place where a group of the section in use starts; it can be before the section."""
+    place: u64 = cython.cast(u64, cython.cast(i64, group) - s.group_shift) << GROUP_ORDER
+    return place
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def use_group_elsewhere(s: State, group: u64) -> cython.bint:
+    """`use_group` for a group that is not in the section in use."""
+    if group < N_LISTS or group >= s.n_groups:
+        return False
+    use(s, section_of(s, group, T_GROUP))
+    return True
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def use_group(s: State, group: u64) -> cython.bint:
+    """Put the section that contains this group in use; False if there is none."""
+    if s.first_group <= group and group < s.end_group:
+        return True
+    return use_group_elsewhere(s, group)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def fail_at_group(s: State, fault: u64, group: u64) -> cython.void:
+    """`fail` at the first page of a group. This can put another section in use."""
+    node: u64 = 0
+    if use_group(s, group):
+        place: u64 = place_of_group(s, group)
+        node = node_at(s, place if place > s.first_place else s.first_place)
+    fail(s, fault, node)

@@ -1,82 +1,95 @@
 """A stripe: the free list and the bits of one order.
 
-The mask in the header marks the lists that are not empty. The callers of `push` and `remove` update it:
-a split changes it once for several blocks, instead of one dependent store for each.
+A list is circular and doubly linked, with one sentinel per order: group k is the head of order k. A
+group is only unlinked if both of its neighbours point back to it. The mask in the header marks the
+lists that are not empty.
 
-A list is circular and doubly linked through the link words, with one sentinel per order: node k is the
-head of order k. A bit is set if its block is in its list. A block is only unlinked if both of its
-neighbours point back to it.
+The bits of the six lowest stripes share one word a group, because a block is free if all its pages are:
+split and merge change bits of one word. A group is in one list, that of its largest free run. From order
+6 on a stripe's blocks consist of whole groups, whose own bits are then 0; a block's bit is the order in
+the link of its first group.
 """
 
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
     from .arith import size
-    from .state import State, fail, node_at
-    from .words import F_NEIGHBOURS, H_COUNTS, i64, low, u64, wrapped
+    from .state import State, fail_at_group
+    from .words import (
+        F_NEIGHBOURS,
+        G_LINK,
+        GROUP_WORDS,
+        H_MASK,
+        group_after,
+        group_before,
+        has_sound_order,
+        in_list,
+        list_of,
+        u64,
+    )
 
 
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def bit_word(s: State, bit: u64) -> i64:
-    """The index of the word that contains a bit of the section in use."""
-    word: i64 = bit >> 6
-    return s.bits_at + word
+def link_of(s: State, group: u64) -> u64:
+    """The link of a group, or of a list head."""
+    return s.groups[GROUP_WORDS * group + G_LINK]
 
 
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def is_free(s: State, place: u64, k: u64) -> cython.bint:
-    """Whether the block of order k at a place is in its list. It must be within the section."""
-    bit: u64 = 2 * place + size(k)
-    return (s.words[bit_word(s, bit)] >> (bit & 63)) & 1 != 0
+def push(s: State, group: u64, k: u64) -> cython.void:
+    """Put a group that is in no list into the list of order k.
 
-
-@cython.nogil
-@cython.exceptval(check=False)
-@cython.inline
-@cython.cfunc
-def push(s: State, place: u64, k: u64) -> cython.void:
-    """Put a block at the front of its list. The caller adds the list to the mask."""
-    node: u64 = node_at(s, place)
-    after: u64 = low(s.links[k])
-    if after >= s.n_nodes or s.links[after] >> 32 != k:
-        fail(s, F_NEIGHBOURS, node)
-        return
-    s.links[node] = k << 32 | after
-    s.links[after] = node << 32 | low(s.links[after])
-    s.links[k] = s.links[k] >> 32 << 32 | node
-    bit: u64 = 2 * place + size(k)
-    s.words[bit_word(s, bit)] |= size(bit & 63)
-    s.words[H_COUNTS + k] = wrapped(s.words[H_COUNTS + k] + 1)
-
-
-@cython.nogil
-@cython.exceptval(check=False)
-@cython.inline
-@cython.cfunc
-def remove(s: State, place: u64, k: u64) -> u64:
-    """Remove a free block from its list; the list's bit in the mask if it is now empty, else 0."""
-    node: u64 = node_at(s, place)
-    before: u64 = s.links[node] >> 32
-    after: u64 = low(s.links[node])
+    In front if its address is lower than that of the first one, else at the end: so lower addresses tend
+    to be used first, and higher ones to become free.
+    """
+    head: u64 = link_of(s, k)
+    before: u64 = group_before(head)
+    after: u64 = k
+    if group < group_after(head):
+        before = k
+        after = group_after(head)
     if (
-        before >= s.n_nodes
-        or after >= s.n_nodes
-        or low(s.links[before]) != node
-        or s.links[after] >> 32 != node
+        before >= s.n_groups
+        or after >= s.n_groups
+        or group_after(link_of(s, before)) != after
+        or group_before(link_of(s, after)) != before
     ):
-        fail(s, F_NEIGHBOURS, node)
-        return 0
-    s.links[after] = before << 32 | low(s.links[after])
-    s.links[before] = s.links[before] >> 32 << 32 | after
-    s.links[node] = 0
-    bit: u64 = 2 * place + size(k)
-    s.words[bit_word(s, bit)] &= ~size(bit & 63)
-    s.words[H_COUNTS + k] = wrapped(s.words[H_COUNTS + k] - 1)
+        fail_at_group(s, F_NEIGHBOURS, group)
+        return
+    s.groups[GROUP_WORDS * group + G_LINK] = in_list(k) | before << 28 | after
+    s.groups[GROUP_WORDS * before + G_LINK] ^= after ^ group
+    s.groups[GROUP_WORDS * after + G_LINK] ^= (before ^ group) << 28
+    s.words[H_MASK] |= size(k)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def remove(s: State, group: u64) -> cython.void:
+    """Remove a group from its list."""
+    link: u64 = link_of(s, group)
+    before: u64 = group_before(link)
+    after: u64 = group_after(link)
+    if (
+        before >= s.n_groups
+        or after >= s.n_groups
+        or list_of(link) == 0
+        or list_of(link) > s.top + 1
+        or not has_sound_order(link)
+        or group_after(link_of(s, before)) != group
+        or group_before(link_of(s, after)) != group
+    ):
+        fail_at_group(s, F_NEIGHBOURS, group)
+        return
+    s.groups[GROUP_WORDS * before + G_LINK] ^= group ^ after
+    s.groups[GROUP_WORDS * after + G_LINK] ^= (group ^ before) << 28
+    s.groups[GROUP_WORDS * group + G_LINK] = 0
     emptied: u64 = before == after
-    return emptied << k
+    s.words[H_MASK] &= ~(emptied << (list_of(link) - 1))

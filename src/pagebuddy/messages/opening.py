@@ -7,7 +7,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
-from pagebuddy.core.words import N_HEADS
+from pagebuddy.core.words import FIRST_NODE
 from pagebuddy.errors import CorruptMetadata
 from pagebuddy.memory.sizes import rounded_up
 from pagebuddy.messages.layout import RingLayout
@@ -74,7 +74,7 @@ def channel_over(a: Attachment, buffer: Buffer) -> tuple[Channel, RingLayout]:
     if a.is_readonly:
         # Only mapped files are attached like this.
         cast("Mapped", a.medium).unprotect(start, buffer.capacity)
-    node = N_HEADS + buffer.offset // a.layout.page_size
+    node = FIRST_NODE + buffer.offset // a.layout.page_size
     a.perform(a.request(node=node, ring=words), OP_OPEN_RING)
     channel = a.channel(buffer, words, node)
     channel.shape(

@@ -181,14 +181,14 @@ class Attached(Protocol):
     # -- files with holes
 
     @property
-    def end_of_known_bits(self) -> int:
+    def end_of_known_groups(self) -> int:
         """The place up to which bits are known to be backed."""
 
     def mind_holes(self, bits: memoryview, n_words: int) -> None:
         """Check from now on that words are backed before a store to them."""
 
     def know(
-        self, granules: Iterable[int], bits: int = 0, tickets: int = 0, entries: int = 0
+        self, granules: Iterable[int], groups: int = 0, tickets: int = 0, entries: int = 0
     ) -> None:
         """Note granules, bits, tickets and entries of the directory as backed."""
 

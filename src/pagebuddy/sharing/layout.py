@@ -189,9 +189,9 @@ class Layout(NamedTuple):
         return self.slots_at + SLOT_WORDS * self.n_slots
 
     @property
-    def links_at(self) -> int:
+    def records_at(self) -> int:
         """The word where the links start, those of the list heads first."""
-        return self.metadata_at + self.geometry.links_at
+        return self.metadata_at + self.geometry.records_at
 
     @property
     def holds_at(self) -> int:

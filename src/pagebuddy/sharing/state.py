@@ -8,8 +8,8 @@ if not cython.compiled:
     from pagebuddy.core.arith import size
     from pagebuddy.core.state import State
     from pagebuddy.core.words import (
+        FIRST_NODE,
         GRANULE,
-        N_HEADS,
         NO_PAGE,
         i64,
         store,
@@ -45,9 +45,9 @@ class ArenaState(State):
 
     These hold:
     - What describes the arena is set once.
-    - `local[node - N_HEADS]` is one less than the number of this process's objects for the buffer there;
-      it changes only under the arena's lock. Without an object it is 0 as well. Bit 63 marks buffers
-      with an object while this process shares its slot.
+    - `local[node - FIRST_NODE]` is one less than the number of this process's objects for the buffer
+      there; it changes only under the arena's lock. Without an object it is 0 as well. Bit 63 marks
+      buffers with an object while this process shares its slot.
     - A deferred hold belongs to an object that is gone; it counts as a hold until it is ended.
     - The engine sees one section, which is always in use.
     """
@@ -183,13 +183,13 @@ class ArenaState(State):
         self.stored = words_of(bits[n_words : 2 * n_words])
         self.known_pages = words_of(bits[2 * n_words :])
         self.seen_trims = self.base[A_TRIMS]
-        self.skew = self._layout.links_at % GRANULE
+        self.skew = self._layout.records_at % GRANULE
         self.sparse = True
 
     @property
-    def end_of_known_bits(self) -> int:
-        """The place up to which bits are known to be backed."""
-        return self.known_bits
+    def end_of_known_groups(self) -> int:
+        """The place up to which groups are known to be backed."""
+        return self.known_groups
 
     def knows(self, granule: int) -> bool:
         """Whether this process knows a granule to be backed."""
@@ -203,11 +203,11 @@ class ArenaState(State):
         """Note that these pages are backed."""
         note_pages(self, first, n)
 
-    def know(self, granules: Any, bits: int = 0, tickets: int = 0, entries: int = 0) -> None:
-        """Note as backed: granules, bits below a place, tickets and entries below an index."""
+    def know(self, granules: Any, groups: int = 0, tickets: int = 0, entries: int = 0) -> None:
+        """Note as backed: granules, groups below a place, tickets and entries below an index."""
         for granule in granules:
             self.known[granule >> 6] |= size(granule & 63)
-        self.known_bits = max(self.known_bits, bits)
+        self.known_groups = max(self.known_groups, groups)
         self.known_tickets = max(self.known_tickets, tickets)
         self.known_entries = max(self.known_entries, entries)
 
@@ -341,7 +341,7 @@ def add_count(a: ArenaState, counter: u64, n: u64) -> cython.void:
 @cython.cfunc
 def holds_at(a: ArenaState, node: u64) -> u64:
     """The index of a buffer's first word of holds."""
-    return (node - N_HEADS) * a.words_of_holds
+    return (node - FIRST_NODE) * a.words_of_holds
 
 
 @cython.nogil

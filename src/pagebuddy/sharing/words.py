@@ -18,7 +18,7 @@ if not cython.compiled:
 
     # Compiled, these are constants of C: setup.py makes `words.pxi` of them.
     ARENA_MAGIC = 0x3141_4E45_5241_4250  # "PBARENA1", read as a little-endian word
-    ARENA_VERSION = 4
+    ARENA_VERSION = 5
 
     # Fixed.
     A_MAGIC = 0

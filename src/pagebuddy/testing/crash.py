@@ -107,11 +107,21 @@ def arm(buddy: BuddyAllocator) -> Budget:
     True
     """
     budget = Budget()
-    _stop(buddy, ("words", "links"), budget)
+    _stop(buddy, ("words", "groups", "records"), budget)
     return budget
 
 
-SHARED_WORDS = ("base", "slots", "words", "links", "holds", "entries", "tickets", "_memory")
+SHARED_WORDS = (
+    "base",
+    "slots",
+    "words",
+    "groups",
+    "records",
+    "holds",
+    "entries",
+    "tickets",
+    "_memory",
+)
 """The attributes by which an attachment to an arena reaches words that other processes see."""
 
 

@@ -39,7 +39,7 @@ class AllocatorMachine(RuleBasedStateMachine):
     """Makes every call of an allocator in any order, on random ranges and with metadata in any place.
 
     Several allocators on the same bytes are called alternately, so that all state must be in the bytes.
-    Only the rule `settle` settles the cached run: a check that does so after each step would prevent its
+    Only the rule `settle` settles cached pages: a check that does so after each step would prevent their
     reuse.
     """
 

@@ -296,7 +296,7 @@ class NaiveAllocator:
         Parameters
         ----------
         buddy : BuddyAllocator
-            The allocator. Its cached run is returned to the free lists.
+            The allocator. Its cached pages are returned to the free lists.
 
         Raises
         ------

@@ -95,8 +95,8 @@ def out_of_pages(buddy: BuddyAllocator) -> Iterator[Caught[OutOfPages]]:
 
     Notes
     -----
-    The call may return the cached run to the free lists, so bytes of the metadata may change. Copies of
-    the metadata are compared, each with its cached run returned to the free lists.
+    The call may return cached pages to the free lists, so bytes of the metadata may change. Copies of
+    the metadata are compared, each with its cached pages returned to the free lists.
 
     Examples
     --------

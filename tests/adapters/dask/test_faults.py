@@ -15,11 +15,15 @@ MIB = 1 << 20
 
 
 @pytest.fixture
-def is_empty(client, until_in_use):
+def is_empty(client, arena, until):
     """Wait until the arena of host a is empty, and its workers are back."""
 
     def wait():
-        until_in_use(0)
+        def reaped():
+            arena.reap()
+            return arena.stats().used == 0
+
+        until(reaped)
         client.wait_for_workers(4, timeout=60)
 
     return wait

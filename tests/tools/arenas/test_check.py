@@ -8,7 +8,7 @@ import os
 import pytest
 
 from pagebuddy import Arena
-from pagebuddy.core.words import H_COUNTS, N_HEADS
+from pagebuddy.core.words import FIRST_NODE, H_MASK
 from pagebuddy.sharing.words import A_BUSY, A_PAGES, A_POISONED
 
 LIVE = 1 << 63
@@ -17,7 +17,7 @@ LIVE = 1 << 63
 def words_of(arena):
     """Where the words are that these tests damage: of the engine, and of the first page's record."""
     layout = arena._attachment.layout
-    return layout.metadata_at, layout.metadata_at + layout.geometry.links_at + N_HEADS
+    return layout.metadata_at, layout.metadata_at + layout.geometry.records_at + FIRST_NODE
 
 
 @pytest.fixture
@@ -75,8 +75,8 @@ def test_an_arena_in_use_with_a_dead_process_is_sound(arena, name, die, pagebudd
 
 def damage(store, kind):
     path, engine, record = store
-    if "count" in kind:
-        poke(path, engine + H_COUNTS, 77)
+    if "mask" in kind:
+        poke(path, engine + H_MASK, 77)
     if "busy" in kind:
         poke(path, A_BUSY, 2 << 32 | 1)
     if kind == "record inside":
@@ -96,10 +96,10 @@ def damage(store, kind):
 
 KINDS = {
     # kind: what is wrong, whether it is mended, how many buffers can be saved
-    "count": ("the count of an order is the number of its free blocks", True, 2),
+    "mask": ("the mask marks exactly the lists that are not empty", True, 2),
     "too long": ("a live span has at least one page", False, 2),
     "busy": ("a process died in the middle of an operation", True, 2),
-    "busy, count": ("the count of an order is the number of its free blocks", True, 2),
+    "busy, mask": ("the mask marks exactly the lists that are not empty", True, 2),
     "poisoned": ("its records contradict each other", False, 2),
     "header": ("its header has the right checksum", False, 0),
     "cut": ("the file is too short: ", False, 0),
@@ -174,10 +174,10 @@ def test_of_one_that_was_cut_short_what_is_there_is_saved(store, pagebuddy_comma
 def test_an_arena_in_use_that_is_damaged(arena, name, pagebuddy_command):
     engine, _ = words_of(arena)
     arena.alloc(5000, keep="weights")
-    arena._attachment.memory[engine + H_COUNTS] += 7
+    arena._attachment.memory[engine + H_MASK] += 7
     code, text, _ = pagebuddy_command("check", name)
     assert code == 1
-    assert "the count of an order" in told(text)["WRONG"]
+    assert "the mask marks exactly" in told(text)["WRONG"]
     assert told(text)["repair"].startswith("automatic, by the next process")
     arena.recover()
     assert pagebuddy_command("check", name)[0] == 0
@@ -189,7 +189,7 @@ def test_no_key_commands_the_terminal_that_it_is_shown_in(tmp_path, pagebuddy_co
         arena.alloc(5000, keep="\x1b[31mred\n")
         engine, _ = words_of(arena)
     del arena
-    poke(path, engine + H_COUNTS, 77)
+    poke(path, engine + H_MASK, 77)
     code, text, _ = pagebuddy_command("check", path)
     assert code == 1
     assert text.splitlines()[-1].split() == ["\\x1b[31mred\\n", "0x0", "4.88", "KiB"]

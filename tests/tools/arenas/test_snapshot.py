@@ -12,7 +12,7 @@ from threading import Event, Thread
 import pytest
 
 from pagebuddy.arena.looking.snapshot import Snapshot
-from pagebuddy.core.words import H_COUNTS, N_HEADS
+from pagebuddy.core.words import FIRST_NODE, H_MASK
 from pagebuddy.errors import CorruptMetadata
 
 # Allocates and frees as fast as it can until it is killed.
@@ -92,7 +92,7 @@ def test_what_contradicts_the_records_is_made_anew(arena, name):
     """As it may in a copy that others were at work in."""
     buffer = arena.alloc(5000)
     stats = arena.stats()
-    arena._attachment.memory[arena._attachment.layout.metadata_at + H_COUNTS] += 7
+    arena._attachment.memory[arena._attachment.layout.metadata_at + H_MASK] += 7
     with Snapshot(f"/dev/shm/{name}") as snapshot:
         snapshot.verify()
         assert snapshot.stats() == stats
@@ -105,7 +105,7 @@ def test_records_of_two_moments_are_copied_again(arena, name):
     """A thread makes the arena look so that a copy is good for nothing, again and again."""
     buffer = arena.alloc(5000)
     layout, words = arena._attachment.layout, arena._attachment.memory
-    at = layout.metadata_at + layout.geometry.links_at + N_HEADS + buffer.offset // 4096
+    at = layout.metadata_at + layout.geometry.records_at + FIRST_NODE + buffer.offset // 4096
     record = words[at]
     done = Event()
 

@@ -7,7 +7,7 @@ import time
 from array import array
 from typing import TYPE_CHECKING, NamedTuple
 
-from pagebuddy.core.words import N_HEADS, low
+from pagebuddy.core.words import FIRST_NODE, low
 from pagebuddy.messages.layout import WORD, RingLayout, cells_at, region_at, rows_at
 from pagebuddy.sharing.joining.listing import kept_in, slots_of
 from pagebuddy.sharing.joining.unclaimed_handles import process_of
@@ -201,7 +201,7 @@ def _ring(
         None if is_queue else ("block" if layout.kind == TOPIC_BLOCK else "drop"),
         layout.limit,
         ready,
-        stored + in_buffers.get(N_HEADS + offset // snapshot.layout.page_size, 0),
+        stored + in_buffers.get(FIRST_NODE + offset // snapshot.layout.page_size, 0),
         in_hand,
         of_dead,
         waiting,

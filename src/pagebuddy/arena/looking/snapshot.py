@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pagebuddy.arena.looking.files import opened, told
 from pagebuddy.arena.view import ArenaView
-from pagebuddy.core.words import H_HIGH_WATER, HEADER_WORDS, N_HEADS
+from pagebuddy.core.words import FIRST_NODE, H_HIGH_WATER, HEADER_WORDS
 from pagebuddy.engine import COMPILED, ENGINE
 from pagebuddy.errors import ArenaNotFound, CorruptMetadata
 from pagebuddy.memory.given import Given
@@ -112,7 +112,7 @@ class Snapshot(ArenaView):
         if self._end is not None:
             at = (self.layout.metadata_at + H_HIGH_WATER) * WORD
             used = int.from_bytes(os.pread(self.fd, WORD, at), sys.byteorder)
-            used = min(max(used - N_HEADS, 0), self.layout.n_pages)
+            used = min(max(used - FIRST_NODE, 0), self.layout.n_pages)
             if time.monotonic() + used * _PAGE_S > self._end:
                 raise TimeoutError(
                     f"{self.path} has {used} pages that were used; this takes too long"

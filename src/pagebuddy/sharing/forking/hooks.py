@@ -79,7 +79,9 @@ def _in_child() -> None:
         if a.fork_inside:
             a.lock_kind = LOCK_FOREIGN
             revoked: Any = Revoked()
-            a.base = a.slots = a.words = a.links = a.holds = a.entries = a.tickets = revoked
+            a.base = a.slots = a.words = a.groups = a.records = a.holds = a.entries = a.tickets = (
+                revoked
+            )
     state.forking.clear()
 
 

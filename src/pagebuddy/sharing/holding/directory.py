@@ -436,7 +436,7 @@ def keep(
     while i < KEY_WORDS:
         store(a.entries, at + ENTRY_KEY + i, key[i])
         i += 1
-    store(a.entries, at + ENTRY_GENERATION, low(a.links[node]))
+    store(a.entries, at + ENTRY_GENERATION, low(a.records[node]))
     store(a.entries, at + ENTRY_BYTES, n_bytes)
     store(a.entries, at + ENTRY_KEPT, now_ms)
     store(a.entries, at + ENTRY_NODE, node)

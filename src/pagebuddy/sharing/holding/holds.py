@@ -6,7 +6,7 @@ if not cython.compiled:
     from pagebuddy.core.aside import settle
     from pagebuddy.core.spans import give, length, next_live
     from pagebuddy.core.state import fail
-    from pagebuddy.core.words import F_RECORD, N_HEADS, is_live, low, store, u64
+    from pagebuddy.core.words import F_RECORD, FIRST_NODE, is_live, low, store, u64
     from pagebuddy.sharing.recording.recording import record_end
     from pagebuddy.sharing.state import ArenaState, holds_at
     from pagebuddy.sharing.system.atomic import peek
@@ -20,10 +20,10 @@ if not cython.compiled:
 def begin_count(a: ArenaState, node: u64) -> cython.void:
     """Count the first object of a buffer that this process did not hold before."""
     if a.unsettled:
-        a.local[node - N_HEADS] = OWN_OBJECT
-    elif a.local[node - N_HEADS]:
+        a.local[node - FIRST_NODE] = OWN_OBJECT
+    elif a.local[node - FIRST_NODE]:
         # Another process took a round out that was marked.
-        a.local[node - N_HEADS] = 0
+        a.local[node - FIRST_NODE] = 0
 
 
 @cython.nogil
@@ -96,7 +96,7 @@ def is_held_by_me_alone(a: ArenaState, node: u64) -> cython.bint:
         if peek(a.holds, at + i) != (a.my_bit if i == a.my_word else 0):
             return False
         i += 1
-    return not a.sticky and a.local[node - N_HEADS] == 0
+    return not a.sticky and a.local[node - FIRST_NODE] == 0
 
 
 @cython.nogil
@@ -105,7 +105,7 @@ def is_held_by_me_alone(a: ArenaState, node: u64) -> cython.bint:
 @cython.cfunc
 def is_page(a: ArenaState, node: u64) -> cython.bint:
     """Whether a node is a page's. Flipped bits can have made it any number."""
-    return node >= N_HEADS and node < a.n_nodes
+    return node >= FIRST_NODE and node < a.n_nodes
 
 
 @cython.nogil
@@ -114,16 +114,16 @@ def is_page(a: ArenaState, node: u64) -> cython.bint:
 @cython.cfunc
 def is_buffer(a: ArenaState, node: u64) -> cython.bint:
     """Whether a live buffer starts at a node. An arena has one section, always in use."""
-    return is_page(a, node) and is_live(a.links[node])
+    return is_page(a, node) and is_live(a.records[node])
 
 
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
 def settle_and_find_first(a: ArenaState) -> u64:
-    """Return the cached run to the free lists, then find the first live buffer; 0 if there is none."""
+    """Return cached pages to the free lists, then find the first live buffer; 0 if there is none."""
     settle(a)
-    return next_live(a, N_HEADS) if a.fault == 0 else 0
+    return next_live(a, FIRST_NODE) if a.fault == 0 else 0
 
 
 @cython.nogil
@@ -132,7 +132,7 @@ def settle_and_find_first(a: ArenaState) -> u64:
 @cython.cfunc
 def is_the_buffer(a: ArenaState, node: u64, generation: u64) -> cython.bint:
     """Whether the buffer that an entry or a ticket was made for is still live."""
-    return is_buffer(a, node) and low(a.links[node]) == generation
+    return is_buffer(a, node) and low(a.records[node]) == generation
 
 
 @cython.nogil
@@ -160,15 +160,15 @@ def free_if_unused(a: ArenaState, node: u64) -> cython.void:
 @cython.cfunc
 def end_hold(a: ArenaState, node: u64) -> cython.void:
     """End one object's use of a buffer; with the last object, this process's hold ends."""
-    if a.local[node - N_HEADS] & (OWN_OBJECT - 1):
-        a.local[node - N_HEADS] -= 1
+    if a.local[node - FIRST_NODE] & (OWN_OBJECT - 1):
+        a.local[node - FIRST_NODE] -= 1
         return
     at: u64 = holds_at(a, node) + a.my_word
     if not is_buffer(a, node) or a.holds[at] & a.my_bit == 0:
         fail(a, F_RECORD, node)
         return
     if a.unsettled:
-        a.local[node - N_HEADS] = 0
+        a.local[node - FIRST_NODE] = 0
     if a.sticky:
         # Another process that shares the slot may still use it.
         return

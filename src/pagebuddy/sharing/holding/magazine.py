@@ -22,7 +22,7 @@ from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
     from pagebuddy.core.state import fail
-    from pagebuddy.core.words import N_HEADS, is_live, pages_in, store, u64
+    from pagebuddy.core.words import FIRST_NODE, is_live, pages_in, store, u64
     from pagebuddy.sharing.holding.holds import (
         begin_count,
         free_if_unused,
@@ -75,7 +75,7 @@ def load(a: ArenaState, node: u64) -> cython.bint:
     if a.magazine == 0:
         # In a forked child its words may belong to another process.
         return False
-    link: u64 = a.links[node]
+    link: u64 = a.records[node]
     if pages_in(link) > MOST_ROUND_PAGES or not is_unlocked(a):
         return False
     if not is_live(link) or not is_held_by_me_alone(a, node):
@@ -116,9 +116,9 @@ def draw(a: ArenaState, n: u64) -> u64:
             word >> 27 & 31 == n
             and is_page(a, node)
             # Never a marked one: `round_of` sets no mark.
-            and word == round_of(node, a.links[node])
-            and pages_in(a.links[node]) == n
-            and is_live(a.links[node])
+            and word == round_of(node, a.records[node])
+            and pages_in(a.records[node]) == n
+            and is_live(a.records[node])
             and is_held_by_me_alone(a, node)
             and swap(a.slots, at, word, 0)
         ):
@@ -141,7 +141,9 @@ def is_round(a: ArenaState, slot: u64, word: u64) -> cython.bint:
     The buffer can be longer than the word says: a process may have joined and grown it.
     """
     node: u64 = node_in(word)
-    return is_buffer(a, node) and (a.links[node] ^ word) & 0x7FF_FFFF == 0 and holds(a, node, slot)
+    return (
+        is_buffer(a, node) and (a.records[node] ^ word) & 0x7FF_FFFF == 0 and holds(a, node, slot)
+    )
 
 
 @cython.nogil
@@ -289,8 +291,8 @@ def join_hold(a: ArenaState, node: u64, n_bytes: u64) -> cython.void:
         begin_count(a, node)
         if node < a.recorded:
             record_hold(a, node, n_bytes)
-    elif unload(a, node) or (a.unsettled == MARKED and a.local[node - N_HEADS] == 0):
+    elif unload(a, node) or (a.unsettled == MARKED and a.local[node - FIRST_NODE] == 0):
         # It is held without an object.
         begin_count(a, node)
     else:
-        a.local[node - N_HEADS] += 1
+        a.local[node - FIRST_NODE] += 1

@@ -61,6 +61,6 @@ def note_dead(a: ArenaState, slot: u64) -> cython.void:
 @cython.cfunc
 def count_if_freed(a: ArenaState, node: u64, was: u64) -> cython.void:
     """Count what was freed, if the buffer whose record this was is not live any more."""
-    if is_live(was) and not is_live(a.links[node]):
+    if is_live(was) and not is_live(a.records[node]):
         a.freed_buffers += 1
         a.freed_pages += pages_in(was)

@@ -51,7 +51,7 @@ def end_slots(a: ArenaState, word: u64, bits: u64) -> cython.void:
         after: u64 = next_buffer(a, node)
         at: u64 = holds_at(a, node) + word
         if a.holds[at] & bits:
-            was: u64 = a.links[node]
+            was: u64 = a.records[node]
             store(a.holds, at, a.holds[at] & ~bits)
             free_if_unused(a, node)
             count_if_freed(a, node, was)

@@ -15,7 +15,7 @@ All processes that share a slot inherit a page, and the system counts who has it
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
-    from pagebuddy.core.words import N_HEADS, store, u64
+    from pagebuddy.core.words import FIRST_NODE, store, u64
     from pagebuddy.sharing.holding.holds import (
         add_hold,
         free_if_unused,
@@ -74,7 +74,7 @@ def mark_objects(a: ArenaState) -> cython.void:
     node: u64 = settle_and_find_first(a)
     while node and a.fault == 0:
         if holds(a, node, a.slot):
-            a.local[node - N_HEADS] = a.local[node - N_HEADS] | OWN_OBJECT
+            a.local[node - FIRST_NODE] = a.local[node - FIRST_NODE] | OWN_OBJECT
         node = next_buffer(a, node)
     if a.fault == 0:
         a.unsettled = MARKED
@@ -103,7 +103,7 @@ def end_unmarked_holds(a: ArenaState, shares: u64) -> cython.void:
     node: u64 = settle_and_find_first(a)
     while node and a.fault == 0:
         after: u64 = next_buffer(a, node)
-        if holds(a, node, a.slot) and a.local[node - N_HEADS] < OWN_OBJECT:
+        if holds(a, node, a.slot) and a.local[node - FIRST_NODE] < OWN_OBJECT:
             if a.n_shares != shares:
                 # Uncompiled: a signal handler forked just now.
                 return
@@ -123,7 +123,7 @@ def end_marks(a: ArenaState, shares: u64) -> cython.void:
     """Remove all marks."""
     node: u64 = settle_and_find_first(a)
     while node and a.fault == 0 and a.n_shares == shares:
-        a.local[node - N_HEADS] = a.local[node - N_HEADS] & (OWN_OBJECT - 1)
+        a.local[node - FIRST_NODE] = a.local[node - FIRST_NODE] & (OWN_OBJECT - 1)
         node = next_buffer(a, node)
     if a.fault == 0 and a.n_shares == shares:
         a.unsettled = 0
@@ -220,7 +220,7 @@ def copy_holds(a: ArenaState, slot: u64, marked: cython.bint) -> cython.void:
     """Give a slot a hold on every buffer that this slot holds; if `marked`, on those with a mark."""
     node: u64 = settle_and_find_first(a)
     while node and a.fault == 0:
-        if holds(a, node, a.slot) and (not marked or a.local[node - N_HEADS] >= OWN_OBJECT):
+        if holds(a, node, a.slot) and (not marked or a.local[node - FIRST_NODE] >= OWN_OBJECT):
             add_hold(a, node, slot)
         node = next_buffer(a, node)
 

@@ -121,12 +121,12 @@ def do_send(a: ArenaState, r: Request) -> u64:
     r.serial = a.base[A_SERIAL] + 1
     store(a.base, A_SERIAL, r.serial)
     store(a.tickets, at + TICKET_NODE, r.node)
-    store(a.tickets, at + TICKET_GENERATION, low(a.links[r.node]))
+    store(a.tickets, at + TICKET_GENERATION, low(a.records[r.node]))
     store(a.tickets, at + TICKET_BYTES, bytes_within(a, r.node, r.n_bytes))
     if r.ring_node:
         store(r.ring, r.refs_at, r.ticket_index)
         store(r.ring, r.refs_at + 1, r.serial)
-        store(a.tickets, at + TICKET_SENT, low(a.links[r.ring_node]))
+        store(a.tickets, at + TICKET_SENT, low(a.records[r.ring_node]))
         r.life_ms = OF_RING | r.ring_node
     else:
         store(a.tickets, at + TICKET_SENT, r.now_ms)
@@ -329,7 +329,7 @@ def expire_tickets(a: ArenaState) -> u64:
             ends = not is_ring(a, life ^ OF_RING, a.tickets[at + TICKET_SENT])
         if ends:
             node: u64 = a.tickets[at + TICKET_NODE]
-            was: u64 = a.links[node] if is_page(a, node) else 0
+            was: u64 = a.records[node] if is_page(a, node) else 0
             end_ticket(a, index)
             count += 1
             if not is_of_ring(life):

@@ -8,7 +8,7 @@ import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, cast
 
-from pagebuddy.core.words import N_HEADS
+from pagebuddy.core.words import FIRST_NODE
 from pagebuddy.errors import ArenaNotFound, OutOfSlots
 from pagebuddy.memory.given import Given
 from pagebuddy.sharing.joining.backing import words_of_granules
@@ -95,7 +95,7 @@ def _made(engine: Engine, layout: Layout, medium: Medium) -> Attached:
         layout.geometry.write(a.words_of_engine())
         a.lay_out()
         # Memory of the caller's need not be zero.
-        words[A_TOUCHED] = N_HEADS if medium.shared else N_HEADS + layout.n_pages
+        words[A_TOUCHED] = FIRST_NODE if medium.shared else FIRST_NODE + layout.n_pages
         if a.locks_by(LOCK_NONE):
             words[layout.slots_at + SLOT_WORDS + SLOT_STATE] = 1 << 63
             a.be(1)
@@ -359,7 +359,7 @@ def _renew(engine: Engine, a: Attached) -> None:
     # The last process may have died inside an operation: the first operation takes over.
     a.memory[A_BUSY] = 1 << 32 | OP_ATTACH
     if getattr(a.medium, "outlasts_power", False):
-        a.memory[A_TOUCHED] = N_HEADS + a.layout.n_pages
+        a.memory[A_TOUCHED] = FIRST_NODE + a.layout.n_pages
 
 
 def _renew_lock(engine: Engine, a: Attached) -> None:

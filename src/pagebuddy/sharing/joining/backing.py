@@ -10,14 +10,10 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from pagebuddy.core.arith import order_from
-from pagebuddy.core.words import GRANULE, N_HEADS
-from pagebuddy.errors import OutOfPages
+from pagebuddy.core.words import FIRST_NODE, GRANULE, GROUP_ORDER, GROUP_WORDS, N_LISTS
 from pagebuddy.sharing.joining.failures import cut_off
-from pagebuddy.sharing.joining.first_touch import bits_looked_at
 from pagebuddy.sharing.words import (
     A_ENTRIES_END,
     A_TICKETS_END,
@@ -40,7 +36,7 @@ _ENTRIES_AT_ONCE = mmap.PAGESIZE // (ENTRY_WORDS * WORD)
 
 def words_of_granules(layout: Layout) -> int:
     """Return how many words are needed for a bit for each granule."""
-    return (N_HEADS + layout.n_pages) // GRANULE // 64 + 2
+    return (FIRST_NODE + layout.n_pages) // GRANULE // 64 + 2
 
 
 def back(a: Attached, missing: int) -> None:
@@ -98,29 +94,15 @@ def room_for(a: Attached, n_bytes: int) -> Held:
     return buffer
 
 
-def back_all_bits(a: Attached) -> None:
-    """Back the bits that checking every invariant reads. Raises as `back`."""
-    if a.medium.limited:
-        a.medium.back(bits_looked_at(a.layout))
-
-
 def _back_node(a: Attached, node: int) -> None:
-    """Back the words of a node's granule, and the bits of all blocks up to it.
-
-    If there is room, also those behind it that a split of untouched pages needs.
-    """
+    """Back the words of a node's granule, and the groups of all blocks up to it."""
     layout, medium = a.layout, a.medium
-    end = _end_of_block(layout, node - N_HEADS + 1)
-    granule = (node + layout.links_at % GRANULE) // GRANULE
-    if end > a.end_of_known_bits:
-        medium.back([_bits(layout, a.end_of_known_bits, end)])
+    end = _end_of_block(layout, node - FIRST_NODE + 1)
+    granule = (node + layout.records_at % GRANULE) // GRANULE
+    if end > a.end_of_known_groups:
+        medium.back([_groups(layout, a.end_of_known_groups, end)])
     medium.back(_words(layout, granule))
-    a.know([granule], bits=end)
-    with suppress(OutOfPages):
-        for behind in _granules_behind(layout, node):
-            if not a.knows(behind):
-                medium.back(_words(layout, behind))
-                a.know([behind])
+    a.know([granule], groups=end)
 
 
 def _end_of_block(layout: Layout, place: int) -> int:
@@ -128,27 +110,19 @@ def _end_of_block(layout: Layout, place: int) -> int:
     return min(((place >> layout.max_order) + 1) << layout.max_order, layout.n_pages)
 
 
-def _bits(layout: Layout, place: int, end: int) -> tuple[int, int]:
-    """The bits of the blocks between two places: offset and length in bytes."""
-    first = layout.metadata_at + layout.geometry.table_end + place // 32
-    return first * WORD, (end // 32 + 1 - place // 32) * WORD
+def _groups(layout: Layout, place: int, end: int) -> tuple[int, int]:
+    """The words of the groups between two places: offset and length in bytes."""
+    first, last = place >> GROUP_ORDER, (end - 1 >> GROUP_ORDER) + 1
+    at = layout.metadata_at + layout.geometry.groups_at + GROUP_WORDS * (N_LISTS + first)
+    return at * WORD, GROUP_WORDS * (last - first) * WORD
 
 
 def _words(layout: Layout, granule: int) -> Iterator[tuple[int, int]]:
-    """The links and the holds of a granule: offsets and lengths in bytes."""
-    first = (layout.links_at // GRANULE + granule) * GRANULE
+    """The records and the holds of a granule: offsets and lengths in bytes."""
+    first = (layout.records_at // GRANULE + granule) * GRANULE
     yield first * WORD, GRANULE * WORD
-    place = max(first - layout.links_at - N_HEADS, 0)
-    end = min(first + GRANULE - layout.links_at - N_HEADS, layout.n_pages)
+    place = max(first - layout.records_at - FIRST_NODE, 0)
+    end = min(first + GRANULE - layout.records_at - FIRST_NODE, layout.n_pages)
     if place < end:
         width = layout.words_of_holds * WORD
         yield layout.holds_at * WORD + place * width, (end - place) * width
-
-
-def _granules_behind(layout: Layout, node: int) -> Iterator[int]:
-    """The granules in which blocks start when a block of the largest order is split behind a node."""
-    place = (node - N_HEADS) // GRANULE * GRANULE + GRANULE
-    end = _end_of_block(layout, node - N_HEADS)
-    while place < end:
-        yield (N_HEADS + place + layout.links_at % GRANULE) // GRANULE
-        place += 1 << order_from(place, end - place, layout.max_order)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pagebuddy.allocator.refusals import INVARIANTS
 from pagebuddy.arguments import power_of_two
-from pagebuddy.core.words import N_HEADS
+from pagebuddy.core.words import FIRST_NODE
 from pagebuddy.errors import (
     ArenaClosed,
     BadFree,
@@ -53,7 +53,7 @@ _MEND = "the arena's recover() rebuilds everything but the records of live buffe
 
 def corrupt(fault: int, node: int) -> CorruptMetadata:
     """The error for a fault at a node."""
-    page = node - N_HEADS if node >= N_HEADS else None
+    page = node - FIRST_NODE if node >= FIRST_NODE else None
     where = f"at list {node}" if page is None else f"at page {page}"
     return CorruptMetadata(OF_ARENAS[fault], where, page, _MEND)
 
@@ -70,7 +70,7 @@ def error_for(a: Attached, answer: int, request: Request) -> Exception:
     if answer == words.CORRUPT:
         return corrupt(a.figures["seen_fault"], a.figures["seen_node"])
     if answer == words.NOT_LIVE:
-        page = request.answer["node"] - N_HEADS
+        page = request.answer["node"] - FIRST_NODE
         message = f"there is no buffer at page {page}: it was freed, or never allocated"
         return BadFree(page, "free", message)
     if answer == words.NOT_FOUND:

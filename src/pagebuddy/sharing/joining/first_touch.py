@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from pagebuddy.core.words import N_HEADS
+from pagebuddy.core.words import FIRST_NODE, GROUP_ORDER, GROUP_WORDS, N_LISTS
 
 if TYPE_CHECKING:
     from pagebuddy.sharing.layout import Layout
@@ -27,16 +27,6 @@ def first_touched(layout: Layout) -> Iterator[tuple[int, int]]:
     yield from _runs(_words(layout))
 
 
-def bits_looked_at(layout: Layout) -> Iterator[tuple[int, int]]:
-    """Yield the same for the bits that are read to check that unused pages are free."""
-    bits = layout.metadata_at + layout.geometry.table_end
-    yield from _runs(
-        bits + (2 * place + (1 << k) >> 6)
-        for place, order in _blocks(layout.n_pages, layout.max_order)
-        for k in range(order + 1)
-    )
-
-
 def _runs(words: Iterable[int]) -> Iterator[tuple[int, int]]:
     """The runs of the system's pages that contain these words."""
     pages = sorted({word // _WORDS_IN_PAGE for word in words})
@@ -48,19 +38,22 @@ def _runs(words: Iterable[int]) -> Iterator[tuple[int, int]]:
 def _words(layout: Layout) -> Iterator[int]:
     """At least one word of each page."""
     geometry = layout.geometry
-    bits = layout.metadata_at + geometry.table_end
-    heads = layout.metadata_at + geometry.links_at
-    yield from range(0, bits, _WORDS_IN_PAGE)
-    yield bits
-    yield from (heads, heads + N_HEADS)
-    if 1 << layout.max_order <= _WORDS_IN_PAGE:
-        # Blocks are so small that each page has the link of one.
-        yield from range(bits, layout.holds_at, _WORDS_IN_PAGE)
-        yield layout.holds_at - 1
+    groups = layout.metadata_at + geometry.groups_at
+    records = layout.metadata_at + geometry.records_at
+    yield from range(0, groups, _WORDS_IN_PAGE)
+    yield from (groups, groups + GROUP_WORDS * N_LISTS - 1)
+    yield from (records, records + FIRST_NODE)
+    if (
+        layout.max_order < GROUP_ORDER
+        or GROUP_WORDS << layout.max_order >> GROUP_ORDER <= _WORDS_IN_PAGE
+    ):
+        # Blocks are so small that each page has the first group of one.
+        yield from range(groups, records, _WORDS_IN_PAGE)
+        yield records - 1
         return
-    for place, order in _blocks(layout.n_pages, layout.max_order):
-        yield bits + (2 * place + (1 << order) >> 6)
-        yield heads + N_HEADS + place
+    for place, _ in _blocks(layout.n_pages, layout.max_order):
+        first = groups + GROUP_WORDS * (N_LISTS + (place >> GROUP_ORDER))
+        yield from (first, first + GROUP_WORDS - 1)
 
 
 def _blocks(n_pages: int, top: int) -> Iterator[tuple[int, int]]:

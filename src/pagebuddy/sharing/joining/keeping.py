@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pagebuddy.core.words import N_HEADS
+from pagebuddy.core.words import FIRST_NODE
 from pagebuddy.errors import ArenaClosed
 from pagebuddy.sharing.system.process import wall_clock
 from pagebuddy.sharing.words import DONE, OP_FORGET, OP_KEEP
@@ -54,4 +54,4 @@ def forget(a: Attached, key: str, namespace: int, buffer: Held | None = None) ->
 
 def _node_of(a: Attached, buffer: Held) -> int:
     """The node of a buffer that this process holds."""
-    return N_HEADS + buffer.offset // a.layout.page_size
+    return FIRST_NODE + buffer.offset // a.layout.page_size

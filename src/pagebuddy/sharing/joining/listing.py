@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from pagebuddy.allocator.frozen import Frozen
-from pagebuddy.core.words import N_HEADS
+from pagebuddy.core.words import FIRST_NODE
 from pagebuddy.sharing.system.alive import lease_is_gone, may_judge
 from pagebuddy.sharing.system.process import name_in
 from pagebuddy.sharing.words import (
@@ -208,7 +208,7 @@ def buffers_of(a: Attached) -> Iterator[BufferRow]:
     for node, n, generation, holds in _spans_of(a):
         key, nbytes, kept_at, kind = kept.get((node, generation), (None, n * page_size, None, None))
         yield BufferRow(
-            offset=(node - N_HEADS) * page_size,
+            offset=(node - FIRST_NODE) * page_size,
             n_pages=n,
             nbytes=nbytes,
             kept=bool(holds[0] & 1),
@@ -223,7 +223,7 @@ def buffers_of(a: Attached) -> Iterator[BufferRow]:
 def offsets_of(a: Attached) -> list[int]:
     """Return the offsets of the live buffers in ascending order: much faster than their rows."""
     page_size = a.layout.page_size
-    return [(node - N_HEADS) * page_size for node, _, _, _ in _spans_of(a)]
+    return [(node - FIRST_NODE) * page_size for node, _, _, _ in _spans_of(a)]
 
 
 def keys_of(a: Attached, namespace: int = FOR_BUFFERS) -> list[str]:
@@ -236,7 +236,7 @@ def kept_in(a: Attached) -> list[tuple[str, str, int, int]]:
     """Return kind, key, offset and bytes of each buffer that is kept. Cost: a walk through all keys."""
     page_size = a.layout.page_size
     return [
-        (kind, key, (node - N_HEADS) * page_size, n_bytes)
+        (kind, key, (node - FIRST_NODE) * page_size, n_bytes)
         for (node, _), (key, n_bytes, _, kind) in _kept_of(a).items()
     ]
 
@@ -307,7 +307,7 @@ class Judge:
 def _spans_of(a: Attached) -> Iterator[tuple[int, int, int, list[int]]]:
     """Yield node, pages, generation and words of holds of each live buffer."""
     width = 3 + a.layout.words_of_holds
-    node = N_HEADS
+    node = FIRST_NODE
     while node:
         request = a.request(node=node, rows=width * _ROWS_AT_ONCE)
         a.perform(request, OP_BUFFERS)

@@ -13,7 +13,22 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pagebuddy.arguments import counted, in_bytes
-from pagebuddy.core.words import H_ASIDE, H_COUNTS, pages_in
+from pagebuddy.core.words import (
+    FIRST_NODE,
+    G_FREE,
+    G_LINK,
+    GROUP_ORDER,
+    GROUP_WORDS,
+    H_ASIDE,
+    H_FRONT,
+    H_HIGH_WATER,
+    N_LISTS,
+    WAIT_WORDS,
+    in_list,
+    low,
+    pages_in,
+)
+from pagebuddy.sharing.layout import WORD
 from pagebuddy.sharing.system.process import name_in_words
 from pagebuddy.sharing.words import (
     NOTE_DEAD,
@@ -35,6 +50,9 @@ NOT_FULL = 0.85
 # Those of logging, which is not imported before it is needed.
 WARNING, INFO = 30, 20
 
+# Of the bytes of a word, that with the highest bits.
+_TOP_BYTE = WORD - 1 if sys.byteorder == "little" else 0
+
 # So many processes are named in a message.
 _MOST_NAMED = 10
 
@@ -48,7 +66,7 @@ def tell(a: Attached) -> None:
     """Log what this process noted, and whether the arena is nearly full. Never raises an error."""
     if a.has_notes:
         _tell_notes(a, a.take_notes())
-    tell_if_full(a, a.layout.n_pages - _free_pages(a))
+    tell_if_full(a, _used_pages(a))
 
 
 def tell_if_full(a: Attached, used_pages: int) -> None:
@@ -91,11 +109,32 @@ def name_of(medium: Medium, arena_id: int) -> str:
     return getattr(medium, "place", "") or f"anonymous-{arena_id >> 96:08x}"
 
 
-def _free_pages(a: Attached) -> int:
-    """How many pages are free, read without the lock: what is allocated meanwhile may be left out."""
-    words = a.words_of_engine()
-    free = sum(words[H_COUNTS + order] << order for order in range(a.layout.max_order + 1))
-    return min(free + int(pages_in(words[H_ASIDE])), a.layout.n_pages)
+def _used_pages(a: Attached) -> int:
+    """How many pages are in use, read without the lock: it may be a few more or less meanwhile.
+
+    If that is not worth counting, as all pages that were ever used are not enough to be told: so many.
+    """
+    words, layout = a.words_of_engine(), a.layout
+    end = min(max(int(words[H_HIGH_WATER]) - FIRST_NODE, 0), layout.n_pages)
+    if end < NOT_FULL * layout.n_pages:
+        return end
+    n_groups = -(-end >> GROUP_ORDER)
+    end = min(n_groups << GROUP_ORDER, layout.n_pages)
+    first = layout.geometry.groups_at + GROUP_WORDS * N_LISTS
+    groups = words[first : first + GROUP_WORDS * n_groups]
+    free = int.from_bytes(groups[G_FREE::GROUP_WORDS].tobytes(), "little").bit_count()
+    # For each group, the byte that says in which list it is.
+    lists = groups[G_LINK::GROUP_WORDS].tobytes()[_TOP_BYTE::WORD]
+    for order in range(GROUP_ORDER, layout.max_order + 1):
+        mark = bytes([in_list(order) >> 56])
+        last = lists.rfind(mark)
+        if last >= 0:
+            beyond = (last << GROUP_ORDER) + (1 << order) - end
+            free += (lists.count(mark) << order) - max(beyond, 0)
+    free += sum(int(pages_in(words[at])) for at in (H_ASIDE, H_FRONT))
+    waiting = layout.geometry.records_at
+    free += sum(int(low(words[waiting + WAIT_WORDS * k])) << k for k in range(GROUP_ORDER))
+    return min(max(end - free, 0), layout.n_pages)
 
 
 def _tell_notes(a: Attached, notes: list[tuple[int, ...]]) -> None:

@@ -4,14 +4,13 @@ from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
     from pagebuddy.core.aside import settle
-    from pagebuddy.core.search import measure, next_run
+    from pagebuddy.core.search import count_blocks, measure, next_run
     from pagebuddy.core.spans import commit, length, next_live, resize, take, take_aligned
     from pagebuddy.core.state import fail, node_at, place_of
     from pagebuddy.core.tree import claim
     from pagebuddy.core.words import (
-        H_COUNTS,
+        FIRST_NODE,
         MISSING,
-        N_HEADS,
         NO_PAGE,
         low,
         store,
@@ -142,7 +141,7 @@ def do_alloc(a: ArenaState, r: Request) -> u64:
     node: u64 = make_buffer(a, r.n_pages, r.n_bytes, r.align)
     if node == NO_PAGES and empty_magazines(a):
         node = make_buffer(a, r.n_pages, r.n_bytes, r.align)
-    if node < N_HEADS:
+    if node < FIRST_NODE:
         r.missing = a.fault_node
         r.n_pieces = want_pieces(a) if node == NO_PAGES else 0
         return node
@@ -212,7 +211,7 @@ def do_join(a: ArenaState, r: Request) -> u64:
     if not take_out_of_magazines(a, r.node):
         return NOT_LIVE
     r.n_pages = length(a, r.node)
-    r.generation = low(a.links[r.node])
+    r.generation = low(a.records[r.node])
     if r.n_bytes == 0 and holds(a, r.node, 0):
         index: u64 = find_node(a, r.node)
         if index:
@@ -342,7 +341,7 @@ def do_resize(a: ArenaState, r: Request) -> u64:
     """`resize_buffer` for the buffer at `node`; adds `n_more_objects` objects for it."""
     answer: u64 = resize_buffer(a, r.node, r.n_pages, r.n_bytes, r.is_unseen)
     if answer == DONE:
-        a.local[r.node - N_HEADS] += r.n_more_objects
+        a.local[r.node - FIRST_NODE] += r.n_more_objects
     r.missing = a.fault_node
     r.n_pieces = want_pieces(a) if answer == NO_PAGES and r.n_pages <= a.total else 0
     return answer
@@ -374,7 +373,7 @@ def do_measure(a: ArenaState, r: Request) -> u64:
     r.n_tickets -= count_of_rings(a)
     r.n_rows = 0
     while r.n_rows <= a.top:
-        r.rows[r.n_rows] = a.words[H_COUNTS + r.n_rows]
+        r.rows[r.n_rows] = count_blocks(a, r.n_rows)
         r.n_rows += 1
     return DONE
 
@@ -390,11 +389,11 @@ def do_list_buffers(a: ArenaState, r: Request) -> u64:
     empty_magazines(a)
     # Since the last call the buffer here may have ended, and its pages may be inside another.
     settle(a)
-    node: u64 = next_live(a, N_HEADS if r.node < N_HEADS else r.node)
+    node: u64 = next_live(a, FIRST_NODE if r.node < FIRST_NODE else r.node)
     while node and r.n_rows + width <= room and a.fault == 0:
         r.rows[r.n_rows] = node
         r.rows[r.n_rows + 1] = length(a, node)
-        r.rows[r.n_rows + 2] = low(a.links[node])
+        r.rows[r.n_rows + 2] = low(a.records[node])
         i: u64 = 0
         while i < a.words_of_holds:
             r.rows[r.n_rows + 3 + i] = a.holds[holds_at(a, node) + i]
@@ -451,7 +450,7 @@ def do_record(a: ArenaState, r: Request) -> u64:
     if a.recorded == 0:
         # Only operations are recorded, not drawing from the magazine.
         empty_magazine(a, a.slot)
-        a.recorded = N_HEADS
+        a.recorded = FIRST_NODE
     settle(a)
     n: u64 = TAPE_BYTES // (2 * TAPE_LINE)
     node: u64 = next_live(a, a.recorded)

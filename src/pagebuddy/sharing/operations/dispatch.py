@@ -3,8 +3,8 @@
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
-    from pagebuddy.core.granules import has_bits
-    from pagebuddy.core.words import N_HEADS, store, u64
+    from pagebuddy.core.granules import has_groups
+    from pagebuddy.core.words import FIRST_NODE, store, u64
     from pagebuddy.sharing.holding.holds import end_hold, is_held_by_me_alone
     from pagebuddy.sharing.holding.magazine import draw, make_room
     from pagebuddy.sharing.holding.reaping import begin_slot, end_slot, reap
@@ -112,7 +112,7 @@ def do_repair(a: ArenaState, r: Request) -> u64:
     """Rebuild all derived state, as after a death, trusting only the source of truth."""
     # The high water may be wrong. `A_TOUCHED` is never less than a correct one, and may be more.
     high: u64 = a.base[A_TOUCHED] if a.base[A_TOUCHED] < a.n_nodes else a.n_nodes
-    if a.sparse and high > N_HEADS and not has_bits(a, high - N_HEADS):
+    if a.sparse and high > FIRST_NODE and not has_groups(a, high - FIRST_NODE):
         r.missing = a.fault_node
         return answer_without_pages(a)
     take_over(a, high, True)

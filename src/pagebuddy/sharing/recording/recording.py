@@ -7,7 +7,7 @@ need not be recorded.
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
-    from pagebuddy.core.words import N_HEADS, u64
+    from pagebuddy.core.words import FIRST_NODE, u64
     from pagebuddy.sharing.recording.tape import make_room_for, put_alloc, put_free, write_tape
     from pagebuddy.sharing.state import ArenaState
     from pagebuddy.sharing.system.lock import unlock
@@ -20,7 +20,7 @@ if not cython.compiled:
 def record_hold(a: ArenaState, node: u64, n_bytes: u64) -> cython.void:
     """Record that this process holds a buffer from now on."""
     if make_room_for(a.tape, 1):
-        put_alloc(a.tape, node - N_HEADS, n_bytes)
+        put_alloc(a.tape, node - FIRST_NODE, n_bytes)
 
 
 @cython.nogil
@@ -29,7 +29,7 @@ def record_hold(a: ArenaState, node: u64, n_bytes: u64) -> cython.void:
 def record_end(a: ArenaState, node: u64) -> cython.void:
     """Record that this process no longer holds a buffer."""
     if make_room_for(a.tape, 1):
-        put_free(a.tape, node - N_HEADS)
+        put_free(a.tape, node - FIRST_NODE)
 
 
 @cython.nogil
@@ -38,8 +38,8 @@ def record_end(a: ArenaState, node: u64) -> cython.void:
 def record_resize(a: ArenaState, node: u64, n_bytes: u64) -> cython.void:
     """Record the new length of a buffer that this process holds."""
     if make_room_for(a.tape, 2):
-        put_free(a.tape, node - N_HEADS)
-        put_alloc(a.tape, node - N_HEADS, n_bytes)
+        put_free(a.tape, node - FIRST_NODE)
+        put_alloc(a.tape, node - FIRST_NODE, n_bytes)
 
 
 @cython.nogil

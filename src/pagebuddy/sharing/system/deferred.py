@@ -13,7 +13,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from pagebuddy.core.words import N_HEADS
+from pagebuddy.core.words import FIRST_NODE
 from pagebuddy.sharing.state import holds_at
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def next_deferred(a: ArenaState) -> int:
     while ends:
         end = ends[0]
         if end.was < 0 and end.node:
-            end.was = a.local[end.node - N_HEADS]
+            end.was = a.local[end.node - FIRST_NODE]
         elif end.node == 0 or is_done(a, end):
             ends.popleft()
             continue
@@ -61,7 +61,7 @@ def next_deferred(a: ArenaState) -> int:
 def is_done(a: ArenaState, end: End) -> bool:
     """Whether an end that was begun is done: no other operation ran since then."""
     if end.was:
-        return a.local[end.node - N_HEADS] < end.was
+        return a.local[end.node - FIRST_NODE] < end.was
     # After a fault there is nothing to end, and a slot that is shared keeps its holds.
     is_held = a.holds[holds_at(a, end.node) + a.my_word] & a.my_bit
     return a.fault != 0 or a.sticky or not is_held

@@ -31,7 +31,7 @@ cdef bint find_holes(ArenaState a) noexcept nogil:
 
     A granule to which nothing was stored is a hole, even if it is backed.
     """
-    cdef u64 start = <u64> (a.links - a.base) - a.skew
+    cdef u64 start = <u64> (a.records - a.base) - a.skew
     if not is_file(a.fd, a.device, a.inode):
         return False
     return holes_found(a.fd, start * 8, (a.n_nodes + a.skew - 1) // GRANULE + 1, GRANULE * 8, a.stored)

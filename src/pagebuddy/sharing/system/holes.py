@@ -22,7 +22,7 @@ def find_holes(a: ArenaState) -> bool:
     """
     if not is_the_file(a, a.fd):
         return False
-    start = a.layout.links_at // GRANULE * _BYTES
+    start = a.layout.records_at // GRANULE * _BYTES
     end = start + ((a.n_nodes + a.skew - 1) // GRANULE + 1) * _BYTES
     a.stored[:] = memoryview(bytes(a.stored.nbytes)).cast("Q")
     at = start

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import numpy as np
 
 from pagebuddy.arena.looking.snapshot import Snapshot
-from pagebuddy.core.words import N_HEADS
+from pagebuddy.core.words import FIRST_NODE
 from pagebuddy.sharing.joining.listing import key_in
 from pagebuddy.sharing.words import (
     ENTRY_BYTES,
@@ -47,7 +47,7 @@ def buffers_in(snapshot: Snapshot) -> list[Found]:
     """
     layout = snapshot.layout
     words = np.frombuffer(snapshot.words, np.uint64)
-    first = layout.metadata_at + layout.geometry.links_at + N_HEADS
+    first = layout.metadata_at + layout.geometry.records_at + FIRST_NODE
     links = words[first : first + layout.n_pages]
     pages = np.flatnonzero(links >> np.uint64(63))
     records = links[pages]
@@ -67,10 +67,10 @@ def buffers_in(snapshot: Snapshot) -> list[Found]:
     for page, count, record, doubtful in zip(
         pages.tolist(), n.tolist(), records.tolist(), inside.tolist(), strict=True
     ):
-        key, nbytes = kept.pop((page + N_HEADS, record & 0xFFFF_FFFF), (None, count * size))
+        key, nbytes = kept.pop((page + FIRST_NODE, record & 0xFFFF_FFFF), (None, count * size))
         found.append(Found(page * size, count, min(nbytes, count * size), key, doubtful))
     for (node, _), (key, nbytes) in sorted(kept.items()):
-        page, count = node - N_HEADS, -(-nbytes // size)
+        page, count = node - FIRST_NODE, -(-nbytes // size)
         if page >= 0 and 0 < count <= layout.n_pages - page:
             found.append(Found(page * size, count, nbytes, key, True))
     return found

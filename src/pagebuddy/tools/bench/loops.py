@@ -84,7 +84,7 @@ def listed(subjects: Sequence[Subject]) -> list[Case]:
 
 
 def crossed(subjects: Sequence[Subject]) -> list[Case]:
-    """The same, arranged so that the cached run never fits."""
+    """The same with two sizes in turn, so that the span freed last never fits."""
     first = subjects[0]
     buddy = first.allocator(first.n_pages)
     ops = streams.crossed_pairs(first.n_operations // 4)

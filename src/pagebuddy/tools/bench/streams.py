@@ -30,7 +30,7 @@ def pairs(n: int) -> Words:
 def crossed_pairs(n: int) -> Words:
     """Spans of one and two pages, each freed while the other is allocated, n times.
 
-    The cached run never has the requested length, so every operation works on the free lists.
+    The span freed last never has the requested length, so one cached span would not be enough.
     """
     one, two = 1 << 32, 2 << 32 | 1
     return np.tile(np.array([one, two, 0, 1], np.uint64), n)

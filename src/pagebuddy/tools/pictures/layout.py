@@ -44,7 +44,7 @@ class Layout:
 
     @classmethod
     def of(cls, buddy: BuddyAllocator, spans: Iterable[SpanRow] | None = None) -> Layout:
-        """The layout of an allocator now. Returns its cached run to the free lists.
+        """The layout of an allocator now. Returns cached pages to the free lists.
 
         `spans` gives the holders; by default these are the allocator's spans, without holders. O(free
         blocks and spans).

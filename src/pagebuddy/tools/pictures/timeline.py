@@ -74,7 +74,7 @@ class Timeline:
             self.page_size = buddy.page_size
         if self.moments and self.moments[-1].operations == self.operations:
             return
-        # stats() returns the cached run to the free lists, so take the figures of a copy.
+        # stats() returns cached pages to the free lists, so take the figures of a copy.
         words = buddy.metadata
         if len(self._copy) != len(words):
             self._copy = bytearray(len(words))
