@@ -6,8 +6,13 @@ from typing import TYPE_CHECKING, Any
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
-    from pagebuddy.core.words import u64, words_of
-    from pagebuddy.sharing.words import KEY_WORDS
+    from pagebuddy.core.words import FIRST_NODE, u64, words_of
+    from pagebuddy.sharing.words import KEY_WORDS, tickets_in
+
+    def new_row(kind: Any, *values: Any) -> Any:
+        """Make a row with these attributes. Compiled, this calls no Python code."""
+        return kind(*values)
+
 
 if TYPE_CHECKING:
     from pagebuddy.sharing.attached import Answer
@@ -182,6 +187,51 @@ class Request:
     def filled(self) -> list[int]:
         """The words of `rows` that were stored."""
         return self.rows_view().tolist()
+
+    def buffer_rows(self, kind: Any, layout: Any, kept: Any, holders: Any) -> list[Any]:
+        """Return the buffers that `OP_BUFFERS` listed, as objects of a kind like `BufferRow`.
+
+        `kept` has key, bytes, time and namespace of kept buffers by node and generation; `holders` has
+        the slots by the words of holds.
+        """
+        made: list[Any] = []
+        page_size: u64 = layout.page_size
+        n_words: u64 = layout.words_of_holds
+        at: u64 = 0
+        before: u64 = 0
+        slots: Any = None
+        while at < self.n_rows:
+            node: u64 = self.rows[at]
+            n_pages: u64 = self.rows[at + 1]
+            first: u64 = self.rows[at + 3]
+            # Most buffers have the same holders as the one before.
+            i: u64 = 0 if at else n_words
+            while i < n_words and self.rows[at + 3 + i] == self.rows[before + i]:
+                i += 1
+            if i < n_words or at == 0:
+                slots = holders[self.rows_owner[at + 3 : at + 3 + n_words].tobytes()]
+            before = at + 3
+            key, n_bytes, kept_at, what = None, n_pages * page_size, None, None
+            if first & 1:
+                named = kept.get((node, self.rows[at + 2]))
+                if named is not None:
+                    key, n_bytes, kept_at, what = named
+            made.append(
+                new_row(
+                    kind,
+                    (node - FIRST_NODE) * page_size,
+                    n_pages,
+                    n_bytes,
+                    first & 1 != 0,
+                    key,
+                    slots,
+                    tickets_in(first),
+                    kept_at,
+                    what,
+                )
+            )
+            at += 3 + n_words
+        return made
 
 
 @cython.cfunc

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from pagebuddy.allocator.frozen import Frozen
@@ -27,13 +28,13 @@ from pagebuddy.sharing.words import (
     SLOT_STICKY,
     SLOT_WORDS,
     is_live_slot,
-    tickets_in,
 )
 
 if TYPE_CHECKING:
     from pagebuddy.memory.mapped import Mapped
     from pagebuddy.memory.medium import Medium
     from pagebuddy.sharing.attached import Attached
+    from pagebuddy.sharing.request import Request
 
 _ROWS_AT_ONCE = 256
 
@@ -202,28 +203,26 @@ class ProcessRow(Frozen):
 
 
 def buffers_of(a: Attached) -> Iterator[BufferRow]:
-    """Yield the live buffers by offset, each as it is when the walk reaches it."""
-    page_size = a.layout.page_size
+    """Return an iterator over the live buffers by offset, each as it is when the walk reaches it."""
+    return chain.from_iterable(_rows_of(a))
+
+
+def _rows_of(a: Attached) -> Iterator[list[BufferRow]]:
+    """Yield the rows of the live buffers in parts, each from one operation."""
     kept = _kept_of(a)
-    for node, n, generation, holds in _spans_of(a):
-        key, nbytes, kept_at, kind = kept.get((node, generation), (None, n * page_size, None, None))
-        yield BufferRow(
-            offset=(node - FIRST_NODE) * page_size,
-            n_pages=n,
-            nbytes=nbytes,
-            kept=bool(holds[0] & 1),
-            key=key,
-            holders=tuple(holders_in(holds, a.layout.n_slots)),
-            tickets=tickets_in(holds[0]),
-            kept_at=kept_at,
-            kind=kind,
-        )
+    for request in _walk(a):
+        # One for each part: holders may differ in each of a million buffers.
+        yield request.buffer_rows(BufferRow, a.layout, kept, _Holders(a.layout.n_slots))
 
 
 def offsets_of(a: Attached) -> list[int]:
     """Return the offsets of the live buffers in ascending order: much faster than their rows."""
-    page_size = a.layout.page_size
-    return [(node - FIRST_NODE) * page_size for node, _, _, _ in _spans_of(a)]
+    page_size, first, width = a.layout.page_size, FIRST_NODE, _width_of(a)
+    return [
+        (node - first) * page_size
+        for request in _walk(a)
+        for node in request.rows_view()[::width].tolist()
+    ]
 
 
 def keys_of(a: Attached, namespace: int = FOR_BUFFERS) -> list[str]:
@@ -252,10 +251,13 @@ def processes_of(a: Attached) -> list[ProcessRow]:
     layout, words = a.layout, a.memory
     counts = [0] * layout.n_slots
     pages = [0] * layout.n_slots
-    for _, n, _, holds in _spans_of(a):
-        for slot in holders_in(holds, layout.n_slots):
-            counts[slot] += 1
-            pages[slot] += n
+    width = _width_of(a)
+    for request in _walk(a):
+        filled = request.filled
+        for at in range(0, len(filled), width):
+            for slot in holders_in(filled[at + 3 : at + width], layout.n_slots):
+                counts[slot] += 1
+                pages[slot] += filled[at + 1]
     rows = []
     for slot, alive in slots_of(a):
         at = layout.slots_at + slot * SLOT_WORDS
@@ -304,16 +306,18 @@ class Judge:
         return not (self._may and lease_is_gone(self, slot))
 
 
-def _spans_of(a: Attached) -> Iterator[tuple[int, int, int, list[int]]]:
-    """Yield node, pages, generation and words of holds of each live buffer."""
-    width = 3 + a.layout.words_of_holds
+def _width_of(a: Attached) -> int:
+    """Return the number of words of a buffer in the rows of `OP_BUFFERS`."""
+    return 3 + a.layout.words_of_holds
+
+
+def _walk(a: Attached) -> Iterator[Request]:
+    """Yield the requests of a walk through the live buffers, each with a part of them in its rows."""
     node = FIRST_NODE
     while node:
-        request = a.request(node=node, rows=width * _ROWS_AT_ONCE)
+        request = a.request(node=node, rows=_width_of(a) * _ROWS_AT_ONCE)
         a.perform(request, OP_BUFFERS)
-        filled = request.filled
-        for at in range(0, len(filled), width):
-            yield filled[at], filled[at + 1], filled[at + 2], filled[at + 3 : at + width]
+        yield request
         node = request.answer["node"]
 
 
@@ -341,6 +345,18 @@ def _kept_of(a: Attached) -> dict[tuple[int, int], tuple[str, int, float, str]]:
             found[words[at], words[at + 1]] = key, words[at + 2], words[at + 3] / 1000, kind
         entry = request.answer["entry"]
     return found
+
+
+class _Holders(dict[bytes, tuple[int, ...]]):
+    """The slots of the processes that hold a buffer, by its words of holds."""
+
+    def __init__(self, n_slots: int) -> None:
+        self._n_slots = n_slots
+
+    def __missing__(self, holds: bytes) -> tuple[int, ...]:
+        words = memoryview(holds).cast("Q").tolist()
+        slots = self[holds] = tuple(holders_in(words, self._n_slots))
+        return slots
 
 
 def holders_in(holds: list[int], n_slots: int) -> Iterator[int]:
