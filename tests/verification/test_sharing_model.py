@@ -42,6 +42,10 @@ WORLDS = {
     "threads": ({**TWO, "born": 1, "deaths": 0, "threads": 2}, (1_941, 3_570)),
     "magazines": ({**MAGAZINES, "deaths": 1}, (2_884, 6_556)),
     "magazines of two threads": ({**MAGAZINES, "threads": 2}, (8_020, 21_104)),
+    "magazines and buffers that grow": (
+        {**MAGAZINES, "pages": 2, "resize": True},
+        (22_652, 45_954),
+    ),
     "magazines and forks": (FORKING, (60_502, 126_792)),
     "magazines and sticky slots": ({**FORKING, "slots": 1}, (4_083, 9_744)),
     "trims": (TRIMS, (4_481, 7_120)),

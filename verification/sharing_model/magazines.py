@@ -112,14 +112,15 @@ def see_again(state: State, i: int, step: Step) -> State:
 def handed_out(state: State, i: int, step: Step) -> State:
     """Check that the round, now a new buffer, has no other view, ticket or directory entry."""
     buffer = step.value
-    for process in state.processes:
-        if process.life == ALIVE and any(view.buffer.has(buffer.page) for view in process.views):
-            raise Violation("page handed out while a living process has a view")
     words = state.words
-    if any(ticket and ticket.buffer.has(buffer.page) for ticket in words.tickets):
-        raise Violation("page handed out while ticketed")
-    if any(entry.number and entry.buffer.has(buffer.page) for entry in words.directory):
-        raise Violation("page handed out while kept")
+    for page in range(buffer.page, buffer.page + buffer.n_pages):
+        for process in state.processes:
+            if process.life == ALIVE and any(view.buffer.has(page) for view in process.views):
+                raise Violation("page handed out while a living process has a view")
+        if any(ticket and ticket.buffer.has(page) for ticket in words.tickets):
+            raise Violation("page handed out while ticketed")
+        if any(entry.number and entry.buffer.has(page) for entry in words.directory):
+            raise Violation("page handed out while kept")
     me = state.processes[i]
     views = views_changed(me.views, buffer, 1)
     return changed(state.with_process(i, me._replace(views=views)), i, None)
