@@ -21,7 +21,10 @@ from pagebuddy.sharing.words import (
     A_BUSY,
     ARENA_WORDS,
     DONE,
+    LARGE_SHARE,
     MAGAZINE_WORDS,
+    MOST_LARGE_ROUNDS,
+    MOST_SMALL_PAGES,
     OP_REAP,
     OP_REPAIR,
     OP_VERIFY,
@@ -162,6 +165,28 @@ CHANGES = {
     "leave shared slot": 5,
 }
 
+LARGE_PAGES = MOST_SMALL_PAGES + 1
+
+
+def dropping_large(arena):
+    """Free a large buffer, which becomes a round, allocate it again, and free it."""
+    for _ in range(2):
+        arena.alloc(LARGE_PAGES * PAGE)
+
+
+def dropping_many_large(arena):
+    """Free a large buffer more than a magazine holds."""
+    buffers = [arena.alloc(LARGE_PAGES * PAGE) for _ in range(MOST_LARGE_ROUNDS + 1)]
+    while buffers:
+        del buffers[0]
+
+
+# In a larger arena, with the most commits.
+LARGE = {
+    "drop and draw": (dropping_large, 4),
+    "drop more than a magazine holds": (dropping_many_large, 2 * (MOST_LARGE_ROUNDS + 1)),
+}
+
 # With a handle for two receivers, and one that has expired.
 TERMS = {
     "send to several": lambda arena: arena.held[0].handle(receivers=2, expires=60),
@@ -237,6 +262,16 @@ def truth_of(arena, words):
 )
 def test_a_process_killed_at_any_instruction_leaves_whole_commits(arena, name):
     check_commits(arena, OPERATIONS[name], CHANGES.get(name, 1))
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_process_killed_at_a_large_round_leaves_whole_commits(engine, Arena, name):
+    if engine == "uncompiled":
+        pytest.skip("the uncompiled engine has no mutex, and no magazines")
+    arena = Arena((LARGE_PAGES << LARGE_SHARE) * PAGE, slots=8)
+    arena.held = [arena.alloc(n * PAGE) for n in (1, LARGE_PAGES)]
+    operation, most = LARGE[name]
+    check_commits(arena, operation, most)
 
 
 @pytest.mark.parametrize(

@@ -216,7 +216,7 @@ def test_of_many_buffers_that_end_meanwhile_only_the_first_waits(Arena, engine, 
 
     arena = Arena.create(name, 4096 * PAGE, lock=lock)
     arena.engine, arena.name = engine, name
-    # Too large for a magazine, for which no lock is needed.
+    # Only two of them fit a magazine, for which no lock is needed.
     mine = [arena.alloc(17 * PAGE) for _ in range(100)]
     holder = Holder(arena, 3)
     before = signal.signal(signal.SIGALRM, strike)

@@ -75,6 +75,7 @@ class ArenaState(State):
     top_round: u64  # the index in it of the last round that was loaded
     most_rounds: u64  # at most so many rounds are in it: others may have taken some out
     is_full: cython.bint  # the last buffer found no room
+    large_due: u64  # large buffers allocated and not cached since, at most MOST_LARGE_ROUNDS
     away: u64  # threads that may be in an operation without the GIL
 
     lock_kind: u64

@@ -14,7 +14,8 @@ them the number of tickets; each further word has 64 more slots. The bit of slot
 from pagebuddy.core import stand_in as cython
 
 if not cython.compiled:
-    from pagebuddy.core.words import u64
+    from pagebuddy.core.arith import order_for
+    from pagebuddy.core.words import pages_in, u64
 
     # Compiled, these are constants of C: setup.py makes `words.pxi` of them.
     ARENA_MAGIC = 0x3141_4E45_5241_4250  # "PBARENA1", read as a little-endian word
@@ -81,9 +82,12 @@ if not cython.compiled:
     SLOT_NAME_WORDS = 3
     SLOT_MAGAZINE = 8  # MAGAZINE_WORDS of them: a cache line
 
-    # A round: 63 marked; 62..32 node; 31..27 pages; 26..0 of the generation, to detect flipped bits.
+    # A round: 63 marked; 62..32 node; 31..27 size; 26..0 of the generation, to detect flipped bits.
     MAGAZINE_WORDS = 8
-    MOST_ROUND_PAGES = 16
+    MOST_SMALL_PAGES = 16  # of a small round
+    MOST_LARGE_ROUNDS = 2  # in a magazine
+    MOST_LARGE_BYTES = 1 << 20  # of a large round
+    LARGE_SHARE = 6  # it has at most 1 / 2^6 of all pages
     CHILDREN = 2  # the slot of all forked children, with LOCK_NONE
 
     FIRST_WORD_SLOTS = 48  # slots that have a bit in the first word of holds
@@ -398,9 +402,27 @@ def is_of_ring(life: u64) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
+def size_of_round(n: u64) -> u64:
+    """How a round says that it has n pages: up to 16 exactly, then by the smallest order with room."""
+    return n if n <= MOST_SMALL_PAGES else MOST_SMALL_PAGES - 4 + order_for(n)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def size_in(a_round: u64) -> u64:
+    """The size in a round."""
+    return a_round >> 27 & 31
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
 def round_of(node: u64, link: u64) -> u64:
-    """The word of a magazine for a live buffer: its node, and part of its record."""
-    return node << 32 | (link >> 32 & 31) << 27 | link & 0x7FF_FFFF
+    """The word of a magazine for a live buffer: its node, its size, and part of its generation."""
+    return node << 32 | (size_of_round(pages_in(link)) & 31) << 27 | link & 0x7FF_FFFF
 
 
 @cython.nogil

@@ -11,7 +11,7 @@ from pagebuddy import BadFree, OutOfPages
 from pagebuddy.arena.looking.snapshot import Snapshot
 from pagebuddy.sharing.words import (
     MAGAZINE_WORDS,
-    MOST_ROUND_PAGES,
+    MOST_SMALL_PAGES,
 )
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="robust mutexes are Linux's")
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="robust mutexes 
 PAGE = 4096
 
 
-@pytest.mark.parametrize("n", [1, 3, MOST_ROUND_PAGES])
+@pytest.mark.parametrize("n", [1, 3, MOST_SMALL_PAGES])
 def test_a_small_buffer_is_allocated_again_with_stores_to_the_magazine_only(
     arena, n, rounds_of, words_but_magazines
 ):
@@ -78,7 +78,7 @@ def test_large_and_shared_buffers_do_not_become_rounds(arena, start, rounds_of):
         del other
 
     other = start(joining)
-    large = arena.alloc((MOST_ROUND_PAGES + 1) * PAGE)
+    large = arena.alloc((MOST_SMALL_PAGES + 1) * PAGE)
     kept, sent, twice, shared = (arena.alloc(PAGE) for _ in range(4))
     kept.keep("kept")
     handle = pickle.dumps(sent)
@@ -175,7 +175,7 @@ def test_a_buffer_freed_by_another_process_is_not_found_by_its_offset(arena, sta
 @pytest.mark.parametrize("options", [{}, {"align": PAGE}, {"zero": True}])
 def test_rounds_of_another_process_cannot_make_an_allocation_fail(arena, start, options, rounds_of):
     def dropping(child):
-        buffers = [arena.alloc(MOST_ROUND_PAGES * PAGE) for _ in range(MAGAZINE_WORDS)]
+        buffers = [arena.alloc(MOST_SMALL_PAGES * PAGE) for _ in range(MAGAZINE_WORDS)]
         del buffers
         child.say(len(rounds_of(arena, 2)))
         child.hear()

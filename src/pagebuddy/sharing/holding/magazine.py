@@ -1,9 +1,14 @@
-"""Magazines: each process caches a few small buffers that it dropped, and reuses them without the lock.
+"""Magazines: each process caches a few buffers that it dropped, and reuses them without the lock.
 
 Each slot has one, of MAGAZINE_WORDS words. Only its process *loads* buffers into it and *draws* them, by
 one atomic swap of a word each. A *round* is a cached buffer: it is live and held by the slot, and its
 process has no object for it. It counts as free: a process that has the lock empties the magazines
 before it looks at buffers, and if there are not enough free pages.
+
+A *small* round has at most MOST_SMALL_PAGES pages. A *large* one has more, at most MOST_LARGE_BYTES and
+a small part of the arena; a magazine has at most MOST_LARGE_ROUNDS of them. Only a process that
+allocates large buffers caches some: one that only receives them would keep their pages, and the
+processor's cache with them, from their sender.
 
 - A thread loads and draws while it has the GIL, and only if no other thread of its process is in an
   operation without the GIL (`away`): that thread could add an object for the buffer that is being
@@ -39,14 +44,19 @@ if not cython.compiled:
     from pagebuddy.sharing.words import (
         A_POISONED,
         F_MAGAZINE,
+        LARGE_SHARE,
         MAGAZINE_WORDS,
         MARKED,
-        MOST_ROUND_PAGES,
+        MOST_LARGE_BYTES,
+        MOST_LARGE_ROUNDS,
+        MOST_SMALL_PAGES,
         SLOT_STATE,
         is_live_slot,
         is_taken,
         node_in,
         round_of,
+        size_in,
+        size_of_round,
         taken,
     )
 
@@ -70,15 +80,45 @@ def is_unlocked(a: ArenaState) -> cython.bint:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
+def can_be_round(a: ArenaState, n: u64) -> cython.bint:
+    """Whether a buffer of n pages may be cached."""
+    return n <= MOST_SMALL_PAGES or (
+        n <= MOST_LARGE_BYTES >> a.page_bits and n <= a.total >> LARGE_SHARE
+    )
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def is_full_of_large(a: ArenaState) -> cython.bint:
+    """Whether this process's magazine has as many large rounds as it may have."""
+    count: u64 = 0
+    at: u64 = a.magazine
+    end: u64 = at + MAGAZINE_WORDS
+    while at < end:
+        count += size_in(peek(a.slots, at)) > MOST_SMALL_PAGES
+        at += 1
+    return count >= MOST_LARGE_ROUNDS
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
 def load(a: ArenaState, node: u64) -> cython.bint:
-    """Cache a small buffer for which this process has no object any more, if possible."""
+    """Cache a buffer for which this process has no object any more, if possible."""
     if a.magazine == 0:
         # In a forked child its words may belong to another process.
         return False
     link: u64 = a.records[node]
-    if pages_in(link) > MOST_ROUND_PAGES or not is_unlocked(a):
+    n: u64 = pages_in(link)
+    is_large: cython.bint = n > MOST_SMALL_PAGES
+    if not can_be_round(a, n) or (is_large and a.large_due == 0) or not is_unlocked(a):
         return False
     if not is_live(link) or not is_held_by_me_alone(a, node):
+        return False
+    if is_large and a.most_rounds >= MOST_LARGE_ROUNDS and is_full_of_large(a):
+        a.is_full = True
         return False
     i: u64 = a.top_round
     left: u64 = MAGAZINE_WORDS
@@ -88,6 +128,7 @@ def load(a: ArenaState, node: u64) -> cython.bint:
         if a.slots[at] == 0 and swap(a.slots, at, 0, round_of(node, link)):
             a.top_round = i
             a.most_rounds += 1
+            a.large_due -= is_large
             return True
         left -= 1
     a.is_full = True
@@ -103,8 +144,11 @@ def draw(a: ArenaState, n: u64) -> u64:
 
     It is a new buffer if this process still holds it alone. Else the caller ends the hold.
     """
-    if a.most_rounds == 0 or n > MOST_ROUND_PAGES or not is_unlocked(a):
+    if n > MOST_SMALL_PAGES and a.magazine and a.large_due < MOST_LARGE_ROUNDS:
+        a.large_due += 1
+    if a.most_rounds == 0 or not can_be_round(a, n) or not is_unlocked(a):
         return 0
+    wanted: u64 = size_of_round(n)
     i: u64 = a.top_round
     left: u64 = MAGAZINE_WORDS
     seen: u64 = 0
@@ -113,7 +157,7 @@ def draw(a: ArenaState, n: u64) -> u64:
         word: u64 = peek(a.slots, at)
         node: u64 = node_in(word)
         if (
-            word >> 27 & 31 == n
+            size_in(word) == wanted
             and is_page(a, node)
             # Never a marked one: `round_of` sets no mark.
             and word == round_of(node, a.records[node])
@@ -182,13 +226,15 @@ def empty_magazine(a: ArenaState, slot: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def make_room(a: ArenaState) -> cython.void:
-    """Take the older half out of this process's own full magazine, with the lock."""
+    """Take rounds out of this process's own full magazine: all large ones, or the older half."""
     i: u64 = a.top_round
-    left: u64 = MAGAZINE_WORDS // 2
+    large: cython.bint = is_full_of_large(a)
+    left: u64 = MAGAZINE_WORDS if large else MAGAZINE_WORDS // 2
     a.is_full = False
     while left:
         i = i + 1 & MAGAZINE_WORDS - 1
-        take_round(a, a.slot, a.magazine + i)
+        if not large or size_in(peek(a.slots, a.magazine + i)) > MOST_SMALL_PAGES:
+            take_round(a, a.slot, a.magazine + i)
         left -= 1
 
 
