@@ -9,6 +9,7 @@ key                 the key beside this drawing
 tree                a block as a tree of its splits
 tree_picture        this tree in a terminal
 tree_sheet          this tree as a drawing
+intervals           figures at even intervals of operations
 timeline            figures of an allocator over time
 timeline_picture    the timeline in a terminal
 timeline_sheet      the timeline as a drawing

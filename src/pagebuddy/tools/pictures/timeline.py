@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from pagebuddy import BuddyAllocator, Stats
+from pagebuddy.tools.pictures.intervals import Intervals
 
 _MOST = 160
 # A look walks all pages, so the number of operations between looks grows with the pages.
 _PAGES_AN_OPERATION = 1 << 10
-_LEAST_APART = 16
 
 
 class Moment(NamedTuple):
@@ -21,12 +20,8 @@ class Moment(NamedTuple):
     stats: Stats
 
 
-class Timeline:
-    """Figures of an allocator at regular intervals of operations, at most `most` + 1 moments.
-
-    When there are too many moments, every second one is dropped and the interval `apart` doubles.
-
-    Invariants: `moments` ascend; all but the last one and those from `add` are multiples of `apart`.
+class Timeline(Intervals[Moment]):
+    """The figures of an allocator at even intervals of operations, and at moments from `add`.
 
     >>> buddy = BuddyAllocator(64)
     >>> timeline = Timeline()
@@ -40,11 +35,8 @@ class Timeline:
     """
 
     def __init__(self, most: int = _MOST) -> None:
-        self.most = most
-        self.apart = 0
-        self.operations = 0
+        super().__init__(most)
         self.page_size = 0
-        self.moments: list[Moment] = []
         # Reused for every look, because allocating it costs more than copying.
         self._copy = bytearray()
 
@@ -59,18 +51,10 @@ class Timeline:
         )
         return max(orders, default=0)
 
-    def stops(self, n: int) -> Iterator[int]:
-        """Yield the numbers, within the next n operations, after which to look; counts n operations."""
-        start, end = self.operations, self.operations + n
-        while (stop := (self.operations // self.apart + 1) * self.apart) <= end:
-            self.operations = stop
-            yield stop - start
-        self.operations = end
-
     def look(self, buddy: BuddyAllocator) -> None:
         """Record the figures of an allocator without changing it. O(pages)."""
         if not self.apart:
-            self.apart = max(buddy.n_pages // _PAGES_AN_OPERATION, _LEAST_APART)
+            self.begin(buddy.n_pages, _PAGES_AN_OPERATION)
             self.page_size = buddy.page_size
         if self.moments and self.moments[-1].operations == self.operations:
             return
@@ -79,10 +63,7 @@ class Timeline:
         if len(self._copy) != len(words):
             self._copy = bytearray(len(words))
         memoryview(self._copy)[:] = words
-        self.moments.append(Moment(self.operations, type(buddy).attach(self._copy).stats()))
-        if len(self.moments) > self.most and self.operations % self.apart == 0:
-            self.apart *= 2
-            self.moments = [m for m in self.moments if m.operations % self.apart == 0]
+        self.append(Moment(self.operations, type(buddy).attach(self._copy).stats()))
 
     def add(self, moment: Moment) -> None:
         """Insert a moment between looks, such as the peak, after the last look.
