@@ -50,6 +50,21 @@ def test_spans_one_after_the_other(monkeypatch, at_once, spans, faults, n_owned)
     assert (owner_map.faults, owner_map.n_owned) == (faults, n_owned)
 
 
+@pytest.mark.parametrize(
+    ("spans", "share"),
+    [
+        ([], 88 / 94),  # the blocks from 8, 16 and 24 on, and eight from 64 on
+        ([(TAKEN, 3, 5)], 88 / 89),
+        ([(TAKEN, 16, 1)], 80 / 93),
+        ([(TAKEN, 23, 2), (TAKEN, 127, 1)], 64 / 91),
+        ([(TAKEN, 64, 64), (TAKEN, 8, 25)], 0.0),
+        ([(TAKEN, 3, 30), (TAKEN, 64, 64)], 1.0),  # nothing is free
+    ],
+)
+def test_the_share_of_free_pages_in_whole_blocks(spans, share):
+    assert follow([*spans, (TAKEN, 3, 0)]).share_in_blocks(8) == share
+
+
 def test_no_ranges():
     assert follow([(TAKEN, 0, 3)], PageRanges()).faults == 3
 

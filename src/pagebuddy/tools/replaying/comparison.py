@@ -11,6 +11,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from pagebuddy.tools.replaying.contiguity import HUGE_PAGE
 from pagebuddy.tools.replaying.report import SPANS, about_trace, checked
 from pagebuddy.tools.replaying.result import ReplayResult
 from pagebuddy.tools.terminal.tables import in_rows
@@ -19,12 +20,9 @@ from pagebuddy.tools.terminal.units import in_bytes, in_percent
 _MEANING = {
     "rounding": "share of the used memory that was not requested",
     "unusable": "share of the free memory in smaller blocks",
+    "contiguous": "mean share of the free memory in free blocks of 2 MiB",
     "engine": "time of an operation in the engine",
 }
-
-
-# Processors and GPUs map huge pages of this size, so free blocks of it are valuable.
-_HUGE_PAGE = 2 << 20
 
 
 class Column(NamedTuple):
@@ -90,12 +88,15 @@ class Comparison:
     def _figures(self) -> list[Column]:
         """The columns of figures, the most important first."""
         tops = (result.page_size << result.fullest.top_order for result in self.results)
-        block = min(_HUGE_PAGE, *tops)
+        block = min(HUGE_PAGE, *tops)
+        has_huge = any(result.contiguity for result in self.results)
+        contiguous = [Column("contiguous\n2 MiB", _contiguous)] if has_huge else []
         return [
             Column("failed", lambda result: f"{result.failures:,}"),
             Column("used", lambda result: in_bytes(result.peak.used * result.page_size)),
             Column("rounding", _rounding),
             Column(f"unusable\n{in_bytes(block)}", lambda result: _unusable(result, block)),
+            *contiguous,
             Column("largest\nfree", _largest_free),
             Column("engine", _core),
         ]
@@ -121,6 +122,11 @@ def _rounding(result: ReplayResult) -> str:
 def _unusable(result: ReplayResult, block: int) -> str:
     # With pages larger than this block, order 0 is enough.
     return in_percent(result.peak.unusable(max(block // result.page_size, 1).bit_length() - 1))
+
+
+def _contiguous(result: ReplayResult) -> str:
+    mean = result.mean_contiguity
+    return "-" if mean is None else in_percent(mean)
 
 
 def _largest_free(result: ReplayResult) -> str:

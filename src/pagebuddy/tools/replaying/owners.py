@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,9 +34,38 @@ class OwnerMap:
         self._owned = np.zeros(ranges.n_pages, np.bool_)
 
     @property
+    def n_pages(self) -> int:
+        """The number of pages of all ranges."""
+        return self._owned.size
+
+    @property
     def n_owned(self) -> int:
         """The number of owned pages. O(pages)."""
         return int(np.count_nonzero(self._owned))
+
+    def n_blocks(self, block: int) -> int:
+        """The number of aligned blocks of so many pages."""
+        return sum(flags.shape[0] for flags in self._blocks(block))
+
+    def share_in_blocks(self, block: int) -> float:
+        """The share of the pages that nobody owns in aligned blocks of such pages; 1.0 without any.
+
+        O(pages).
+
+        >>> OwnerMap(PageRanges([(6, 20)])).share_in_blocks(8)
+        0.8
+        """
+        free = self.n_pages - self.n_owned
+        whole = sum(int(np.count_nonzero(~flags.any(axis=1))) for flags in self._blocks(block))
+        return whole * block / free if free else 1.0
+
+    def _blocks(self, block: int) -> Iterator[NDArray[np.bool_]]:
+        """The flags of the aligned blocks in each range, with one row for each block."""
+        table = (self._first, self._n, self._base)
+        for first, n, base in zip(*(column.tolist() for column in table), strict=True):
+            start = base + -first % block
+            stop = start + max(base + n - start, 0) // block * block
+            yield self._owned[start:stop].reshape(-1, block)
 
     def follow(
         self, is_alloc: NDArray[np.bool_], page: NDArray[np.uint64], n: NDArray[np.int64]

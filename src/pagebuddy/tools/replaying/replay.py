@@ -12,6 +12,7 @@ from pagebuddy import BuddyAllocator, PageRanges
 from pagebuddy.errors import CorruptMetadata
 from pagebuddy.tools.pictures.layout import Layout
 from pagebuddy.tools.pictures.timeline import Moment, Timeline
+from pagebuddy.tools.replaying.contiguity import Contiguity
 from pagebuddy.tools.replaying.lane import NO_PAGE, Lane
 from pagebuddy.tools.replaying.owners import OwnerMap
 from pagebuddy.tools.replaying.pairing import Operations, Pairing
@@ -105,6 +106,7 @@ class _Replay:
         self.watched = Lane(allocator(ranges, page_size=page_size, max_order=max_order))
         self.measured = Lane(allocator(ranges, page_size=page_size, max_order=max_order), timeline)
         self.owners = OwnerMap(ranges)
+        self.contiguity = Contiguity(self.owners, page_size)
         self.fullest = _words(self.measured.buddy).copy()
         self.allocs = self.frees = self.failures = self.empty = 0
         # Pages used and bytes requested by live spans: now, and when most pages were used.
@@ -125,7 +127,7 @@ class _Replay:
         page = self.watched.watch(operations, encoded, cuts)
         done = page != NO_PAGE
         self._count(operations.is_alloc, done, n_pages)
-        self.owners.follow(operations.is_alloc[done], page[done], n_pages[done])
+        self._own(operations.is_alloc, page, n_pages)
         sign = np.where(operations.is_alloc, 1, -1) * done
         used = self.used + np.cumsum(sign * n_pages)
         asked = self.asked + np.cumsum(sign * n_bytes)
@@ -139,6 +141,22 @@ class _Replay:
         self.frees += is_alloc.size - n_allocs
         self.failures += int(np.count_nonzero(is_alloc & ~done & (n_pages > 0)))
         self.empty += int(np.count_nonzero(is_alloc & (n_pages == 0)))
+
+    def _own(
+        self, is_alloc: NDArray[np.bool_], page: NDArray[np.uint64], n_pages: NDArray[np.int64]
+    ) -> None:
+        """Follow which pages are owned, in pieces between looks at the free blocks."""
+
+        def follow(start: int, stop: int) -> None:
+            done = np.flatnonzero(page[start:stop] != NO_PAGE) + start
+            self.owners.follow(is_alloc[done], page[done], n_pages[done])
+
+        start = 0
+        for stop in self.contiguity.stops(page.size):
+            follow(start, stop)
+            self.contiguity.look()
+            start = stop
+        follow(start, page.size)
 
     def _measure(
         self, encoded: NDArray[np.uint64], used: NDArray[np.int64], asked: NDArray[np.int64]
@@ -159,6 +177,7 @@ class _Replay:
     def result(self, trace: Trace, pairing: Pairing, seconds: float) -> ReplayResult:
         """Check both allocators and return the figures; `seconds` is the time of reading and pairing."""
         self.measured.look()
+        self.contiguity.look()
         watched, measured = self.watched.buddy, self.measured.buddy
         if not np.array_equal(_words(watched), _words(measured)):
             raise CorruptMetadata("the same operations leave the same metadata")
@@ -197,6 +216,7 @@ class _Replay:
             overlaps=self.owners.faults,
             asked_at_peak=self.asked_at_peak,
             asked_in_end=self.asked,
+            contiguity=self.contiguity.at_points(),
             peak=peak,
             end=end,
             fullest=Layout.of(fullest),

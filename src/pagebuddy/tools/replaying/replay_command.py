@@ -120,7 +120,9 @@ def replay_command(
     """Replay recorded allocations: check, measure and draw them.
 
     The trace determines the order and the sizes of allocations and frees; the allocator chooses
-    the pages. The replay checks that no page is allocated twice.
+    the pages. The replay checks that no page is allocated twice. The report says how fragmented
+    the memory was: at the peak, at the end, and how much of the free memory lay in free blocks of
+    2 MiB over the whole trace.
 
     The examples replay a server's trace on the memory of that server; print JSON; draw pictures;
     compare highest orders; compare page sizes and rounding:

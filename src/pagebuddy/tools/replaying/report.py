@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from statistics import fmean
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from pagebuddy.tools.replaying.contiguity import HUGE_PAGE
 from pagebuddy.tools.replaying.result import ReplayResult
 from pagebuddy.tools.terminal.tables import in_rows
 from pagebuddy.tools.terminal.units import counted, in_bytes, in_percent
@@ -35,6 +37,9 @@ class Report:
         yield in_rows(_figures(self.result))
         yield Text()
         yield _orders(self.result, both=options.max_width >= _BOTH_FIT)
+        if self.result.contiguity:
+            size = _huge_page(self.result)
+            yield Text(f"{size} blocks: share of free memory in free blocks of {size}", style="dim")
         yield Text(_MEANING, style="dim")
 
 
@@ -93,11 +98,23 @@ def _figures(result: ReplayResult) -> Iterator[tuple[str, str]]:
         share = in_percent(stats.used / total)
         spans = counted(stats.n_spans, "span")
         yield name, f"{counted(stats.used, 'page')}, {size}, {share} used, in {spans}"
+    if result.contiguity:
+        yield f"{_huge_page(result)} blocks", _contiguity(result)
     if result.unit == "bytes" or result.rounding:
         yield "rounding", _rounding(result)
     if result.operations:
         yield "engine", _speed(result.operations, result.core_seconds)
         yield "with parsing", _speed(result.events, result.total_seconds)
+
+
+def _huge_page(result: ReplayResult) -> str:
+    return in_bytes(max(HUGE_PAGE, result.page_size))
+
+
+def _contiguity(result: ReplayResult) -> str:
+    shares = (fmean(result.contiguity), *result.contiguity[-2:])
+    mean, late, end = map(in_percent, shares)
+    return f"mean {mean}, at 15/16 of events {late}, at the end {end}"
 
 
 def _rounding(result: ReplayResult) -> str:

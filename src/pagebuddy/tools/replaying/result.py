@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import fmean
 
 from pagebuddy import Stats
 from pagebuddy.tools.pictures.layout import Layout
@@ -22,6 +23,8 @@ class ReplayResult:
       time before the previous one, replayed in file order
     - `overlaps`: pages in two live spans at once, or outside the ranges; 0 for a correct allocator
     - `asked_at_peak` and `asked_in_end`: bytes requested by the spans live at that moment
+    - `contiguity`: the share of the free memory in free blocks of 2 MiB at the ends of 16 equal parts of
+      the operations; empty if the memory has no such block
     - `peak` and `end`: statistics when most pages were used, and after the last event; `fullest` and
       `final`: the layouts of memory at these moments
     - `core_seconds` for the operations alone; `total_seconds` with reading and preparing the trace
@@ -48,6 +51,7 @@ class ReplayResult:
     overlaps: int
     asked_at_peak: int
     asked_in_end: int
+    contiguity: tuple[float, ...]
     peak: Stats
     end: Stats
     fullest: Layout
@@ -66,6 +70,11 @@ class ReplayResult:
         """Bytes used at the peak that were not requested."""
         return self.peak.used * self.page_size - self.asked_at_peak
 
+    @property
+    def mean_contiguity(self) -> float | None:
+        """The mean of `contiguity`; None if it is empty."""
+        return fmean(self.contiguity) if self.contiguity else None
+
     def as_dict(self) -> dict[str, object]:
         """All figures by name, ready for JSON."""
         figures: dict[str, object] = {
@@ -74,4 +83,6 @@ class ReplayResult:
             if isinstance(value, int | float | str)
         }
         figures["rounding"] = self.rounding
+        figures["contiguity"] = list(self.contiguity)
+        figures["mean_contiguity"] = self.mean_contiguity
         return figures | {"peak": self.peak.as_dict(), "end": self.end.as_dict()}
