@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pagebuddy.tools.bench.subject import Subject
 
 LOOP = "The engine in a native loop"
+LLFREE = "LLFree's workloads in a native loop, without the cost of the list"
 CALLS = "Calls from Python, including the loop around them"
 BATCHES = "Many pages in one call; recover and verify"
 
@@ -33,6 +34,10 @@ def _loop_rows(size: str) -> list[Row]:
         ours, theirs = (tuple(f"{whose}.{p}" for p in parts) for whose in ("engine", other))
         return Row(LOOP, title, RATIO, ours, theirs)
 
+    def bare(title: str, part: str, reach: float | None = None) -> Row:
+        parts, less = (f"engine.{part}",), ("engine.list",)
+        return Row(LLFREE, title, "ns/op", parts, reach=reach, less=less)
+
     stack, unchecked = "  over a plain stack of pages", "  over the build without checks"
     return [
         ns("one page, another one pinned", "pinned", reach=2.5),
@@ -52,6 +57,12 @@ def _loop_rows(size: str) -> list[Row]:
         ratio("  " + unchecked, "unchecked", "drain"),
         ns("half full, mixed orders", "mixed", reach=11),
         ratio(unchecked, "unchecked", "mixed"),
+        Row(LLFREE, "the list alone", "ns/op", ("engine.list",)),
+        bare("bulk: allocate half, page by page", "bulk get"),
+        bare("  free it in reverse order", "bulk put", 7),
+        bare("repeat: allocate a page, free it", "repeat"),
+        bare("rand: allocate half, page by page", "rand get"),
+        bare("  free it in random order", "rand put", 11),
     ]
 
 

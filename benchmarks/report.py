@@ -58,6 +58,7 @@ def save(figures: Sequence[Figure], facts: Mapping[str, object], rounds: int, pa
                 "title": figure.row.title.strip(),
                 "unit": figure.row.unit,
                 "parts": figure.row.parts,
+                "less": figure.row.less,
                 "over": figure.row.over,
                 "median": round(figure.median, 4),
                 "min": round(figure.lowest, 4),

@@ -15,7 +15,10 @@ RATIO = "times"
 
 @dataclass(frozen=True)
 class Row:
-    """A row: the sum of samples `parts` of a round, divided by that of `over`, times `scale`."""
+    """A row: the sum of samples `parts` of a round, minus that of `less`, over that of `over`.
+
+    Multiplied by `scale`.
+    """
 
     section: str
     title: str
@@ -27,6 +30,7 @@ class Row:
     """The goal: the largest median, or the smallest with `at_least`."""
 
     at_least: bool = False
+    less: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,12 @@ def figures(rows: Sequence[Row], samples: Samples) -> list[Figure]:
     """
     measured = []
     for row in rows:
-        if all(name in samples for name in (*row.parts, *row.over)):
-            values = [value * row.scale for value in _sums(row.parts, samples)]
+        if all(name in samples for name in (*row.parts, *row.less, *row.over)):
+            values = _sums(row.parts, samples)
+            if row.less:
+                less = _sums(row.less, samples)
+                values = [value - part for value, part in zip(values, less, strict=True)]
+            values = [value * row.scale for value in values]
             if row.over:
                 values = [
                     value / divisor

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pagebuddy.tools.bench import streams
 
 if TYPE_CHECKING:
@@ -133,7 +135,71 @@ def fill_and_drain(subjects: Sequence[Subject]) -> list[Case]:
     return [case_of(*each) for each in _on_the_same_words(subjects, buddy)]
 
 
+# -- the workloads of LLFree's benchmark, with one thread and single pages -------------------------
+#
+# Wrenger, Rommel, Halbuer, Dietrich and Lohmann, "LLFree: Scalable and Optionally-Persistent Page-Frame
+# Allocation", USENIX ATC 2023.
+
+
+def the_list(subjects: Sequence[Subject]) -> list[Case]:
+    """A list of operations alone: frees of empty slots, which do nothing."""
+    first = subjects[0]
+    n = first.n_pages // 2
+    buddy = first.allocator(first.n_pages)
+    return _steady(subjects[:1], "list", buddy, streams.frees(n), streams.empty_slots(n))
+
+
+def bulk(subjects: Sequence[Subject]) -> list[Case]:
+    """Allocate half of the memory page by page, and free it in reverse order."""
+    return _halves(subjects, "bulk", shuffled=False)
+
+
+def rand(subjects: Sequence[Subject]) -> list[Case]:
+    """Allocate half of the memory page by page, and free it in random order."""
+    return _halves(subjects, "rand", shuffled=True)
+
+
+def repeat(subjects: Sequence[Subject]) -> list[Case]:
+    """Half of the memory is allocated page by page; another page is allocated and freed at once."""
+    first = subjects[0]
+    n = first.n_pages // 2
+    buddy, pages = first.allocator(first.n_pages), streams.empty_slots(n + 1)
+    buddy.run(streams.single_pages(n), pages)
+    pair = np.array([1 << 32 | n, n], np.uint64)
+    return _steady(subjects, "repeat", buddy, np.tile(pair, first.n_operations // 2), pages)
+
+
+def _halves(subjects: Sequence[Subject], name: str, *, shuffled: bool) -> list[Case]:
+    n = subjects[0].n_pages // 2
+    taking, giving = streams.single_pages(n), streams.frees(n)
+    places = streams.shuffled_slots(n) if shuffled else streams.frees(n)[::-1]
+    pages = streams.empty_slots(n)
+
+    def case_of(subject: Subject, buddy: BuddyAllocator) -> Case:
+        def case(times: int) -> Timed:
+            got = put = 0
+            for _ in range(times):
+                # What the last turn left in the lists must not make this one faster or slower.
+                buddy.recover()
+                started = perf_counter_ns()
+                buddy.run(taking, pages)
+                got += perf_counter_ns() - started
+                pages[:] = pages[places]
+                started = perf_counter_ns()
+                buddy.run(giving, pages)
+                put += perf_counter_ns() - started
+            return {
+                subject.of(f"{name} get"): (got, n * times),
+                subject.of(f"{name} put"): (put, n * times),
+            }
+
+        return case
+
+    buddy = subjects[0].allocator(subjects[0].n_pages)
+    return [case_of(*each) for each in _on_the_same_words(subjects, buddy)]
+
+
 def all_of(subjects: Sequence[Subject]) -> list[Case]:
     """All cases of this file for these engines; compared cases are neighbours."""
-    parts = (pinned, empty, listed, crossed, fill_and_drain, mixed)
+    parts = (pinned, empty, listed, crossed, fill_and_drain, mixed, the_list, bulk, repeat, rand)
     return [case for part in parts for case in part(subjects)]

@@ -41,6 +41,16 @@ def fill(n_pages: int) -> Words:
     return np.arange(n_pages, dtype=np.uint64) | np.uint64(ORDER << 32)
 
 
+def single_pages(n: int) -> Words:
+    """Allocate so many single pages, as `alloc(1)` does."""
+    return np.arange(n, dtype=np.uint64) | np.uint64(1 << 32)
+
+
+def frees(n: int) -> Words:
+    """Free so many slots, one after the other."""
+    return np.arange(n, dtype=np.uint64)
+
+
 def shuffled_slots(n_pages: int) -> Words:
     """The slots of `fill` in random order; as operations, they free all pages in this order."""
     slots: Words = np.random.default_rng(SEED).permutation(n_pages).astype(np.uint64)
