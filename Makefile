@@ -94,6 +94,7 @@ bench: $(VENV)/.dev-$(MODE) ## measure beside what else there is, and without th
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.data
 	$(BIN)/python -m benchmarks.pools
+	$(BIN)/python -m benchmarks.fragmentation
 
 clean: ## remove everything that was made
 	rm -rf $(VENV) $(ADAPTERS) build dist out site benchmarks/_*.c src/*.egg-info src/pagebuddy/_*.c src/pagebuddy/_*.so src/pagebuddy/*/words.pxi src/pagebuddy/*/*/words.pxi

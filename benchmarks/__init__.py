@@ -23,6 +23,9 @@ The table shows whether a figure reaches its goal; nothing is asserted.
     objects         cases of objects by key
     tables          cases of tables that pandas reads
     data_rows       rows and goals of `data`
+    fragmentation   the share of free memory in blocks of 2 MiB: `python -m benchmarks.fragmentation`
+    scattering      traces and mixes that scatter free memory
+    lowest          a simulation of lowest-address-first allocation, beside which they are shown
     report          writes the table as text, JSON and Markdown
 
 `pagebuddy.tools.bench` contains what the verb `bench` needs too: timing and the engine's native loops.
