@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from pagebuddy.tools.pictures.intervals import Intervals
 from pagebuddy.tools.replaying.owners import OwnerMap
 
@@ -12,9 +14,9 @@ HUGE_PAGE = 2 << 20
 
 N_POINTS = 16
 
-_MOST = 128
+_MOST = 256
 # A look at so many pages takes about as long as an operation, with reading it from the trace.
-_PAGES_AN_OPERATION = 1 << 14
+_PAGES_AN_OPERATION = 1 << 13
 
 
 class Share(NamedTuple):
@@ -52,12 +54,12 @@ class Contiguity(Intervals[Share]):
             self.append(Share(self.operations, self.owners.share_in_blocks(self.block)))
 
     def at_points(self) -> tuple[float, ...]:
-        """The share at the 16 ends of equal parts of the operations, as exactly as there were looks.
+        """The share at the 16 ends of equal parts of the operations, interpolated between looks.
 
         Empty if the memory has no such block. Look before, so that the last one is that of the end.
         """
         if not self.owners.n_blocks(self.block):
             return ()
-        points = (self.operations * i / N_POINTS for i in range(1, N_POINTS + 1))
-        nearest = (min(self.moments, key=lambda m: abs(m.operations - point)) for point in points)
-        return tuple(moment.share for moment in nearest)
+        points = [self.operations * i / N_POINTS for i in range(1, N_POINTS + 1)]
+        at, shares = np.array(self.moments).T
+        return tuple(np.interp(points, at, shares).tolist())
