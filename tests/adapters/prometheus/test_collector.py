@@ -228,11 +228,11 @@ def test_an_arena_that_cannot_be_read_does_not_hide_the_others(arena, name, tmp_
 def test_records_that_contradict_each_other_are_damage(arena, name):
     held = [arena.alloc(PAGE) for _ in range(3)]
     a = arena._attachment
-    links = a.layout.links_at + 64
-    a.memory[links] = 1 << 63 | 5 << 32 | 7
+    record = a.layout.records_at + 64
+    a.memory[record] = 1 << 63 | 5 << 32 | 7
     found = scraped(name)
     assert found == {("arena_up", name, "damaged"): 0}
-    a.memory[links] = 1 << 63 | 1 << 32 | 7
+    a.memory[record] = 1 << 63 | 1 << 32 | 7
     del held
 
 
