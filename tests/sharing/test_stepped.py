@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import resource
@@ -40,6 +41,14 @@ from verification.stepping import copy_of, kill_at_work, steps_of, words_after_e
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ptrace is Linux's")
 
 PAGE = 4096
+
+
+@pytest.fixture(autouse=True)
+def no_messages():
+    """Log nothing: a message takes more instructions than all that is looked at here."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture
