@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import secrets
 import time
@@ -114,5 +115,25 @@ def until():
         while not is_so():
             assert time.monotonic() < end, "it never was so"
             time.sleep(0.01)
+
+    return wait
+
+
+@pytest.fixture
+def until_in_use(client, arena, until):
+    """Wait until so many bytes of the arena of host a are in use.
+
+    Event loops leave cycles of frames behind. These keep the arrays that passed through them until
+    Python collects garbage, which an idle worker may not do for minutes: here all processes do it.
+    """
+
+    def wait(n_bytes):
+        def is_so():
+            gc.collect()
+            client.run(gc.collect, on_error="ignore")
+            arena.reap()
+            return arena.stats().used_bytes == n_bytes
+
+        until(is_so)
 
     return wait

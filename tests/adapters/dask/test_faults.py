@@ -15,15 +15,11 @@ MIB = 1 << 20
 
 
 @pytest.fixture
-def is_empty(client, arena, until):
+def is_empty(client, until_in_use):
     """Wait until the arena of host a is empty, and its workers are back."""
 
     def wait():
-        def reaped():
-            arena.reap()
-            return arena.stats().used == 0
-
-        until(reaped)
+        until_in_use(0)
         client.wait_for_workers(4, timeout=60)
 
     return wait

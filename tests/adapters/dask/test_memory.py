@@ -83,15 +83,15 @@ def test_a_worker_that_exceeds_its_limit_spills_no_more_than_it_must(name, until
 
 
 def test_pages_that_a_worker_has_dropped_do_not_count_as_its_memory(
-    client, on, run_on, arena, until
+    client, on, run_on, until_in_use
 ):
-    until(lambda: arena.stats().used == 0)
+    until_in_use(0)
     held = on("a1", on_workers.filled, 8 * MIB, 7)
     dropped = on("a1", on_workers.filled, 32 * MIB, 8)
     dropped.result()
     assert run_on("a1", on_workers.resident) >= 40 * MIB
     del dropped
-    until(lambda: arena.stats().used_bytes == 8 * MIB)
+    until_in_use(8 * MIB)
     run_on("a1", on_workers.forget)
     assert run_on("a1", on_workers.resident) < 9 * MIB
     assert on("a1", on_workers.described, held).result() == (True, 7, 7, True)

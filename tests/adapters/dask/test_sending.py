@@ -38,10 +38,11 @@ def test_arrays_of_less_than_64_kib_are_sent_as_bytes(on):
     assert [on("a2", on_workers.lies_in_arena, each).result() for each in made] == [False, True]
 
 
-def test_workers_of_one_host_share_what_tasks_return(on, run_on, arena):
+def test_workers_of_one_host_share_what_tasks_return(on, arena, until_in_use):
     made = on("a1", on_workers.filled, 8 * MIB, 7)
     taken = on("a2", lambda array: array, made)
     assert on("a2", on_workers.described, taken).result()[:2] == (True, 7)
+    until_in_use(8 * MIB)
     assert [row.nbytes for row in arena.buffers()] == [8 * MIB]
     del made, taken
 
@@ -137,10 +138,10 @@ def test_functions_that_refer_to_arrays_leave_no_handles_however_often_they_are_
     assert arena.stats().tickets == 0
 
 
-def test_nothing_stays_when_all_futures_are_gone(on, client, arena, until):
+def test_nothing_stays_when_all_futures_are_gone(on, arena, until_in_use):
     made = [on("a1", on_workers.filled, MIB, i) for i in range(8)]
     summed = on("a2", lambda arrays: sum(int(each[0]) for each in arrays), made)
     assert summed.result() == 28
     del made, summed
-    until(lambda: arena.stats().used == 0)
+    until_in_use(0)
     assert arena.stats().tickets == 0
