@@ -18,7 +18,7 @@ RANGES = [(3, 50), (90, 61)]
 
 
 def used(Buddy):
-    """An allocator with live spans and a cached run, and its model."""
+    """An allocator with live spans and pages that are cached, and its model."""
     buddy, model = Buddy(PageRanges(RANGES), max_order=5, page_size=512), NaiveAllocator(RANGES, 5)
     for page, n_pages in ((3, 5), (20, 7), (100, 1)):
         buddy.alloc_at(page, n_pages)

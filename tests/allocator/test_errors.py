@@ -12,7 +12,7 @@ from pagebuddy.testing import refused
 
 @pytest.fixture
 def buddy(Buddy):
-    """Two live spans and a cached run."""
+    """Two live spans, and pages that are cached."""
     made = Buddy(64, page_size=512)
     made.alloc_at(3, 5)
     made.alloc_at(20, 10)

@@ -26,7 +26,7 @@ def size(Buddy):
 
 
 def used(buddy):
-    """An allocator of `RANGES` with a few spans and a cached run, and its model."""
+    """An allocator of `RANGES` with a few spans and pages that are cached, and its model."""
     model = NaiveAllocator(RANGES)
     for n_pages in (1, 5, 17, 40, 3):
         model.take(buddy.alloc(n_pages), n_pages)

@@ -13,7 +13,7 @@ RANGES = PageRanges([(3, 40), (64, 24), (1000, 9)])
 
 
 def busy_allocator():
-    """An allocator with spans of many lengths, gaps and a cached run, in three page ranges."""
+    """An allocator with spans of many lengths, gaps and cached pages, in three page ranges."""
     buddy = BuddyAllocator(RANGES, max_order=4)
     pages = [buddy.alloc(n) for n in (1, 2, 3, 5, 8, 1, 1, 7, 2, 9, 1, 4, 3, 6)]
     for page in pages[1::3]:
