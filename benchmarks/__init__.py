@@ -25,6 +25,7 @@ The table shows whether a figure reaches its goal; nothing is asserted.
     data_rows       rows and goals of `data`
     fragmentation   the share of free memory in blocks of 2 MiB: `python -m benchmarks.fragmentation`
     scattering      traces and mixes that scatter free memory
+    two_speeds      why one page has two speeds: `python -m benchmarks.two_speeds`
     lowest          a simulation of lowest-address-first allocation, beside which they are shown
     report          writes the table as text, JSON and Markdown
 

@@ -48,6 +48,11 @@ cdef extern from *:
     #else
       #define pb_never() __builtin_unreachable()
     #endif
+    #if defined(_MSC_VER)
+      #define pb_rare(x) (x)
+    #else
+      #define pb_rare(x) __builtin_expect(!!(x), 0)
+    #endif
     #define pb_wrapped(x) (x)
     #define pb_low(x) ((x) & 0xFFFFFFFFULL)
     /* The value of an int from 0 to 2^63 - 1; -1 for anything else, without an exception. */
@@ -77,6 +82,7 @@ cdef extern from *:
     u64 low "pb_low"(u64 word) nogil
     u64 wrapped "pb_wrapped"(u64 number) nogil
     u64 opaque "pb_opaque"(u64 number) nogil
+    bint rare "pb_rare"(bint condition) nogil
     i64 small "pb_small"(object thing)
     const bint CHECKED "PB_CHECKED"
     void never "pb_never"() nogil
@@ -219,35 +225,45 @@ cdef extern from *:
     void put_all_before "pb_put_all_before"(object type)
 
 
-# `self` is a borrowed reference here: counting it up and down would take measurable time.
+# `self` is a borrowed reference here: counting it up and down for each call of the engine would take
+# measurable time, and so would asking whether it is None.
 
 cdef PyObject *alloc_plain "pb_alloc_plain"(PyObject *self, PyObject *n) noexcept:
-    """Allocate n pages if n is a plain int and they are available at once; their page, or NULL."""
-    cdef i64 count = small(<object> n)
-    cdef u64 node, page
-    if count <= 0 or count > <i64> (<BuddyAllocator> self).total:
+    return alloc_small(<BuddyAllocator> self, small(<object> n))
+
+
+@cython.exceptval(check=False)
+@cython.cfunc
+def alloc_small(self: BuddyAllocator, n: i64) -> cython.pointer(PyObject):
+    """Allocate n pages if n > 0 and they are available at once; a reference to their page, or NULL."""
+    if n <= 0 or n > <i64> self.total:
         return NULL
-    node = take(<BuddyAllocator> self, count)
-    if node == 0 or (<BuddyAllocator> self).fault:
+    node: u64 = take(self, n)
+    if node == 0 or self.fault:
         return NULL
-    commit(<BuddyAllocator> self, node, count)
-    page = page_of(<BuddyAllocator> self, node)
-    if page != (<BuddyAllocator> self).last_page or (<BuddyAllocator> self).last_number is None:
+    commit(self, node, n)
+    page: u64 = page_of(self, node)
+    if page != self.last_page or self.last_number is None:
         # The same page is often allocated again and again: make its int object once.
-        (<BuddyAllocator> self).last_page = page
-        (<BuddyAllocator> self).last_number = page
-    Py_INCREF((<BuddyAllocator> self).last_number)
-    return <PyObject *> (<BuddyAllocator> self).last_number
+        self.last_page = page
+        self.last_number = page
+    Py_INCREF(self.last_number)
+    return <PyObject *> self.last_number
 
 
 cdef bint free_plain "pb_free_plain"(PyObject *self, PyObject *page) noexcept:
-    """Free a live span if page is a plain int and starts one; False otherwise, or at a fault."""
-    cdef i64 given = small(<object> page)
-    cdef u64 node = node_of(<BuddyAllocator> self, given) if given >= 0 else 0
-    if node == 0 or not is_live((<BuddyAllocator> self).records[node]):
+    return free_live(<BuddyAllocator> self, small(<object> page))
+
+
+@cython.exceptval(check=False)
+@cython.cfunc
+def free_live(self: BuddyAllocator, page: i64) -> cython.bint:
+    """Free the live span that starts at a page; False if there is none, or at a fault."""
+    node: u64 = node_of(self, page) if page >= 0 else 0
+    if node == 0 or not is_live(self.records[node]):
         return False
-    give(<BuddyAllocator> self, node)
-    return (<BuddyAllocator> self).fault == 0
+    give(self, node)
+    return self.fault == 0
 
 
 put_all_before(BuddyAllocator)

@@ -19,13 +19,14 @@ if not cython.compiled:
     from .granules import is_backed, is_known
     from .state import State, fail, group_at, place_of, use_node
     from .stripe import link_of
-    from .tree import free_part, release
+    from .tree import release
     from .words import (
         F_ASIDE,
         F_WAIT,
         GROUP_ORDER,
         H_ASIDE,
         H_FRONT,
+        H_FRONT_COPY,
         H_OPEN,
         MOST_WAITING,
         ONE_TWICE,
@@ -35,19 +36,11 @@ if not cython.compiled:
         list_of,
         low,
         pages_in,
+        rare,
         twice,
         u64,
         wrapped,
     )
-
-
-@cython.nogil
-@cython.exceptval(check=False)
-@cython.inline
-@cython.cfunc
-def can_be_free(s: State, node: u64, n: u64) -> cython.bint:
-    """Whether n pages at a node can be free; if so, their section is in use afterwards."""
-    return use_node(s, node) and n <= s.end_node - node and s.records[node] == 0
 
 
 # -- the span aside, and the front ---------------------------------------------------------------
@@ -104,9 +97,10 @@ def settle_run(s: State, at: u64) -> cython.bint:
 @cython.cfunc
 def put_aside(s: State, node: u64, n: u64) -> cython.void:
     """Make a span of the section in use the span aside; settle the one before."""
-    if s.words[H_ASIDE]:
-        settle_run(s, H_ASIDE)
+    before: u64 = run_at(s, H_ASIDE)
     set_run(s, H_ASIDE, node, n)
+    if before:
+        release(s, place_of(s, low(before)), pages_in(before))
 
 
 @cython.nogil
@@ -127,21 +121,67 @@ def take_aside(s: State, n: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def cut_front(s: State, n: u64, k: u64) -> u64:
-    """Cut n <= 2^k pages from the front, if it starts at a multiple of 2^k pages; their node, or 0."""
-    if pages_in(s.words[H_FRONT]) < n:
-        return 0
-    run: u64 = run_at(s, H_FRONT)
+def cut_ready(s: State, n: u64, k: u64) -> u64:
+    """Cut n <= 2^k pages from the front, if it starts at a multiple of 2^k pages of the section in use.
+
+    Returns their node, or 0 if anything is not as it should be. Then `cut_front` looks what it is.
+    """
+    run: u64 = s.words[H_FRONT]
     node: u64 = low(run)
-    if s.fault or place_of(s, node) & (size(k) - 1):
-        return 0
-    if s.sparse and not is_backed(s, place_of(s, node), n):
+    if (
+        pages_in(run) < n
+        or place_of(s, node) & (size(k) - 1)
+        or rare(run != s.words[H_FRONT_COPY])
+        or rare(wrapped(node - s.first_node) >= s.pages)
+        or rare(pages_in(run) > s.end_node - node)
+        or rare(s.records[node] != 0)
+    ):
         return 0
     set_run(s, H_FRONT, node + n, pages_in(run) - n)
     return node
 
 
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def cut_front(s: State, n: u64, k: u64) -> u64:
+    """`cut_ready` in whatever section the front is; faults are noted."""
+    if pages_in(s.words[H_FRONT]) < n:
+        return 0
+    run: u64 = run_at(s, H_FRONT)
+    if s.fault or (s.sparse and not is_backed(s, place_of(s, low(run)), n)):
+        return 0
+    return cut_ready(s, n, k)
+
+
 # -- small spans that wait -----------------------------------------------------------------------
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def take_ready(s: State, n: u64, k: u64) -> u64:
+    """Take the span of n = 2^k < 64 pages that was freed last and waits, if it is in the section in use.
+
+    Returns its node, or 0 if anything is not as it should be. Then `take_waiting` looks what it is.
+    """
+    at: u64 = WAIT_WORDS * k
+    rest: u64 = wrapped(s.records[at] - ONE_TWICE)
+    if low(rest) >= MOST_WAITING or not is_twice(rest):
+        return 0
+    found: u64 = s.records[at + 1 + low(rest)]
+    node: u64 = low(found)
+    if (
+        rare(not is_twice(found))
+        or rare(wrapped(node - s.first_node) >= s.pages)
+        or rare(n > s.end_node - node)
+        or rare(s.records[node] != 0)
+        or rare(place_of(s, node) & (n - 1) != 0)
+    ):
+        return 0
+    s.records[at] = rest
+    return node
 
 
 @cython.nogil
@@ -156,26 +196,19 @@ def check_waiting(s: State, k: u64) -> cython.void:
 
 @cython.nogil
 @cython.exceptval(check=False)
-@cython.inline
 @cython.cfunc
-def take_waiting(s: State, k: u64) -> u64:
-    """Take the span of order k < 6 that was freed last and waits; its node, or 0."""
-    at: u64 = WAIT_WORDS * k
-    rest: u64 = wrapped(s.records[at] - ONE_TWICE)
-    if low(rest) >= MOST_WAITING or not is_twice(rest):
-        check_waiting(s, k)
+def take_waiting(s: State, n: u64, k: u64) -> u64:
+    """Take the span of n = 2^k < 64 pages that was freed last and waits; its node, or 0."""
+    word: u64 = s.records[WAIT_WORDS * k]
+    check_waiting(s, k)
+    if word == 0 or s.fault:
         return 0
-    found: u64 = s.records[at + 1 + low(rest)]
-    node: u64 = low(found)
-    if (
-        not is_twice(found)
-        or not can_be_free(s, node, size(k))
-        or place_of(s, node) & (size(k) - 1)
-    ):
+    node: u64 = low(s.records[WAIT_WORDS * k + low(word)])
+    use_node(s, node)
+    found: u64 = take_ready(s, n, k)
+    if found == 0:
         fail(s, F_WAIT, node)
-        return 0
-    s.records[at] = rest
-    return node
+    return found
 
 
 @cython.nogil
@@ -188,9 +221,9 @@ def let_wait(s: State, node: u64, place: u64, k: u64) -> cython.bint:
     word: u64 = s.records[at]
     n: u64 = low(word)
     group: u64 = group_at(s, place)
-    if list_of(link_of(s, group)) > k and (n or group != s.words[H_OPEN]):
+    if (group != s.words[H_OPEN] or n) and list_of(link_of(s, group)) > k:
         return False
-    if n >= MOST_WAITING or not is_twice(word):
+    if n >= MOST_WAITING or rare(not is_twice(word)):
         check_waiting(s, k)
         return False
     s.records[at + n + 1] = twice(node)
@@ -210,9 +243,9 @@ def settle(s: State) -> cython.bint:
     found |= settle_run(s, H_FRONT)
     k: u64 = 0
     while k < GROUP_ORDER:
-        node: u64 = take_waiting(s, k)
+        node: u64 = take_waiting(s, size(k), k)
         if node:
-            free_part(s, place_of(s, node), size(k))
+            release(s, place_of(s, node), size(k))
             found = True
         if node == 0 or s.fault:
             k += 1

@@ -126,6 +126,7 @@ def prove_groups(s: State, thorough: cython.bint) -> u64:
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.inline
 @cython.cfunc
 def prove_clean(s: State, begin: u64, end: u64) -> cython.void:
     """Check that nothing is stored at the nodes inside a span or a free block."""
@@ -142,15 +143,15 @@ def prove_clean(s: State, begin: u64, end: u64) -> cython.void:
 @cython.exceptval(check=False)
 @cython.cfunc
 def prove_used(s: State, place: u64, n: u64) -> cython.void:
-    """Check that no page of a live span is free."""
-    end: u64 = place + n
-    while place < end and s.fault == 0:
+    """Check that none of n used pages is free."""
+    while n and s.fault == 0:
         i: u64 = place & (GROUP_PAGES - 1)
-        part: u64 = GROUP_PAGES - i if GROUP_PAGES - i < end - place else end - place
+        part: u64 = GROUP_PAGES - i if GROUP_PAGES - i < n else n
         group: u64 = group_at(s, place)
         if free_bits(s, group) & bits(i, part) or list_of(link_of(s, group)) > GROUP_ORDER:
             fail(s, F_OVERLAP, node_at(s, place))
         place += part
+        n -= part
 
 
 @cython.nogil
@@ -162,6 +163,8 @@ def prove_pages(s: State, begin: u64, end: u64, clean: u64) -> cython.void:
     For nodes below `clean`, also check that nothing is stored inside spans and free runs.
     """
     place: u64 = begin
+    # Live spans that follow each other are compared with the free bits together, a group at a time.
+    used: u64 = begin
     while place < end and s.fault == 0:
         node: u64 = node_at(s, place)
         inside: u64 = node
@@ -170,14 +173,16 @@ def prove_pages(s: State, begin: u64, end: u64, clean: u64) -> cython.void:
             n = length(s, node)
             if node + n > s.words[H_HIGH_WATER]:
                 fail(s, F_HIGH_WATER, node)
-            prove_used(s, place, n)
             inside = node + 1
         else:
+            prove_used(s, used, place - used)
             n = listed_until(s, place) - place
+            used = place + n
             if n == 0:
                 fail(s, F_FREE, node)
         prove_clean(s, inside, node + n if node + n < clean else clean)
         place += n
+    prove_used(s, used, place - used)
 
 
 @cython.nogil

@@ -12,12 +12,14 @@ if not cython.compiled:
     from .aside import (
         after_aside,
         cut_front,
+        cut_ready,
         let_wait,
         put_aside,
         set_run,
         settle,
         settle_run,
         take_aside,
+        take_ready,
         take_waiting,
     )
     from .granules import is_known
@@ -34,10 +36,12 @@ if not cython.compiled:
         H_MASK,
         H_OPEN,
         NO_PAGE,
+        WAIT_WORDS,
         is_live,
         low,
         opaque,
         pages_in,
+        rare,
         record,
         store,
         u64,
@@ -68,14 +72,14 @@ def open_block(s: State, n: u64, k: u64) -> u64:
         if n < GROUP_PAGES:
             set_run(s, H_FRONT, node + n, rest)
         else:
-            free_part(s, place_of(s, node) + n, rest)
+            free_part(s, group_at(s, place_of(s, node) + n), n & (GROUP_PAGES - 1), rest)
     return node
 
 
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def take_front(s: State, n: u64, k: u64) -> u64:
+def take_from_block(s: State, n: u64, k: u64) -> u64:
     """Take n pages from the front of a free block of order k or more; their node, or 0.
 
     From a group in use if that is possible, then from the front, then from a block of whole groups.
@@ -101,23 +105,14 @@ def take_front(s: State, n: u64, k: u64) -> u64:
 @cython.exceptval(check=False)
 @cython.cfunc
 def take_settled(s: State, n: u64, k: u64) -> u64:
-    """`take_front`, and once more after all that is not listed was settled."""
-    node: u64 = take_front(s, n, k)
+    """`take_from_block`, and once more after all that is not listed was settled."""
+    node: u64 = take_from_block(s, n, k)
     while node == 0 and s.fault == 0 and settle(s):
-        node = take_front(s, n, k)
+        node = take_from_block(s, n, k)
     if node == 0 or s.fault:
         return 0
     s.words[H_OPEN] = group_at(s, place_of(s, node))
     return node
-
-
-@cython.nogil
-@cython.exceptval(check=False)
-@cython.cfunc
-def take_block(s: State, k: u64) -> u64:
-    """Take one block of order k; its node, or 0."""
-    node: u64 = take_waiting(s, k) if k < GROUP_ORDER else take_aside(s, size(k))
-    return node if node or s.fault else take_settled(s, size(k), k)
 
 
 @cython.nogil
@@ -134,11 +129,39 @@ def take_found(s: State, n: u64, above: u64, last: u64, align: u64) -> u64:
 
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.inline
 @cython.cfunc
-def take_listed(s: State, n: u64) -> u64:
-    """Take n pages of which no span waits; their node, or 0."""
-    node: u64 = take_settled(s, n, order_for(n))
+def take_ready_front(s: State, n: u64, k: u64) -> u64:
+    """Take n <= 2^k < 64 pages from the front if no group in use has them; their node, or 0."""
+    node: u64 = 0
+    if (
+        s.words[H_MASK] & (GROUP_PAGES - size(k)) == 0
+        and s.records[WAIT_WORDS * k] == 0
+        and not s.sparse
+    ):
+        node = cut_ready(s, n, k)
+        if node:
+            s.words[H_OPEN] = group_at(s, place_of(s, node))
+    return node
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.cfunc
+def take_unready(s: State, n: u64, k: u64, across: cython.bint) -> u64:
+    """Take n <= 2^k pages, where no such span is ready or aside; their node, or 0.
+
+    From a free block of order k or more; if there is none, also across blocks if that is allowed.
+    """
+    node: u64 = 0
+    if s.fault:
+        return 0
+    # A span can wait in a section that was not in use.
+    if k < GROUP_ORDER and n == size(k):
+        node = take_waiting(s, n, k)
     if node == 0 and s.fault == 0:
+        node = take_settled(s, n, k)
+    if node == 0 and s.fault == 0 and across:
         node = take_found(s, n, 0, NO_PAGE, 1)
     return node
 
@@ -146,15 +169,21 @@ def take_listed(s: State, n: u64) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def take_page_in_front(s: State) -> u64:
-    """Take a page of which none waits: at once from the front, if no smaller group is listed."""
-    node: u64 = 0
-    if s.words[H_MASK] & (GROUP_PAGES - 1) == 0:
-        node = cut_front(s, 1, 0)
-    if node == 0:
-        return 0 if s.fault else take_listed(s, 1)
-    s.words[H_OPEN] = group_at(s, place_of(s, node))
-    return node
+def take_not_waiting(s: State, n: u64, k: u64, across: cython.bint) -> u64:
+    """`take_unready`, with the most common case first."""
+    node: u64 = take_ready_front(s, n, k) if k < GROUP_ORDER else 0
+    return node if node else take_unready(s, n, k, across)
+
+
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.inline
+@cython.cfunc
+def take_block(s: State, k: u64) -> u64:
+    """Take one block of order k; its node, or 0."""
+    n: u64 = opaque(size(k))
+    node: u64 = take_ready(s, n, k) if k < GROUP_ORDER else take_aside(s, n)
+    return node if node else take_not_waiting(s, n, k, False)
 
 
 @cython.nogil
@@ -162,8 +191,8 @@ def take_page_in_front(s: State) -> u64:
 @cython.cfunc
 def take_pages(s: State, n: u64) -> u64:
     """`take` for more than one page."""
-    node: u64 = take_waiting(s, ctz(n)) if is_small(0, n) else take_aside(s, n)
-    return node if node or s.fault else take_listed(s, n)
+    node: u64 = take_ready(s, n, ctz(n)) if is_small(0, n) else take_aside(s, n)
+    return node if node else take_not_waiting(s, n, order_for(n), True)
 
 
 @cython.nogil
@@ -175,8 +204,10 @@ def take(s: State, n: u64) -> u64:
     # A single page has a branch of its own, in which the order is a constant.
     if n > 1:
         return take_pages(s, n)
-    node: u64 = take_waiting(s, 0)
-    return node if node or s.fault else take_page_in_front(s)
+    node: u64 = take_ready(s, 1, 0)
+    if node == 0:
+        node = take_ready_front(s, 1, 0)
+    return node if node else take_unready(s, 1, 0, True)
 
 
 @cython.nogil
@@ -213,7 +244,7 @@ def commit(s: State, node: u64, n: u64) -> cython.void:
 def length(s: State, node: u64) -> u64:
     """The pages of the live span at a node of the section in use; 0 and a fault if impossible."""
     n: u64 = pages_in(s.records[node])
-    if wrapped(n - 1) >= s.end_node - node:
+    if rare(wrapped(n - 1) >= s.end_node - node):
         fail(s, F_RECORD, node)
         return 0
     return n
@@ -222,16 +253,16 @@ def length(s: State, node: u64) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.cfunc
-def free_small(s: State, place: u64, n: u64) -> cython.void:
+def free_small(s: State, group: u64, i: u64, n: u64) -> cython.void:
     """Free a small block that does not wait.
 
     The processor foretells whether n is 1, and need not wait for the record. A compiler that knew would
     calculate with n in place of 1.
     """
     if opaque(n) < 2:
-        free_part(s, place, 1)
+        free_part(s, group, i, 1)
     else:
-        free_part(s, place, n)
+        free_part(s, group, i, n)
 
 
 @cython.nogil
@@ -241,14 +272,14 @@ def free_small(s: State, place: u64, n: u64) -> cython.void:
 def give(s: State, node: u64) -> cython.void:
     """Free the live span at a node of the section in use."""
     n: u64 = length(s, node)
-    if n == 0:
+    if rare(n == 0):
         return
     store(s.records, node, 0)
     place: u64 = place_of(s, node)
-    if not is_small(place, n):
+    if rare(not is_small(place, n)):
         put_aside(s, node, n)
-    elif not let_wait(s, node, place, ctz(n)) and s.fault == 0:
-        free_small(s, place, n)
+    elif not let_wait(s, node, place, ctz(n)):
+        free_small(s, group_at(s, place), place & (GROUP_PAGES - 1), n)
 
 
 @cython.nogil

@@ -21,6 +21,7 @@ if not cython.compiled:
         T_PAGES,
         i64,
         never,
+        rare,
         u64,
         wrapped,
     )
@@ -178,7 +179,9 @@ def node_elsewhere(s: State, page: u64) -> u64:
 def node_of(s: State, page: u64) -> u64:
     """The node of a page, its section in use afterwards; 0 if no section contains it."""
     i: u64 = wrapped(page - s.first_page)
-    return s.first_node + i if i < s.pages else node_elsewhere(s, page)
+    if rare(i >= s.pages):
+        return node_elsewhere(s, page)
+    return s.first_node + i
 
 
 @cython.nogil

@@ -37,6 +37,7 @@ if not cython.compiled:
         N_LISTS,
         group_after,
         list_of,
+        rare,
         u64,
         wrapped,
     )
@@ -156,15 +157,13 @@ def regroup(s: State, group: u64, i: u64, n: u64) -> cython.void:
 @cython.exceptval(check=False)
 @cython.inline
 @cython.cfunc
-def free_part(s: State, place: u64, n: u64) -> cython.void:
-    """Free n pages of one group, not all 64."""
-    group: u64 = group_at(s, place)
-    i: u64 = place & (GROUP_PAGES - 1)
+def free_part(s: State, group: u64, i: u64, n: u64) -> cython.void:
+    """Free n pages of one group from page i on, not all 64."""
     free: u64 = free_bits(s, group)
     was: u64 = list_of(link_of(s, group))
     more: u64 = bits(i, n)
-    if not is_sound(s, group) or free & more:
-        fail(s, F_GROUP, node_at(s, place))
+    if rare(not is_sound(s, group)) or rare(free & more != 0):
+        fail_at_group(s, F_GROUP, group)
         return
     free |= more
     set_free_bits(s, group, free)
@@ -192,7 +191,7 @@ def release_far(s: State, place: u64, n: u64) -> cython.void:
             merge(s, place, k)
             part = size(k)
         else:
-            free_part(s, place, part)
+            free_part(s, group_at(s, place), place & (GROUP_PAGES - 1), part)
         place += part
         n -= part
 
@@ -204,7 +203,7 @@ def release_far(s: State, place: u64, n: u64) -> cython.void:
 def release(s: State, place: u64, n: u64) -> cython.void:
     """Free a run of n pages; merge each of its blocks as far as possible."""
     if (place & (GROUP_PAGES - 1)) + n <= GROUP_PAGES and n < GROUP_PAGES:
-        free_part(s, place, n)
+        free_part(s, group_at(s, place), place & (GROUP_PAGES - 1), n)
     else:
         release_far(s, place, n)
 
@@ -240,8 +239,7 @@ def take_part(s: State, group: u64, n: u64, k: u64) -> u64:
     if was > k + 1:
         both: u64 = runs & runs >> size(k) & ALIGNED[k + 1]
         alone: u64 = runs & ~(both | both << size(k))
-        if alone:
-            runs = alone
+        runs = alone if alone else runs
     i: u64 = ctz(runs)
     place: u64 = place_of_group(s, group) + i
     if s.sparse and not is_backed(s, place, n):

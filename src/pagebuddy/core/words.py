@@ -123,6 +123,10 @@ if not cython.compiled:
         """The same number, of which the C compiler knows nothing."""
         return number
 
+    def rare(condition: bool) -> bool:
+        """The same condition. The C compiler keeps what depends on it out of the way."""
+        return condition
+
     def words_of(view: memoryview) -> memoryview:
         """The words of a view, as the engine takes them. Compiled, this is their address."""
         return view
