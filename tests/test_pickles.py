@@ -15,7 +15,8 @@ import pytest
 import pagebuddy
 from pagebuddy import pickled
 
-STORED = json.loads((Path(__file__).parent / "stored" / "pickles-0.1.json").read_text())
+FOLDER = Path(__file__).parent / "stored"
+STORED = json.loads((FOLDER / "pickles-0.1.json").read_text())
 
 # How pickles of version 0.1 named the functions that they call.
 FORMER = {
@@ -57,6 +58,19 @@ def test_an_allocator_with_metadata_of_an_earlier_version_is_refused_by_that_ver
     found = r"has version 2 .*the word is 0x102030400000001"
     with pytest.raises(pagebuddy.CorruptMetadata, match=found):
         pickle.loads(base64.b85decode(STORED[OLD_METADATA]))
+
+
+def test_a_stored_allocator_with_todays_metadata_continues(Buddy):
+    # It was stored with pages that waited, a span aside and a front.
+    stored = json.loads((FOLDER / "allocator-metadata-2.json").read_text())
+    plain = pickle.loads(base64.b85decode(stored["pickle"]))
+    buddy = Buddy.attach(bytearray(plain.metadata))
+    buddy.verify()
+    assert [list(span) for span in buddy.spans()] == stored["spans"]
+    for page, _ in stored["spans"]:
+        buddy.free(page)
+    buddy.verify()
+    assert buddy.stats().free == buddy.n_pages
 
 
 @pytest.mark.parametrize("function", FORMER)
