@@ -11,6 +11,8 @@ EXTENSIONS := src/pagebuddy/_compiled.pyx src/pagebuddy/_numpy.pyx
 SOURCES := pyproject.toml setup.py $(EXTENSIONS) \
            $(addprefix src/pagebuddy/,$(filter-out %/words.pxi,$(shell sed -n 's/^include "\(.*\)"/\1/p' $(EXTENSIONS))))
 
+WORKERS := --numprocesses=4 --dist=worksteal
+
 # Where this is set, each of the processes that run tests compiles all tests anew, for four seconds.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -45,9 +47,11 @@ types: $(VENV)/.dev-$(MODE)
 
 tests: together alone ## the tests without lint and types
 
-# Tests often wait for other processes, so that two cores serve four workers.
+# Tests often wait for other processes, so that two cores serve four workers. Tests of sharing fork often,
+# and a fork takes as long as its process is large: their workers do not import all other tests.
 together: $(VENV)/.dev-$(MODE)
-	$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal -m 'not alone'
+	$(BIN)/python -m pytest $(WORKERS) -m 'not alone' tests/sharing
+	$(BIN)/python -m pytest $(WORKERS) -m 'not alone' --ignore=tests/sharing
 
 # These count descriptors, mappings or files, so that no other test may run beside them.
 alone: $(VENV)/.dev-$(MODE)

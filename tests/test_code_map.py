@@ -19,13 +19,18 @@ def draw_map():
     return module
 
 
-def test_the_map_is_up_to_date(draw_map):
-    drawn = draw_map.MAP.read_text(encoding="utf-8") == draw_map.draw()
-    assert drawn, "the code has changed; draw its map anew: python docs/draw_map.py"
+@pytest.fixture(scope="module")
+def drawn(draw_map):
+    return draw_map.draw()
 
 
-def test_every_file_is_on_it(draw_map):
-    text = " ".join(ElementTree.fromstring(draw_map.draw()).itertext())
+def test_the_map_is_up_to_date(draw_map, drawn):
+    is_new = draw_map.MAP.read_text(encoding="utf-8") == drawn
+    assert is_new, "the code has changed; draw its map anew: python docs/draw_map.py"
+
+
+def test_every_file_is_on_it(drawn):
+    text = " ".join(ElementTree.fromstring(drawn).itertext())
     words = {word.strip("/,") for word in text.split()}
     for path in (ROOT / "src" / "pagebuddy").rglob("*.py"):
         if path.name != "__init__.py":
@@ -35,8 +40,8 @@ def test_every_file_is_on_it(draw_map):
     assert "tools" in words
 
 
-def test_nothing_is_drawn_over_anything_else(draw_map):
-    svg = ElementTree.fromstring(draw_map.draw())
+def test_nothing_is_drawn_over_anything_else(drawn):
+    svg = ElementTree.fromstring(drawn)
     boxes = [
         tuple(int(box.get(name)) for name in ("x", "y", "width", "height"))
         for box in svg.iter("{http://www.w3.org/2000/svg}rect")

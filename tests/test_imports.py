@@ -6,6 +6,7 @@ The levels are those of the design. A new file must be given one here.
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -78,7 +79,8 @@ def level_of(room: str) -> int:
     return next(i for i, rooms in enumerate(LEVELS) if room in rooms)
 
 
-def imports_of(module: str) -> list[Import]:
+@functools.cache
+def imports_of(module: str) -> tuple[Import, ...]:
     """Every import in a file, those of the package by their full names."""
     path = FILES[module]
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
@@ -109,7 +111,7 @@ def imports_of(module: str) -> list[Import]:
                 walk(child, function, for_types)
 
     walk(ast.parse(path.read_text(encoding="utf-8")), None, False)
-    return found
+    return tuple(found)
 
 
 def ours(target: str) -> bool:

@@ -1,89 +1,25 @@
-"""Real processes are killed: uncompiled before a given store, compiled at any instruction.
-
-A worker is this file as a script. It writes a line before each operation:
-
-    python tests/sharing/test_kills.py NAME SEED STORES
-"""
+"""Real processes are killed: uncompiled before a given store, compiled at any instruction."""
 
 from __future__ import annotations
 
 import os
-import pickle
 import random
 import signal
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
-from pagebuddy import Arena as ChosenArena
 from pagebuddy import OutOfPages
-from pagebuddy.testing.crash import Budget, engine_of_the_mortal
+
+WORKER = Path(__file__).with_name("worker_to_kill.py")
 
 PAGE = 4096
 N_PAGES = 200
 AT_ONCE = 2
 PATIENCE = 60  # seconds to wait for the arena's lock; a lock lost with its holder is never free
-
-
-# A worker
-
-
-def kill_myself():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def work(name, seed, stores):
-    """Perform random operations until killed: by the parent, or before a given store."""
-    engine, budget = ChosenArena, Budget(end=kill_myself)
-    if stores:
-        own = {"_engine": engine_of_the_mortal(budget)}
-        engine = type("Arena", (ChosenArena,), own)
-    arena = engine.attach(name)
-    if stores:
-        budget.left = budget.spent + stores
-    chance = random.Random(seed)
-    mine = [arena.alloc(PAGE) for _ in range(5)]
-    for i in range(1 << 60):
-        if i % 5 == 0:
-            os.write(1, b"\n")
-        with suppress(OutOfPages, LookupError, ValueError, BufferError):
-            act(arena, chance, mine)
-
-
-def act(arena, chance, mine):
-    """Perform one operation with random arguments."""
-    key = chance.choice("abc")
-    size = chance.choice([1, 1, 2, 3, 9, 40]) * PAGE
-    what = chance.randrange(14)
-    if what < 4 and len(mine) < 12:
-        mine.append(arena.alloc(size, align=chance.choice([None, None, 8 * PAGE])))
-        mine[-1].view[:8] = b"worker's"
-    elif what < 6 and len(mine) > 3:
-        mine.pop(chance.randrange(len(mine)))
-    elif what == 6:
-        chance.choice(mine).keep(key, replace=chance.random() < 0.5)
-    elif what == 7:
-        arena[key].unkeep()
-    elif what == 8:
-        mine.append(arena[key])
-    elif what == 9:
-        chance.choice(mine).resize(size)
-    elif what == 10:
-        chance.choice([arena.reap, arena.verify, arena.stats, arena.trim])()
-    elif what == 11:
-        data = pickle.dumps(chance.choice(mine))
-        if chance.random() < 0.7:
-            mine.append(pickle.loads(data))
-    elif what == 12:
-        arena.reap(unclaimed_after=0)
-    else:
-        ChosenArena.attach(arena.fileno()).close()
-        mine.append(arena.buffer_at(chance.choice(mine).offset))
-
-
-# The parent
 
 
 class Parent:
@@ -102,7 +38,7 @@ class Parent:
         return random.Random(buffer.offset).randbytes(buffer.nbytes)
 
     def start(self, seed, stores=0):
-        command = [sys.executable, __file__, self.name, str(seed), str(stores)]
+        command = [sys.executable, WORKER, self.name, str(seed), str(stores)]
         pure = {"PAGEBUDDY_PURE": "1"} if self.engine == "uncompiled" else {}
         return subprocess.Popen(
             command,
@@ -174,7 +110,3 @@ def test_a_process_killed_before_a_store_breaks_and_leaks_nothing(parent, effort
         ended(parent.start(seed, chance.randrange(1, 3000)))
         parent.go_on()
     parent.check_nothing_else_is_left()
-
-
-if __name__ == "__main__":
-    work(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -1,9 +1,7 @@
 """A process is stopped while it has the lock. Others wait, learn which process it is, and lose nothing.
 
 With the compiled engine, the holder is a forked process, run one instruction at a time until it is
-stopped. With the uncompiled engine it is this file as a script, which stops itself before a store:
-
-    python tests/sharing/test_stopped_holder.py NAME STORES
+stopped. With the uncompiled engine it is `holder_to_stop.py`, which stops itself before a store.
 """
 
 from __future__ import annotations
@@ -14,38 +12,18 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
-from pagebuddy import Arena as ChosenArena
 from pagebuddy.sharing.forking import fork
 from pagebuddy.sharing.joining import attaching
-from pagebuddy.testing.crash import Budget, engine_of_the_mortal
+from tests.sharing.holder_to_stop import allocate
 from verification.stepping import stop_inside
 
+HOLDER = Path(__file__).with_name("holder_to_stop.py")
+
 PAGE = 4096
-
-
-def stop_myself():
-    os.kill(os.getpid(), signal.SIGSTOP)
-
-
-def hold(name, stores):
-    """Stop inside an allocation. When continued, complete it and report."""
-    budget = Budget(end=stop_myself)
-    own = {"_engine": engine_of_the_mortal(budget)}
-    arena = type("Arena", (ChosenArena,), own).attach(name)
-    # A process's first allocation tries twice, because its tables do not exist yet.
-    arena.alloc(PAGE).release()
-    budget.left = budget.spent + stores
-    allocate(arena, 0, 1)
-
-
-def allocate(arena, hear, say):
-    """Allocate, report the offset, and hold the buffer until told to end."""
-    buffer = arena.alloc(3 * PAGE)
-    os.write(say, f"{buffer.offset}\n".encode())
-    os.read(hear, 1)
 
 
 class Holder:
@@ -59,7 +37,7 @@ class Holder:
             self.pid = stop_inside(arena, lambda: allocate(arena, hear, say), stores)
         else:
             self.process = subprocess.Popen(
-                [sys.executable, __file__, arena.name, str(stores)], stdin=hear, stdout=say
+                [sys.executable, HOLDER, arena.name, str(stores)], stdin=hear, stdout=say
             )
             self.pid = self.process.pid
             _, status = os.waitpid(self.pid, os.WUNTRACED)
@@ -372,7 +350,3 @@ def test_a_waiting_process_can_be_ended(arena, start, stop, until_waiting):
     arena.alloc(PAGE, timeout=60)
     assert arena.reap() == 2
     arena.verify()
-
-
-if __name__ == "__main__":
-    hold(sys.argv[1], int(sys.argv[2]))

@@ -9,6 +9,7 @@ from verification.pool_model import looker, parent, worker
 from verification.pool_model.checks import check, check_end
 from verification.pool_model.state import OPEN, WAITS, Looker, Row, State, Violation, Worker
 from verification.sharing_model.search import MAX_STATES, Result
+from verification.uncollected import uncollected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,11 @@ def search(configuration: Configuration, max_states: int = MAX_STATES) -> Result
     >>> result.complete, result.violation
     (True, None)
     """
+    with uncollected():
+        return _searched(configuration, max_states)
+
+
+def _searched(configuration: Configuration, max_states: int) -> Result:
     first = first_state(configuration)
     came_from: dict[State, tuple[State, str] | None] = {first: None}
     waiting = deque([first])

@@ -10,6 +10,7 @@ from verification.ring_model.checks import Checks
 from verification.ring_model.moves import first_state, moves
 from verification.ring_model.state import State, Violation
 from verification.sharing_model.search import MAX_STATES, Result
+from verification.uncollected import uncollected
 
 if TYPE_CHECKING:
     from verification.ring_model.configuration import Configuration
@@ -23,6 +24,11 @@ def search(configuration: Configuration, max_states: int = MAX_STATES) -> Result
     >>> result.complete, result.violation
     (True, None)
     """
+    with uncollected():
+        return _searched(configuration, max_states)
+
+
+def _searched(configuration: Configuration, max_states: int) -> Result:
     first = first_state(configuration)
     actions = Actions(configuration)
     checks = Checks(actions)

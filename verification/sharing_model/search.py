@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from verification.sharing_model.checks import Checks
 from verification.sharing_model.moves import Move, after, described, moves
 from verification.sharing_model.state import State, Violation, first_state
+from verification.uncollected import uncollected
 
 if TYPE_CHECKING:
     from verification.sharing_model.configuration import Configuration
@@ -39,6 +40,11 @@ def search(configuration: Configuration, max_states: int = MAX_STATES) -> Result
     >>> result.complete, result.violation
     (True, None)
     """
+    with uncollected():
+        return _searched(configuration, max_states)
+
+
+def _searched(configuration: Configuration, max_states: int) -> Result:
     first = first_state(configuration)
     checks = Checks(
         configuration.flaw, in_vain=not configuration.fork and configuration.threads == 1

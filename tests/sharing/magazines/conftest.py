@@ -9,16 +9,21 @@ from pagebuddy.sharing.words import (
     SLOT_MAGAZINE,
     SLOT_WORDS,
 )
-
-PAGE = 4096
+from tests.sharing.magazines.sizes import PAGE, SMALL_ARENA
 
 
 @pytest.fixture
-def arena(silent, Arena, engine):
-    """A small arena whose processes have magazines. It is verified at the end of the test."""
+def n_pages():
+    """The pages of the arena. A test with rounds of several sizes is given them as a parameter."""
+    return SMALL_ARENA
+
+
+@pytest.fixture
+def arena(silent, Arena, engine, n_pages):
+    """An arena whose processes have magazines. It is verified at the end of the test."""
     if engine == "uncompiled":
         pytest.skip("the uncompiled engine has no mutex, and no magazines")
-    arena = Arena("1 MiB")
+    arena = Arena(n_pages * PAGE)
     yield arena
     arena.reap(unclaimed_after=0)
     arena.verify()

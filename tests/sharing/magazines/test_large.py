@@ -1,68 +1,37 @@
-"""A magazine also has a few large rounds, whose bytes are limited."""
+"""A magazine also has a few large rounds, whose bytes are limited. Else they are as small ones."""
 
 from __future__ import annotations
 
-import os
 import pickle
 import sys
-from contextlib import suppress
 
 import pytest
 
-from pagebuddy import BadFree, CorruptMetadata, OutOfPages
 from pagebuddy.sharing.words import (
-    LARGE_SHARE,
     MAGAZINE_WORDS,
     MOST_LARGE_BYTES,
     MOST_LARGE_ROUNDS,
     MOST_SMALL_PAGES,
-    SLOT_MAGAZINE,
-    SLOT_WORDS,
     round_of,
     size_in,
     size_of_round,
 )
+from tests.sharing.magazines.sizes import LARGE_ARENA, LARGEST, PAGE
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="robust mutexes are Linux's")
 
-PAGE = 4096
-# Of the arena below.
-N_PAGES = 4096
-LARGEST = N_PAGES >> LARGE_SHARE
-
 
 @pytest.fixture
-def arena(silent, Arena, engine):
-    """An arena that is large enough for large rounds. It is verified at the end of the test."""
-    if engine == "uncompiled":
-        pytest.skip("the uncompiled engine has no mutex, and no magazines")
-    arena = Arena(N_PAGES * PAGE)
-    yield arena
-    arena.reap(unclaimed_after=0)
-    arena.verify()
-
-
-@pytest.mark.parametrize("n", [MOST_SMALL_PAGES + 1, LARGEST])
-def test_a_large_buffer_is_allocated_again_with_stores_to_the_magazine_only(
-    arena, n, rounds_of, words_but_magazines
-):
-    offset = arena.alloc(n * PAGE).offset
-    assert rounds_of(arena) == [offset]
-    before = words_but_magazines(arena)
-    for _ in range(100):
-        buffer = arena.alloc(n * PAGE)
-        assert buffer.offset == offset
-        assert rounds_of(arena) == []
-        del buffer
-        assert rounds_of(arena) == [offset]
-    assert words_but_magazines(arena) == before
+def n_pages():
+    """The pages of the arena: large enough for large rounds."""
+    return LARGE_ARENA
 
 
 @pytest.mark.parametrize(
     ("size", "page_size", "most"),
     [
         (1 << 20, PAGE, MOST_SMALL_PAGES),
-        (N_PAGES * PAGE, PAGE, LARGEST),
+        (LARGE_ARENA * PAGE, PAGE, LARGEST),
         (64 << 20, PAGE, MOST_LARGE_BYTES // PAGE),
         (256 << 20, PAGE, MOST_LARGE_BYTES // PAGE),
         (64 << 20, 64, MOST_LARGE_BYTES // 64),
@@ -169,93 +138,6 @@ def test_small_rounds_push_large_ones_out_of_a_full_magazine(arena, rounds_of):
     assert len(rounds_of(arena)) <= MAGAZINE_WORDS
     assert at not in rounds_of(arena)
     assert arena.stats().used == 0
-
-
-def test_large_rounds_are_free_to_all_observers(arena, rounds_of):
-    for look, seen in (
-        (lambda: (arena.stats().used, arena.stats().largest_free), (0, N_PAGES)),
-        (lambda: len(list(arena.buffers())), 0),
-        (lambda: arena.processes()[0].nbytes, 0),
-        (arena.verify, None),
-        (arena.trim, LARGEST * PAGE),
-    ):
-        arena.alloc(LARGEST * PAGE).view[:] = b"\x11" * LARGEST * PAGE
-        assert len(rounds_of(arena)) == 1
-        assert look() == seen
-        assert rounds_of(arena) == []
-
-
-@pytest.mark.parametrize("options", [{}, {"align": PAGE}, {"zero": True}])
-def test_large_rounds_of_others_cannot_make_an_allocation_fail(arena, start, options, rounds_of):
-    def dropping(child):
-        buffers = [arena.alloc(LARGEST * PAGE) for _ in range(MOST_LARGE_ROUNDS)]
-        del buffers
-        child.say(len(rounds_of(arena, 2)))
-        child.hear()
-
-    other = start(dropping)
-    assert other.hear() == str(MOST_LARGE_ROUNDS)
-    everything = arena.alloc(arena.size, **options)
-    assert everything.capacity == arena.size
-    assert rounds_of(arena, 2) == []
-    with pytest.raises(OutOfPages):
-        arena.alloc(1)
-
-
-def test_a_buffer_grows_into_a_large_round(arena, rounds_of):
-    first = arena.alloc((N_PAGES - LARGEST) * PAGE)
-    assert first.offset == 0
-    offset = arena.alloc(LARGEST * PAGE).offset
-    assert rounds_of(arena) == [offset]
-    assert first.resize(arena.size)
-    assert rounds_of(arena) == []
-
-
-def test_large_rounds_of_dead_processes_are_reaped(arena, start, rounds_of):
-    def dropping(child):
-        arena.alloc(LARGEST * PAGE)
-        child.say(len(rounds_of(arena, 2)))
-        child.hear()
-        os._exit(0)
-
-    other = start(dropping)
-    assert other.hear() == "1"
-    other.kill()
-    assert arena.reap() == 1
-    assert rounds_of(arena, 2) == []
-    assert arena.stats().used == 0
-
-
-def test_a_large_round_is_not_found_by_its_offset(arena, rounds_of):
-    offset = arena.alloc(LARGEST * PAGE).offset
-    assert rounds_of(arena) == [offset]
-    with pytest.raises(BadFree, match="there is no buffer at page"):
-        arena.buffer_at(offset)
-    assert rounds_of(arena) == []
-
-
-def test_every_flipped_bit_of_a_large_round_is_found_or_harmless(arena, slot_words, rounds_of):
-    held = [arena.alloc(n * PAGE) for n in (1, 20, 32, 20, 16, 24, 32, 2)]
-    for buffer in held:
-        buffer.view[:] = b"\x11" * buffer.capacity
-    places = {buffer.offset for buffer in held}
-    for bit in range(64):
-        arena.alloc(20 * PAGE)
-        words = slot_words(arena, 1)
-        index = next(i for i in range(SLOT_MAGAZINE, SLOT_WORDS) if words[i])
-        words[index] ^= 1 << bit
-        for n in (20, 20, 1):
-            new = arena.alloc(n * PAGE)
-            assert new.offset not in places
-            assert new.capacity == n * PAGE
-            new.view[:] = b"\xff" * n * PAGE
-            del new
-        if rounds_of(arena):
-            # The next process that empties magazines repairs a word that was not used.
-            with suppress(CorruptMetadata):
-                arena.stats()
-        arena.verify()
-    assert all(bytes(buffer.view) == b"\x11" * buffer.capacity for buffer in held)
 
 
 def test_sizes_of_rounds_are_in_order_and_fit_their_bits():

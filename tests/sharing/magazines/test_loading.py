@@ -1,4 +1,4 @@
-"""Small buffers are freed and allocated again without the lock. To all observers they are free."""
+"""Buffers are freed and allocated again without the lock. To all observers they are free."""
 
 from __future__ import annotations
 
@@ -11,16 +11,26 @@ from pagebuddy import BadFree, OutOfPages
 from pagebuddy.arena.looking.snapshot import Snapshot
 from pagebuddy.sharing.words import (
     MAGAZINE_WORDS,
+    MOST_LARGE_ROUNDS,
     MOST_SMALL_PAGES,
+)
+from tests.sharing.magazines.sizes import (
+    LARGE_ARENA,
+    LARGEST,
+    LONGEST_ROUNDS,
+    PAGE,
+    SMALL_ARENA,
 )
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="robust mutexes are Linux's")
 
-PAGE = 4096
 
-
-@pytest.mark.parametrize("n", [1, 3, MOST_SMALL_PAGES])
-def test_a_small_buffer_is_allocated_again_with_stores_to_the_magazine_only(
+@pytest.mark.parametrize(
+    ("n_pages", "n"),
+    [(SMALL_ARENA, n) for n in (1, 3, MOST_SMALL_PAGES)]
+    + [(LARGE_ARENA, n) for n in (MOST_SMALL_PAGES + 1, LARGEST)],
+)
+def test_a_buffer_is_allocated_again_with_stores_to_the_magazine_only(
     arena, n, rounds_of, words_but_magazines
 ):
     offset = arena.alloc(n * PAGE).offset
@@ -104,18 +114,20 @@ def test_arenas_with_a_file_lock_have_no_magazines(Arena, engine, silent, rounds
 # -- rounds are free to all observers --------------------------------------------------------------
 
 
-def test_stats_and_walks_empty_the_magazines(arena, rounds_of):
+@pytest.mark.parametrize(("n_pages", "n"), [(SMALL_ARENA, 3), (LARGE_ARENA, LARGEST)])
+def test_stats_and_walks_empty_the_magazines(arena, n_pages, n, rounds_of):
     held = arena.alloc(PAGE)
-    for look in (
-        lambda: (arena.stats().used, arena.stats().n_spans, arena.stats().largest_free),
-        lambda: (1, len(list(arena.buffers())), 255),
-        lambda: (arena.processes()[0].nbytes // PAGE, arena.processes()[0].buffers, 255),
-        arena.verify,
-        arena.trim,
+    for look, seen in (
+        (lambda: (arena.stats().used, arena.stats().n_spans), (1, 1)),
+        (lambda: arena.stats().largest_free, n_pages - 1),
+        (lambda: [buffer.nbytes for buffer in arena.buffers()], [PAGE]),
+        (lambda: [(row.buffers, row.nbytes) for row in arena.processes()], [(1, PAGE)]),
+        (arena.verify, None),
+        (arena.trim, n * PAGE),
     ):
-        arena.alloc(3 * PAGE).view[:] = b"\x11" * 3 * PAGE
-        assert rounds_of(arena)
-        assert look() in ((1, 1, 255), None, 3 * PAGE)
+        arena.alloc(n * PAGE).view[:] = b"\x11" * n * PAGE
+        assert len(rounds_of(arena)) == 1
+        assert look() == seen
         assert rounds_of(arena) == []
     assert held.offset == 0
 
@@ -149,10 +161,11 @@ def test_another_process_sees_rounds_as_free(arena, start, rounds_of):
     assert other.wait() == 0
 
 
-def test_a_freed_buffer_is_not_found_by_its_offset(arena, rounds_of):
-    offset = arena.alloc(PAGE).offset
+@pytest.mark.parametrize(("n_pages", "n"), [(SMALL_ARENA, 1), (LARGE_ARENA, LARGEST)])
+def test_a_freed_buffer_is_not_found_by_its_offset(arena, n, rounds_of):
+    offset = arena.alloc(n * PAGE).offset
     assert rounds_of(arena) == [offset]
-    with pytest.raises(BadFree, match="there is no buffer at page 0"):
+    with pytest.raises(BadFree, match=f"there is no buffer at page {offset // PAGE}"):
         arena.buffer_at(offset)
     assert rounds_of(arena) == []
 
@@ -173,15 +186,21 @@ def test_a_buffer_freed_by_another_process_is_not_found_by_its_offset(arena, sta
 
 
 @pytest.mark.parametrize("options", [{}, {"align": PAGE}, {"zero": True}])
-def test_rounds_of_another_process_cannot_make_an_allocation_fail(arena, start, options, rounds_of):
+@pytest.mark.parametrize(
+    ("n_pages", "n", "count"),
+    [(*LONGEST_ROUNDS[0], MAGAZINE_WORDS), (*LONGEST_ROUNDS[1], MOST_LARGE_ROUNDS)],
+)
+def test_rounds_of_another_process_cannot_make_an_allocation_fail(
+    arena, n, count, start, options, rounds_of
+):
     def dropping(child):
-        buffers = [arena.alloc(MOST_SMALL_PAGES * PAGE) for _ in range(MAGAZINE_WORDS)]
+        buffers = [arena.alloc(n * PAGE) for _ in range(count)]
         del buffers
         child.say(len(rounds_of(arena, 2)))
         child.hear()
 
     other = start(dropping)
-    assert other.hear() == str(MAGAZINE_WORDS)
+    assert other.hear() == str(count)
     everything = arena.alloc(arena.size, **options)
     assert everything.capacity == arena.size
     assert rounds_of(arena, 2) == []
@@ -204,10 +223,12 @@ def test_single_pages_are_taken_from_other_magazines(arena, start):
         arena.alloc(1)
 
 
-def test_a_buffer_grows_into_pages_of_a_round(arena, rounds_of):
-    first, second = arena.alloc(PAGE), arena.alloc(PAGE)
-    assert second.offset == PAGE
-    del second
-    assert rounds_of(arena) == [PAGE]
-    assert first.resize(2 * PAGE)
+@pytest.mark.parametrize(
+    ("n_pages", "first", "n"), [(SMALL_ARENA, 1, 1), (LARGE_ARENA, LARGE_ARENA - LARGEST, LARGEST)]
+)
+def test_a_buffer_grows_into_pages_of_a_round(arena, first, n, rounds_of):
+    buffer = arena.alloc(first * PAGE)
+    assert arena.alloc(n * PAGE).offset == first * PAGE
+    assert rounds_of(arena) == [first * PAGE]
+    assert buffer.resize((first + n) * PAGE)
     assert rounds_of(arena) == []

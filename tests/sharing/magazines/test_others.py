@@ -18,10 +18,9 @@ from pagebuddy.sharing.words import (
     SLOT_STATE,
     SLOT_WORDS,
 )
+from tests.sharing.magazines.sizes import LARGE_ARENA, LONGEST_ROUNDS, PAGE, SMALL_ARENA
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="robust mutexes are Linux's")
-
-PAGE = 4096
 
 
 def test_a_child_does_not_hold_its_parents_rounds(arena, start, rounds_of):
@@ -93,9 +92,10 @@ def test_a_shared_slot_has_no_magazine(Arena, engine, silent, start, slot_words,
         lease.release()
 
 
-def test_rounds_of_dead_processes_are_reaped(arena, start, rounds_of):
+@pytest.mark.parametrize(("n_pages", "n"), LONGEST_ROUNDS)
+def test_rounds_of_dead_processes_are_reaped(arena, n, start, rounds_of):
     def dropping(child):
-        buffers = [arena.alloc(PAGE) for _ in range(4)]
+        buffers = [arena.alloc(n * PAGE) for _ in range(4)]
         del buffers[2:]
         child.say(len(rounds_of(arena, 2)))
         child.hear()
@@ -134,26 +134,38 @@ def test_closing_an_arena_empties_the_magazine(run, engine):
 # -- damage ----------------------------------------------------------------------------------------
 
 
-def test_every_flipped_bit_of_a_round_is_found_or_harmless(arena, slot_words, rounds_of):
-    held = [arena.alloc(PAGE) for _ in range(40)]
+@pytest.mark.parametrize(
+    ("n_pages", "lengths", "damaged", "then"),
+    [
+        (SMALL_ARENA, [1] * 40, 1, [1]),
+        (LARGE_ARENA, [1, 20, 32, 20, 16, 24, 32, 2], 20, [20, 20, 1]),
+    ],
+    ids=["small", "large"],
+)
+def test_every_flipped_bit_of_a_round_is_found_or_harmless(
+    arena, lengths, damaged, then, slot_words, rounds_of
+):
+    held = [arena.alloc(n * PAGE) for n in lengths]
     for buffer in held:
-        buffer.view[:] = b"\x11" * PAGE
+        buffer.view[:] = b"\x11" * buffer.capacity
     places = {buffer.offset for buffer in held}
     for bit in range(64):
-        arena.alloc(PAGE)
+        arena.alloc(damaged * PAGE)
         words = slot_words(arena, 1)
         index = next(i for i in range(SLOT_MAGAZINE, SLOT_WORDS) if words[i])
         words[index] ^= 1 << bit
-        new = arena.alloc(PAGE)
-        assert new.offset not in places
-        new.view[:] = b"\xff" * PAGE
-        del new
+        for n in then:
+            new = arena.alloc(n * PAGE)
+            assert new.offset not in places
+            assert new.capacity == n * PAGE
+            new.view[:] = b"\xff" * n * PAGE
+            del new
         if rounds_of(arena):
             # The damaged word was not used. The next process that empties magazines repairs it.
             with suppress(CorruptMetadata):
                 arena.stats()
         arena.verify()
-    assert all(bytes(buffer.view) == b"\x11" * PAGE for buffer in held)
+    assert all(bytes(buffer.view) == b"\x11" * buffer.capacity for buffer in held)
 
 
 def test_words_in_the_magazine_of_a_free_slot_are_ignored(arena, start, slot_words, rounds_of):
