@@ -65,7 +65,7 @@ UNTIL_FOUND = settings(
     [
         KeepsItsDead,
         pytest.param(ForgetsToZero, marks=pytest.mark.soak),
-        FindsAllOfIt,
+        pytest.param(FindsAllOfIt, marks=pytest.mark.soak),
         LeavesHandles,
     ],
 )

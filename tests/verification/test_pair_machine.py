@@ -31,7 +31,7 @@ PAIRS = {
     "argument": (60, 1000),
     "garbage": (20, 1000),
     "threads": (40, 1000),
-    "bytecode": (4, 90),
+    "bytecode": (2, 90),
     "turns": (3, 400),
 }
 
