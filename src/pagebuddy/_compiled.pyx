@@ -229,12 +229,12 @@ cdef extern from *:
 # measurable time, and so would asking whether it is None.
 
 cdef PyObject *alloc_plain "pb_alloc_plain"(PyObject *self, PyObject *n) noexcept:
-    return alloc_small(<BuddyAllocator> self, small(<object> n))
+    return alloc_at_once(<BuddyAllocator> self, small(<object> n))
 
 
 @cython.exceptval(check=False)
 @cython.cfunc
-def alloc_small(self: BuddyAllocator, n: i64) -> cython.pointer(PyObject):
+def alloc_at_once(self: BuddyAllocator, n: i64) -> cython.pointer(PyObject):
     """Allocate n pages if n > 0 and they are available at once; a reference to their page, or NULL."""
     if n <= 0 or n > <i64> self.total:
         return NULL
@@ -252,12 +252,12 @@ def alloc_small(self: BuddyAllocator, n: i64) -> cython.pointer(PyObject):
 
 
 cdef bint free_plain "pb_free_plain"(PyObject *self, PyObject *page) noexcept:
-    return free_live(<BuddyAllocator> self, small(<object> page))
+    return free_at_once(<BuddyAllocator> self, small(<object> page))
 
 
 @cython.exceptval(check=False)
 @cython.cfunc
-def free_live(self: BuddyAllocator, page: i64) -> cython.bint:
+def free_at_once(self: BuddyAllocator, page: i64) -> cython.bint:
     """Free the live span that starts at a page; False if there is none, or at a fault."""
     node: u64 = node_of(self, page) if page >= 0 else 0
     if node == 0 or not is_live(self.records[node]):
