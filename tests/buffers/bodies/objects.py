@@ -78,7 +78,10 @@ def told(thing):
     """Return all that a receiver can tell about an object, but where it lies."""
     if isinstance(thing, np.ndarray):
         strides = thing.strides if thing.size else ()
-        return thing.dtype.str, thing.shape, strides, thing.flags.writeable, thing.tobytes()
+        # numpy's pickle of dates and times in another byte order has them in this machine's.
+        is_time = thing.dtype.kind in "mM"
+        own = thing.astype(thing.dtype.newbyteorder("=")) if is_time else thing
+        return own.dtype.str, thing.shape, strides, thing.flags.writeable, own.tobytes()
     if isinstance(thing, memoryview):
         return thing.format, thing.shape, thing.readonly, thing.tobytes()
     if isinstance(thing, dict):

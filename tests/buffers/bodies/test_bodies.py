@@ -228,6 +228,14 @@ def test_a_buffer_of_another_arena_ends_with_a_body_that_was_not_handed_over(are
     assert pages == []
 
 
+@pytest.mark.parametrize("kind", [">M8[s]", ">m8[ms]"])
+def test_times_in_another_byte_order_keep_it(arena, kind):
+    # In pages of its own; numpy pickles a small array, with the same times in this machine's byte order.
+    times = np.arange(3000).astype(kind)
+    loaded = through(arena, times)
+    assert (loaded.dtype.str, loaded.tobytes()) == (kind, times.tobytes())
+
+
 def test_bodies_and_what_makes_them_are_neither_copied_nor_pickled(arena):
     for thing in (pack(arena, 1), arena._open.unclaimed()):
         for way in (copy.copy, pickle.dumps):
