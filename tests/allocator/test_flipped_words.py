@@ -101,14 +101,16 @@ def main(module, seed, every):
     flip_all(importlib.import_module(module).BuddyAllocator, int(seed), int(every))
 
 
-def test_any_flipped_bit_is_survived_or_found(module, engine, effort):
+TURNS = [0, *(pytest.param(turn, marks=pytest.mark.soak) for turn in (1, 2, 3))]
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_any_flipped_bit_is_survived_or_found(module, engine, effort, turn):
     every = effort.pick(16, 1, 1) if engine == "compiled" else effort.pick(200, 10, 2)
-    for seed in range(effort.seed, effort.seed + effort.pick(1, 4)):
-        program = [sys.executable, "-m", "tests.allocator.test_flipped_words"]
-        done = subprocess.run(
-            [*program, module, str(seed), str(every)], capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
+    program = [sys.executable, "-m", "tests.allocator.test_flipped_words"]
+    command = [*program, module, str(effort.seed + turn), str(every)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_verify_finds_any_flipped_bit_of_a_record_but_its_generation(Buddy, engine, effort):
