@@ -45,12 +45,9 @@ cdef extern from *:
     #endif
     #if defined(_MSC_VER)
       #define pb_never() __assume(0)
-    #else
-      #define pb_never() __builtin_unreachable()
-    #endif
-    #if defined(_MSC_VER)
       #define pb_rare(x) (x)
     #else
+      #define pb_never() __builtin_unreachable()
       #define pb_rare(x) __builtin_expect(!!(x), 0)
     #endif
     #define pb_wrapped(x) (x)

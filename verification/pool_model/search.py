@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from verification.pool_model.configuration import Configuration
 
 
+@uncollected()
 def search(configuration: Configuration, max_states: int = MAX_STATES) -> Result:
     """Search until a violation, the last state, or more than `max_states` states.
 
@@ -25,11 +26,6 @@ def search(configuration: Configuration, max_states: int = MAX_STATES) -> Result
     >>> result.complete, result.violation
     (True, None)
     """
-    with uncollected():
-        return _searched(configuration, max_states)
-
-
-def _searched(configuration: Configuration, max_states: int) -> Result:
     first = first_state(configuration)
     came_from: dict[State, tuple[State, str] | None] = {first: None}
     waiting = deque([first])

@@ -30,6 +30,7 @@ class Result:
     """The moves from the first state to the violation."""
 
 
+@uncollected()
 def search(configuration: Configuration, max_states: int = MAX_STATES) -> Result:
     """Search until a violation, the last state, or more than `max_states` states.
 
@@ -40,11 +41,6 @@ def search(configuration: Configuration, max_states: int = MAX_STATES) -> Result
     >>> result.complete, result.violation
     (True, None)
     """
-    with uncollected():
-        return _searched(configuration, max_states)
-
-
-def _searched(configuration: Configuration, max_states: int) -> Result:
     first = first_state(configuration)
     checks = Checks(
         configuration.flaw, in_vain=not configuration.fork and configuration.threads == 1
