@@ -340,3 +340,17 @@ def test_recovery_repairs_each_broken_invariant(Buddy):
         sound.buddy.verify()
         assert list(sound.buddy.spans()) == [(0, 2)]
         assert sound.buddy.alloc(6) == 8
+
+
+@pytest.mark.parametrize("page", [3, 9], ids=["before a free page", "after the last free page"])
+def test_a_used_page_that_both_copies_of_the_free_bits_call_free_is_found(Buddy, page):
+    buddy = Buddy(64, max_order=5)
+    pages = buddy.alloc_many(0, 64)
+    buddy.free(pages[5])
+    buddy.verify()  # settles
+    group = geometry_of(buddy).groups_at + words.GROUP_WORDS * words.N_LISTS
+    stored = buddy.metadata.cast("Q")
+    stored[group + words.G_FREE] |= 1 << page
+    stored[group + words.G_COPY] |= 1 << page
+    with pytest.raises(CorruptMetadata):
+        buddy.verify()
